@@ -1,0 +1,173 @@
+//! Google's run_squad.py (`write_predictions`), as MLPerf uses it.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
+use crate::error::Result;
+use crate::project::{project, spell};
+use crate::windows::Windows;
+
+/// A pair of context tokens, or None for the null answer.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    score: f32,
+    tokens: Option<(usize, usize)>,
+    window: usize,
+}
+
+pub(super) struct Decoder {
+    n_best: usize,
+    max_answer_length: usize,
+    with_null: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(options: &DecodeOptions) -> Decoder {
+        Decoder {
+            n_best: options.n_best,
+            max_answer_length: options.max_answer_length,
+            with_null: options.null_threshold.is_some(),
+        }
+    }
+
+    pub(super) fn decode(
+        &self,
+        windows: &Windows,
+        logits: &Logits<'_>,
+        question: usize,
+    ) -> Result<Decoded> {
+        let mut candidates = Vec::new();
+        let mut null = Candidate {
+            score: f32::INFINITY,
+            tokens: None,
+            window: 0,
+        };
+        for window in windows.windows_of(question) {
+            let logits = logits.window(windows, window)?;
+            null.score = null.score.min(logits.start[0] + logits.end[0]);
+            self.collect(windows, window, logits, &mut candidates);
+        }
+        if self.with_null {
+            candidates.push(null);
+        }
+        candidates.sort_by(|a, b| descending(a.score, b.score));
+        let chosen = self.choose(windows, question, &candidates, null);
+        let probabilities: Vec<f32> =
+            softmax(chosen.iter().map(|(candidate, _)| candidate.score)).collect();
+        let mut decoded = Decoded {
+            answers: Vec::new(),
+            null_score: null.score,
+            null_probability: 0.0,
+        };
+        for ((candidate, bytes), probability) in chosen.into_iter().zip(probabilities) {
+            let Candidate {
+                score,
+                tokens,
+                window,
+            } = candidate;
+            match tokens {
+                Some(_) => decoded.answers.push(Answer {
+                    bytes,
+                    score,
+                    probability,
+                    window,
+                }),
+                None => decoded.null_probability = probability,
+            }
+        }
+        Ok(decoded)
+    }
+
+    /// The candidates of one window, in the order of its best starts and ends.
+    fn collect(
+        &self,
+        windows: &Windows,
+        window: usize,
+        logits: WindowLogits<'_>,
+        candidates: &mut Vec<Candidate>,
+    ) {
+        let positions = windows.context_positions(window);
+        let first = windows.context_offset[window] as usize;
+        let token = |position: usize| first + position - positions.start;
+        let ends = greatest(logits.end, self.n_best);
+        for start in greatest(logits.start, self.n_best) {
+            if !positions.contains(&start) || !windows.is_max_context(window, token(start)) {
+                continue;
+            }
+            let last = (start + self.max_answer_length).min(positions.end);
+            for &end in ends.iter().filter(|&&end| (start..last).contains(&end)) {
+                let score = logits.start[start] + logits.end[end];
+                candidates.push(Candidate {
+                    score,
+                    tokens: Some((token(start), token(end))),
+                    window,
+                });
+            }
+        }
+    }
+
+    /// The n best candidates with different texts, and their bytes in the context. The null answer,
+    /// when it is a candidate, is among them even if it comes after the n best.
+    fn choose(
+        &self,
+        windows: &Windows,
+        question: usize,
+        candidates: &[Candidate],
+        null: Candidate,
+    ) -> Vec<(Candidate, std::ops::Range<usize>)> {
+        let context = &windows.contexts[question];
+        let (ids, offsets) = (context.ids(), context.byte_offsets());
+        let vocabulary = windows.tokenizer.vocabulary();
+        let mut chosen = Vec::new();
+        let mut seen = HashSet::new();
+        for &candidate in candidates {
+            if chosen.len() == self.n_best {
+                break;
+            }
+            let Some((start, end)) = candidate.tokens else {
+                chosen.push((candidate, 0..0));
+                continue;
+            };
+            let pieces = ids[start..=end]
+                .iter()
+                .map(|&id| vocabulary.token(id as u32).unwrap_or_default());
+            let spelling = spell(pieces, vocabulary.continuing_prefix());
+            let bytes = offsets[start][0] as usize..offsets[end][1] as usize;
+            let answer = project(
+                context.text(),
+                bytes,
+                &spelling,
+                windows.tokenizer.normalization(),
+            );
+            if seen.insert(answer.text) {
+                chosen.push((candidate, answer.bytes));
+            }
+        }
+        if self.with_null
+            && chosen
+                .iter()
+                .all(|(candidate, _)| candidate.tokens.is_some())
+        {
+            chosen.push((null, 0..0));
+        }
+        chosen
+    }
+}
+
+/// The greater of two finite numbers first; zeros are equal whatever their sign.
+fn descending(a: f32, b: f32) -> Ordering {
+    b.partial_cmp(&a).unwrap_or(Ordering::Equal)
+}
+
+/// Indices of the n greatest values, greatest first, equal ones in their order.
+fn greatest(values: &[f32], n: usize) -> Vec<usize> {
+    let order = |&a: &usize, &b: &usize| descending(values[a], values[b]).then(a.cmp(&b));
+    let mut indices: Vec<usize> = (0..values.len()).collect();
+    if n < indices.len() {
+        indices.select_nth_unstable_by(n - 1, order);
+        indices.truncate(n);
+    }
+    indices.sort_unstable_by(order);
+    indices
+}

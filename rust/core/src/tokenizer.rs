@@ -1,0 +1,442 @@
+//! Text -> ids and offsets.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::added::{AddedToken, Matcher};
+use crate::cache::{Entry, Key, MAX_WORD, WordCache};
+use crate::character::Properties;
+use crate::encoding::{Encodings, Output};
+use crate::error::Result;
+use crate::normalize::{Aligned, Normalization};
+use crate::pool::Pool;
+use crate::pretokenize::words;
+use crate::scan::{BLOCK, classify};
+use crate::vocab::Vocabulary;
+use crate::wordpiece::{Piece, WordPiece};
+
+/// Bytes of text below which another thread costs more than it saves; also the size of a task.
+const TASK_BYTES: usize = 1 << 15;
+
+/// What a tokenizer is made of, beside its vocabulary.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the normaliser does.
+    pub normalization: Normalization,
+    /// A word of more characters than this, counted after normalisation, is unknown.
+    pub max_characters: usize,
+    /// Texts that become one token wherever they stand.
+    pub added_tokens: Vec<AddedToken>,
+    /// Whether special tokens typed in a text become those tokens.
+    pub match_special_tokens: bool,
+}
+
+/// BERT's tokenizer, equal in ids and offsets to the Hugging Face `tokenizers` package.
+#[derive(Debug)]
+pub struct Tokenizer {
+    /// Tells the encodings of one tokenizer from those of another.
+    identity: u64,
+    wordpiece: WordPiece,
+    normalization: Normalization,
+    raw: Option<Matcher>,
+    normalized: Option<Matcher>,
+    pool: Pool,
+    /// The state of calls that are not running; there are never more than there were calls at once.
+    scratches: Mutex<Vec<Box<Scratch>>>,
+}
+
+/// What one call works with.
+#[derive(Debug)]
+struct Scratch {
+    cache: WordCache,
+    aligned: Vec<Aligned>,
+    pieces: Vec<Piece>,
+}
+
+impl Tokenizer {
+    /// Build from a vocabulary and settings.
+    ///
+    /// # Errors
+    /// `Error::Vocabulary`: the added tokens cannot be matched.
+    pub fn new(vocabulary: Vocabulary, settings: Settings, pool: Pool) -> Result<Tokenizer> {
+        static IDENTITIES: AtomicU64 = AtomicU64::new(1);
+        let Settings {
+            normalization,
+            max_characters,
+            added_tokens,
+            match_special_tokens,
+        } = settings;
+        Ok(Tokenizer {
+            identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
+            raw: Matcher::raw(&added_tokens, match_special_tokens)?,
+            normalized: Matcher::normalized(&added_tokens, match_special_tokens, &normalization)?,
+            wordpiece: WordPiece {
+                vocabulary,
+                max_characters,
+            },
+            normalization,
+            pool,
+            scratches: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The vocabulary.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.wordpiece.vocabulary
+    }
+
+    /// The threads of batch calls.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Whether this tokenizer made the encodings.
+    pub fn made(&self, encodings: &Encodings) -> bool {
+        encodings.tokenizer == self.identity
+    }
+
+    pub(crate) fn normalization(&self) -> &Normalization {
+        &self.normalization
+    }
+
+    /// Ids and offsets of texts, in parallel. Each text is shorter than 2^31 bytes.
+    pub fn encode(&self, texts: &[&str]) -> Encodings {
+        let parts = self.encode_parts::<true>(texts);
+        let mut indptr = Vec::with_capacity(texts.len() + 1);
+        indptr.push(0);
+        let (mut ids, mut offsets) = (Vec::new(), Vec::new());
+        for (i, part) in parts.into_iter().enumerate() {
+            let before = ids.len() as i64;
+            indptr.extend(part.ends.iter().map(|&end| before + end as i64));
+            if i == 0 {
+                (ids, offsets) = (part.ids, part.offsets);
+            } else {
+                ids.extend_from_slice(&part.ids);
+                offsets.extend_from_slice(&part.offsets);
+            }
+        }
+        Encodings::new(self.identity, texts, ids, offsets, indptr)
+    }
+
+    /// The tokens of neighbouring texts, in parts that were made in parallel.
+    pub(crate) fn encode_parts<const OFFSETS: bool>(&self, texts: &[&str]) -> Vec<Part> {
+        let tasks = split_by_size(
+            texts,
+            if self.pool.threads() > 1 {
+                TASK_BYTES
+            } else {
+                usize::MAX
+            },
+        );
+        self.pool
+            .map(tasks, |texts| self.encode_serial::<OFFSETS>(texts))
+    }
+
+    fn encode_serial<const OFFSETS: bool>(&self, texts: &[&str]) -> Part {
+        let mut scratch = self.take_scratch();
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
+        let mut output = Output::<OFFSETS>::new(bytes / 4);
+        let ends = texts.iter().map(|text| {
+            self.encode_text(text, &mut scratch, &mut output);
+            output.len()
+        });
+        let ends = ends.collect();
+        self.return_scratch(scratch);
+        let (ids, offsets) = output.finish();
+        Part { ids, offsets, ends }
+    }
+
+    fn take_scratch(&self) -> Box<Scratch> {
+        // In a forked child the lock may belong to a thread that is not there: never wait for it.
+        let waiting = match self.scratches.try_lock() {
+            Ok(mut scratches) => scratches.pop(),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => {
+                PoisonError::into_inner(poisoned).pop()
+            }
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        };
+        waiting.unwrap_or_else(|| {
+            Box::new(Scratch {
+                cache: WordCache::new(),
+                aligned: Vec::new(),
+                pieces: Vec::new(),
+            })
+        })
+    }
+
+    fn return_scratch(&self, mut scratch: Box<Scratch>) {
+        scratch.aligned.shrink_to(1 << 16);
+        scratch.pieces.shrink_to(1 << 16);
+        if let Ok(mut scratches) = self.scratches.try_lock() {
+            scratches.push(scratch);
+        }
+    }
+
+    fn encode_text<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
+        let Some(matcher) = &self.raw else {
+            return self.encode_plain(text, 0, text.len(), scratch, output);
+        };
+        matcher.split(text, |part| match part.id {
+            Some(id) => output.push(1, [id as i32], || [[part.start as i32, part.end as i32]]),
+            None => self.encode_plain(text, part.start, part.end, scratch, output),
+        });
+    }
+
+    /// Tokens of `text[start..end]`, in which no added token of the raw text stands.
+    fn encode_plain<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        start: usize,
+        end: usize,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
+        if let Some(matcher) = &self.normalized {
+            return self.encode_normalized(&text[start..end], start, matcher, scratch, output);
+        }
+        let part = &text[..end];
+        runs(part.as_bytes(), start, |begin, length| {
+            if length <= MAX_WORD {
+                self.encode_cached(part, begin, length, scratch, output);
+            } else {
+                self.encode_long(part, begin, begin + length, scratch, output);
+            }
+        });
+    }
+
+    /// Tokens of a short run, from the cache when it has them.
+    #[inline(always)]
+    fn encode_cached<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        start: usize,
+        length: usize,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
+        let key = Key::new(text.as_bytes(), start, length);
+        match scratch.cache.get(key) {
+            Some(entry) => output.push(entry.count(), entry.ids, || entry.offsets(start as i32)),
+            None => self.encode_new(text, start, length, key, scratch, output),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn encode_new<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        start: usize,
+        length: usize,
+        key: Key,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
+        self.encode_run(&text[start..start + length], start, scratch, output);
+        if let Some(entry) = Entry::new(key, &scratch.pieces, start as u32) {
+            scratch.cache.insert(key, entry);
+        }
+    }
+
+    /// Tokens of a run that is too long for the cache: its parts between characters that stand alone
+    /// may be in it.
+    #[cold]
+    #[inline(never)]
+    fn encode_long<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        start: usize,
+        end: usize,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
+        let mut encode = |begin: usize, end: usize| {
+            if (1..=MAX_WORD).contains(&(end - begin)) {
+                self.encode_cached(text, begin, end - begin, scratch, output);
+            } else if begin < end {
+                self.encode_run(&text[begin..end], begin, scratch, output);
+            }
+        };
+        let mut begin = start;
+        if !text.as_bytes()[start..end].is_ascii() {
+            for (i, c) in text[start..end].char_indices() {
+                if !c.is_ascii() && self.stands_alone(c) {
+                    let (place, next) = (start + i, start + i + c.len_utf8());
+                    encode(begin, place);
+                    encode(place, next);
+                    begin = next;
+                }
+            }
+        }
+        encode(begin, end);
+    }
+
+    /// Whether a text may be cut before and after this character without changing its tokens.
+    fn stands_alone(&self, c: char) -> bool {
+        let properties = Properties::of(c);
+        !properties.decomposes()
+            && !properties.is_removed()
+            && (properties.is_punctuation()
+                || properties.is_whitespace()
+                || properties.is_cjk() && self.normalization.handle_chinese_chars)
+    }
+
+    /// Tokens of a run that begins at byte `offset`, without the cache; they stay in `scratch.pieces`.
+    fn encode_run<const OFFSETS: bool>(
+        &self,
+        run: &str,
+        offset: usize,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
+        let Scratch {
+            aligned, pieces, ..
+        } = scratch;
+        pieces.clear();
+        if run.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.wordpiece.ascii_pieces(
+                run.as_bytes(),
+                self.normalization.lowercase,
+                offset as u32,
+                pieces,
+            );
+        } else {
+            aligned.clear();
+            self.normalization.apply(run, aligned);
+            words(aligned, |word| self.wordpiece.pieces(word, pieces));
+            for piece in pieces.iter_mut() {
+                piece.start += offset as u32;
+                piece.end += offset as u32;
+            }
+        }
+        write(pieces, output);
+    }
+
+    /// Tokens of a text at byte `offset`, when there are added tokens to find in its normal form.
+    fn encode_normalized<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        offset: usize,
+        matcher: &Matcher,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
+        let Scratch {
+            aligned, pieces, ..
+        } = scratch;
+        aligned.clear();
+        pieces.clear();
+        self.normalization.apply(text, aligned);
+        for character in aligned.iter_mut() {
+            character.start += offset as u32;
+            character.end += offset as u32;
+        }
+        let normal: String = aligned.iter().map(|aligned| aligned.char).collect();
+        let mut begin = 0;
+        matcher.split(&normal, |part| {
+            let end = begin + normal[part.start..part.end].chars().count();
+            let characters = &aligned[begin..end];
+            begin = end;
+            match (part.id, characters) {
+                (Some(id), [first, .., last]) => pieces.push(Piece {
+                    id,
+                    start: first.start,
+                    end: last.end,
+                }),
+                (Some(id), [one]) => pieces.push(Piece {
+                    id,
+                    start: one.start,
+                    end: one.end,
+                }),
+                _ => words(characters, |word| self.wordpiece.pieces(word, pieces)),
+            }
+        });
+        write(pieces, output);
+    }
+}
+
+/// The tokens of some texts.
+pub(crate) struct Part {
+    pub(crate) ids: Vec<i32>,
+    pub(crate) offsets: Vec<crate::encoding::Offset>,
+    /// Where each text's tokens end.
+    pub(crate) ends: Vec<usize>,
+}
+
+fn write<const OFFSETS: bool>(pieces: &[Piece], output: &mut Output<OFFSETS>) {
+    for piece in pieces {
+        output.push(1, [piece.id as i32], || {
+            [[piece.start as i32, piece.end as i32]]
+        });
+    }
+}
+
+/// Neighbouring texts in groups of at least `bytes` bytes.
+fn split_by_size<'a, 't>(texts: &'a [&'t str], bytes: usize) -> Vec<&'a [&'t str]> {
+    let mut groups = Vec::new();
+    let (mut begin, mut size) = (0, 0);
+    for (i, text) in texts.iter().enumerate() {
+        size += text.len();
+        if size >= bytes {
+            groups.push(&texts[begin..=i]);
+            (begin, size) = (i + 1, 0);
+        }
+    }
+    if begin < texts.len() {
+        groups.push(&texts[begin..]);
+    }
+    groups
+}
+
+/// Call `run` with the first byte and the length of each run of word bytes and of each ASCII
+/// punctuation character in `text[start..]`.
+#[inline(always)]
+fn runs(text: &[u8], start: usize, mut run: impl FnMut(usize, usize)) {
+    let mut pending = None;
+    let mut in_word = 0;
+    let mut at = start;
+    while at < text.len() {
+        let rest = &text[at..];
+        let classes = match rest.first_chunk::<BLOCK>() {
+            Some(block) => classify(block),
+            None => {
+                let mut block = [b' '; BLOCK];
+                block[..rest.len()].copy_from_slice(rest);
+                classify(&block)
+            }
+        };
+        let punctuation = !(classes.word | classes.space);
+        let mut starts = punctuation | classes.word & !(classes.word << 1 | in_word);
+        // A run ends where the next begins or where a space stands.
+        let ends = starts | classes.space;
+        in_word = classes.word >> (BLOCK - 1);
+        if let Some(begin) = pending
+            && ends != 0
+        {
+            run(begin, at + ends.trailing_zeros() as usize - begin);
+            pending = None;
+        }
+        while starts != 0 {
+            let begin = starts.trailing_zeros();
+            starts &= starts - 1;
+            let later = ends & (!1 << begin);
+            if later == 0 {
+                pending = Some(at + begin as usize);
+                break;
+            }
+            run(
+                at + begin as usize,
+                (later.trailing_zeros() - begin) as usize,
+            );
+        }
+        at += BLOCK;
+    }
+    if let Some(begin) = pending {
+        run(begin, text.len() - begin);
+    }
+}

@@ -1,0 +1,347 @@
+//! Question + context -> windows; the two stride conventions; the max-context rule.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::encoding::Encodings;
+use crate::error::{Error, Result, Role};
+use crate::tokenizer::{Part, Tokenizer};
+
+/// What the stride between the windows of one context means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Convention {
+    /// The next window starts `doc_stride` tokens later (Google's run_squad.py, MLPerf).
+    Advance,
+    /// Neighbouring windows share `doc_stride` tokens (Hugging Face).
+    Overlap,
+}
+
+/// How contexts are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowOptions {
+    /// Tokens of a window at most, special tokens included.
+    pub max_length: usize,
+    /// See `Convention`.
+    pub doc_stride: usize,
+    /// What `doc_stride` means.
+    pub convention: Convention,
+    /// A longer question is cut to this many tokens.
+    pub max_question_length: Option<usize>,
+}
+
+/// One context: a text of some encodings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Texts that were encoded together.
+    pub encodings: Arc<Encodings>,
+    /// Which of them.
+    pub index: usize,
+}
+
+impl Context {
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.encodings.text(self.index)
+    }
+
+    pub(crate) fn ids(&self) -> &[i32] {
+        &self.encodings.ids()[self.encodings.rows(self.index)]
+    }
+
+    pub(crate) fn byte_offsets(&self) -> &[[i32; 2]] {
+        &self.encodings.byte_offsets()[self.encodings.rows(self.index)]
+    }
+}
+
+/// A context as the caller has it.
+#[derive(Debug, Clone)]
+pub enum ContextInput<'a> {
+    /// A text that is to be tokenized.
+    Text(&'a str),
+    /// A text that is tokenized already.
+    Encoded(Context),
+}
+
+/// `[CLS] question [SEP] context part [SEP]`, ragged.
+#[derive(Debug)]
+pub struct Windows {
+    pub(crate) tokenizer: Arc<Tokenizer>,
+    /// All windows' ids, one after the other.
+    pub ids: Vec<i32>,
+    /// Where each window begins in `ids`, and where the last ends.
+    pub indptr: Vec<i64>,
+    /// Each window's question.
+    pub question: Vec<i32>,
+    /// Position in the window where the context begins.
+    pub context_start: Vec<i32>,
+    /// The window's first context token among the context's tokens.
+    pub context_offset: Vec<i32>,
+    /// Each question's context.
+    pub contexts: Vec<Context>,
+    /// Where each question's windows begin, and where the last end.
+    pub(crate) question_windows: Vec<usize>,
+}
+
+/// Tokens of a window that are neither question nor context.
+const SPECIAL: usize = 3;
+
+impl Windows {
+    /// Cut contexts into windows. A text that occurs more than once is tokenized once.
+    ///
+    /// # Errors
+    /// `Error::Pairs`, `Error::Empty`, `Error::TooLong`, `Error::NoRoom`, `Error::ForeignEncoding`,
+    /// `Error::Argument`.
+    pub fn new(
+        tokenizer: &Arc<Tokenizer>,
+        questions: &[&str],
+        contexts: &[ContextInput<'_>],
+        options: &WindowOptions,
+    ) -> Result<Windows> {
+        options.check()?;
+        if questions.len() != contexts.len() {
+            return Err(Error::Pairs {
+                questions: questions.len(),
+                contexts: contexts.len(),
+            });
+        }
+        check_sizes(Role::Question, questions.iter().copied())?;
+        let contexts = encode_contexts(tokenizer, contexts)?;
+        let mut windows = Windows {
+            tokenizer: Arc::clone(tokenizer),
+            ids: Vec::new(),
+            indptr: vec![0],
+            question: Vec::new(),
+            context_start: Vec::new(),
+            context_offset: Vec::new(),
+            contexts: Vec::new(),
+            question_windows: vec![0],
+        };
+        let parts = tokenizer.encode_parts::<false>(questions);
+        let questions = parts.iter().flat_map(part_texts);
+        for (index, (question, context)) in questions.zip(&contexts).enumerate() {
+            windows.push_question(index, question, context, options)?;
+        }
+        windows.contexts = contexts;
+        Ok(windows)
+    }
+
+    /// Number of windows.
+    pub fn len(&self) -> usize {
+        self.question.len()
+    }
+
+    /// Whether there are no windows.
+    pub fn is_empty(&self) -> bool {
+        self.question.is_empty()
+    }
+
+    /// Tokens of window `index`, which must exist.
+    pub fn rows(&self, index: usize) -> Range<usize> {
+        self.indptr[index] as usize..self.indptr[index + 1] as usize
+    }
+
+    /// Tokens of the longest window.
+    pub fn longest(&self) -> usize {
+        self.indptr
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) as usize)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Positions of the context in window `index`, which must exist.
+    pub(crate) fn context_positions(&self, index: usize) -> Range<usize> {
+        self.context_start[index] as usize..self.rows(index).len() - 1
+    }
+
+    /// The windows of question `index`, which must exist.
+    pub(crate) fn windows_of(&self, index: usize) -> Range<usize> {
+        self.question_windows[index]..self.question_windows[index + 1]
+    }
+
+    /// Google's rule: a token belongs to the window in which the smaller of its left and right context,
+    /// plus 0.01 of the window's length, is greatest; the first of equals.
+    pub(crate) fn is_max_context(&self, window: usize, token: usize) -> bool {
+        let score = |index: usize| {
+            let first = self.context_offset[index] as usize;
+            let length = self.context_positions(index).len();
+            let inside = (first..first + length).contains(&token);
+            inside.then(|| {
+                (token - first).min(first + length - 1 - token) as f64 + 0.01 * length as f64
+            })
+        };
+        let Some(own) = score(window) else {
+            return false;
+        };
+        self.windows_of(self.question[window] as usize)
+            .all(|other| match score(other) {
+                Some(theirs) if other < window => theirs < own,
+                Some(theirs) => theirs <= own,
+                None => true,
+            })
+    }
+
+    fn push_question(
+        &mut self,
+        index: usize,
+        question: &[i32],
+        context: &Context,
+        options: &WindowOptions,
+    ) -> Result<()> {
+        if question.is_empty() {
+            return Err(Error::Empty {
+                role: Role::Question,
+                index,
+            });
+        }
+        let question = &question[..question
+            .len()
+            .min(options.max_question_length.unwrap_or(usize::MAX))];
+        let tokens = context.ids();
+        let room = options.room(index, question.len(), tokens.len())?;
+        let step = match options.convention {
+            Convention::Advance => options.doc_stride.min(room),
+            Convention::Overlap => room - options.doc_stride.min(room - 1),
+        };
+        let mut first = 0;
+        loop {
+            let last = tokens.len().min(first + room);
+            self.push_window(index, question, &tokens[first..last], first);
+            if last == tokens.len() {
+                break;
+            }
+            first += step;
+        }
+        self.question_windows.push(self.question.len());
+        Ok(())
+    }
+
+    fn push_window(&mut self, index: usize, question: &[i32], tokens: &[i32], first: usize) {
+        let vocabulary = self.tokenizer.vocabulary();
+        let sep = vocabulary.sep() as i32;
+        self.ids.push(vocabulary.cls() as i32);
+        self.ids.extend_from_slice(question);
+        self.ids.push(sep);
+        self.ids.extend_from_slice(tokens);
+        self.ids.push(sep);
+        self.indptr.push(self.ids.len() as i64);
+        self.question.push(index as i32);
+        self.context_start.push(question.len() as i32 + 2);
+        self.context_offset.push(first as i32);
+    }
+}
+
+impl WindowOptions {
+    fn check(&self) -> Result<()> {
+        if self.max_length <= SPECIAL {
+            return Err(Error::argument(
+                "max_length",
+                self.max_length,
+                "at least 4: three special tokens and one of the context",
+            ));
+        }
+        if self.doc_stride == 0 && self.convention == Convention::Advance {
+            return Err(Error::argument("doc_stride", 0, "at least 1"));
+        }
+        if self.max_question_length == Some(0) {
+            return Err(Error::argument(
+                "max_question_length",
+                0,
+                "at least 1, or None",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Context tokens that fit into a window.
+    fn room(&self, index: usize, question: usize, context: usize) -> Result<usize> {
+        let room = self.max_length.saturating_sub(question + SPECIAL);
+        let expected = match self.convention {
+            Convention::Overlap if room > 0 && context > room && self.doc_stride >= room => {
+                format!(
+                    "more than the doc_stride of {}, which neighbouring windows share",
+                    self.doc_stride
+                )
+            }
+            _ if room == 0 => "at least 1".to_owned(),
+            _ => return Ok(room),
+        };
+        let missing = self.max_length as i64 - question as i64 - SPECIAL as i64;
+        Err(Error::NoRoom {
+            index,
+            max_length: self.max_length,
+            question,
+            room: missing,
+            expected,
+        })
+    }
+}
+
+fn part_texts(part: &Part) -> impl Iterator<Item = &[i32]> {
+    let starts = std::iter::once(0).chain(part.ends.iter().copied());
+    starts
+        .zip(&part.ends)
+        .map(|(start, &end)| &part.ids[start..end])
+}
+
+/// Offsets are 32-bit integers.
+pub fn check_sizes<'a>(role: Role, texts: impl Iterator<Item = &'a str>) -> Result<()> {
+    for (index, text) in texts.enumerate() {
+        if text.len() > i32::MAX as usize {
+            return Err(Error::TooLong {
+                role,
+                index,
+                bytes: text.len(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn encode_contexts(tokenizer: &Tokenizer, inputs: &[ContextInput<'_>]) -> Result<Vec<Context>> {
+    let mut distinct: Vec<&str> = Vec::new();
+    let mut by_text: HashMap<&str, usize> = HashMap::new();
+    // Callers mostly repeat the very same text; its address is quicker to compare than its bytes.
+    let mut by_address: HashMap<(*const u8, usize), usize> = HashMap::new();
+    for input in inputs {
+        if let ContextInput::Text(text) = *input {
+            by_address
+                .entry((text.as_ptr(), text.len()))
+                .or_insert_with(|| {
+                    *by_text.entry(text).or_insert_with(|| {
+                        distinct.push(text);
+                        distinct.len() - 1
+                    })
+                });
+        }
+    }
+    let texts = inputs.iter().map(|input| match input {
+        ContextInput::Text(text) => text,
+        ContextInput::Encoded(_) => "",
+    });
+    check_sizes(Role::Context, texts)?;
+    let encodings = Arc::new(tokenizer.encode(&distinct));
+    let mut contexts = Vec::with_capacity(inputs.len());
+    for (index, input) in inputs.iter().enumerate() {
+        let context = match input {
+            ContextInput::Text(text) => {
+                let index = by_address[&(text.as_ptr(), text.len())];
+                Context {
+                    encodings: Arc::clone(&encodings),
+                    index,
+                }
+            }
+            ContextInput::Encoded(context) if tokenizer.made(&context.encodings) => context.clone(),
+            ContextInput::Encoded(_) => return Err(Error::ForeignEncoding { index }),
+        };
+        if context.ids().is_empty() {
+            return Err(Error::Empty {
+                role: Role::Context,
+                index,
+            });
+        }
+        contexts.push(context);
+    }
+    Ok(contexts)
+}

@@ -1,0 +1,86 @@
+//! `decode` and `Spans`.
+
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use spanjet_core::decode::{self as core, DecodeOptions, Logits, Mode};
+
+use crate::boundary::{array, choice, count, elements, owned, run};
+use crate::windows::Windows;
+
+/// Answer spans, best first: question i has the rows ``indptr[i]:indptr[i + 1]``.
+#[pyclass(frozen, get_all, module = "spanjet._core")]
+pub(crate) struct Spans {
+    /// int64[questions + 1]: where each question's spans begin.
+    indptr: Py<PyArray1<i64>>,
+    /// int32[spans]: first code point in the context.
+    start: Py<PyArray1<i32>>,
+    /// int32[spans]: code point after the last one.
+    end: Py<PyArray1<i32>>,
+    /// int32[spans]: first byte of the context's UTF-8.
+    byte_start: Py<PyArray1<i32>>,
+    /// int32[spans]: byte after the last one.
+    byte_end: Py<PyArray1<i32>>,
+    /// float32[spans]: start logit plus end logit.
+    score: Py<PyArray1<f32>>,
+    /// float32[spans]: the softmax of the scores.
+    probability: Py<PyArray1<f32>>,
+    /// int32[spans]: the window that gave the span, or -1 for the null answer.
+    window: Py<PyArray1<i32>>,
+    /// float32[questions]: start plus end logit of ``[CLS]``, the smallest of the windows.
+    null_score: Py<PyArray1<f32>>,
+    /// float32[questions]: the null answer's share of the same softmax.
+    null_probability: Py<PyArray1<f32>>,
+}
+
+/// The best answer spans of each question.
+#[pyfunction]
+#[pyo3(signature = (
+    windows, start_logits, end_logits, *, mode = "global", top_k = 1, n_best = 20,
+    max_answer_length = 30, null_threshold = None
+))]
+#[allow(clippy::too_many_arguments)] // The Python signature.
+pub(crate) fn decode(
+    py: Python<'_>,
+    windows: &Bound<'_, Windows>,
+    start_logits: &Bound<'_, PyAny>,
+    end_logits: &Bound<'_, PyAny>,
+    mode: &str,
+    top_k: i64,
+    n_best: i64,
+    max_answer_length: i64,
+    null_threshold: Option<f32>,
+) -> PyResult<Spans> {
+    let options = DecodeOptions {
+        mode: choice(
+            "mode",
+            mode,
+            &[("global", Mode::Global), ("squad", Mode::Squad)],
+        )?,
+        top_k: count("top_k", top_k)?,
+        n_best: count("n_best", n_best)?,
+        max_answer_length: count("max_answer_length", max_answer_length)?,
+        null_threshold,
+    };
+    let start = array::<f32>("start_logits", start_logits, &[1, 2])?.try_readonly()?;
+    let end = array::<f32>("end_logits", end_logits, &[start.ndim()])?.try_readonly()?;
+    let length = |shape: &[usize]| shape.get(1).copied();
+    let logits = Logits {
+        start: elements("start_logits", &start)?,
+        end: elements("end_logits", &end)?,
+        length: length(start.shape()),
+    };
+    let windows = &windows.get().windows;
+    let spans = run(py, || core::decode(windows, &logits, &options))?;
+    Ok(Spans {
+        indptr: owned(py, spans.indptr),
+        start: owned(py, spans.start),
+        end: owned(py, spans.end),
+        byte_start: owned(py, spans.byte_start),
+        byte_end: owned(py, spans.byte_end),
+        score: owned(py, spans.score),
+        probability: owned(py, spans.probability),
+        window: owned(py, spans.window),
+        null_score: owned(py, spans.null_score),
+        null_probability: owned(py, spans.null_probability),
+    })
+}

@@ -1,0 +1,194 @@
+//! `Tokenizer`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use spanjet_core::encoding::Encodings as CoreEncodings;
+use spanjet_core::files::read_tokenizer;
+use spanjet_core::windows::{
+    Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows, check_sizes,
+};
+use spanjet_core::{Role, tokenizer as core};
+
+use crate::boundary::{choice, count, items, optional_count, run, text, texts};
+use crate::encoding::{Encoding, Encodings};
+use crate::windows::Windows;
+
+/// BERT's tokenizer: normalisation, pre-tokenization and greedy WordPiece.
+#[pyclass(frozen, module = "spanjet._core")]
+pub(crate) struct Tokenizer {
+    tokenizer: Arc<core::Tokenizer>,
+}
+
+/// A context as Python gives it.
+enum Given<'py> {
+    Text(PyBackedStr),
+    Encoding(Bound<'py, Encoding>),
+}
+
+impl Given<'_> {
+    fn as_input(&self) -> ContextInput<'_> {
+        match self {
+            Given::Text(text) => ContextInput::Text(text),
+            Given::Encoding(encoding) => ContextInput::Encoded(encoding.get().context.clone()),
+        }
+    }
+}
+
+#[pymethods]
+impl Tokenizer {
+    #[new]
+    #[pyo3(signature = (path, *, match_special_tokens = true, threads = None))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        match_special_tokens: bool,
+        threads: Option<i64>,
+    ) -> PyResult<Tokenizer> {
+        let threads = optional_count("threads", threads)?;
+        let tokenizer = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
+        Ok(Tokenizer {
+            tokenizer: Arc::new(tokenizer),
+        })
+    }
+
+    /// Number of ids: the largest id of the vocabulary plus one.
+    #[getter]
+    fn vocab_size(&self) -> usize {
+        self.tokenizer.vocabulary().size()
+    }
+
+    /// Threads that a batch call may use.
+    #[getter]
+    fn threads(&self) -> usize {
+        self.tokenizer.pool().threads()
+    }
+
+    /// Id of the padding token.
+    #[getter]
+    fn pad_token_id(&self) -> u32 {
+        self.tokenizer.vocabulary().pad()
+    }
+
+    /// Id of the unknown token.
+    #[getter]
+    fn unk_token_id(&self) -> u32 {
+        self.tokenizer.vocabulary().unk()
+    }
+
+    /// Id of the token that opens a window.
+    #[getter]
+    fn cls_token_id(&self) -> u32 {
+        self.tokenizer.vocabulary().cls()
+    }
+
+    /// Id of the token that ends the question and the context.
+    #[getter]
+    fn sep_token_id(&self) -> u32 {
+        self.tokenizer.vocabulary().sep()
+    }
+
+    /// The id of a vocabulary entry, or None.
+    fn token_to_id(&self, token: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+        Ok(self.tokenizer.vocabulary().id(&text("token", token)?))
+    }
+
+    /// The vocabulary entry of an id, or None.
+    fn id_to_token(&self, id: i64) -> Option<&str> {
+        self.tokenizer.vocabulary().token(u32::try_from(id).ok()?)
+    }
+
+    /// Tokenize one text, without adding ``[CLS]`` or ``[SEP]``.
+    #[pyo3(signature = (text))]
+    fn encode(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<Encoding> {
+        let text = crate::boundary::text("text", text)?;
+        let encodings = self.encode_texts(py, &[&text])?;
+        let context = Context {
+            encodings: Arc::new(encodings),
+            index: 0,
+        };
+        Ok(Encoding {
+            context,
+            tokenizer: Arc::clone(&self.tokenizer),
+        })
+    }
+
+    /// Tokenize many texts in parallel, without adding ``[CLS]`` or ``[SEP]``.
+    #[pyo3(signature = (texts))]
+    fn encode_batch(&self, py: Python<'_>, texts: &Bound<'_, PyAny>) -> PyResult<Encodings> {
+        let texts = crate::boundary::texts("texts", texts)?;
+        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
+        let encodings = self.encode_texts(py, &texts)?;
+        Ok(Encodings {
+            encodings: Arc::new(encodings),
+            tokenizer: Arc::clone(&self.tokenizer),
+        })
+    }
+
+    /// Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
+    #[pyo3(signature = (
+        questions, contexts, *, max_length = 384, doc_stride = 128, convention = "advance",
+        max_question_length = Some(64)
+    ))]
+    fn windows(
+        &self,
+        py: Python<'_>,
+        questions: &Bound<'_, PyAny>,
+        contexts: &Bound<'_, PyAny>,
+        max_length: i64,
+        doc_stride: i64,
+        convention: &str,
+        max_question_length: Option<i64>,
+    ) -> PyResult<Windows> {
+        let options = WindowOptions {
+            max_length: count("max_length", max_length)?,
+            doc_stride: count("doc_stride", doc_stride)?,
+            convention: choice(
+                "convention",
+                convention,
+                &[
+                    ("advance", Convention::Advance),
+                    ("overlap", Convention::Overlap),
+                ],
+            )?,
+            max_question_length: optional_count("max_question_length", max_question_length)?,
+        };
+        let questions = texts("questions", questions)?;
+        let contexts = given_contexts(contexts)?;
+        let questions: Vec<&str> = questions.iter().map(|text| &**text).collect();
+        let contexts: Vec<_> = contexts.iter().map(Given::as_input).collect();
+        let windows = run(py, || {
+            CoreWindows::new(&self.tokenizer, &questions, &contexts, &options)
+        })?;
+        Ok(Windows {
+            windows,
+            tokenizer: Arc::clone(&self.tokenizer),
+        })
+    }
+}
+
+impl Tokenizer {
+    fn encode_texts(&self, py: Python<'_>, texts: &[&str]) -> PyResult<CoreEncodings> {
+        run(py, || {
+            check_sizes(Role::Context, texts.iter().copied())?;
+            Ok(self.tokenizer.encode(texts))
+        })
+    }
+}
+
+fn given_contexts<'py>(contexts: &Bound<'py, PyAny>) -> PyResult<Vec<Given<'py>>> {
+    let give = |(i, item): (usize, Bound<'py, PyAny>)| match item.cast_into::<Encoding>() {
+        Ok(encoding) => Ok(Given::Encoding(encoding)),
+        Err(error) => {
+            let item = error.into_inner();
+            text(format_args!("contexts[{i}]"), &item).map(Given::Text)
+        }
+    };
+    items("contexts", contexts)?
+        .into_iter()
+        .enumerate()
+        .map(give)
+        .collect()
+}
