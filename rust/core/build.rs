@@ -43,9 +43,7 @@ fn flags(code: u32) -> u8 {
         decomposes(c),
         !c.to_lowercase().eq([c]),
     ];
-    bits.iter()
-        .enumerate()
-        .fold(0, |all, (i, &bit)| all | (u8::from(bit) << i))
+    bits.iter().enumerate().fold(0, |all, (i, &bit)| all | (u8::from(bit) << i))
 }
 
 fn main() {
@@ -63,15 +61,9 @@ fn main() {
         index.push(u8::try_from(position).expect("more than 256 distinct blocks: widen INDEX"));
     }
     let mut source = String::new();
-    writeln!(source, "static INDEX: [u8; {}] = {index:?};", index.len())
+    writeln!(source, "static INDEX: [u8; {}] = {index:?};", index.len()).expect("a String takes any text");
+    writeln!(source, "static BLOCKS: [[u8; {BLOCK}]; {}] = {blocks:?};", blocks.len())
         .expect("a String takes any text");
-    writeln!(
-        source,
-        "static BLOCKS: [[u8; {BLOCK}]; {}] = {blocks:?};",
-        blocks.len()
-    )
-    .expect("a String takes any text");
-    let path = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"))
-        .join("character_table.rs");
+    let path = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("character_table.rs");
     fs::write(path, source).expect("OUT_DIR is writable");
 }

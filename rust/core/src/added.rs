@@ -43,11 +43,7 @@ pub(crate) struct Matcher {
 impl Matcher {
     /// The matcher for the tokens that are looked up in the text itself, if there are any.
     pub(crate) fn raw(tokens: &[AddedToken], match_special: bool) -> Result<Option<Matcher>> {
-        let tokens: Vec<_> = tokens
-            .iter()
-            .filter(|token| !token.normalized)
-            .cloned()
-            .collect();
+        let tokens: Vec<_> = tokens.iter().filter(|token| !token.normalized).cloned().collect();
         if !match_special && tokens.iter().all(|token| token.special) {
             return Ok(None);
         }
@@ -64,19 +60,9 @@ impl Matcher {
         let normalize = |token: &AddedToken| {
             aligned.clear();
             normalization.apply(&token.content, &mut aligned);
-            AddedToken {
-                content: aligned.iter().map(|aligned| aligned.char).collect(),
-                ..token.clone()
-            }
+            AddedToken { content: aligned.iter().map(|aligned| aligned.char).collect(), ..token.clone() }
         };
-        Matcher::new(
-            tokens
-                .iter()
-                .filter(|token| token.normalized)
-                .map(normalize)
-                .collect(),
-            match_special,
-        )
+        Matcher::new(tokens.iter().filter(|token| token.normalized).map(normalize).collect(), match_special)
     }
 
     fn new(mut tokens: Vec<AddedToken>, match_special: bool) -> Result<Option<Matcher>> {
@@ -87,14 +73,8 @@ impl Matcher {
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(tokens.iter().map(|token| &token.content))
-            .map_err(|error| {
-                Error::Vocabulary(format!("cannot match its added tokens: {error}"))
-            })?;
-        Ok(Some(Matcher {
-            automaton,
-            tokens,
-            match_special,
-        }))
+            .map_err(|error| Error::Vocabulary(format!("cannot match its added tokens: {error}")))?;
+        Ok(Some(Matcher { automaton, tokens, match_special }))
     }
 
     /// Call `part` with the parts of `text`, in order; together they cover it.
@@ -116,25 +96,13 @@ impl Matcher {
                 end = text.len() - after.trim_start().len();
             }
             if done < start {
-                part(Part {
-                    id: None,
-                    start: done,
-                    end: start,
-                });
+                part(Part { id: None, start: done, end: start });
             }
-            part(Part {
-                id: Some(token.id),
-                start,
-                end,
-            });
+            part(Part { id: Some(token.id), start, end });
             done = end;
         }
         if done < text.len() {
-            part(Part {
-                id: None,
-                start: done,
-                end: text.len(),
-            });
+            part(Part { id: None, start: done, end: text.len() });
         }
     }
 }

@@ -106,19 +106,9 @@ pub fn decode(windows: &Windows, logits: &Logits<'_>, options: &DecodeOptions) -
     logits.check(windows)?;
     let questions = windows.contexts.len();
     let pool = windows.tokenizer.pool();
-    let tasks = split_questions(
-        windows,
-        if pool.threads() > 1 {
-            TASK_WINDOWS
-        } else {
-            usize::MAX
-        },
-    );
+    let tasks = split_questions(windows, if pool.threads() > 1 { TASK_WINDOWS } else { usize::MAX });
     let parts = pool.map(tasks, |task| decode_task(windows, logits, options, task));
-    let mut spans = Spans {
-        indptr: Vec::with_capacity(questions + 1),
-        ..Spans::default()
-    };
+    let mut spans = Spans { indptr: Vec::with_capacity(questions + 1), ..Spans::default() };
     spans.indptr.push(0);
     let mut question = 0;
     for part in parts {
@@ -132,11 +122,9 @@ pub fn decode(windows: &Windows, logits: &Logits<'_>, options: &DecodeOptions) -
 
 impl DecodeOptions {
     fn check(&self) -> Result<()> {
-        for (name, value) in [
-            ("top_k", self.top_k),
-            ("n_best", self.n_best),
-            ("max_answer_length", self.max_answer_length),
-        ] {
+        for (name, value) in
+            [("top_k", self.top_k), ("n_best", self.n_best), ("max_answer_length", self.max_answer_length)]
+        {
             if value == 0 {
                 return Err(Error::argument(name, 0, "at least 1"));
             }
@@ -161,29 +149,18 @@ impl<'a> Logits<'a> {
     fn check(&self, windows: &Windows) -> Result<()> {
         for (name, values) in [("start_logits", self.start), ("end_logits", self.end)] {
             let (expected, fits) = match self.length {
-                None => (
-                    format!("({},)", windows.ids.len()),
-                    values.len() == windows.ids.len(),
-                ),
+                None => (format!("({},)", windows.ids.len()), values.len() == windows.ids.len()),
                 Some(length) => (
                     format!("({}, {} or more)", windows.len(), windows.longest()),
-                    length >= windows.longest()
-                        && values.len() == windows.len().saturating_mul(length),
+                    length >= windows.longest() && values.len() == windows.len().saturating_mul(length),
                 ),
             };
             if !fits {
                 let found = match self.length {
                     None => format!("({},)", values.len()),
-                    Some(length) => format!(
-                        "({}, {length})",
-                        values.len().checked_div(length).unwrap_or(0)
-                    ),
+                    Some(length) => format!("({}, {length})", values.len().checked_div(length).unwrap_or(0)),
                 };
-                return Err(Error::Shape {
-                    name,
-                    found,
-                    expected,
-                });
+                return Err(Error::Shape { name, found, expected });
             }
         }
         Ok(())
@@ -196,26 +173,12 @@ impl<'a> Logits<'a> {
             None => tokens,
             Some(length) => window * length..window * length + tokens.len(),
         };
-        let logits = WindowLogits {
-            start: &self.start[rows.clone()],
-            end: &self.end[rows],
-        };
+        let logits = WindowLogits { start: &self.start[rows.clone()], end: &self.end[rows] };
         for (name, values) in [("start_logits", logits.start), ("end_logits", logits.end)] {
             // Without an early exit the loop is a few vector instructions.
-            if !values
-                .iter()
-                .fold(true, |finite, value| finite & value.is_finite())
-            {
-                let position = values
-                    .iter()
-                    .position(|value| !value.is_finite())
-                    .unwrap_or(0);
-                return Err(Error::NotFinite {
-                    name,
-                    window,
-                    position,
-                    value: values[position],
-                });
+            if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
+                let position = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
+                return Err(Error::NotFinite { name, window, position, value: values[position] });
             }
         }
         Ok(logits)
@@ -261,38 +224,16 @@ enum Decoder {
 }
 
 impl Spans {
-    fn push(
-        &mut self,
-        windows: &Windows,
-        question: usize,
-        decoded: Decoded,
-        options: &DecodeOptions,
-    ) {
-        let Decoded {
-            answers,
-            null_score,
-            null_probability,
-        } = decoded;
-        let best = answers
-            .first()
-            .map_or(f32::NEG_INFINITY, |answer| answer.score);
-        let null_wins = options
-            .null_threshold
-            .is_some_and(|threshold| null_score - best > threshold);
+    fn push(&mut self, windows: &Windows, question: usize, decoded: Decoded, options: &DecodeOptions) {
+        let Decoded { answers, null_score, null_probability } = decoded;
+        let best = answers.first().map_or(f32::NEG_INFINITY, |answer| answer.score);
+        let null_wins = options.null_threshold.is_some_and(|threshold| null_score - best > threshold);
         if null_wins {
             self.push_row(0..0, 0..0, null_score, null_probability, -1);
         }
         let text = windows.contexts[question].text();
-        for answer in answers
-            .into_iter()
-            .take(options.top_k - usize::from(null_wins))
-        {
-            let Answer {
-                bytes,
-                score,
-                probability,
-                window,
-            } = answer;
+        for answer in answers.into_iter().take(options.top_k - usize::from(null_wins)) {
+            let Answer { bytes, score, probability, window } = answer;
             let start = characters_before(text, bytes.start);
             let end = start + characters_before(&text[bytes.start..], bytes.len());
             self.push_row(

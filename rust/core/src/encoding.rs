@@ -32,15 +32,7 @@ impl Encodings {
         });
         let text_ends = text_ends.collect();
         let texts = texts.concat();
-        Encodings {
-            tokenizer,
-            texts,
-            text_ends,
-            ids,
-            byte_offsets,
-            indptr,
-            char_offsets: OnceLock::new(),
-        }
+        Encodings { tokenizer, texts, text_ends, ids, byte_offsets, indptr, char_offsets: OnceLock::new() }
     }
 
     /// Number of texts.
@@ -87,19 +79,14 @@ impl Encodings {
 
     /// Text `index`, which must exist.
     pub fn text(&self, index: usize) -> &str {
-        let start = index
-            .checked_sub(1)
-            .map_or(0, |before| self.text_ends[before]);
+        let start = index.checked_sub(1).map_or(0, |before| self.text_ends[before]);
         &self.texts[start..self.text_ends[index]]
     }
 }
 
 /// Number of characters in the first `end` bytes of `text`.
 pub(crate) fn characters_before(text: &str, end: usize) -> i32 {
-    text.as_bytes()[..end]
-        .iter()
-        .map(|&byte| i32::from(!is_continuation(byte)))
-        .sum()
+    text.as_bytes()[..end].iter().map(|&byte| i32::from(!is_continuation(byte))).sum()
 }
 
 fn is_continuation(byte: u8) -> bool {
@@ -115,9 +102,8 @@ fn to_characters(text: &str, offsets: &mut [Offset]) {
     let mut before = 0;
     let mut blocks: Vec<(i32, u64)> = Vec::with_capacity(text.len() / 64 + 1);
     for bytes in text.as_bytes().chunks(64) {
-        let mask = bytes.iter().enumerate().fold(0, |mask, (i, &byte)| {
-            mask | u64::from(is_continuation(byte)) << i
-        });
+        let mask =
+            bytes.iter().enumerate().fold(0, |mask, (i, &byte)| mask | u64::from(is_continuation(byte)) << i);
         blocks.push((before, mask));
         before += mask.count_ones() as i32;
     }
@@ -142,11 +128,7 @@ pub(crate) struct Output<const OFFSETS: bool> {
 impl<const OFFSETS: bool> Output<OFFSETS> {
     /// Room for about `tokens` tokens.
     pub(crate) fn new(tokens: usize) -> Self {
-        let mut output = Output {
-            ids: Vec::new(),
-            offsets: Vec::new(),
-            length: 0,
-        };
+        let mut output = Output { ids: Vec::new(), offsets: Vec::new(), length: 0 };
         output.grow(tokens);
         output
     }

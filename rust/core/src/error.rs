@@ -58,9 +58,7 @@ pub enum Error {
         expected: String,
     },
     /// There are not as many questions as contexts.
-    #[error(
-        "{questions} questions but {contexts} contexts, expected one context for each question"
-    )]
+    #[error("{questions} questions but {contexts} contexts, expected one context for each question")]
     Pairs {
         /// Number of questions.
         questions: usize,
@@ -139,9 +137,7 @@ pub enum Error {
         length: usize,
     },
     /// A logit is NaN or infinite.
-    #[error(
-        "{name} of window {window} at position {position} is {value}, expected a finite number"
-    )]
+    #[error("{name} of window {window} at position {position} is {value}, expected a finite number")]
     NotFinite {
         /// Start or end logits.
         name: &'static str,
@@ -160,10 +156,6 @@ impl Error {
         found: impl fmt::Display,
         expected: impl Into<String>,
     ) -> Error {
-        Error::Argument {
-            name,
-            found: found.to_string(),
-            expected: expected.into(),
-        }
+        Error::Argument { name, found: found.to_string(), expected: expected.into() }
     }
 }

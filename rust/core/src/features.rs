@@ -35,9 +35,7 @@ impl Windows {
         };
         let length = match length {
             Some(length) => length,
-            None => longest
-                .checked_next_multiple_of(multiple_of)
-                .unwrap_or(longest),
+            None => longest.checked_next_multiple_of(multiple_of).unwrap_or(longest),
         };
         let pad = self.tokenizer.vocabulary().pad() as i32;
         let size = windows.len().saturating_mul(length);
@@ -51,18 +49,13 @@ impl Windows {
         for (row, &window) in windows.iter().enumerate() {
             let ids = &self.ids[self.rows(window)];
             if ids.len() > length {
-                return Err(Error::WindowTooLong {
-                    window,
-                    tokens: ids.len(),
-                    length,
-                });
+                return Err(Error::WindowTooLong { window, tokens: ids.len(), length });
             }
             let begin = row * length;
             batch.input_ids.extend_from_slice(ids);
             batch.input_ids.resize(begin + length, pad);
             batch.attention_mask[begin..begin + ids.len()].fill(1);
-            batch.token_type_ids[begin + self.context_start[window] as usize..begin + ids.len()]
-                .fill(1);
+            batch.token_type_ids[begin + self.context_start[window] as usize..begin + ids.len()].fill(1);
         }
         Ok(batch)
     }
@@ -72,19 +65,10 @@ impl Windows {
     ///
     /// # Errors
     /// `Error::Row`, `Error::WindowTooLong`, `Error::Shape`.
-    pub fn scatter(
-        &self,
-        rows: &[i64],
-        values: &[f32],
-        length: usize,
-        out: &mut [f32],
-    ) -> Result<()> {
+    pub fn scatter(&self, rows: &[i64], values: &[f32], length: usize, out: &mut [f32]) -> Result<()> {
         let windows = self.check_rows(rows)?;
         if values.len() != rows.len().saturating_mul(length) {
-            let found = format!(
-                "({}, {length})",
-                values.len().checked_div(length).unwrap_or(0)
-            );
+            let found = format!("({}, {length})", values.len().checked_div(length).unwrap_or(0));
             return Err(Error::Shape {
                 name: "values",
                 found,
@@ -92,24 +76,13 @@ impl Windows {
             });
         }
         if out.len() != self.ids.len() {
-            let (found, expected) = (
-                format!("({},)", out.len()),
-                format!("({},)", self.ids.len()),
-            );
-            return Err(Error::Shape {
-                name: "out",
-                found,
-                expected,
-            });
+            let (found, expected) = (format!("({},)", out.len()), format!("({},)", self.ids.len()));
+            return Err(Error::Shape { name: "out", found, expected });
         }
         for &window in &windows {
             let tokens = self.rows(window).len();
             if tokens > length {
-                return Err(Error::WindowTooLong {
-                    window,
-                    tokens,
-                    length,
-                });
+                return Err(Error::WindowTooLong { window, tokens, length });
             }
         }
         for (&window, row) in windows.iter().zip(values.chunks_exact(length)) {
@@ -123,11 +96,7 @@ impl Windows {
     fn check_rows(&self, rows: &[i64]) -> Result<Vec<usize>> {
         let check = |(position, &row): (usize, &i64)| match usize::try_from(row) {
             Ok(window) if window < self.len() => Ok(window),
-            _ => Err(Error::Row {
-                position,
-                row,
-                windows: self.len(),
-            }),
+            _ => Err(Error::Row { position, row, windows: self.len() }),
         };
         rows.iter().enumerate().map(check).collect()
     }

@@ -26,35 +26,20 @@ const MAX_CHARACTERS: usize = 100;
 /// # Errors
 /// `Error::Io`: a file is missing or cannot be read. `Error::File`: a file is malformed, describes
 /// another kind of tokenizer, or its vocabulary cannot be used. `Error::Argument`: `threads`.
-pub fn read_tokenizer(
-    path: &Path,
-    match_special_tokens: bool,
-    threads: Option<usize>,
-) -> Result<Tokenizer> {
+pub fn read_tokenizer(path: &Path, match_special_tokens: bool, threads: Option<usize>) -> Result<Tokenizer> {
     let pool = Pool::new(threads)?;
-    let file = if path.is_dir() {
-        find(path)?
-    } else {
-        path.to_owned()
-    };
+    let file = if path.is_dir() { find(path)? } else { path.to_owned() };
     let text = read(&file)?;
-    let is_json = file
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    let parts = if is_json {
-        from_json(&file, &text)?
-    } else {
-        from_vocabulary(&file, &text)?
-    };
+    let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let parts = if is_json { from_json(&file, &text)? } else { from_vocabulary(&file, &text)? };
     let in_file = |error| match error {
-        Error::Vocabulary(reason) => Error::File {
-            path: file.clone(),
-            reason: format!("the vocabulary {reason}"),
-        },
+        Error::Vocabulary(reason) => {
+            Error::File { path: file.clone(), reason: format!("the vocabulary {reason}") }
+        }
         other => other,
     };
-    let vocabulary = Vocabulary::new(parts.entries, &parts.continuing_prefix, &parts.special)
-        .map_err(in_file)?;
+    let vocabulary =
+        Vocabulary::new(parts.entries, &parts.continuing_prefix, &parts.special).map_err(in_file)?;
     let settings = Settings {
         normalization: parts.normalization,
         max_characters: parts.max_characters,
@@ -76,46 +61,29 @@ struct Parts {
 
 fn find(directory: &Path) -> Result<PathBuf> {
     let candidates = [TOKENIZER, VOCABULARY].map(|name| directory.join(name));
-    candidates
-        .into_iter()
-        .find(|file| file.is_file())
-        .ok_or_else(|| Error::Io {
-            path: directory.to_owned(),
-            source: std::io::Error::new(
-                std::io::ErrorKind::NotFound,
-                format!("holds no tokenizer, expected {TOKENIZER} or {VOCABULARY}"),
-            ),
-        })
+    candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| Error::Io {
+        path: directory.to_owned(),
+        source: std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            format!("holds no tokenizer, expected {TOKENIZER} or {VOCABULARY}"),
+        ),
+    })
 }
 
 fn read(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        refuse(
-            path,
-            format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
-        )
+        refuse(path, format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
     })?;
-    if text.trim().is_empty() {
-        Err(refuse(path, "is empty"))
-    } else {
-        Ok(text)
-    }
+    if text.trim().is_empty() { Err(refuse(path, "is empty")) } else { Ok(text) }
 }
 
 fn refuse(path: &Path, reason: impl Into<String>) -> Error {
-    Error::File {
-        path: path.to_owned(),
-        reason: reason.into(),
-    }
+    Error::File { path: path.to_owned(), reason: reason.into() }
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| refuse(path, format!("is not what was expected: {error}")))
+    serde_json::from_str(text).map_err(|error| refuse(path, format!("is not what was expected: {error}")))
 }
 
 #[derive(Deserialize)]
@@ -169,10 +137,7 @@ fn typed<T: DeserializeOwned>(path: &Path, field: &str, value: Value, expected: 
         None if field == "model" && value.get("continuing_subword_prefix").is_some() => {}
         found => {
             let found = found.map_or_else(|| "none".to_owned(), |found| format!("{found:?}"));
-            return Err(refuse(
-                path,
-                format!("{field} has the type {found}, expected {expected:?}"),
-            ));
+            return Err(refuse(path, format!("{field} has the type {found}, expected {expected:?}")));
         }
     }
     serde_json::from_value(value)
@@ -183,28 +148,11 @@ fn from_json(path: &Path, text: &str) -> Result<Parts> {
     let file: TokenizerFile = parse(path, text)?;
     let model: ModelField = typed(path, "model", file.model, "WordPiece")?;
     let normalizer: NormalizerField = typed(path, "normalizer", file.normalizer, "BertNormalizer")?;
-    typed::<Value>(
-        path,
-        "pre_tokenizer",
-        file.pre_tokenizer,
-        "BertPreTokenizer",
-    )?;
+    typed::<Value>(path, "pre_tokenizer", file.pre_tokenizer, "BertPreTokenizer")?;
     let (cls, sep) = pair_tokens(path, &file.post_processor)?;
-    let mut special = SpecialTokens {
-        unk: model.unk_token,
-        cls,
-        sep,
-        ..SpecialTokens::default()
-    };
-    let pads = file
-        .added_tokens
-        .iter()
-        .filter(|token| token.special)
-        .map(|token| &token.content);
-    if let Some(pad) = pads
-        .into_iter()
-        .find(|token| token.to_lowercase().contains("pad"))
-    {
+    let mut special = SpecialTokens { unk: model.unk_token, cls, sep, ..SpecialTokens::default() };
+    let pads = file.added_tokens.iter().filter(|token| token.special).map(|token| &token.content);
+    if let Some(pad) = pads.into_iter().find(|token| token.to_lowercase().contains("pad")) {
         special.pad.clone_from(pad);
     }
     let mut entries = model.vocab;
@@ -222,34 +170,14 @@ fn from_json(path: &Path, text: &str) -> Result<Parts> {
             strip_accents: normalizer.strip_accents.unwrap_or(normalizer.lowercase),
             lowercase: normalizer.lowercase,
         },
-        added_tokens: file
-            .added_tokens
-            .into_iter()
-            .map(AddedToken::from)
-            .collect(),
+        added_tokens: file.added_tokens.into_iter().map(AddedToken::from).collect(),
     })
 }
 
 impl From<AddedTokenField> for AddedToken {
     fn from(field: AddedTokenField) -> AddedToken {
-        let AddedTokenField {
-            id,
-            content,
-            special,
-            single_word,
-            lstrip,
-            rstrip,
-            normalized,
-        } = field;
-        AddedToken {
-            content,
-            id,
-            special,
-            single_word,
-            lstrip,
-            rstrip,
-            normalized,
-        }
+        let AddedTokenField { id, content, special, single_word, lstrip, rstrip, normalized } = field;
+        AddedToken { content, id, special, single_word, lstrip, rstrip, normalized }
     }
 }
 
@@ -259,27 +187,19 @@ fn pair_tokens(path: &Path, post_processor: &Value) -> Result<(String, String)> 
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let found = match post_processor.get("type").and_then(Value::as_str) {
         None => Some((default.cls, default.sep)),
-        Some("BertProcessing") => {
-            text(&post_processor["cls"][0]).zip(text(&post_processor["sep"][0]))
-        }
+        Some("BertProcessing") => text(&post_processor["cls"][0]).zip(text(&post_processor["sep"][0])),
         Some("TemplateProcessing") => {
             let special = |i: usize| text(&post_processor["pair"][i]["SpecialToken"]["id"]);
             let sequence = |i: usize| text(&post_processor["pair"][i]["Sequence"]["id"]);
             let length = post_processor["pair"].as_array().map(Vec::len);
-            let in_order =
-                sequence(1).as_deref() == Some("A") && sequence(3).as_deref() == Some("B");
+            let in_order = sequence(1).as_deref() == Some("A") && sequence(3).as_deref() == Some("B");
             (in_order && length == Some(5) && special(2) == special(4))
                 .then(|| special(0).zip(special(2)))
                 .flatten()
         }
         Some(_) => None,
     };
-    found.ok_or_else(|| {
-        refuse(
-            path,
-            "post_processor does not make pairs of the form [CLS] A [SEP] B [SEP]",
-        )
-    })
+    found.ok_or_else(|| refuse(path, "post_processor does not make pairs of the form [CLS] A [SEP] B [SEP]"))
 }
 
 /// A token in `tokenizer_config.json`: its text, or an object with its `content`.
@@ -320,8 +240,7 @@ fn from_vocabulary(path: &Path, text: &str) -> Result<Parts> {
     };
     let mut entries = HashMap::new();
     for (id, line) in text.lines().enumerate() {
-        let id =
-            u32::try_from(id).map_err(|_| refuse(path, "has more lines than there are ids"))?;
+        let id = u32::try_from(id).map_err(|_| refuse(path, "has more lines than there are ids"))?;
         entries.insert(line.trim_end().to_owned(), id);
     }
     let default = SpecialTokens::default();
@@ -333,26 +252,12 @@ fn from_vocabulary(path: &Path, text: &str) -> Result<Parts> {
         pad: or(config.pad_token, default.pad),
     };
     let mask = or(config.mask_token, "[MASK]".into());
-    let added = [
-        &special.pad,
-        &special.unk,
-        &special.cls,
-        &special.sep,
-        &mask,
-    ];
+    let added = [&special.pad, &special.unk, &special.cls, &special.sep, &mask];
     let added = added.into_iter().filter_map(|content| {
         let id = *entries.get(content)?;
         let content = content.clone();
         let (single_word, lstrip, rstrip, normalized) = (false, false, false, false);
-        Some(AddedToken {
-            content,
-            id,
-            special: true,
-            single_word,
-            lstrip,
-            rstrip,
-            normalized,
-        })
+        Some(AddedToken { content, id, special: true, single_word, lstrip, rstrip, normalized })
     });
     let added_tokens = added.collect();
     let lowercase = config.do_lower_case.unwrap_or(true);

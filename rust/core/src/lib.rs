@@ -18,6 +18,7 @@ pub mod normalize;
 pub mod pool;
 mod pretokenize;
 mod project;
+mod runs;
 mod scan;
 pub mod tokenizer;
 mod trie;

@@ -33,11 +33,7 @@ impl Normalization {
         let before = output.len();
         for (start, char) in text.char_indices() {
             let properties = Properties::of(char);
-            let source = Aligned {
-                char,
-                start: start as u32,
-                end: (start + char.len_utf8()) as u32,
-            };
+            let source = Aligned { char, start: start as u32, end: (start + char.len_utf8()) as u32 };
             if properties.is_plain() {
                 output.push(source);
             } else if !self.apply_one(source, properties, output) {
@@ -49,21 +45,13 @@ impl Normalization {
 
     /// The normal form of one character; false when a mark stays that reordering may move.
     #[inline]
-    fn apply_one(
-        &self,
-        source: Aligned,
-        properties: Properties,
-        output: &mut Vec<Aligned>,
-    ) -> bool {
+    fn apply_one(&self, source: Aligned, properties: Properties, output: &mut Vec<Aligned>) -> bool {
         let Some(cleaned) = self.clean(source, properties) else {
             return true;
         };
         let isolated = self.handle_chinese_chars && properties.is_cjk();
         if isolated {
-            output.push(Aligned {
-                char: ' ',
-                ..source
-            });
+            output.push(Aligned { char: ' ', ..source });
         }
         let mut in_order = true;
         if self.strip_accents && properties.decomposes() {
@@ -78,10 +66,7 @@ impl Normalization {
             self.lower(cleaned, output);
         }
         if isolated {
-            output.push(Aligned {
-                char: ' ',
-                ..source
-            });
+            output.push(Aligned { char: ' ', ..source });
         }
         in_order
     }
@@ -93,10 +78,7 @@ impl Normalization {
         } else if properties.is_removed() {
             None
         } else if properties.is_whitespace() {
-            Some(Aligned {
-                char: ' ',
-                ..source
-            })
+            Some(Aligned { char: ' ', ..source })
         } else {
             Some(source)
         }
@@ -105,12 +87,7 @@ impl Normalization {
     #[inline]
     fn lower(&self, source: Aligned, output: &mut Vec<Aligned>) {
         if self.lowercase && Properties::of(source.char).lowercases() {
-            output.extend(
-                source
-                    .char
-                    .to_lowercase()
-                    .map(|char| Aligned { char, ..source }),
-            );
+            output.extend(source.char.to_lowercase().map(|char| Aligned { char, ..source }));
         } else {
             output.push(source);
         }
@@ -124,11 +101,7 @@ impl Normalization {
         let mut decomposed: Vec<(u8, char, bool)> = Vec::new();
         for (start, char) in text.char_indices() {
             let properties = Properties::of(char);
-            let source = Aligned {
-                char,
-                start: start as u32,
-                end: (start + char.len_utf8()) as u32,
-            };
+            let source = Aligned { char, start: start as u32, end: (start + char.len_utf8()) as u32 };
             let Some(cleaned) = self.clean(source, properties) else {
                 continue;
             };

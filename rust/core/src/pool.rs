@@ -28,16 +28,9 @@ impl Pool {
     pub fn new(threads: Option<usize>) -> Result<Pool> {
         let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get));
         if !(1..=MAX_THREADS).contains(&threads) {
-            return Err(Error::argument(
-                "threads",
-                threads,
-                format!("1 to {MAX_THREADS}"),
-            ));
+            return Err(Error::argument("threads", threads, format!("1 to {MAX_THREADS}")));
         }
-        Ok(Pool {
-            threads,
-            running: Mutex::new(None),
-        })
+        Ok(Pool { threads, running: Mutex::new(None) })
     }
 
     /// Threads that work at once.
@@ -46,18 +39,9 @@ impl Pool {
     }
 
     /// The results of `task` for each item, in the order of the items.
-    pub(crate) fn map<I: Send, T: Send>(
-        &self,
-        items: Vec<I>,
-        task: impl Fn(I) -> T + Sync + Send,
-    ) -> Vec<T> {
-        match (items.len() > 1 && self.threads > 1)
-            .then(|| self.start())
-            .flatten()
-        {
-            Some(pool) => {
-                pool.install(|| items.into_par_iter().with_max_len(1).map(task).collect())
-            }
+    pub(crate) fn map<I: Send, T: Send>(&self, items: Vec<I>, task: impl Fn(I) -> T + Sync + Send) -> Vec<T> {
+        match (items.len() > 1 && self.threads > 1).then(|| self.start()).flatten() {
+            Some(pool) => pool.install(|| items.into_par_iter().with_max_len(1).map(task).collect()),
             None => items.into_iter().map(task).collect(),
         }
     }
@@ -77,11 +61,7 @@ impl Pool {
             return Some(Arc::clone(pool));
         }
         let name = |i| format!("spanjet-{i}");
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .thread_name(name)
-            .build()
-            .ok()?;
+        let pool = ThreadPoolBuilder::new().num_threads(self.threads).thread_name(name).build().ok()?;
         let pool = Arc::new(pool);
         if let Some(parents) = running.replace((process, Arc::clone(&pool))) {
             // Its threads are the parent's: stopping them from here could wait for ever.

@@ -29,12 +29,8 @@ pub(crate) fn project(
 ) -> Projected {
     let start = context[..tokens.start]
         .rfind(separates_words)
-        .map_or(0, |at| {
-            at + context[at..].chars().next().map_or(1, char::len_utf8)
-        });
-    let end = context[tokens.end..]
-        .find(separates_words)
-        .map_or(context.len(), |at| tokens.end + at);
+        .map_or(0, |at| at + context[at..].chars().next().map_or(1, char::len_utf8));
+    let end = context[tokens.end..].find(separates_words).map_or(context.len(), |at| tokens.end + at);
     let original = join_words(context, start..end);
     let found = find(&original, spelling, normalization).unwrap_or(0..original.len());
     let part = &original[found];
@@ -42,10 +38,7 @@ pub(crate) fn project(
         (Some(&(first, _)), Some(&(at, last))) => first..at + last.len_utf8(),
         _ => start..end,
     };
-    Projected {
-        bytes,
-        text: part.iter().map(|&(_, c)| c).collect(),
-    }
+    Projected { bytes, text: part.iter().map(|&(_, c)| c).collect() }
 }
 
 /// The characters of the words in `range` and their bytes, with one blank between words.
@@ -62,11 +55,7 @@ fn join_words(context: &str, range: Range<usize>) -> Vec<(usize, char)> {
 }
 
 /// Where the spelling stands in the words; None when its characters cannot be matched.
-fn find(
-    original: &[(usize, char)],
-    spelling: &str,
-    normalization: &Normalization,
-) -> Option<Range<usize>> {
+fn find(original: &[(usize, char)], spelling: &str, normalization: &Normalization) -> Option<Range<usize>> {
     let text: String = original.iter().map(|&(_, c)| c).collect();
     let mut aligned: Vec<Aligned> = Vec::new();
     normalization.apply(&text, &mut aligned);
@@ -79,9 +68,7 @@ fn find(
     });
     let at = tokenized.find(spelling)?;
     let solid = |text: &str| text.chars().filter(|&c| c != ' ').count();
-    let places: Vec<usize> = (0..original.len())
-        .filter(|&i| original[i].1 != ' ')
-        .collect();
+    let places: Vec<usize> = (0..original.len()).filter(|&i| original[i].1 != ' ').collect();
     if solid(&tokenized) != places.len() || spelling.is_empty() {
         return None;
     }
@@ -97,9 +84,7 @@ pub(crate) fn spell<'a>(tokens: impl Iterator<Item = &'a str>, continuing_prefix
     let joined = if continuing_prefix.is_empty() {
         joined
     } else {
-        joined
-            .replace(&format!(" {continuing_prefix}"), "")
-            .replace(continuing_prefix, "")
+        joined.replace(&format!(" {continuing_prefix}"), "").replace(continuing_prefix, "")
     };
     joined.split_whitespace().collect::<Vec<_>>().join(" ")
 }

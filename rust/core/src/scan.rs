@@ -70,10 +70,7 @@ mod sse2 {
                 _mm_cmplt_epi8(bytes, _mm_set1_epi8(high as i8 + 1)),
             )
         };
-        let space = _mm_or_si128(
-            _mm_or_si128(is(b' '), is(b'\t')),
-            _mm_or_si128(is(b'\n'), is(b'\r')),
-        );
+        let space = _mm_or_si128(_mm_or_si128(is(b' '), is(b'\t')), _mm_or_si128(is(b'\n'), is(b'\r')));
         let letter = between(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), b'a', b'z');
         // As signed numbers, the bytes of other characters are below the controls.
         let control_or_other = _mm_andnot_si128(space, _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
@@ -81,10 +78,7 @@ mod sse2 {
             _mm_or_si128(letter, between(bytes, b'0', b'9')),
             _mm_or_si128(control_or_other, is(0x7F)),
         );
-        (
-            _mm_movemask_epi8(word) as u16,
-            _mm_movemask_epi8(space) as u16,
-        )
+        (_mm_movemask_epi8(word) as u16, _mm_movemask_epi8(space) as u16)
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::added::{AddedToken, Matcher};
-use crate::cache::{Entry, Key, MAX_WORD, WordCache};
+use crate::cache::{Key, MAX_WORD, WordCache};
 use crate::character::Properties;
 use crate::encoding::{Encodings, Output};
 use crate::error::Result;
 use crate::normalize::{Aligned, Normalization};
 use crate::pool::Pool;
 use crate::pretokenize::words;
-use crate::scan::{BLOCK, classify};
+use crate::runs::{MAX_RUNS, Run, Runs};
 use crate::vocab::Vocabulary;
 use crate::wordpiece::{Piece, WordPiece};
 
@@ -60,20 +60,12 @@ impl Tokenizer {
     /// `Error::Vocabulary`: the added tokens cannot be matched.
     pub fn new(vocabulary: Vocabulary, settings: Settings, pool: Pool) -> Result<Tokenizer> {
         static IDENTITIES: AtomicU64 = AtomicU64::new(1);
-        let Settings {
-            normalization,
-            max_characters,
-            added_tokens,
-            match_special_tokens,
-        } = settings;
+        let Settings { normalization, max_characters, added_tokens, match_special_tokens } = settings;
         Ok(Tokenizer {
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
             raw: Matcher::raw(&added_tokens, match_special_tokens)?,
             normalized: Matcher::normalized(&added_tokens, match_special_tokens, &normalization)?,
-            wordpiece: WordPiece {
-                vocabulary,
-                max_characters,
-            },
+            wordpiece: WordPiece { vocabulary, max_characters },
             normalization,
             pool,
             scratches: Mutex::new(Vec::new()),
@@ -120,16 +112,8 @@ impl Tokenizer {
 
     /// The tokens of neighbouring texts, in parts that were made in parallel.
     pub(crate) fn encode_parts<const OFFSETS: bool>(&self, texts: &[&str]) -> Vec<Part> {
-        let tasks = split_by_size(
-            texts,
-            if self.pool.threads() > 1 {
-                TASK_BYTES
-            } else {
-                usize::MAX
-            },
-        );
-        self.pool
-            .map(tasks, |texts| self.encode_serial::<OFFSETS>(texts))
+        let tasks = split_by_size(texts, if self.pool.threads() > 1 { TASK_BYTES } else { usize::MAX });
+        self.pool.map(tasks, |texts| self.encode_serial::<OFFSETS>(texts))
     }
 
     fn encode_serial<const OFFSETS: bool>(&self, texts: &[&str]) -> Part {
@@ -150,17 +134,11 @@ impl Tokenizer {
         // In a forked child the lock may belong to a thread that is not there: never wait for it.
         let waiting = match self.scratches.try_lock() {
             Ok(mut scratches) => scratches.pop(),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => {
-                PoisonError::into_inner(poisoned).pop()
-            }
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned).pop(),
             Err(std::sync::TryLockError::WouldBlock) => None,
         };
         waiting.unwrap_or_else(|| {
-            Box::new(Scratch {
-                cache: WordCache::new(),
-                aligned: Vec::new(),
-                pieces: Vec::new(),
-            })
+            Box::new(Scratch { cache: WordCache::new(), aligned: Vec::new(), pieces: Vec::new() })
         })
     }
 
@@ -200,13 +178,26 @@ impl Tokenizer {
             return self.encode_normalized(&text[start..end], start, matcher, scratch, output);
         }
         let part = &text[..end];
-        runs(part.as_bytes(), start, |begin, length| {
-            if length <= MAX_WORD {
-                self.encode_cached(part, begin, length, scratch, output);
-            } else {
-                self.encode_long(part, begin, begin + length, scratch, output);
+        let mut runs = Runs::new(part.as_bytes(), start);
+        let mut block = [Run::default(); MAX_RUNS];
+        let mut keys = [Key::default(); MAX_RUNS];
+        while let Some(count) = runs.next_block(&mut block) {
+            let block = &block[..count];
+            // All lookups of a block are on their way before the first is waited for.
+            for (key, run) in keys.iter_mut().zip(block) {
+                if run.length <= MAX_WORD {
+                    *key = Key::new(part.as_bytes(), run.begin, run.length);
+                    scratch.cache.prefetch(*key);
+                }
             }
-        });
+            for (&key, run) in keys.iter().zip(block) {
+                if run.length <= MAX_WORD {
+                    self.encode_cached(part, run.begin, run.length, key, scratch, output);
+                } else {
+                    self.encode_long(part, run.begin, run.begin + run.length, scratch, output);
+                }
+            }
+        }
     }
 
     /// Tokens of a short run, from the cache when it has them.
@@ -216,12 +207,20 @@ impl Tokenizer {
         text: &str,
         start: usize,
         length: usize,
+        key: Key,
         scratch: &mut Scratch,
         output: &mut Output<OFFSETS>,
     ) {
-        let key = Key::new(text.as_bytes(), start, length);
         match scratch.cache.get(key) {
-            Some(entry) => output.push(entry.count(), entry.ids, || entry.offsets(start as i32)),
+            Some(entry) if !entry.overflows() => {
+                output.push(entry.count(), entry.ids, || entry.offsets(start as i32));
+            }
+            Some(entry) => {
+                for piece in scratch.cache.overflow(entry) {
+                    let offset = || [[start as i32 + piece.start as i32, start as i32 + piece.end as i32]];
+                    output.push(1, [piece.id as i32], offset);
+                }
+            }
             None => self.encode_new(text, start, length, key, scratch, output),
         }
     }
@@ -238,9 +237,7 @@ impl Tokenizer {
         output: &mut Output<OFFSETS>,
     ) {
         self.encode_run(&text[start..start + length], start, scratch, output);
-        if let Some(entry) = Entry::new(key, &scratch.pieces, start as u32) {
-            scratch.cache.insert(key, entry);
-        }
+        scratch.cache.insert(key, &scratch.pieces, start as u32);
     }
 
     /// Tokens of a run that is too long for the cache: its parts between characters that stand alone
@@ -257,7 +254,8 @@ impl Tokenizer {
     ) {
         let mut encode = |begin: usize, end: usize| {
             if (1..=MAX_WORD).contains(&(end - begin)) {
-                self.encode_cached(text, begin, end - begin, scratch, output);
+                let key = Key::new(text.as_bytes(), begin, end - begin);
+                self.encode_cached(text, begin, end - begin, key, scratch, output);
             } else if begin < end {
                 self.encode_run(&text[begin..end], begin, scratch, output);
             }
@@ -294,17 +292,10 @@ impl Tokenizer {
         scratch: &mut Scratch,
         output: &mut Output<OFFSETS>,
     ) {
-        let Scratch {
-            aligned, pieces, ..
-        } = scratch;
+        let Scratch { aligned, pieces, .. } = scratch;
         pieces.clear();
         if run.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.wordpiece.ascii_pieces(
-                run.as_bytes(),
-                self.normalization.lowercase,
-                offset as u32,
-                pieces,
-            );
+            self.wordpiece.ascii_pieces(run.as_bytes(), self.normalization.lowercase, offset as u32, pieces);
         } else {
             aligned.clear();
             self.normalization.apply(run, aligned);
@@ -326,9 +317,7 @@ impl Tokenizer {
         scratch: &mut Scratch,
         output: &mut Output<OFFSETS>,
     ) {
-        let Scratch {
-            aligned, pieces, ..
-        } = scratch;
+        let Scratch { aligned, pieces, .. } = scratch;
         aligned.clear();
         pieces.clear();
         self.normalization.apply(text, aligned);
@@ -343,16 +332,8 @@ impl Tokenizer {
             let characters = &aligned[begin..end];
             begin = end;
             match (part.id, characters) {
-                (Some(id), [first, .., last]) => pieces.push(Piece {
-                    id,
-                    start: first.start,
-                    end: last.end,
-                }),
-                (Some(id), [one]) => pieces.push(Piece {
-                    id,
-                    start: one.start,
-                    end: one.end,
-                }),
+                (Some(id), [first, .., last]) => pieces.push(Piece { id, start: first.start, end: last.end }),
+                (Some(id), [one]) => pieces.push(Piece { id, start: one.start, end: one.end }),
                 _ => words(characters, |word| self.wordpiece.pieces(word, pieces)),
             }
         });
@@ -370,9 +351,7 @@ pub(crate) struct Part {
 
 fn write<const OFFSETS: bool>(pieces: &[Piece], output: &mut Output<OFFSETS>) {
     for piece in pieces {
-        output.push(1, [piece.id as i32], || {
-            [[piece.start as i32, piece.end as i32]]
-        });
+        output.push(1, [piece.id as i32], || [[piece.start as i32, piece.end as i32]]);
     }
 }
 
@@ -393,50 +372,5 @@ fn split_by_size<'a, 't>(texts: &'a [&'t str], bytes: usize) -> Vec<&'a [&'t str
     groups
 }
 
-/// Call `run` with the first byte and the length of each run of word bytes and of each ASCII
-/// punctuation character in `text[start..]`.
-#[inline(always)]
-fn runs(text: &[u8], start: usize, mut run: impl FnMut(usize, usize)) {
-    let mut pending = None;
-    let mut in_word = 0;
-    let mut at = start;
-    while at < text.len() {
-        let rest = &text[at..];
-        let classes = match rest.first_chunk::<BLOCK>() {
-            Some(block) => classify(block),
-            None => {
-                let mut block = [b' '; BLOCK];
-                block[..rest.len()].copy_from_slice(rest);
-                classify(&block)
-            }
-        };
-        let punctuation = !(classes.word | classes.space);
-        let mut starts = punctuation | classes.word & !(classes.word << 1 | in_word);
-        // A run ends where the next begins or where a space stands.
-        let ends = starts | classes.space;
-        in_word = classes.word >> (BLOCK - 1);
-        if let Some(begin) = pending
-            && ends != 0
-        {
-            run(begin, at + ends.trailing_zeros() as usize - begin);
-            pending = None;
-        }
-        while starts != 0 {
-            let begin = starts.trailing_zeros();
-            starts &= starts - 1;
-            let later = ends & (!1 << begin);
-            if later == 0 {
-                pending = Some(at + begin as usize);
-                break;
-            }
-            run(
-                at + begin as usize,
-                (later.trailing_zeros() - begin) as usize,
-            );
-        }
-        at += BLOCK;
-    }
-    if let Some(begin) = pending {
-        run(begin, text.len() - begin);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -11,11 +11,7 @@ struct Node {
 
 const NO_ID: u32 = u32::MAX;
 const NO_PARENT: u32 = u32::MAX;
-const FREE: Node = Node {
-    base: 0,
-    parent: NO_PARENT,
-    id: NO_ID,
-};
+const FREE: Node = Node { base: 0, parent: NO_PARENT, id: NO_ID };
 /// Blocks of 256 nodes that are searched for free places; older ones are nearly full.
 const OPEN_BLOCKS: usize = 16;
 
@@ -37,11 +33,7 @@ impl Trie {
 
     /// Build from keys without duplicates; empty keys are left out.
     pub(crate) fn new(begin: Vec<(&[u8], u32)>, continuing: Vec<(&[u8], u32)>) -> Trie {
-        let mut builder = Builder {
-            nodes: vec![FREE; 256],
-            first_open: 2,
-            used: vec![0; 1],
-        };
+        let mut builder = Builder { nodes: vec![FREE; 256], first_open: 2, used: vec![0; 1] };
         for root in [Trie::BEGIN, Trie::CONTINUE] {
             builder.occupy(root.0 as usize, root.0);
         }
@@ -50,9 +42,7 @@ impl Trie {
             keys.sort_unstable();
             builder.insert_all(root.0 as usize, &keys);
         }
-        Trie {
-            nodes: builder.nodes,
-        }
+        Trie { nodes: builder.nodes }
     }
 
     /// The state after one more byte.
@@ -66,10 +56,7 @@ impl Trie {
     /// The id of the key that ends in this state.
     #[inline]
     pub(crate) fn id(&self, state: State) -> Option<u32> {
-        self.nodes
-            .get(state.0 as usize)
-            .map(|node| node.id)
-            .filter(|&id| id != NO_ID)
+        self.nodes.get(state.0 as usize).map(|node| node.id).filter(|&id| id != NO_ID)
     }
 
     /// The id of a whole key.
@@ -129,17 +116,14 @@ impl Builder {
     fn find_base(&mut self, labels: &[u8]) -> usize {
         let open = self.used.len().saturating_sub(OPEN_BLOCKS) * 256;
         self.first_open = self.first_open.max(open);
-        while self.first_open < self.nodes.len() && self.nodes[self.first_open].parent != NO_PARENT
-        {
+        while self.first_open < self.nodes.len() && self.nodes[self.first_open].parent != NO_PARENT {
             self.first_open += 1;
         }
         for place in self.first_open..self.nodes.len() {
             let base = place ^ usize::from(labels[0]);
             let block = place / 256;
             if usize::from(self.used[block]) + labels.len() <= 256
-                && labels
-                    .iter()
-                    .all(|&label| self.nodes[base ^ usize::from(label)].parent == NO_PARENT)
+                && labels.iter().all(|&label| self.nodes[base ^ usize::from(label)].parent == NO_PARENT)
             {
                 return base;
             }
@@ -148,5 +132,33 @@ impl Builder {
         self.nodes.resize(base + 256, FREE);
         self.used.push(0);
         base
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_found_and_no_other() {
+        // Two letters of every byte value and longer keys: full nodes, chains and several blocks.
+        let mut keys: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+        for i in 0..20_000_u32 {
+            let bytes = i.wrapping_mul(2_654_435_761).to_le_bytes();
+            keys.insert(bytes[..1 + i as usize % 4].to_vec(), i);
+        }
+        let begin = || keys.iter().map(|(key, &id)| (key.as_slice(), id)).collect::<Vec<_>>();
+        let continuing = begin().into_iter().filter(|(_, id)| id % 3 == 0).collect();
+        let trie = Trie::new(begin(), continuing);
+        for i in 0..60_000_u32 {
+            let bytes = i.wrapping_mul(2_654_435_761).to_le_bytes();
+            let key = &bytes[..1 + i as usize % 4];
+            let id = keys.get(key).copied();
+            assert_eq!(trie.get(Trie::BEGIN, key), id);
+            assert_eq!(trie.get(Trie::CONTINUE, key), id.filter(|id| id % 3 == 0));
+        }
+        assert_eq!(trie.get(Trie::BEGIN, b""), None);
     }
 }

@@ -20,12 +20,7 @@ pub struct SpecialTokens {
 
 impl Default for SpecialTokens {
     fn default() -> Self {
-        SpecialTokens {
-            unk: "[UNK]".into(),
-            cls: "[CLS]".into(),
-            sep: "[SEP]".into(),
-            pad: "[PAD]".into(),
-        }
+        SpecialTokens { unk: "[UNK]".into(), cls: "[CLS]".into(), sep: "[SEP]".into(), pad: "[PAD]".into() }
     }
 }
 
@@ -59,9 +54,7 @@ impl Vocabulary {
             return Err(Error::Vocabulary("has no tokens".into()));
         };
         if largest > MAX_ID {
-            return Err(Error::Vocabulary(format!(
-                "has the id {largest}, expected at most {MAX_ID}"
-            )));
+            return Err(Error::Vocabulary(format!("has the id {largest}, expected at most {MAX_ID}")));
         }
         let id_of = |role: &str, token: &str| {
             entries.get(token).copied().ok_or_else(|| {
@@ -76,15 +69,10 @@ impl Vocabulary {
         let sep = id_of("separator", &special.sep)?;
         let pad = id_of("padding", &special.pad)?;
 
-        let begin = entries
-            .iter()
-            .map(|(token, &id)| (token.as_bytes(), id))
-            .collect();
+        let begin = entries.iter().map(|(token, &id)| (token.as_bytes(), id)).collect();
         let continuing = entries
             .iter()
-            .filter_map(|(token, &id)| {
-                Some((token.strip_prefix(continuing_prefix)?.as_bytes(), id))
-            })
+            .filter_map(|(token, &id)| Some((token.strip_prefix(continuing_prefix)?.as_bytes(), id)))
             .collect();
         let trie = Trie::new(begin, continuing);
 
@@ -92,26 +80,14 @@ impl Vocabulary {
         for (token, id) in entries {
             let place = &mut tokens[id as usize];
             if let Some(other) = place {
-                let (a, b) = if *other < token {
-                    (&*other, &token)
-                } else {
-                    (&token, &*other)
-                };
+                let (a, b) = if *other < token { (&*other, &token) } else { (&token, &*other) };
                 return Err(Error::Vocabulary(format!(
                     "gives the id {id} to {a:?} and to {b:?}, expected one token"
                 )));
             }
             *place = Some(token);
         }
-        Ok(Vocabulary {
-            tokens,
-            trie,
-            continuing_prefix: continuing_prefix.to_owned(),
-            unk,
-            cls,
-            sep,
-            pad,
-        })
+        Ok(Vocabulary { tokens, trie, continuing_prefix: continuing_prefix.to_owned(), unk, cls, sep, pad })
     }
 
     /// The largest id plus one.

@@ -100,10 +100,7 @@ impl Windows {
     ) -> Result<Windows> {
         options.check()?;
         if questions.len() != contexts.len() {
-            return Err(Error::Pairs {
-                questions: questions.len(),
-                contexts: contexts.len(),
-            });
+            return Err(Error::Pairs { questions: questions.len(), contexts: contexts.len() });
         }
         check_sizes(Role::Question, questions.iter().copied())?;
         let contexts = encode_contexts(tokenizer, contexts)?;
@@ -143,11 +140,7 @@ impl Windows {
 
     /// Tokens of the longest window.
     pub fn longest(&self) -> usize {
-        self.indptr
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]) as usize)
-            .max()
-            .unwrap_or(0)
+        self.indptr.windows(2).map(|pair| (pair[1] - pair[0]) as usize).max().unwrap_or(0)
     }
 
     /// Positions of the context in window `index`, which must exist.
@@ -167,19 +160,16 @@ impl Windows {
             let first = self.context_offset[index] as usize;
             let length = self.context_positions(index).len();
             let inside = (first..first + length).contains(&token);
-            inside.then(|| {
-                (token - first).min(first + length - 1 - token) as f64 + 0.01 * length as f64
-            })
+            inside.then(|| (token - first).min(first + length - 1 - token) as f64 + 0.01 * length as f64)
         };
         let Some(own) = score(window) else {
             return false;
         };
-        self.windows_of(self.question[window] as usize)
-            .all(|other| match score(other) {
-                Some(theirs) if other < window => theirs < own,
-                Some(theirs) => theirs <= own,
-                None => true,
-            })
+        self.windows_of(self.question[window] as usize).all(|other| match score(other) {
+            Some(theirs) if other < window => theirs < own,
+            Some(theirs) => theirs <= own,
+            None => true,
+        })
     }
 
     fn push_question(
@@ -190,14 +180,9 @@ impl Windows {
         options: &WindowOptions,
     ) -> Result<()> {
         if question.is_empty() {
-            return Err(Error::Empty {
-                role: Role::Question,
-                index,
-            });
+            return Err(Error::Empty { role: Role::Question, index });
         }
-        let question = &question[..question
-            .len()
-            .min(options.max_question_length.unwrap_or(usize::MAX))];
+        let question = &question[..question.len().min(options.max_question_length.unwrap_or(usize::MAX))];
         let tokens = context.ids();
         let room = options.room(index, question.len(), tokens.len())?;
         let step = match options.convention {
@@ -245,11 +230,7 @@ impl WindowOptions {
             return Err(Error::argument("doc_stride", 0, "at least 1"));
         }
         if self.max_question_length == Some(0) {
-            return Err(Error::argument(
-                "max_question_length",
-                0,
-                "at least 1, or None",
-            ));
+            return Err(Error::argument("max_question_length", 0, "at least 1, or None"));
         }
         Ok(())
     }
@@ -259,41 +240,26 @@ impl WindowOptions {
         let room = self.max_length.saturating_sub(question + SPECIAL);
         let expected = match self.convention {
             Convention::Overlap if room > 0 && context > room && self.doc_stride >= room => {
-                format!(
-                    "more than the doc_stride of {}, which neighbouring windows share",
-                    self.doc_stride
-                )
+                format!("more than the doc_stride of {}, which neighbouring windows share", self.doc_stride)
             }
             _ if room == 0 => "at least 1".to_owned(),
             _ => return Ok(room),
         };
         let missing = self.max_length as i64 - question as i64 - SPECIAL as i64;
-        Err(Error::NoRoom {
-            index,
-            max_length: self.max_length,
-            question,
-            room: missing,
-            expected,
-        })
+        Err(Error::NoRoom { index, max_length: self.max_length, question, room: missing, expected })
     }
 }
 
 fn part_texts(part: &Part) -> impl Iterator<Item = &[i32]> {
     let starts = std::iter::once(0).chain(part.ends.iter().copied());
-    starts
-        .zip(&part.ends)
-        .map(|(start, &end)| &part.ids[start..end])
+    starts.zip(&part.ends).map(|(start, &end)| &part.ids[start..end])
 }
 
 /// Offsets are 32-bit integers.
 pub fn check_sizes<'a>(role: Role, texts: impl Iterator<Item = &'a str>) -> Result<()> {
     for (index, text) in texts.enumerate() {
         if text.len() > i32::MAX as usize {
-            return Err(Error::TooLong {
-                role,
-                index,
-                bytes: text.len(),
-            });
+            return Err(Error::TooLong { role, index, bytes: text.len() });
         }
     }
     Ok(())
@@ -306,14 +272,12 @@ fn encode_contexts(tokenizer: &Tokenizer, inputs: &[ContextInput<'_>]) -> Result
     let mut by_address: HashMap<(*const u8, usize), usize> = HashMap::new();
     for input in inputs {
         if let ContextInput::Text(text) = *input {
-            by_address
-                .entry((text.as_ptr(), text.len()))
-                .or_insert_with(|| {
-                    *by_text.entry(text).or_insert_with(|| {
-                        distinct.push(text);
-                        distinct.len() - 1
-                    })
-                });
+            by_address.entry((text.as_ptr(), text.len())).or_insert_with(|| {
+                *by_text.entry(text).or_insert_with(|| {
+                    distinct.push(text);
+                    distinct.len() - 1
+                })
+            });
         }
     }
     let texts = inputs.iter().map(|input| match input {
@@ -327,19 +291,13 @@ fn encode_contexts(tokenizer: &Tokenizer, inputs: &[ContextInput<'_>]) -> Result
         let context = match input {
             ContextInput::Text(text) => {
                 let index = by_address[&(text.as_ptr(), text.len())];
-                Context {
-                    encodings: Arc::clone(&encodings),
-                    index,
-                }
+                Context { encodings: Arc::clone(&encodings), index }
             }
             ContextInput::Encoded(context) if tokenizer.made(&context.encodings) => context.clone(),
             ContextInput::Encoded(_) => return Err(Error::ForeignEncoding { index }),
         };
         if context.ids().is_empty() {
-            return Err(Error::Empty {
-                role: Role::Context,
-                index,
-            });
+            return Err(Error::Empty { role: Role::Context, index });
         }
         contexts.push(context);
     }

@@ -41,21 +41,11 @@ impl WordPiece {
 
     /// The pieces of a word of ASCII letters, digits or one punctuation character that begins at byte
     /// `offset`; `lowercase` is how the normaliser treats them.
-    pub(crate) fn ascii_pieces(
-        &self,
-        word: &[u8],
-        lowercase: bool,
-        offset: u32,
-        output: &mut Vec<Piece>,
-    ) {
+    pub(crate) fn ascii_pieces(&self, word: &[u8], lowercase: bool, offset: u32, output: &mut Vec<Piece>) {
         self.greedy(
             word.len(),
             |state, i| {
-                let byte = if lowercase {
-                    word[i].to_ascii_lowercase()
-                } else {
-                    word[i]
-                };
+                let byte = if lowercase { word[i].to_ascii_lowercase() } else { word[i] };
                 self.vocabulary.trie().step(state, byte)
             },
             |i| (offset + i as u32, offset + i as u32 + 1),
@@ -86,22 +76,14 @@ impl WordPiece {
                 }
             }
             let Some((id, end)) = longest else { break };
-            output.push(Piece {
-                id,
-                start: source(begin).0,
-                end: source(end - 1).1,
-            });
+            output.push(Piece { id, start: source(begin).0, end: source(end - 1).1 });
             begin = end;
             root = Trie::CONTINUE;
         }
         if begin < length {
             output.truncate(before);
             let id = self.vocabulary.unk();
-            output.push(Piece {
-                id,
-                start: source(0).0,
-                end: source(length - 1).1,
-            });
+            output.push(Piece { id, start: source(0).0, end: source(length - 1).1 });
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use numpy::ndarray::{Array2, ArrayView, Dimension, IntoDimension};
 use numpy::{
-    Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods,
-    PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
+    PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -32,9 +32,7 @@ fn to_python(error: Error) -> PyErr {
 /// A count, which Python may give as a negative number.
 pub(crate) fn count(name: &str, value: i64) -> PyResult<usize> {
     usize::try_from(value).map_err(|_| {
-        PyValueError::new_err(format!(
-            "{name} is {value}, expected a number that is not negative"
-        ))
+        PyValueError::new_err(format!("{name} is {value}, expected a number that is not negative"))
     })
 }
 
@@ -45,30 +43,17 @@ pub(crate) fn optional_count(name: &str, value: Option<i64>) -> PyResult<Option<
 
 /// The choice that a name stands for.
 pub(crate) fn choice<T: Copy>(name: &str, value: &str, choices: &[(&str, T)]) -> PyResult<T> {
-    choices
-        .iter()
-        .find(|(text, _)| *text == value)
-        .map(|&(_, choice)| choice)
-        .ok_or_else(|| {
-            let known: Vec<_> = choices
-                .iter()
-                .map(|(text, _)| format!("{text:?}"))
-                .collect();
-            PyValueError::new_err(format!(
-                "{name} is {value:?}, expected {}",
-                known.join(" or ")
-            ))
-        })
+    choices.iter().find(|(text, _)| *text == value).map(|&(_, choice)| choice).ok_or_else(|| {
+        let known: Vec<_> = choices.iter().map(|(text, _)| format!("{text:?}")).collect();
+        PyValueError::new_err(format!("{name} is {value:?}, expected {}", known.join(" or ")))
+    })
 }
 
 /// A text that Rust may read while the interpreter is released.
 pub(crate) fn text(name: impl Display, value: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
-    let string = value.cast::<PyString>().map_err(|_| {
-        PyTypeError::new_err(format!(
-            "{name} is of type {}, expected str",
-            type_name(value)
-        ))
-    })?;
+    let string = value
+        .cast::<PyString>()
+        .map_err(|_| PyTypeError::new_err(format!("{name} is of type {}, expected str", type_name(value))))?;
     PyBackedStr::try_from(string.clone()).map_err(|error| {
         let reason = error.value(value.py());
         PyValueError::new_err(format!(
@@ -78,16 +63,9 @@ pub(crate) fn text(name: impl Display, value: &Bound<'_, PyAny>) -> PyResult<PyB
 }
 
 /// The items of a sequence that is not itself a text.
-pub(crate) fn items<'py>(
-    name: &str,
-    value: &Bound<'py, PyAny>,
-) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let refuse = || {
-        PyTypeError::new_err(format!(
-            "{name} is of type {}, expected a sequence",
-            type_name(value)
-        ))
-    };
+pub(crate) fn items<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let refuse =
+        || PyTypeError::new_err(format!("{name} is of type {}, expected a sequence", type_name(value)));
     if value.is_instance_of::<PyString>() || value.len().is_err() {
         return Err(refuse());
     }
@@ -97,18 +75,11 @@ pub(crate) fn items<'py>(
 /// The texts of a sequence.
 pub(crate) fn texts(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<PyBackedStr>> {
     let items = items(name, value)?;
-    items
-        .iter()
-        .enumerate()
-        .map(|(i, item)| text(format_args!("{name}[{i}]"), item))
-        .collect()
+    items.iter().enumerate().map(|(i, item)| text(format_args!("{name}[{i}]"), item)).collect()
 }
 
 fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value
-        .get_type()
-        .name()
-        .map_or_else(|_| "unknown".to_owned(), |name| name.to_string())
+    value.get_type().name().map_or_else(|_| "unknown".to_owned(), |name| name.to_string())
 }
 
 /// An array with elements of type T, its elements in one piece.
@@ -125,12 +96,10 @@ pub(crate) fn array<'py, T: Element>(
         )));
     };
     match value.cast::<PyArrayDyn<T>>() {
-        Ok(array) if dimensions.contains(&array.ndim()) && array.is_c_contiguous() => {
-            Ok(array.clone())
+        Ok(array) if dimensions.contains(&array.ndim()) && array.is_c_contiguous() => Ok(array.clone()),
+        Ok(array) if dimensions.contains(&array.ndim()) => {
+            Err(PyValueError::new_err(format!("{name} is not C-contiguous, expected an array that is")))
         }
-        Ok(array) if dimensions.contains(&array.ndim()) => Err(PyValueError::new_err(format!(
-            "{name} is not C-contiguous, expected an array that is"
-        ))),
         _ => Err(PyTypeError::new_err(format!(
             "{name} is an array of {} with {} dimensions, expected {expected}",
             untyped.dtype(),
@@ -144,9 +113,7 @@ pub(crate) fn elements<'a, T: Element>(
     name: &str,
     array: &'a PyReadonlyArrayDyn<'_, T>,
 ) -> PyResult<&'a [T]> {
-    array
-        .as_slice()
-        .map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
+    array.as_slice().map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
 }
 
 /// A read-only array over memory that `owner` keeps.
@@ -176,7 +143,7 @@ pub(crate) fn owned_matrix<T: Element>(
     shape: (usize, usize),
     elements: Vec<T>,
 ) -> PyResult<Py<PyArray2<T>>> {
-    let matrix = Array2::from_shape_vec(shape, elements)
-        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let matrix =
+        Array2::from_shape_vec(shape, elements).map_err(|error| PyValueError::new_err(error.to_string()))?;
     Ok(matrix.into_pyarray(py).unbind())
 }

@@ -51,11 +51,7 @@ pub(crate) fn decode(
     null_threshold: Option<f32>,
 ) -> PyResult<Spans> {
     let options = DecodeOptions {
-        mode: choice(
-            "mode",
-            mode,
-            &[("global", Mode::Global), ("squad", Mode::Squad)],
-        )?,
+        mode: choice("mode", mode, &[("global", Mode::Global), ("squad", Mode::Squad)])?,
         top_k: count("top_k", top_k)?,
         n_best: count("n_best", n_best)?,
         max_answer_length: count("max_answer_length", max_answer_length)?,

@@ -58,14 +58,7 @@ impl Encoding {
     fn tokens(&self) -> Vec<&str> {
         let Context { encodings, index } = &self.context;
         let ids = &encodings.ids()[encodings.rows(*index)];
-        ids.iter()
-            .map(|&id| {
-                self.tokenizer
-                    .vocabulary()
-                    .token(id as u32)
-                    .unwrap_or_default()
-            })
-            .collect()
+        ids.iter().map(|&id| self.tokenizer.vocabulary().token(id as u32).unwrap_or_default()).collect()
     }
 
     fn __len__(&self) -> usize {
@@ -118,28 +111,13 @@ impl Encodings {
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Encoding> {
         let length = self.encodings.len();
         let signed: isize = index.extract()?;
-        let index = if signed < 0 {
-            signed.checked_add_unsigned(length)
-        } else {
-            Some(signed)
-        };
-        match index
-            .and_then(|index| usize::try_from(index).ok())
-            .filter(|&index| index < length)
-        {
+        let index = if signed < 0 { signed.checked_add_unsigned(length) } else { Some(signed) };
+        match index.and_then(|index| usize::try_from(index).ok()).filter(|&index| index < length) {
             Some(index) => {
-                let context = Context {
-                    encodings: Arc::clone(&self.encodings),
-                    index,
-                };
-                Ok(Encoding {
-                    context,
-                    tokenizer: Arc::clone(&self.tokenizer),
-                })
+                let context = Context { encodings: Arc::clone(&self.encodings), index };
+                Ok(Encoding { context, tokenizer: Arc::clone(&self.tokenizer) })
             }
-            None => Err(PyIndexError::new_err(format!(
-                "index {signed} is out of range for {length} texts"
-            ))),
+            None => Err(PyIndexError::new_err(format!("index {signed} is out of range for {length} texts"))),
         }
     }
 }

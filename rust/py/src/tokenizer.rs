@@ -49,9 +49,7 @@ impl Tokenizer {
     ) -> PyResult<Tokenizer> {
         let threads = optional_count("threads", threads)?;
         let tokenizer = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
-        Ok(Tokenizer {
-            tokenizer: Arc::new(tokenizer),
-        })
+        Ok(Tokenizer { tokenizer: Arc::new(tokenizer) })
     }
 
     /// Number of ids: the largest id of the vocabulary plus one.
@@ -105,14 +103,8 @@ impl Tokenizer {
     fn encode(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<Encoding> {
         let text = crate::boundary::text("text", text)?;
         let encodings = self.encode_texts(py, &[&text])?;
-        let context = Context {
-            encodings: Arc::new(encodings),
-            index: 0,
-        };
-        Ok(Encoding {
-            context,
-            tokenizer: Arc::clone(&self.tokenizer),
-        })
+        let context = Context { encodings: Arc::new(encodings), index: 0 };
+        Ok(Encoding { context, tokenizer: Arc::clone(&self.tokenizer) })
     }
 
     /// Tokenize many texts in parallel, without adding ``[CLS]`` or ``[SEP]``.
@@ -121,10 +113,7 @@ impl Tokenizer {
         let texts = crate::boundary::texts("texts", texts)?;
         let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let encodings = self.encode_texts(py, &texts)?;
-        Ok(Encodings {
-            encodings: Arc::new(encodings),
-            tokenizer: Arc::clone(&self.tokenizer),
-        })
+        Ok(Encodings { encodings: Arc::new(encodings), tokenizer: Arc::clone(&self.tokenizer) })
     }
 
     /// Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
@@ -148,10 +137,7 @@ impl Tokenizer {
             convention: choice(
                 "convention",
                 convention,
-                &[
-                    ("advance", Convention::Advance),
-                    ("overlap", Convention::Overlap),
-                ],
+                &[("advance", Convention::Advance), ("overlap", Convention::Overlap)],
             )?,
             max_question_length: optional_count("max_question_length", max_question_length)?,
         };
@@ -159,13 +145,8 @@ impl Tokenizer {
         let contexts = given_contexts(contexts)?;
         let questions: Vec<&str> = questions.iter().map(|text| &**text).collect();
         let contexts: Vec<_> = contexts.iter().map(Given::as_input).collect();
-        let windows = run(py, || {
-            CoreWindows::new(&self.tokenizer, &questions, &contexts, &options)
-        })?;
-        Ok(Windows {
-            windows,
-            tokenizer: Arc::clone(&self.tokenizer),
-        })
+        let windows = run(py, || CoreWindows::new(&self.tokenizer, &questions, &contexts, &options))?;
+        Ok(Windows { windows, tokenizer: Arc::clone(&self.tokenizer) })
     }
 }
 
@@ -186,9 +167,5 @@ fn given_contexts<'py>(contexts: &Bound<'py, PyAny>) -> PyResult<Vec<Given<'py>>
             text(format_args!("contexts[{i}]"), &item).map(Given::Text)
         }
     };
-    items("contexts", contexts)?
-        .into_iter()
-        .enumerate()
-        .map(give)
-        .collect()
+    items("contexts", contexts)?.into_iter().enumerate().map(give).collect()
 }

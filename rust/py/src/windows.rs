@@ -100,11 +100,9 @@ impl Windows {
     ) -> PyResult<()> {
         let rows = array::<i64>("rows", rows, &[1])?.try_readonly()?;
         let values = array::<f32>("values", values, &[2])?.try_readonly()?;
-        let mut out = array::<f32>("out", out, &[1])?
-            .try_readwrite()
-            .map_err(|_| {
-                PyValueError::new_err("out is read-only or in use, expected an array to write to")
-            })?;
+        let mut out = array::<f32>("out", out, &[1])?.try_readwrite().map_err(|_| {
+            PyValueError::new_err("out is read-only or in use, expected an array to write to")
+        })?;
         let length = values.shape()[1];
         let rows = elements("rows", &rows)?;
         let values = elements("values", &values)?;

@@ -49,10 +49,7 @@ impl Best {
 
     fn offer(&mut self, candidate: Candidate) {
         if self.candidates.len() == self.capacity
-            && self
-                .candidates
-                .last()
-                .is_some_and(|last| !candidate.precedes(last))
+            && self.candidates.last().is_some_and(|last| !candidate.precedes(last))
         {
             return;
         }
@@ -67,9 +64,7 @@ impl Best {
             }
             None => {}
         }
-        let place = self
-            .candidates
-            .partition_point(|other| other.precedes(&candidate));
+        let place = self.candidates.partition_point(|other| other.precedes(&candidate));
         self.candidates.insert(place, candidate);
     }
 }
@@ -78,10 +73,7 @@ impl Decoder {
     pub(super) fn new(options: &DecodeOptions) -> Decoder {
         Decoder {
             max_answer_length: options.max_answer_length,
-            best: Best {
-                capacity: options.n_best.max(options.top_k),
-                candidates: Vec::new(),
-            },
+            best: Best { capacity: options.n_best.max(options.top_k), candidates: Vec::new() },
             bounds: Vec::new(),
             selection: Vec::new(),
         }
@@ -109,29 +101,13 @@ impl Decoder {
             probability,
             window: candidate.window,
         };
-        let answers = self
-            .best
-            .candidates
-            .iter()
-            .zip(probabilities)
-            .map(answer)
-            .collect();
-        Ok(Decoded {
-            answers,
-            null_score,
-            null_probability,
-        })
+        let answers = self.best.candidates.iter().zip(probabilities).map(answer).collect();
+        Ok(Decoded { answers, null_score, null_probability })
     }
 
     /// Offer the spans of one window, those first that start where the best ones do: after them hardly
     /// any other start can still beat the threshold.
-    fn offer_window(
-        &mut self,
-        windows: &Windows,
-        window: usize,
-        question: usize,
-        logits: WindowLogits<'_>,
-    ) {
+    fn offer_window(&mut self, windows: &Windows, window: usize, question: usize, logits: WindowLogits<'_>) {
         let positions = windows.context_positions(window);
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
         let first = windows.context_offset[window] as usize;
@@ -148,12 +124,7 @@ impl Decoder {
                     let score = start[i] + end[j];
                     if score >= self.best.threshold() {
                         let (start, end) = (offsets[i][0], offsets[j][1]);
-                        self.best.offer(Candidate {
-                            score,
-                            start,
-                            end,
-                            window,
-                        });
+                        self.best.offer(Candidate { score, start, end, window });
                     }
                 }
             }
@@ -186,7 +157,5 @@ fn nth_greatest(values: &[f32], n: usize, selection: &mut Vec<f32>) -> f32 {
     }
     selection.clear();
     selection.extend_from_slice(values);
-    *selection
-        .select_nth_unstable_by(n - 1, |a, b| b.total_cmp(a))
-        .1
+    *selection.select_nth_unstable_by(n - 1, |a, b| b.total_cmp(a)).1
 }

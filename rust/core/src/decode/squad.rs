@@ -31,18 +31,9 @@ impl Decoder {
         }
     }
 
-    pub(super) fn decode(
-        &self,
-        windows: &Windows,
-        logits: &Logits<'_>,
-        question: usize,
-    ) -> Result<Decoded> {
+    pub(super) fn decode(&self, windows: &Windows, logits: &Logits<'_>, question: usize) -> Result<Decoded> {
         let mut candidates = Vec::new();
-        let mut null = Candidate {
-            score: f32::INFINITY,
-            tokens: None,
-            window: 0,
-        };
+        let mut null = Candidate { score: f32::INFINITY, tokens: None, window: 0 };
         for window in windows.windows_of(question) {
             let logits = logits.window(windows, window)?;
             null.score = null.score.min(logits.start[0] + logits.end[0]);
@@ -53,26 +44,12 @@ impl Decoder {
         }
         candidates.sort_by(|a, b| descending(a.score, b.score));
         let chosen = self.choose(windows, question, &candidates, null);
-        let probabilities: Vec<f32> =
-            softmax(chosen.iter().map(|(candidate, _)| candidate.score)).collect();
-        let mut decoded = Decoded {
-            answers: Vec::new(),
-            null_score: null.score,
-            null_probability: 0.0,
-        };
+        let probabilities: Vec<f32> = softmax(chosen.iter().map(|(candidate, _)| candidate.score)).collect();
+        let mut decoded = Decoded { answers: Vec::new(), null_score: null.score, null_probability: 0.0 };
         for ((candidate, bytes), probability) in chosen.into_iter().zip(probabilities) {
-            let Candidate {
-                score,
-                tokens,
-                window,
-            } = candidate;
+            let Candidate { score, tokens, window } = candidate;
             match tokens {
-                Some(_) => decoded.answers.push(Answer {
-                    bytes,
-                    score,
-                    probability,
-                    window,
-                }),
+                Some(_) => decoded.answers.push(Answer { bytes, score, probability, window }),
                 None => decoded.null_probability = probability,
             }
         }
@@ -98,11 +75,7 @@ impl Decoder {
             let last = (start + self.max_answer_length).min(positions.end);
             for &end in ends.iter().filter(|&&end| (start..last).contains(&end)) {
                 let score = logits.start[start] + logits.end[end];
-                candidates.push(Candidate {
-                    score,
-                    tokens: Some((token(start), token(end))),
-                    window,
-                });
+                candidates.push(Candidate { score, tokens: Some((token(start), token(end))), window });
             }
         }
     }
@@ -129,26 +102,15 @@ impl Decoder {
                 chosen.push((candidate, 0..0));
                 continue;
             };
-            let pieces = ids[start..=end]
-                .iter()
-                .map(|&id| vocabulary.token(id as u32).unwrap_or_default());
+            let pieces = ids[start..=end].iter().map(|&id| vocabulary.token(id as u32).unwrap_or_default());
             let spelling = spell(pieces, vocabulary.continuing_prefix());
             let bytes = offsets[start][0] as usize..offsets[end][1] as usize;
-            let answer = project(
-                context.text(),
-                bytes,
-                &spelling,
-                windows.tokenizer.normalization(),
-            );
+            let answer = project(context.text(), bytes, &spelling, windows.tokenizer.normalization());
             if seen.insert(answer.text) {
                 chosen.push((candidate, answer.bytes));
             }
         }
-        if self.with_null
-            && chosen
-                .iter()
-                .all(|(candidate, _)| candidate.tokens.is_some())
-        {
+        if self.with_null && chosen.iter().all(|(candidate, _)| candidate.tokens.is_some()) {
             chosen.push((null, 0..0));
         }
         chosen
