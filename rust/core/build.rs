@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::env;
-use std::fmt::Write as _;
+use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
@@ -46,7 +46,7 @@ fn flags(code: u32) -> u8 {
     bits.iter().enumerate().fold(0, |all, (i, &bit)| all | (u8::from(bit) << i))
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let table: Vec<u8> = (0..=u32::from(char::MAX)).map(flags).collect();
     let mut blocks: Vec<&[u8]> = Vec::new();
@@ -58,12 +58,14 @@ fn main() {
         if position == next {
             blocks.push(block);
         }
-        index.push(u8::try_from(position).expect("more than 256 distinct blocks: widen INDEX"));
+        index.push(u8::try_from(position)?);
     }
-    let mut source = String::new();
-    writeln!(source, "static INDEX: [u8; {}] = {index:?};", index.len()).expect("a String takes any text");
-    writeln!(source, "static BLOCKS: [[u8; {BLOCK}]; {}] = {blocks:?};", blocks.len())
-        .expect("a String takes any text");
-    let path = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("character_table.rs");
-    fs::write(path, source).expect("OUT_DIR is writable");
+    let source = format!(
+        "static INDEX: [u8; {}] = {index:?};\nstatic BLOCKS: [[u8; {BLOCK}]; {}] = {blocks:?};\n",
+        index.len(),
+        blocks.len()
+    );
+    let directory = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: run this by cargo")?;
+    fs::write(PathBuf::from(directory).join("character_table.rs"), source)?;
+    Ok(())
 }

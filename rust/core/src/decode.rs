@@ -5,7 +5,7 @@ mod squad;
 
 use std::ops::Range;
 
-use crate::encoding::characters_before;
+use crate::encoding::characters;
 use crate::error::{Error, Result};
 use crate::windows::Windows;
 
@@ -232,17 +232,17 @@ impl Spans {
             self.push_row(0..0, 0..0, null_score, null_probability, -1);
         }
         let text = windows.contexts[question].text();
+        let ascii = text.is_ascii();
         for answer in answers.into_iter().take(options.top_k - usize::from(null_wins)) {
             let Answer { bytes, score, probability, window } = answer;
-            let start = characters_before(text, bytes.start);
-            let end = start + characters_before(&text[bytes.start..], bytes.len());
-            self.push_row(
-                start..end,
-                bytes.start as i32..bytes.end as i32,
-                score,
-                probability,
-                window as i32,
-            );
+            let length = |range: Range<usize>| match ascii {
+                true => range.len() as i32,
+                false => characters(&text[range]),
+            };
+            let start = length(0..bytes.start);
+            let characters = start..start + length(bytes.clone());
+            let bytes = bytes.start as i32..bytes.end as i32;
+            self.push_row(characters, bytes, score, probability, window as i32);
         }
         self.indptr.push(self.start.len() as i64);
         self.null_score.push(null_score);
@@ -274,3 +274,6 @@ fn softmax(scores: impl Iterator<Item = f32> + Clone) -> impl Iterator<Item = f3
     let sum: f64 = scores.clone().map(power).sum();
     scores.map(move |score| (power(score) / sum) as f32)
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,9 +84,9 @@ impl Encodings {
     }
 }
 
-/// Number of characters in the first `end` bytes of `text`.
-pub(crate) fn characters_before(text: &str, end: usize) -> i32 {
-    text.as_bytes()[..end].iter().map(|&byte| i32::from(!is_continuation(byte))).sum()
+/// Number of characters of a text, whose offsets fit into 32 bits.
+pub(crate) fn characters(text: &str) -> i32 {
+    text.bytes().map(|byte| i32::from(!is_continuation(byte))).sum()
 }
 
 fn is_continuation(byte: u8) -> bool {

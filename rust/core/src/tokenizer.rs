@@ -42,7 +42,7 @@ pub struct Tokenizer {
     normalized: Option<Matcher>,
     pool: Pool,
     /// The state of calls that are not running; there are never more than there were calls at once.
-    scratches: Mutex<Vec<Box<Scratch>>>,
+    scratches: Mutex<Vec<Scratch>>,
 }
 
 /// What one call works with.
@@ -130,19 +130,21 @@ impl Tokenizer {
         Part { ids, offsets, ends }
     }
 
-    fn take_scratch(&self) -> Box<Scratch> {
+    fn take_scratch(&self) -> Scratch {
         // In a forked child the lock may belong to a thread that is not there: never wait for it.
         let waiting = match self.scratches.try_lock() {
             Ok(mut scratches) => scratches.pop(),
             Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned).pop(),
             Err(std::sync::TryLockError::WouldBlock) => None,
         };
-        waiting.unwrap_or_else(|| {
-            Box::new(Scratch { cache: WordCache::new(), aligned: Vec::new(), pieces: Vec::new() })
+        waiting.unwrap_or_else(|| Scratch {
+            cache: WordCache::new(),
+            aligned: Vec::new(),
+            pieces: Vec::new(),
         })
     }
 
-    fn return_scratch(&self, mut scratch: Box<Scratch>) {
+    fn return_scratch(&self, mut scratch: Scratch) {
         scratch.aligned.shrink_to(1 << 16);
         scratch.pieces.shrink_to(1 << 16);
         if let Ok(mut scratches) = self.scratches.try_lock() {

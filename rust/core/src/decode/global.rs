@@ -1,5 +1,7 @@
 //! One list of candidates over all windows of a question.
 
+use std::cmp::Ordering;
+
 use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
 use crate::error::Result;
 use crate::windows::Windows;
@@ -15,10 +17,10 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Better score, then earlier start, then earlier end.
-    fn precedes(&self, other: &Candidate) -> bool {
-        self.score > other.score
-            || self.score == other.score && (self.start, self.end) < (other.start, other.end)
+    /// Better score, then earlier start, then earlier end, then earlier window.
+    fn order(&self, other: &Candidate) -> Ordering {
+        let place = |candidate: &Candidate| (candidate.start, candidate.end, candidate.window);
+        other.score.partial_cmp(&self.score).unwrap_or(Ordering::Equal).then(place(self).cmp(&place(other)))
     }
 }
 
@@ -26,56 +28,102 @@ impl Candidate {
 pub(super) struct Decoder {
     max_answer_length: usize,
     best: Best,
-    /// The best score of any span that starts at a position.
-    bounds: Vec<f32>,
-    /// The same, to select from.
-    selection: Vec<f32>,
+    /// The best score of any span that starts at a position, and a buffer of the same size.
+    bounds: [Vec<f32>; 2],
 }
 
-/// The best distinct candidates, in order.
+/// The best distinct candidates: the first `sorted` in order, and some that are not yet sorted in.
 struct Best {
     capacity: usize,
     candidates: Vec<Candidate>,
+    sorted: usize,
+    /// A score below this has no chance.
+    threshold: f32,
+    /// The candidates' scores, to select from.
+    scores: Vec<f32>,
 }
 
 impl Best {
-    /// A score below this has no chance.
-    fn threshold(&self) -> f32 {
-        match self.candidates.last() {
-            Some(last) if self.candidates.len() == self.capacity => last.score,
-            _ => f32::NEG_INFINITY,
+    fn clear(&mut self) {
+        self.candidates.clear();
+        self.sorted = 0;
+        self.threshold = f32::NEG_INFINITY;
+    }
+
+    #[inline]
+    fn push(&mut self, candidate: Candidate) {
+        self.candidates.push(candidate);
+        if self.candidates.len() >= 8 * self.capacity + 64 {
+            self.sort();
         }
     }
 
-    fn offer(&mut self, candidate: Candidate) {
-        if self.candidates.len() == self.capacity
-            && self.candidates.last().is_some_and(|last| !candidate.precedes(last))
-        {
+    /// Sort the candidates, keep the best of each span and of those the best `capacity`.
+    fn sort(&mut self) {
+        if self.sorted == self.candidates.len() {
             return;
         }
-        let same = |other: &Candidate| (other.start, other.end) == (candidate.start, candidate.end);
-        match self.candidates.iter().position(same) {
-            Some(place) if self.candidates[place].score >= candidate.score => return,
-            Some(place) => {
-                self.candidates.remove(place);
-            }
-            None if self.candidates.len() == self.capacity => {
-                self.candidates.pop();
-            }
-            None => {}
+        self.scores.clear();
+        self.scores.extend(self.candidates.iter().map(|candidate| candidate.score));
+        let floor = lower_bound(&self.scores, self.capacity);
+        // Those that are dropped cannot be among the best, unless some of the others are the same span.
+        let front = partition(&mut self.candidates, |candidate| candidate.score >= floor);
+        self.candidates[..front].sort_unstable_by(Candidate::order);
+        let mut kept = unique(&mut self.candidates, front, self.capacity);
+        if kept < self.capacity && front < self.candidates.len() {
+            self.candidates.sort_unstable_by(Candidate::order);
+            kept = unique(&mut self.candidates, usize::MAX, self.capacity);
         }
-        let place = self.candidates.partition_point(|other| other.precedes(&candidate));
-        self.candidates.insert(place, candidate);
+        self.candidates.truncate(kept);
+        self.sorted = kept;
+        if let Some(last) = self.candidates.last()
+            && kept == self.capacity
+        {
+            self.threshold = last.score;
+        }
     }
+}
+
+/// Bring the candidates that fulfil a condition to the front and return their number.
+fn partition(candidates: &mut [Candidate], condition: impl Fn(&Candidate) -> bool) -> usize {
+    let mut front = 0;
+    for i in 0..candidates.len() {
+        if condition(&candidates[i]) {
+            candidates.swap(front, i);
+            front += 1;
+        }
+    }
+    front
+}
+
+/// Bring the first of each span among the first `length` candidates, at most `capacity`, to the front
+/// and return their number; no candidate is lost.
+fn unique(candidates: &mut [Candidate], length: usize, capacity: usize) -> usize {
+    let mut kept = 0;
+    for i in 0..candidates.len().min(length) {
+        let span = |candidate: &Candidate| (candidate.start, candidate.end);
+        let candidate = candidates[i];
+        if kept < capacity && !candidates[..kept].iter().any(|other| span(other) == span(&candidate)) {
+            candidates.swap(kept, i);
+            kept += 1;
+        }
+    }
+    kept
 }
 
 impl Decoder {
     pub(super) fn new(options: &DecodeOptions) -> Decoder {
+        let capacity = options.n_best.max(options.top_k);
         Decoder {
             max_answer_length: options.max_answer_length,
-            best: Best { capacity: options.n_best.max(options.top_k), candidates: Vec::new() },
-            bounds: Vec::new(),
-            selection: Vec::new(),
+            best: Best {
+                capacity,
+                candidates: Vec::new(),
+                sorted: 0,
+                threshold: f32::NEG_INFINITY,
+                scores: Vec::new(),
+            },
+            bounds: [Vec::new(), Vec::new()],
         }
     }
 
@@ -85,12 +133,12 @@ impl Decoder {
         logits: &Logits<'_>,
         question: usize,
     ) -> Result<Decoded> {
-        self.best.candidates.clear();
+        self.best.clear();
         let mut null_score = f32::INFINITY;
         for window in windows.windows_of(question) {
             let logits = logits.window(windows, window)?;
             null_score = null_score.min(logits.start[0] + logits.end[0]);
-            self.offer_window(windows, window, question, logits);
+            self.collect(windows, window, question, logits);
         }
         let scores = self.best.candidates.iter().map(|candidate| candidate.score);
         let mut probabilities = softmax(std::iter::once(null_score).chain(scores));
@@ -105,44 +153,52 @@ impl Decoder {
         Ok(Decoded { answers, null_score, null_probability })
     }
 
-    /// Offer the spans of one window, those first that start where the best ones do: after them hardly
-    /// any other start can still beat the threshold.
-    fn offer_window(&mut self, windows: &Windows, window: usize, question: usize, logits: WindowLogits<'_>) {
+    /// Take the spans of one window in. Each start has a best span, so the n-th greatest of those
+    /// bounds the n-th best span from below; few starts and spans reach it.
+    fn collect(&mut self, windows: &Windows, window: usize, question: usize, logits: WindowLogits<'_>) {
         let positions = windows.context_positions(window);
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
         let first = windows.context_offset[window] as usize;
         let offsets = &windows.contexts[question].byte_offsets()[first..first + start.len()];
         let length = self.max_answer_length.min(start.len());
         span_bounds(start, end, length, &mut self.bounds);
-        let pivot = nth_greatest(&self.bounds, self.best.capacity, &mut self.selection);
-        for promising in [true, false] {
-            for (i, &bound) in self.bounds.iter().enumerate() {
-                if (bound >= pivot) != promising || bound < self.best.threshold() {
+        let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
+        loop {
+            for (i, &bound) in self.bounds[0].iter().enumerate() {
+                let least = floor.max(self.best.threshold);
+                if bound < least {
                     continue;
                 }
-                for j in i..(i + length).min(end.len()) {
-                    let score = start[i] + end[j];
-                    if score >= self.best.threshold() {
-                        let (start, end) = (offsets[i][0], offsets[j][1]);
-                        self.best.offer(Candidate { score, start, end, window });
+                for (&end, offset) in end[i..].iter().zip(&offsets[i..]).take(length) {
+                    let score = start[i] + end;
+                    if score >= least {
+                        self.best.push(Candidate { score, start: offsets[i][0], end: offset[1], window });
                     }
                 }
             }
+            self.best.sort();
+            // Tokens of one character have the same offsets: there may be fewer spans than starts.
+            if floor == f32::NEG_INFINITY || self.best.candidates.len() == self.best.capacity {
+                return;
+            }
+            floor = f32::NEG_INFINITY;
         }
     }
 }
 
-/// For each start, its logit plus the greatest end logit of the `length` positions from there on.
-/// The sliding maximum doubles its reach in each pass (van Herk's idea without its blocks).
-fn span_bounds(start: &[f32], end: &[f32], length: usize, bounds: &mut Vec<f32>) {
+/// For each start, its logit plus the greatest end logit of the `length` positions from there on. The
+/// sliding maximum doubles its reach in each pass, from one buffer to the other so that it vectorises.
+fn span_bounds(start: &[f32], end: &[f32], length: usize, [bounds, other]: &mut [Vec<f32>; 2]) {
     bounds.clear();
     bounds.extend_from_slice(end);
     let mut reach = 1;
     while reach < length {
         let shift = reach.min(length - reach);
-        for i in 0..bounds.len() - shift {
-            bounds[i] = bounds[i].max(bounds[i + shift]);
-        }
+        other.clear();
+        let both = bounds.iter().zip(&bounds[shift..]);
+        other.extend(both.map(|(&near, &far)| if far > near { far } else { near }));
+        other.extend_from_slice(&bounds[bounds.len() - shift..]);
+        std::mem::swap(bounds, other);
         reach += shift;
     }
     for (bound, start) in bounds.iter_mut().zip(start) {
@@ -150,12 +206,26 @@ fn span_bounds(start: &[f32], end: &[f32], length: usize, bounds: &mut Vec<f32>)
     }
 }
 
-/// The n-th greatest of the values, or less than all when there are fewer.
-fn nth_greatest(values: &[f32], n: usize, selection: &mut Vec<f32>) -> f32 {
+/// A value that at least n of the values reach, and hardly more do: bisection, whose
+/// counting passes are a few vector instructions each. Less than all when there are not n.
+fn lower_bound(values: &[f32], n: usize) -> f32 {
     if values.len() <= n {
         return f32::NEG_INFINITY;
     }
-    selection.clear();
-    selection.extend_from_slice(values);
-    *selection.select_nth_unstable_by(n - 1, |a, b| b.total_cmp(a)).1
+    let least = values.iter().fold(f32::INFINITY, |least, &value| if value < least { value } else { least });
+    let most = values.iter().fold(f32::NEG_INFINITY, |most, &value| if value > most { value } else { most });
+    let (mut low, mut high) = (least, most);
+    for _ in 0..12 {
+        let middle = low + (high - low) / 2.0;
+        let reached = values.iter().map(|&value| u32::from(value >= middle)).sum::<u32>() as usize;
+        if reached >= n {
+            low = middle;
+            if reached <= n + n / 4 {
+                break;
+            }
+        } else {
+            high = middle;
+        }
+    }
+    low
 }

@@ -1,0 +1,160 @@
+//! Decoding and windows against brute force.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+
+use super::*;
+use crate::normalize::Normalization;
+use crate::pool::Pool;
+use crate::tokenizer::{Settings, Tokenizer};
+use crate::vocab::{SpecialTokens, Vocabulary};
+use crate::windows::{ContextInput, Convention, WindowOptions};
+
+fn tokenizer() -> Arc<Tokenizer> {
+    let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "##b", "c", "."];
+    let entries: HashMap<String, u32> =
+        tokens.iter().zip(0..).map(|(token, id)| (token.to_string(), id)).collect();
+    let vocabulary = Vocabulary::new(entries, "##", &SpecialTokens::default()).unwrap();
+    let normalization =
+        Normalization { clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true };
+    let settings =
+        Settings { normalization, max_characters: 100, added_tokens: Vec::new(), match_special_tokens: true };
+    Arc::new(Tokenizer::new(vocabulary, settings, Pool::new(Some(2)).unwrap()).unwrap())
+}
+
+fn windows(contexts: &[String], options: &WindowOptions) -> Result<Windows> {
+    let questions: Vec<&str> = contexts.iter().map(|_| "a b").collect();
+    let contexts: Vec<_> = contexts.iter().map(|context| ContextInput::Text(context)).collect();
+    Windows::new(&tokenizer(), &questions, &contexts, options)
+}
+
+/// Every span of every window, the best of equal offsets, in order.
+fn all_spans(
+    windows: &Windows,
+    logits: &Logits<'_>,
+    question: usize,
+    longest: usize,
+) -> Vec<(f32, [i32; 2])> {
+    let mut best: HashMap<[i32; 2], f32> = HashMap::new();
+    for window in windows.windows_of(question) {
+        let rows = windows.rows(window);
+        let positions = windows.context_positions(window);
+        for start in positions.clone() {
+            for end in start..positions.end.min(start + longest) {
+                let token =
+                    |position: usize| windows.context_offset[window] as usize + position - positions.start;
+                let offsets = windows.contexts[question].byte_offsets();
+                let span = [offsets[token(start)][0], offsets[token(end)][1]];
+                let score = logits.start[rows.start + start] + logits.end[rows.start + end];
+                let place = best.entry(span).or_insert(score);
+                *place = place.max(score);
+            }
+        }
+    }
+    let mut spans: Vec<_> = best.into_iter().map(|(span, score)| (score, span)).collect();
+    spans.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    spans
+}
+
+fn contexts() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec("(a|b|ab|c|한|\\.|é)( (a|b|abb|c|\\.|xy|한)){0,40}", 1..6)
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 600, rng_seed: RngSeed::Fixed(2), ..Config::default() })]
+
+    #[test]
+    fn global_equals_brute_force(
+        contexts in contexts(),
+        levels in prop::collection::vec(-8_i8..8, 64),
+        max_answer_length in 1_usize..12,
+        top_k in 1_usize..9,
+        n_best in 1_usize..9,
+        doc_stride in 1_usize..20,
+    ) {
+        let options =
+            WindowOptions { max_length: 24, doc_stride, convention: Convention::Advance, max_question_length: None };
+        let windows = windows(&contexts, &options)?;
+        // Few levels: many ties.
+        let logit = |i: usize, step: usize| f32::from(levels[i * step % levels.len()]) / 4.0;
+        let start: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i, 1)).collect();
+        let end: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i + 7, 3)).collect();
+        let logits = Logits { start: &start, end: &end, length: None };
+        let options =
+            DecodeOptions { mode: Mode::Global, top_k, n_best, max_answer_length, null_threshold: None };
+        let spans = decode(&windows, &logits, &options)?;
+        for question in 0..contexts.len() {
+            let rows = spans.indptr[question] as usize..spans.indptr[question + 1] as usize;
+            let found: Vec<_> =
+                rows.map(|i| (spans.score[i], [spans.byte_start[i], spans.byte_end[i]])).collect();
+            let mut expected = all_spans(&windows, &logits, question, max_answer_length);
+            expected.truncate(top_k);
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn every_context_token_is_in_a_window_and_in_one_of_maximum_context(
+        contexts in contexts(),
+        doc_stride in 1_usize..15,
+        advance in any::<bool>(),
+    ) {
+        let convention = if advance { Convention::Advance } else { Convention::Overlap };
+        let options = WindowOptions { max_length: 21, doc_stride, convention, max_question_length: Some(2) };
+        let windows = windows(&contexts, &options)?;
+        for (question, context) in windows.contexts.iter().enumerate() {
+            for token in 0..context.ids().len() {
+                let holders = windows.windows_of(question).filter(|&window| {
+                    let first = windows.context_offset[window] as usize;
+                    (first..first + windows.context_positions(window).len()).contains(&token)
+                });
+                prop_assert!(holders.count() > 0);
+                let best = windows.windows_of(question).filter(|&window| windows.is_max_context(window, token));
+                prop_assert_eq!(best.count(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_room_states_the_numbers() {
+    let options = |max_length, doc_stride, convention| WindowOptions {
+        max_length,
+        doc_stride,
+        convention,
+        max_question_length: None,
+    };
+    let context = ["a b c a b c".to_owned()];
+    let text = |options| windows(&context, &options).unwrap_err().to_string();
+    assert!(
+        text(options(5, 1, Convention::Advance)).contains("5 - 2 question tokens - 3 special tokens = 0")
+    );
+    assert!(text(options(8, 3, Convention::Overlap)).contains("more than the doc_stride of 3"));
+    assert!(windows(&context, &options(11, 9, Convention::Overlap)).is_ok());
+}
+
+#[test]
+fn a_logit_that_is_not_finite_has_a_place() {
+    let options = WindowOptions {
+        max_length: 10,
+        doc_stride: 2,
+        convention: Convention::Advance,
+        max_question_length: None,
+    };
+    let windows = windows(&["a b c a b c".to_owned()], &options).unwrap();
+    let length = windows.longest() + 1;
+    let start = vec![0.0; windows.len() * length];
+    let mut end = start.clone();
+    end[length + 3] = f32::NAN;
+    end[length - 1] = f32::NAN; // padding
+    let logits = Logits { start: &start, end: &end, length: Some(length) };
+    for mode in [Mode::Global, Mode::Squad] {
+        let options =
+            DecodeOptions { mode, top_k: 1, n_best: 5, max_answer_length: 30, null_threshold: None };
+        let text = decode(&windows, &logits, &options).unwrap_err().to_string();
+        assert!(text.contains("end_logits of window 1 at position 3 is NaN"), "{text}");
+    }
+}
