@@ -1,48 +1,66 @@
 //! The tokens of many texts, flat.
 
+use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Start and end of a token in its text.
 pub type Offset = [i32; 2];
 
+/// Texts that live as long as their encodings; they are never copied.
+pub trait Texts: Send + Sync {
+    /// Number of texts.
+    fn count(&self) -> usize;
+    /// Text `index`, which must exist.
+    fn text(&self, index: usize) -> &str;
+}
+
+impl<T: AsRef<str> + Send + Sync> Texts for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn text(&self, index: usize) -> &str {
+        self[index].as_ref()
+    }
+}
+
 /// Tokens and offsets of texts that were encoded together.
-#[derive(Debug, Default)]
 pub struct Encodings {
     pub(crate) tokenizer: u64,
-    /// All texts, one after the other.
-    pub(crate) texts: String,
-    pub(crate) text_ends: Vec<usize>,
-    pub(crate) ids: Vec<i32>,
-    pub(crate) byte_offsets: Vec<Offset>,
-    pub(crate) indptr: Vec<i64>,
-    char_offsets: OnceLock<Option<Vec<Offset>>>,
+    texts: Box<dyn Texts>,
+    ids: Vec<i32>,
+    offsets: Vec<Offset>,
+    indptr: Vec<i64>,
+    /// None when they are the same as in characters.
+    byte_offsets: OnceLock<Option<Vec<Offset>>>,
+}
+
+impl fmt::Debug for Encodings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encodings").field("texts", &self.len()).field("tokens", &self.ids.len()).finish()
+    }
 }
 
 impl Encodings {
     pub(crate) fn new(
         tokenizer: u64,
-        texts: &[&str],
+        texts: Box<dyn Texts>,
         ids: Vec<i32>,
-        byte_offsets: Vec<Offset>,
+        offsets: Vec<Offset>,
         indptr: Vec<i64>,
     ) -> Encodings {
-        let text_ends = texts.iter().scan(0, |end, text| {
-            *end += text.len();
-            Some(*end)
-        });
-        let text_ends = text_ends.collect();
-        let texts = texts.concat();
-        Encodings { tokenizer, texts, text_ends, ids, byte_offsets, indptr, char_offsets: OnceLock::new() }
+        Encodings { tokenizer, texts, ids, offsets, indptr, byte_offsets: OnceLock::new() }
     }
 
     /// Number of texts.
     pub fn len(&self) -> usize {
-        self.text_ends.len()
+        self.texts.count()
     }
 
     /// Whether there are no texts.
     pub fn is_empty(&self) -> bool {
-        self.text_ends.is_empty()
+        self.len() == 0
     }
 
     /// Vocabulary ids of all tokens.
@@ -50,21 +68,23 @@ impl Encodings {
         &self.ids
     }
 
-    /// Offsets of all tokens, in bytes of their own texts.
-    pub fn byte_offsets(&self) -> &[Offset] {
-        &self.byte_offsets
+    /// Offsets of all tokens, in characters of their own texts.
+    pub fn offsets(&self) -> &[Offset] {
+        &self.offsets
     }
 
-    /// Offsets of all tokens, in characters of their own texts; computed when first asked for.
-    pub fn char_offsets(&self) -> &[Offset] {
-        let counted = self.char_offsets.get_or_init(|| {
-            let mut offsets = (!self.texts.is_ascii()).then(|| self.byte_offsets.clone())?;
-            for i in 0..self.len() {
-                to_characters(self.text(i), &mut offsets[self.rows(i)]);
-            }
-            Some(offsets)
+    /// Offsets of all tokens, in bytes of their own texts; computed when first asked for.
+    pub fn byte_offsets(&self) -> &[Offset] {
+        let counted = self.byte_offsets.get_or_init(|| {
+            (0..self.len()).any(|i| !self.text(i).is_ascii()).then(|| {
+                let mut offsets = self.offsets.clone();
+                for i in 0..self.len() {
+                    to_bytes(self.text(i), &mut offsets[self.rows(i)]);
+                }
+                offsets
+            })
         });
-        counted.as_deref().unwrap_or(&self.byte_offsets)
+        counted.as_deref().unwrap_or(&self.offsets)
     }
 
     /// Where the tokens of each text begin, and where the last end.
@@ -73,15 +93,35 @@ impl Encodings {
     }
 
     /// The tokens of text `index`, which must exist.
-    pub fn rows(&self, index: usize) -> std::ops::Range<usize> {
+    pub fn rows(&self, index: usize) -> Range<usize> {
         self.indptr[index] as usize..self.indptr[index + 1] as usize
     }
 
     /// Text `index`, which must exist.
     pub fn text(&self, index: usize) -> &str {
-        let start = index.checked_sub(1).map_or(0, |before| self.text_ends[before]);
-        &self.texts[start..self.text_ends[index]]
+        self.texts.text(index)
     }
+}
+
+/// Rewrite character offsets as byte offsets.
+fn to_bytes(text: &str, offsets: &mut [Offset]) {
+    if text.is_ascii() {
+        return;
+    }
+    let ends = std::iter::once(text.len());
+    let bytes: Vec<i32> =
+        text.char_indices().map(|(byte, _)| byte).chain(ends).map(|byte| byte as i32).collect();
+    for offset in offsets {
+        *offset = offset.map(|character| bytes[character as usize]);
+    }
+}
+
+/// The bytes of some characters of a text.
+pub(crate) fn byte_range(text: &str, characters: Range<usize>) -> Range<usize> {
+    let byte_of =
+        |text: &str, character| text.char_indices().nth(character).map_or(text.len(), |(byte, _)| byte);
+    let start = byte_of(text, characters.start);
+    start..start + byte_of(&text[start..], characters.len())
 }
 
 /// Number of characters of a text, whose offsets fit into 32 bits.
@@ -95,9 +135,6 @@ fn is_continuation(byte: u8) -> bool {
 
 /// Rewrite byte offsets as character offsets.
 fn to_characters(text: &str, offsets: &mut [Offset]) {
-    if text.is_ascii() {
-        return;
-    }
     // Continuation bytes before each block of 64, and those in it as bits.
     let mut before = 0;
     let mut blocks: Vec<(i32, u64)> = Vec::with_capacity(text.len() / 64 + 1);
@@ -163,6 +200,13 @@ impl<const OFFSETS: bool> Output<OFFSETS> {
         self.ids.resize(length, 0);
         if OFFSETS {
             self.offsets.resize(length, [0; 2]);
+        }
+    }
+
+    /// Rewrite the offsets from token `first` on, which are bytes of `text`, as characters.
+    pub(crate) fn count_characters(&mut self, first: usize, text: &str) {
+        if OFFSETS && !text.is_ascii() {
+            to_characters(text, &mut self.offsets[first..self.length]);
         }
     }
 

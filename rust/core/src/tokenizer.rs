@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::added::{AddedToken, Matcher};
 use crate::cache::{Key, MAX_WORD, WordCache};
 use crate::character::Properties;
-use crate::encoding::{Encodings, Output};
+use crate::encoding::{Encodings, Offset, Output, Texts};
 use crate::error::Result;
 use crate::normalize::{Aligned, Normalization};
 use crate::pool::Pool;
@@ -92,9 +92,10 @@ impl Tokenizer {
     }
 
     /// Ids and offsets of texts, in parallel. Each text is shorter than 2^31 bytes.
-    pub fn encode(&self, texts: &[&str]) -> Encodings {
-        let parts = self.encode_parts::<true>(texts);
-        let mut indptr = Vec::with_capacity(texts.len() + 1);
+    pub fn encode(&self, texts: impl Texts + 'static) -> Encodings {
+        let slices: Vec<&str> = (0..texts.count()).map(|i| texts.text(i)).collect();
+        let parts = self.encode_parts::<true>(&slices);
+        let mut indptr = Vec::with_capacity(slices.len() + 1);
         indptr.push(0);
         let (mut ids, mut offsets) = (Vec::new(), Vec::new());
         for (i, part) in parts.into_iter().enumerate() {
@@ -107,7 +108,7 @@ impl Tokenizer {
                 offsets.extend_from_slice(&part.offsets);
             }
         }
-        Encodings::new(self.identity, texts, ids, offsets, indptr)
+        Encodings::new(self.identity, Box::new(texts), ids, offsets, indptr)
     }
 
     /// The tokens of neighbouring texts, in parts that were made in parallel.
@@ -121,7 +122,9 @@ impl Tokenizer {
         let bytes: usize = texts.iter().map(|text| text.len()).sum();
         let mut output = Output::<OFFSETS>::new(bytes / 4);
         let ends = texts.iter().map(|text| {
+            let first = output.len();
             self.encode_text(text, &mut scratch, &mut output);
+            output.count_characters(first, text);
             output.len()
         });
         let ends = ends.collect();
@@ -346,7 +349,7 @@ impl Tokenizer {
 /// The tokens of some texts.
 pub(crate) struct Part {
     pub(crate) ids: Vec<i32>,
-    pub(crate) offsets: Vec<crate::encoding::Offset>,
+    pub(crate) offsets: Vec<Offset>,
     /// Where each text's tokens end.
     pub(crate) ends: Vec<usize>,
 }

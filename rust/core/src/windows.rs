@@ -49,6 +49,11 @@ impl Context {
         &self.encodings.ids()[self.encodings.rows(self.index)]
     }
 
+    /// In characters.
+    pub(crate) fn offsets(&self) -> &[[i32; 2]] {
+        &self.encodings.offsets()[self.encodings.rows(self.index)]
+    }
+
     pub(crate) fn byte_offsets(&self) -> &[[i32; 2]] {
         &self.encodings.byte_offsets()[self.encodings.rows(self.index)]
     }
@@ -56,9 +61,9 @@ impl Context {
 
 /// A context as the caller has it.
 #[derive(Debug, Clone)]
-pub enum ContextInput<'a> {
+pub enum ContextInput<T> {
     /// A text that is to be tokenized.
-    Text(&'a str),
+    Text(T),
     /// A text that is tokenized already.
     Encoded(Context),
 }
@@ -95,14 +100,16 @@ impl Windows {
     pub fn new(
         tokenizer: &Arc<Tokenizer>,
         questions: &[&str],
-        contexts: &[ContextInput<'_>],
+        contexts: Vec<ContextInput<impl AsRef<str> + Send + Sync + 'static>>,
         options: &WindowOptions,
     ) -> Result<Windows> {
         options.check()?;
         if questions.len() != contexts.len() {
             return Err(Error::Pairs { questions: questions.len(), contexts: contexts.len() });
         }
-        check_sizes(Role::Question, questions.iter().copied())?;
+        for (index, question) in questions.iter().enumerate() {
+            check_size(Role::Question, index, question)?;
+        }
         let contexts = encode_contexts(tokenizer, contexts)?;
         let mut windows = Windows {
             tokenizer: Arc::clone(tokenizer),
@@ -256,50 +263,66 @@ fn part_texts(part: &Part) -> impl Iterator<Item = &[i32]> {
 }
 
 /// Offsets are 32-bit integers.
-pub fn check_sizes<'a>(role: Role, texts: impl Iterator<Item = &'a str>) -> Result<()> {
-    for (index, text) in texts.enumerate() {
-        if text.len() > i32::MAX as usize {
-            return Err(Error::TooLong { role, index, bytes: text.len() });
-        }
+///
+/// # Errors
+/// `Error::TooLong`.
+pub fn check_size(role: Role, index: usize, text: &str) -> Result<()> {
+    if text.len() > i32::MAX as usize {
+        return Err(Error::TooLong { role, index, bytes: text.len() });
     }
     Ok(())
 }
 
-fn encode_contexts(tokenizer: &Tokenizer, inputs: &[ContextInput<'_>]) -> Result<Vec<Context>> {
-    let mut distinct: Vec<&str> = Vec::new();
-    let mut by_text: HashMap<&str, usize> = HashMap::new();
-    // Callers mostly repeat the very same text; its address is quicker to compare than its bytes.
-    let mut by_address: HashMap<(*const u8, usize), usize> = HashMap::new();
-    for input in inputs {
-        if let ContextInput::Text(text) = *input {
-            by_address.entry((text.as_ptr(), text.len())).or_insert_with(|| {
-                *by_text.entry(text).or_insert_with(|| {
-                    distinct.push(text);
-                    distinct.len() - 1
-                })
-            });
-        }
-    }
+fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
+    tokenizer: &Tokenizer,
+    inputs: Vec<ContextInput<T>>,
+) -> Result<Vec<Context>> {
     let texts = inputs.iter().map(|input| match input {
-        ContextInput::Text(text) => text,
-        ContextInput::Encoded(_) => "",
+        ContextInput::Text(text) => Some(text.as_ref()),
+        ContextInput::Encoded(_) => None,
     });
-    check_sizes(Role::Context, texts)?;
-    let encodings = Arc::new(tokenizer.encode(&distinct));
-    let mut contexts = Vec::with_capacity(inputs.len());
-    for (index, input) in inputs.iter().enumerate() {
-        let context = match input {
+    let places = distinct(texts)?;
+    let mut texts = Vec::new();
+    let mut encoded = Vec::with_capacity(inputs.len());
+    for (index, (input, &place)) in inputs.into_iter().zip(&places).enumerate() {
+        encoded.push(match input {
             ContextInput::Text(text) => {
-                let index = by_address[&(text.as_ptr(), text.len())];
-                Context { encodings: Arc::clone(&encodings), index }
+                if place == texts.len() {
+                    texts.push(text);
+                }
+                None
             }
-            ContextInput::Encoded(context) if tokenizer.made(&context.encodings) => context.clone(),
+            ContextInput::Encoded(context) if tokenizer.made(&context.encodings) => Some(context),
             ContextInput::Encoded(_) => return Err(Error::ForeignEncoding { index }),
-        };
+        });
+    }
+    let encodings = Arc::new(tokenizer.encode(texts));
+    let context = |(index, (context, place)): (usize, (Option<Context>, usize))| {
+        let context = context.unwrap_or_else(|| Context { encodings: Arc::clone(&encodings), index: place });
         if context.ids().is_empty() {
             return Err(Error::Empty { role: Role::Context, index });
         }
-        contexts.push(context);
+        Ok(context)
+    };
+    encoded.into_iter().zip(places).enumerate().map(context).collect()
+}
+
+/// For each text its place among the distinct ones, in the order in which they first occur; 0 for None.
+fn distinct<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Result<Vec<usize>> {
+    let mut by_text: HashMap<&str, usize> = HashMap::new();
+    // Callers mostly repeat the very same text; its address is quicker to compare than its bytes.
+    let mut by_address: HashMap<(*const u8, usize), usize> = HashMap::new();
+    let mut places = Vec::new();
+    for (index, text) in texts.enumerate() {
+        let Some(text) = text else {
+            places.push(0);
+            continue;
+        };
+        check_size(Role::Context, index, text)?;
+        places.push(*by_address.entry((text.as_ptr(), text.len())).or_insert_with(|| {
+            let next = by_text.len();
+            *by_text.entry(text).or_insert(next)
+        }));
     }
-    Ok(contexts)
+    Ok(places)
 }

@@ -41,7 +41,7 @@ impl Encoding {
     #[getter]
     fn offsets<'py>(slf: &Bound<'py, Self>) -> Array2<'py, i32> {
         let Context { encodings, index } = &slf.get().context;
-        let offsets = &encodings.char_offsets()[encodings.rows(*index)];
+        let offsets = &encodings.offsets()[encodings.rows(*index)];
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
     }
 
@@ -85,15 +85,15 @@ impl Encodings {
     /// int32[total, 2]: start and end in code points of each token's own text.
     #[getter]
     fn offsets<'py>(slf: &Bound<'py, Self>) -> Array2<'py, i32> {
-        let encodings = &slf.get().encodings;
-        let offsets = slf.py().detach(|| encodings.char_offsets());
+        let offsets = slf.get().encodings.offsets();
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
     }
 
     /// int32[total, 2]: start and end in bytes of each token's own text.
     #[getter]
     fn byte_offsets<'py>(slf: &Bound<'py, Self>) -> Array2<'py, i32> {
-        let offsets = slf.get().encodings.byte_offsets();
+        let encodings = &slf.get().encodings;
+        let offsets = slf.py().detach(|| encodings.byte_offsets());
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
     }
 

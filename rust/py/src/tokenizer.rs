@@ -8,7 +8,7 @@ use pyo3::pybacked::PyBackedStr;
 use spanjet_core::encoding::Encodings as CoreEncodings;
 use spanjet_core::files::read_tokenizer;
 use spanjet_core::windows::{
-    Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows, check_sizes,
+    Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows, check_size,
 };
 use spanjet_core::{Role, tokenizer as core};
 
@@ -20,21 +20,6 @@ use crate::windows::Windows;
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Tokenizer {
     tokenizer: Arc<core::Tokenizer>,
-}
-
-/// A context as Python gives it.
-enum Given<'py> {
-    Text(PyBackedStr),
-    Encoding(Bound<'py, Encoding>),
-}
-
-impl Given<'_> {
-    fn as_input(&self) -> ContextInput<'_> {
-        match self {
-            Given::Text(text) => ContextInput::Text(text),
-            Given::Encoding(encoding) => ContextInput::Encoded(encoding.get().context.clone()),
-        }
-    }
 }
 
 #[pymethods]
@@ -102,7 +87,7 @@ impl Tokenizer {
     #[pyo3(signature = (text))]
     fn encode(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<Encoding> {
         let text = crate::boundary::text("text", text)?;
-        let encodings = self.encode_texts(py, &[&text])?;
+        let encodings = self.encode_texts(py, vec![text])?;
         let context = Context { encodings: Arc::new(encodings), index: 0 };
         Ok(Encoding { context, tokenizer: Arc::clone(&self.tokenizer) })
     }
@@ -111,8 +96,7 @@ impl Tokenizer {
     #[pyo3(signature = (texts))]
     fn encode_batch(&self, py: Python<'_>, texts: &Bound<'_, PyAny>) -> PyResult<Encodings> {
         let texts = crate::boundary::texts("texts", texts)?;
-        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
-        let encodings = self.encode_texts(py, &texts)?;
+        let encodings = self.encode_texts(py, texts)?;
         Ok(Encodings { encodings: Arc::new(encodings), tokenizer: Arc::clone(&self.tokenizer) })
     }
 
@@ -121,6 +105,7 @@ impl Tokenizer {
         questions, contexts, *, max_length = 384, doc_stride = 128, convention = "advance",
         max_question_length = Some(64)
     ))]
+    #[allow(clippy::too_many_arguments)] // The Python signature.
     fn windows(
         &self,
         py: Python<'_>,
@@ -144,28 +129,26 @@ impl Tokenizer {
         let questions = texts("questions", questions)?;
         let contexts = given_contexts(contexts)?;
         let questions: Vec<&str> = questions.iter().map(|text| &**text).collect();
-        let contexts: Vec<_> = contexts.iter().map(Given::as_input).collect();
-        let windows = run(py, || CoreWindows::new(&self.tokenizer, &questions, &contexts, &options))?;
+        let windows = run(py, || CoreWindows::new(&self.tokenizer, &questions, contexts, &options))?;
         Ok(Windows { windows, tokenizer: Arc::clone(&self.tokenizer) })
     }
 }
 
 impl Tokenizer {
-    fn encode_texts(&self, py: Python<'_>, texts: &[&str]) -> PyResult<CoreEncodings> {
+    fn encode_texts(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<CoreEncodings> {
         run(py, || {
-            check_sizes(Role::Context, texts.iter().copied())?;
+            for (index, text) in texts.iter().enumerate() {
+                check_size(Role::Context, index, text)?;
+            }
             Ok(self.tokenizer.encode(texts))
         })
     }
 }
 
-fn given_contexts<'py>(contexts: &Bound<'py, PyAny>) -> PyResult<Vec<Given<'py>>> {
-    let give = |(i, item): (usize, Bound<'py, PyAny>)| match item.cast_into::<Encoding>() {
-        Ok(encoding) => Ok(Given::Encoding(encoding)),
-        Err(error) => {
-            let item = error.into_inner();
-            text(format_args!("contexts[{i}]"), &item).map(Given::Text)
-        }
+fn given_contexts(contexts: &Bound<'_, PyAny>) -> PyResult<Vec<ContextInput<PyBackedStr>>> {
+    let give = |(i, item): (usize, Bound<'_, PyAny>)| match item.cast::<Encoding>() {
+        Ok(encoding) => Ok(ContextInput::Encoded(encoding.get().context.clone())),
+        Err(_) => text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text),
     };
     items("contexts", contexts)?.into_iter().enumerate().map(give).collect()
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
+use crate::encoding::byte_range;
 use crate::error::Result;
 use crate::windows::Windows;
 
@@ -10,7 +11,7 @@ use crate::windows::Windows;
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     score: f32,
-    /// Bytes of the context.
+    /// Characters of the context.
     start: i32,
     end: i32,
     window: usize,
@@ -26,6 +27,7 @@ impl Candidate {
 
 /// Keeps its buffers from question to question.
 pub(super) struct Decoder {
+    top_k: usize,
     max_answer_length: usize,
     best: Best,
     /// The best score of any span that starts at a position, and a buffer of the same size.
@@ -115,6 +117,7 @@ impl Decoder {
     pub(super) fn new(options: &DecodeOptions) -> Decoder {
         let capacity = options.n_best.max(options.top_k);
         Decoder {
+            top_k: options.top_k,
             max_answer_length: options.max_answer_length,
             best: Best {
                 capacity,
@@ -143,13 +146,14 @@ impl Decoder {
         let scores = self.best.candidates.iter().map(|candidate| candidate.score);
         let mut probabilities = softmax(std::iter::once(null_score).chain(scores));
         let null_probability = probabilities.next().unwrap_or(0.0);
+        let text = windows.contexts[question].text();
         let answer = |(candidate, probability): (&Candidate, f32)| Answer {
-            bytes: candidate.start as usize..candidate.end as usize,
+            bytes: byte_range(text, candidate.start as usize..candidate.end as usize),
             score: candidate.score,
             probability,
             window: candidate.window,
         };
-        let answers = self.best.candidates.iter().zip(probabilities).map(answer).collect();
+        let answers = self.best.candidates.iter().take(self.top_k).zip(probabilities).map(answer).collect();
         Ok(Decoded { answers, null_score, null_probability })
     }
 
@@ -159,7 +163,7 @@ impl Decoder {
         let positions = windows.context_positions(window);
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
         let first = windows.context_offset[window] as usize;
-        let offsets = &windows.contexts[question].byte_offsets()[first..first + start.len()];
+        let offsets = &windows.contexts[question].offsets()[first..first + start.len()];
         let length = self.max_answer_length.min(start.len());
         span_bounds(start, end, length, &mut self.bounds);
         let mut floor = lower_bound(&self.bounds[0], self.best.capacity);

@@ -27,8 +27,8 @@ fn tokenizer() -> Arc<Tokenizer> {
 
 fn windows(contexts: &[String], options: &WindowOptions) -> Result<Windows> {
     let questions: Vec<&str> = contexts.iter().map(|_| "a b").collect();
-    let contexts: Vec<_> = contexts.iter().map(|context| ContextInput::Text(context)).collect();
-    Windows::new(&tokenizer(), &questions, &contexts, options)
+    let contexts: Vec<_> = contexts.iter().map(|context| ContextInput::Text(context.clone())).collect();
+    Windows::new(&tokenizer(), &questions, contexts, options)
 }
 
 /// Every span of every window, the best of equal offsets, in order.
