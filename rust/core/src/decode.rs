@@ -93,6 +93,9 @@ struct WindowLogits<'a> {
     end: &'a [f32],
 }
 
+/// Sums of two logits below this are finite.
+const MAX_LOGIT: f32 = 1e30;
+
 /// Windows of one task: enough work to be worth a thread.
 const TASK_WINDOWS: usize = 64;
 
@@ -100,7 +103,7 @@ const TASK_WINDOWS: usize = 64;
 /// earlier end; squad, earlier window, then higher start logit, then higher end logit.
 ///
 /// # Errors
-/// `Error::Argument`, `Error::Shape`, `Error::NotFinite`.
+/// `Error::Argument`, `Error::Shape`, `Error::Logit`.
 pub fn decode(windows: &Windows, logits: &Logits<'_>, options: &DecodeOptions) -> Result<Spans> {
     options.check()?;
     logits.check(windows)?;
@@ -166,7 +169,7 @@ impl<'a> Logits<'a> {
         Ok(())
     }
 
-    /// The logits of one window, which are all finite.
+    /// The logits of one window, which are all finite and not absurd.
     fn window(&self, windows: &Windows, window: usize) -> Result<WindowLogits<'a>> {
         let tokens = windows.rows(window);
         let rows = match self.length {
@@ -175,10 +178,11 @@ impl<'a> Logits<'a> {
         };
         let logits = WindowLogits { start: &self.start[rows.clone()], end: &self.end[rows] };
         for (name, values) in [("start_logits", logits.start), ("end_logits", logits.end)] {
+            let fits = |value: &f32| value.abs() <= MAX_LOGIT;
             // Without an early exit the loop is a few vector instructions.
-            if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
-                let position = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-                return Err(Error::NotFinite { name, window, position, value: values[position] });
+            if !values.iter().fold(true, |all, value| all & fits(value)) {
+                let position = values.iter().position(|value| !fits(value)).unwrap_or(0);
+                return Err(Error::Logit { name, window, position, value: values[position] });
             }
         }
         Ok(logits)

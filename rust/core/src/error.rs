@@ -136,9 +136,11 @@ pub enum Error {
         /// Columns of the batch.
         length: usize,
     },
-    /// A logit is NaN or infinite.
-    #[error("{name} of window {window} at position {position} is {value}, expected a finite number")]
-    NotFinite {
+    /// A logit is NaN, infinite or absurdly large.
+    #[error(
+        "{name} of window {window} at position {position} is {value}, expected a number from -1e30 to 1e30"
+    )]
+    Logit {
         /// Start or end logits.
         name: &'static str,
         /// Index of the window.

@@ -38,8 +38,9 @@ pub fn read_tokenizer(path: &Path, match_special_tokens: bool, threads: Option<u
         }
         other => other,
     };
+    let added = parts.added_tokens.iter().map(|token| (token.content.clone(), token.id)).collect();
     let vocabulary =
-        Vocabulary::new(parts.entries, &parts.continuing_prefix, &parts.special).map_err(in_file)?;
+        Vocabulary::new(parts.entries, added, &parts.continuing_prefix, &parts.special).map_err(in_file)?;
     let settings = Settings {
         normalization: parts.normalization,
         max_characters: parts.max_characters,
@@ -155,9 +156,11 @@ fn from_json(path: &Path, text: &str) -> Result<Parts> {
     if let Some(pad) = pads.into_iter().find(|token| token.to_lowercase().contains("pad")) {
         special.pad.clone_from(pad);
     }
-    let mut entries = model.vocab;
-    for token in &file.added_tokens {
-        entries.insert(token.content.clone(), token.id);
+    let entries = model.vocab;
+    let mut added_tokens: Vec<_> = file.added_tokens.into_iter().map(AddedToken::from).collect();
+    for token in &mut added_tokens {
+        // The vocabulary's word on its own tokens stands.
+        token.id = entries.get(&token.content).copied().unwrap_or(token.id);
     }
     Ok(Parts {
         entries,
@@ -170,7 +173,7 @@ fn from_json(path: &Path, text: &str) -> Result<Parts> {
             strip_accents: normalizer.strip_accents.unwrap_or(normalizer.lowercase),
             lowercase: normalizer.lowercase,
         },
-        added_tokens: file.added_tokens.into_iter().map(AddedToken::from).collect(),
+        added_tokens,
     })
 }
 

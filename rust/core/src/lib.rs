@@ -15,6 +15,8 @@ pub mod error;
 pub mod features;
 pub mod files;
 pub mod normalize;
+#[cfg(any(test, fuzzing))]
+pub mod obvious;
 pub mod pool;
 mod pretokenize;
 mod project;

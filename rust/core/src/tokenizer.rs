@@ -87,6 +87,11 @@ impl Tokenizer {
         encodings.tokenizer == self.identity
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn wordpiece(&self) -> &WordPiece {
+        &self.wordpiece
+    }
+
     pub(crate) fn normalization(&self) -> &Normalization {
         &self.normalization
     }

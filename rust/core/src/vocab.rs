@@ -30,6 +30,8 @@ pub struct Vocabulary {
     /// Tokens by id; None where an id is not in use.
     tokens: Vec<Option<String>>,
     trie: Trie,
+    /// Added tokens that no word is made of.
+    added: HashMap<String, u32>,
     continuing_prefix: String,
     unk: u32,
     cls: u32,
@@ -41,26 +43,29 @@ pub struct Vocabulary {
 const MAX_ID: u32 = 1 << 24;
 
 impl Vocabulary {
-    /// Build from tokens and ids. `continuing_prefix` marks the tokens that continue a word (`##`).
+    /// Build from the tokens that words are made of and from the added tokens, each with its id.
+    /// `continuing_prefix` marks the tokens that continue a word (`##`).
     ///
     /// # Errors
     /// `Error::Vocabulary`: no tokens, an id twice or out of range, a special token that is missing.
     pub fn new(
         entries: HashMap<String, u32>,
+        mut added: HashMap<String, u32>,
         continuing_prefix: &str,
         special: &SpecialTokens,
     ) -> Result<Self> {
-        let Some(&largest) = entries.values().max() else {
+        added.retain(|token, _| !entries.contains_key(token));
+        let Some(&largest) = entries.values().chain(added.values()).max() else {
             return Err(Error::Vocabulary("has no tokens".into()));
         };
         if largest > MAX_ID {
             return Err(Error::Vocabulary(format!("has the id {largest}, expected at most {MAX_ID}")));
         }
         let id_of = |role: &str, token: &str| {
-            entries.get(token).copied().ok_or_else(|| {
+            entries.get(token).or_else(|| added.get(token)).copied().ok_or_else(|| {
+                let count = entries.len() + added.len();
                 Error::Vocabulary(format!(
-                    "lacks the {role} token {token:?}, expected it among {} tokens",
-                    entries.len()
+                    "lacks the {role} token {token:?}, expected it among {count} tokens"
                 ))
             })
         };
@@ -76,18 +81,27 @@ impl Vocabulary {
             .collect();
         let trie = Trie::new(begin, continuing);
 
-        let mut tokens = vec![None; largest as usize + 1];
-        for (token, id) in entries {
+        let mut tokens: Vec<Option<String>> = vec![None; largest as usize + 1];
+        for (token, &id) in entries.iter().chain(&added) {
             let place = &mut tokens[id as usize];
             if let Some(other) = place {
-                let (a, b) = if *other < token { (&*other, &token) } else { (&token, &*other) };
+                let (a, b) = if &*other < token { (&*other, token) } else { (token, &*other) };
                 return Err(Error::Vocabulary(format!(
                     "gives the id {id} to {a:?} and to {b:?}, expected one token"
                 )));
             }
-            *place = Some(token);
+            *place = Some(token.clone());
         }
-        Ok(Vocabulary { tokens, trie, continuing_prefix: continuing_prefix.to_owned(), unk, cls, sep, pad })
+        Ok(Vocabulary {
+            tokens,
+            trie,
+            added,
+            continuing_prefix: continuing_prefix.to_owned(),
+            unk,
+            cls,
+            sep,
+            pad,
+        })
     }
 
     /// The largest id plus one.
@@ -102,7 +116,7 @@ impl Vocabulary {
 
     /// The id of a token.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.trie.get(Trie::BEGIN, token.as_bytes())
+        self.trie.get(Trie::BEGIN, token.as_bytes()).or_else(|| self.added.get(token).copied())
     }
 
     /// What marks the tokens that continue a word.

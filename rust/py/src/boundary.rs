@@ -19,7 +19,7 @@ pub(crate) fn run<T: Send>(py: Python<'_>, task: impl FnOnce() -> Result<T> + Se
     py.detach(task).map_err(to_python)
 }
 
-fn to_python(error: Error) -> PyErr {
+pub(crate) fn to_python(error: Error) -> PyErr {
     let text = error.to_string();
     match error {
         // The conversion picks FileNotFoundError, PermissionError and so on.

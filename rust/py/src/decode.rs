@@ -1,6 +1,7 @@
 //! `decode` and `Spans`.
 
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use spanjet_core::decode::{self as core, DecodeOptions, Logits, Mode};
 
@@ -58,12 +59,17 @@ pub(crate) fn decode(
         null_threshold,
     };
     let start = array::<f32>("start_logits", start_logits, &[1, 2])?.try_readonly()?;
-    let end = array::<f32>("end_logits", end_logits, &[start.ndim()])?.try_readonly()?;
-    let length = |shape: &[usize]| shape.get(1).copied();
+    let end = array::<f32>("end_logits", end_logits, &[1, 2])?.try_readonly()?;
+    if start.shape() != end.shape() {
+        let (found, expected) = (end.shape(), start.shape());
+        return Err(PyValueError::new_err(format!(
+            "end_logits has the shape {found:?}, expected that of start_logits, {expected:?}"
+        )));
+    }
     let logits = Logits {
         start: elements("start_logits", &start)?,
         end: elements("end_logits", &end)?,
-        length: length(start.shape()),
+        length: start.shape().get(1).copied(),
     };
     let windows = &windows.get().windows;
     let spans = run(py, || core::decode(windows, &logits, &options))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyArray2};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
+use pyo3::types::PyIterator;
 use spanjet_core::encoding as core;
 use spanjet_core::tokenizer as core_tokenizer;
 use spanjet_core::windows::Context;
@@ -106,6 +107,16 @@ impl Encodings {
 
     fn __len__(&self) -> usize {
         self.encodings.len()
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        let encodings = slf.get();
+        let encoding = |index| {
+            let context = Context { encodings: Arc::clone(&encodings.encodings), index };
+            Encoding { context, tokenizer: Arc::clone(&encodings.tokenizer) }
+        };
+        let all: Vec<Encoding> = (0..encodings.encodings.len()).map(encoding).collect();
+        all.into_pyobject(slf.py())?.try_iter()
     }
 
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Encoding> {

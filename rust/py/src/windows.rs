@@ -5,10 +5,11 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::sync::with_critical_section;
 use spanjet_core::tokenizer::Tokenizer as CoreTokenizer;
 use spanjet_core::windows as core;
 
-use crate::boundary::{array, count, elements, optional_count, owned_matrix, run, view};
+use crate::boundary::{array, count, elements, optional_count, owned_matrix, run, to_python, view};
 use crate::encoding::Encoding;
 
 type Array1<'py, T> = PyResult<Bound<'py, PyArray1<T>>>;
@@ -93,21 +94,23 @@ impl Windows {
     #[pyo3(signature = (rows, values, out))]
     fn scatter(
         &self,
-        py: Python<'_>,
         rows: &Bound<'_, PyAny>,
         values: &Bound<'_, PyAny>,
         out: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let rows = array::<i64>("rows", rows, &[1])?.try_readonly()?;
         let values = array::<f32>("values", values, &[2])?.try_readonly()?;
-        let mut out = array::<f32>("out", out, &[1])?.try_readwrite().map_err(|_| {
-            PyValueError::new_err("out is read-only or in use, expected an array to write to")
-        })?;
+        let out = array::<f32>("out", out, &[1])?;
         let length = values.shape()[1];
-        let rows = elements("rows", &rows)?;
-        let values = elements("values", &values)?;
-        let out = out.as_slice_mut()?;
-        run(py, || self.windows.scatter(rows, values, length, out))
+        let (rows, values) = (elements("rows", &rows)?, elements("values", &values)?);
+        // A few microseconds of copying: staying attached lets threads share `out`, one at a time.
+        with_critical_section(&out, || {
+            let mut out = out
+                .try_readwrite()
+                .map_err(|_| PyValueError::new_err("out is read-only, expected an array to write to"))?;
+            let out = out.as_slice_mut()?;
+            self.windows.scatter(rows, values, length, out).map_err(to_python)
+        })
     }
 
     fn __len__(&self) -> usize {

@@ -1,6 +1,7 @@
 //! One list of candidates over all windows of a question.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
 use crate::encoding::byte_range;
@@ -101,11 +102,18 @@ fn partition(candidates: &mut [Candidate], condition: impl Fn(&Candidate) -> boo
 /// Bring the first of each span among the first `length` candidates, at most `capacity`, to the front
 /// and return their number; no candidate is lost.
 fn unique(candidates: &mut [Candidate], length: usize, capacity: usize) -> usize {
+    // A few are compared one by one, which is quicker than hashing them.
+    const FEW: usize = 64;
+    let span = |candidate: &Candidate| (candidate.start, candidate.end);
+    let mut many = HashSet::new();
     let mut kept = 0;
     for i in 0..candidates.len().min(length) {
-        let span = |candidate: &Candidate| (candidate.start, candidate.end);
-        let candidate = candidates[i];
-        if kept < capacity && !candidates[..kept].iter().any(|other| span(other) == span(&candidate)) {
+        let new = span(&candidates[i]);
+        let front = &candidates[..kept.min(FEW)];
+        if kept < capacity && !front.iter().any(|other| span(other) == new) && !many.contains(&new) {
+            if kept >= FEW {
+                many.insert(new);
+            }
             candidates.swap(kept, i);
             kept += 1;
         }

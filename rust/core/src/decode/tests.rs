@@ -1,62 +1,18 @@
 //! Decoding and windows against brute force.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
-use crate::normalize::Normalization;
-use crate::pool::Pool;
-use crate::tokenizer::{Settings, Tokenizer};
-use crate::vocab::{SpecialTokens, Vocabulary};
+use crate::obvious::{spans, tokenizer};
 use crate::windows::{ContextInput, Convention, WindowOptions};
-
-fn tokenizer() -> Arc<Tokenizer> {
-    let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "##b", "c", "."];
-    let entries: HashMap<String, u32> =
-        tokens.iter().zip(0..).map(|(token, id)| (token.to_string(), id)).collect();
-    let vocabulary = Vocabulary::new(entries, "##", &SpecialTokens::default()).unwrap();
-    let normalization =
-        Normalization { clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true };
-    let settings =
-        Settings { normalization, max_characters: 100, added_tokens: Vec::new(), match_special_tokens: true };
-    Arc::new(Tokenizer::new(vocabulary, settings, Pool::new(Some(2)).unwrap()).unwrap())
-}
 
 fn windows(contexts: &[String], options: &WindowOptions) -> Result<Windows> {
     let questions: Vec<&str> = contexts.iter().map(|_| "a b").collect();
     let contexts: Vec<_> = contexts.iter().map(|context| ContextInput::Text(context.clone())).collect();
-    Windows::new(&tokenizer(), &questions, contexts, options)
-}
-
-/// Every span of every window, the best of equal offsets, in order.
-fn all_spans(
-    windows: &Windows,
-    logits: &Logits<'_>,
-    question: usize,
-    longest: usize,
-) -> Vec<(f32, [i32; 2])> {
-    let mut best: HashMap<[i32; 2], f32> = HashMap::new();
-    for window in windows.windows_of(question) {
-        let rows = windows.rows(window);
-        let positions = windows.context_positions(window);
-        for start in positions.clone() {
-            for end in start..positions.end.min(start + longest) {
-                let token =
-                    |position: usize| windows.context_offset[window] as usize + position - positions.start;
-                let offsets = windows.contexts[question].byte_offsets();
-                let span = [offsets[token(start)][0], offsets[token(end)][1]];
-                let score = logits.start[rows.start + start] + logits.end[rows.start + end];
-                let place = best.entry(span).or_insert(score);
-                *place = place.max(score);
-            }
-        }
-    }
-    let mut spans: Vec<_> = best.into_iter().map(|(span, score)| (score, span)).collect();
-    spans.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    spans
+    Windows::new(&Arc::new(tokenizer([true; 4], 2)), &questions, contexts, options)
 }
 
 fn contexts() -> impl Strategy<Value = Vec<String>> {
@@ -85,12 +41,12 @@ proptest! {
         let logits = Logits { start: &start, end: &end, length: None };
         let options =
             DecodeOptions { mode: Mode::Global, top_k, n_best, max_answer_length, null_threshold: None };
-        let spans = decode(&windows, &logits, &options)?;
+        let decoded = decode(&windows, &logits, &options)?;
         for question in 0..contexts.len() {
-            let rows = spans.indptr[question] as usize..spans.indptr[question + 1] as usize;
+            let rows = decoded.indptr[question] as usize..decoded.indptr[question + 1] as usize;
             let found: Vec<_> =
-                rows.map(|i| (spans.score[i], [spans.byte_start[i], spans.byte_end[i]])).collect();
-            let mut expected = all_spans(&windows, &logits, question, max_answer_length);
+                rows.map(|i| (decoded.score[i], [decoded.byte_start[i], decoded.byte_end[i]])).collect();
+            let mut expected = spans(&windows, &logits, question, max_answer_length);
             expected.truncate(top_k);
             prop_assert_eq!(found, expected);
         }

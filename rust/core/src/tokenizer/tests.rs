@@ -1,35 +1,21 @@
 //! The fast path equals the obvious one: normalise the whole text, split it, look every word up.
 
-use std::collections::HashMap;
-
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
-use crate::vocab::SpecialTokens;
+use crate::obvious::{encode, tokenizer, vocabulary};
 
-const WORDS: &str = "[PAD] [UNK] [CLS] [SEP] the a an b c un ##aff ##able ##a ##b ##c ##1 x1 é cafe ##é 漢 字 \
-                     . , - ! ' \" $ = ᄒ ##ᅡ ##ᆫ я ##я при ##вет 2024 ##s word ##word";
-
-fn tokenizer(normalization: Normalization, added_tokens: Vec<AddedToken>, threads: usize) -> Tokenizer {
-    let entries: HashMap<String, u32> =
-        WORDS.split_whitespace().zip(0..).map(|(word, id)| (word.to_owned(), id)).collect();
-    let vocabulary = Vocabulary::new(entries, "##", &SpecialTokens::default()).unwrap();
+fn with_added(added_tokens: Vec<AddedToken>) -> Tokenizer {
+    let normalization =
+        Normalization { clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true };
     let settings = Settings { normalization, max_characters: 20, added_tokens, match_special_tokens: true };
-    Tokenizer::new(vocabulary, settings, Pool::new(Some(threads)).unwrap()).unwrap()
+    Tokenizer::new(vocabulary(), settings, Pool::new(Some(1)).unwrap()).unwrap()
 }
 
 fn added(content: &str, id: u32) -> AddedToken {
     let (special, single_word, lstrip, rstrip, normalized) = (true, false, false, false, false);
     AddedToken { content: content.into(), id, special, single_word, lstrip, rstrip, normalized }
-}
-
-/// Ids and byte offsets without blocks, runs or cache.
-fn obvious(tokenizer: &Tokenizer, text: &str) -> (Vec<i32>, Vec<[i32; 2]>) {
-    let (mut aligned, mut pieces) = (Vec::new(), Vec::new());
-    tokenizer.normalization.apply(text, &mut aligned);
-    words(&aligned, |word| tokenizer.wordpiece.pieces(word, &mut pieces));
-    pieces.iter().map(|piece| (piece.id as i32, [piece.start as i32, piece.end as i32])).unzip()
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -46,23 +32,17 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
 }
 
-fn normalization() -> impl Strategy<Value = Normalization> {
-    any::<[bool; 4]>().prop_map(|[clean_text, handle_chinese_chars, strip_accents, lowercase]| {
-        Normalization { clean_text, handle_chinese_chars, strip_accents, lowercase }
-    })
-}
-
 proptest! {
     #![proptest_config(Config { cases: 2000, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
 
     #[test]
-    fn fast_equals_obvious(normalization in normalization(), texts in prop::collection::vec(text(), 1..4)) {
-        let tokenizer = tokenizer(normalization, Vec::new(), 1);
+    fn fast_equals_obvious(normalization in any::<[bool; 4]>(), texts in prop::collection::vec(text(), 1..4)) {
+        let tokenizer = tokenizer(normalization, 1);
         // The second time everything comes from the cache.
         for _ in 0..2 {
             let encodings = tokenizer.encode(texts.clone());
             for (i, text) in texts.iter().enumerate() {
-                let (ids, offsets) = obvious(&tokenizer, text);
+                let (ids, offsets) = encode(&tokenizer, text);
                 prop_assert_eq!(&encodings.ids()[encodings.rows(i)], &ids[..]);
                 prop_assert_eq!(&encodings.byte_offsets()[encodings.rows(i)], &offsets[..]);
             }
@@ -71,7 +51,7 @@ proptest! {
 
     #[test]
     fn character_offsets_count_characters(text in text()) {
-        let tokenizer = tokenizer(DEFAULT, Vec::new(), 1);
+        let tokenizer = tokenizer([true; 4], 1);
         let encodings = tokenizer.encode(vec!["é ".to_owned(), text.clone()]);
         let rows = encodings.rows(1);
         for (bytes, characters) in encodings.byte_offsets()[rows.clone()].iter().zip(&encodings.offsets()[rows]) {
@@ -80,14 +60,11 @@ proptest! {
     }
 }
 
-const DEFAULT: Normalization =
-    Normalization { clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true };
-
 #[test]
 fn threads_do_not_change_the_result() {
     let texts: Vec<String> =
         (0..3000).map(|i| format!("the unaffable {i} word, café {}", "a b ".repeat(i % 40))).collect();
-    let [one, many] = [1, 4].map(|threads| tokenizer(DEFAULT, Vec::new(), threads).encode(texts.clone()));
+    let [one, many] = [1, 4].map(|threads| tokenizer([true; 4], threads).encode(texts.clone()));
     assert_eq!(one.ids(), many.ids());
     assert_eq!(one.byte_offsets(), many.byte_offsets());
     assert_eq!(one.indptr(), many.indptr());
@@ -95,11 +72,11 @@ fn threads_do_not_change_the_result() {
 
 #[test]
 fn the_cache_forgets_and_stays_right() {
-    let tokenizer = tokenizer(DEFAULT, Vec::new(), 1);
+    let tokenizer = tokenizer([true; 4], 1);
     let words: Vec<String> = (0..2 * WordCache::MAX_WORDS).map(|i| format!("a{i}b")).collect();
     let encodings = tokenizer.encode(words.clone());
     for (i, word) in words.iter().enumerate().step_by(997) {
-        assert_eq!(encodings.ids()[encodings.rows(i)], obvious(&tokenizer, word).0);
+        assert_eq!(encodings.ids()[encodings.rows(i)], encode(&tokenizer, word).0);
     }
     assert_eq!(tokenizer.scratches.lock().unwrap().len(), 1);
 }
@@ -108,7 +85,7 @@ fn the_cache_forgets_and_stays_right() {
 fn added_tokens_take_their_spaces_and_normal_forms() {
     let strip = AddedToken { lstrip: true, rstrip: true, ..added("[X]", 7) };
     let normal = AddedToken { normalized: true, special: false, single_word: true, ..added("Café", 9) };
-    let tokenizer = tokenizer(DEFAULT, vec![added("[SEP]", 3), strip, normal], 1);
+    let tokenizer = with_added(vec![added("[SEP]", 3), strip, normal]);
     let encodings = tokenizer.encode(vec!["a  [X] [SEP]cafe CAFE\u{301} b"]);
     assert_eq!(encodings.ids(), [5, 7, 3, 9, 9, 7]);
     assert_eq!(encodings.byte_offsets(), [[0, 1], [1, 7], [7, 12], [12, 16], [17, 21], [24, 25]]);
@@ -116,7 +93,7 @@ fn added_tokens_take_their_spaces_and_normal_forms() {
 
 #[test]
 fn no_text_and_empty_texts() {
-    let tokenizer = tokenizer(DEFAULT, Vec::new(), 2);
+    let tokenizer = tokenizer([true; 4], 2);
     assert!(tokenizer.encode(Vec::<String>::new()).is_empty());
     assert_eq!(tokenizer.encode(vec!["", " ", ""]).indptr(), [0, 0, 0, 0]);
 }

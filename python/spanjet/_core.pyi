@@ -1,0 +1,292 @@
+"""The Rust core: tokenizing, windows, features and answer-span decoding.
+
+Every array is owned by Rust and handed to NumPy without a copy; it stays valid after the object
+that it came from is gone. Arrays that belong to an object (``Encoding.ids``, ``Windows.ids`` …)
+are read-only views; the arrays of a `Batch` are the caller's own and writable. The interpreter is
+released while the core works, and all classes are immutable and safe to share between threads.
+"""
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from typing import Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Batch", "Encoding", "Encodings", "Spans", "Tokenizer", "Windows", "__version__", "decode"]
+
+__version__: str
+
+@final
+class Tokenizer:
+    """BERT's tokenizer: normalisation, pre-tokenization and greedy WordPiece (Devlin et al. 2019,
+    arXiv 1810.04805), equal in ids and offsets to the Hugging Face ``tokenizers`` package.
+
+    Args:
+        path: a ``tokenizer.json``, a ``vocab.txt`` (a ``tokenizer_config.json`` beside it is
+            read), or a directory that holds either; ``tokenizer.json`` comes first.
+        match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those
+            tokens. With ``False`` they are plain text, which is what untrusted text needs.
+        threads: threads that a batch call may use; default: the CPUs this process may run on.
+            Results do not depend on it.
+
+    Raises:
+        FileNotFoundError, OSError: the file is missing or cannot be read.
+        ValueError: the file is malformed, describes another kind of tokenizer, or its vocabulary
+            lacks a token that is needed; the message names the file and what was expected.
+    """
+
+    def __new__(
+        cls, path: str | PathLike[str], *, match_special_tokens: bool = True, threads: int | None = None
+    ) -> Tokenizer: ...
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids: the largest id of the vocabulary plus one."""
+    @property
+    def threads(self) -> int:
+        """Threads that a batch call may use."""
+    @property
+    def pad_token_id(self) -> int:
+        """Id of the padding token."""
+    @property
+    def unk_token_id(self) -> int:
+        """Id of the unknown token."""
+    @property
+    def cls_token_id(self) -> int:
+        """Id of the token that opens a window."""
+    @property
+    def sep_token_id(self) -> int:
+        """Id of the token that ends the question and the context."""
+    def token_to_id(self, token: str) -> int | None:
+        """The id of a vocabulary entry, or None."""
+    def id_to_token(self, id: int) -> str | None:
+        """The vocabulary entry of an id, or None."""
+    def encode(self, text: str) -> Encoding:
+        """Tokenize one text, without adding ``[CLS]`` or ``[SEP]``.
+
+        Raises:
+            ValueError: the text holds a lone surrogate.
+        """
+    def encode_batch(self, texts: Sequence[str]) -> Encodings:
+        """Tokenize many texts in parallel, without adding ``[CLS]`` or ``[SEP]``.
+
+        Raises:
+            ValueError: a text holds a lone surrogate; the message gives its index.
+        """
+    def windows(
+        self,
+        questions: Sequence[str],
+        contexts: Sequence[str | Encoding],
+        *,
+        max_length: int = 384,
+        doc_stride: int = 128,
+        convention: Literal["advance", "overlap"] = "advance",
+        max_question_length: int | None = 64,
+    ) -> Windows:
+        """Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
+
+        Every context token is in at least one window. A context that occurs more than once is
+        tokenized once; an `Encoding` is not tokenized again.
+
+        Args:
+            questions: one question for each context.
+            contexts: texts, or encodings made by this tokenizer.
+            max_length: tokens of a window at most, special tokens included.
+            doc_stride: ``advance``: the next window starts this many context tokens later;
+                ``overlap``: neighbouring windows share this many context tokens.
+            convention: ``advance`` is Google's run_squad.py and MLPerf's, ``overlap`` is what
+                Hugging Face calls ``stride``.
+            max_question_length: a longer question is cut to this many tokens; None: never cut.
+
+        Raises:
+            ValueError: different numbers of questions and contexts, a question or context
+                without tokens, a lone surrogate, or no room for the context; with the index.
+            TypeError: an item that is neither a text nor an encoding.
+        """
+
+@final
+class Encoding:
+    """The tokens of one text. Offsets are [start, end) of the original text."""
+
+    @property
+    def text(self) -> str:
+        """The text that was tokenized."""
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        """int32[n]: vocabulary ids."""
+    @property
+    def offsets(self) -> NDArray[np.int32]:
+        """int32[n, 2]: start and end in code points, so that ``text[start:end]`` is the source."""
+    @property
+    def byte_offsets(self) -> NDArray[np.int32]:
+        """int32[n, 2]: start and end in bytes of the text's UTF-8."""
+    @property
+    def tokens(self) -> list[str]:
+        """The vocabulary entries of the ids."""
+    def __len__(self) -> int: ...
+
+@final
+class Encodings:
+    """The tokens of many texts, flat: text i has the rows ``indptr[i]:indptr[i + 1]``."""
+
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        """int32[total]: vocabulary ids."""
+    @property
+    def offsets(self) -> NDArray[np.int32]:
+        """int32[total, 2]: start and end in code points of each token's own text."""
+    @property
+    def byte_offsets(self) -> NDArray[np.int32]:
+        """int32[total, 2]: start and end in bytes of each token's own text."""
+    @property
+    def indptr(self) -> NDArray[np.int64]:
+        """int64[texts + 1]: where each text's tokens begin; the last is their total."""
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Encoding]: ...
+    def __getitem__(self, index: int, /) -> Encoding: ...
+
+@final
+class Windows:
+    """Windows of many questions, ragged: window i has the rows ``indptr[i]:indptr[i + 1]``.
+
+    The windows of a question are neighbours, in the order of the context.
+    """
+
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        """int32[total]: vocabulary ids, special tokens included."""
+    @property
+    def indptr(self) -> NDArray[np.int64]:
+        """int64[windows + 1]: where each window's tokens begin; the last is their total."""
+    @property
+    def question(self) -> NDArray[np.int32]:
+        """int32[windows]: index of the window's question."""
+    @property
+    def context_start(self) -> NDArray[np.int32]:
+        """int32[windows]: position in the window where the context begins."""
+    @property
+    def context_offset(self) -> NDArray[np.int32]:
+        """int32[windows]: index of the window's first context token among the context's tokens."""
+    @property
+    def contexts(self) -> list[Encoding]:
+        """Each question's context."""
+    def batch(self, rows: NDArray[np.int64], *, length: int | None = None, multiple_of: int = 1) -> Batch:
+        """Padded model inputs of some windows, in the order given.
+
+        Args:
+            rows: int64[b], indices of windows.
+            length: columns; default: the longest window of ``rows``, rounded up.
+            multiple_of: ``length``, when not given, is rounded up to a multiple of this.
+
+        Raises:
+            IndexError: a row that does not exist.
+            ValueError: no rows, or a window longer than ``length``.
+            TypeError: another dtype or number of dimensions.
+        """
+    def scatter(self, rows: NDArray[np.int64], values: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Take the padding off a batch's logits: row i of ``values`` goes to where window
+        ``rows[i]`` lies in the ragged ``out``.
+
+        Args:
+            rows: int64[b], indices of windows, as given to `batch`.
+            values: float32[b, length].
+            out: float32[total], written in place; ``total`` is ``indptr[-1]``. Threads may share it.
+
+        Raises:
+            IndexError, ValueError, TypeError: as `batch`, or shapes that do not fit.
+        """
+    def __len__(self) -> int: ...
+
+@final
+class Batch:
+    """Model inputs, row-major; the padding has the id of ``[PAD]``, mask 0 and type 0."""
+
+    @property
+    def input_ids(self) -> NDArray[np.int32]:
+        """int32[rows, length]: vocabulary ids."""
+    @property
+    def attention_mask(self) -> NDArray[np.int32]:
+        """int32[rows, length]: 1 for tokens, 0 for padding."""
+    @property
+    def token_type_ids(self) -> NDArray[np.int32]:
+        """int32[rows, length]: 0 for the question's part, 1 for the context and its ``[SEP]``."""
+
+@final
+class Spans:
+    """Answer spans, best first: question i has the rows ``indptr[i]:indptr[i + 1]``.
+
+    A row whose ``window`` is -1 is the null answer: its offsets are 0.
+    """
+
+    @property
+    def indptr(self) -> NDArray[np.int64]:
+        """int64[questions + 1]: where each question's spans begin."""
+    @property
+    def start(self) -> NDArray[np.int32]:
+        """int32[spans]: first code point in the context."""
+    @property
+    def end(self) -> NDArray[np.int32]:
+        """int32[spans]: code point after the last one."""
+    @property
+    def byte_start(self) -> NDArray[np.int32]:
+        """int32[spans]: first byte of the context's UTF-8."""
+    @property
+    def byte_end(self) -> NDArray[np.int32]:
+        """int32[spans]: byte after the last one."""
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """float32[spans]: start logit plus end logit."""
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """float32[spans]: the softmax of the scores (see `decode`)."""
+    @property
+    def window(self) -> NDArray[np.int32]:
+        """int32[spans]: the window that gave the span, or -1 for the null answer."""
+    @property
+    def null_score(self) -> NDArray[np.float32]:
+        """float32[questions]: start plus end logit of ``[CLS]``, the smallest of the windows."""
+    @property
+    def null_probability(self) -> NDArray[np.float32]:
+        """float32[questions]: the null answer's share of the same softmax."""
+
+def decode(
+    windows: Windows,
+    start_logits: NDArray[np.float32],
+    end_logits: NDArray[np.float32],
+    *,
+    mode: Literal["global", "squad"] = "global",
+    top_k: int = 1,
+    n_best: int = 20,
+    max_answer_length: int = 30,
+    null_threshold: float | None = None,
+) -> Spans:
+    """The best answer spans of each question.
+
+    ``global``: one list of candidates over all windows of a question. A span is a pair of context
+    tokens of one window, at most ``max_answer_length`` tokens long; its score is the sum of its
+    logits; spans with the same offsets are one candidate, with the best score of its windows.
+    Probabilities: one softmax over the ``max(n_best, top_k)`` best candidates and the null answer.
+    Order: score, then earlier start, then earlier end.
+
+    ``squad``: run_squad.py of Devlin et al. 2019, as MLPerf uses it. Candidates are pairs of each
+    window's ``n_best`` best starts and ends; the start must lie where its window is the one of
+    maximum context; texts are projected back to the original (``get_final_text``) and equal texts
+    are one; probabilities: one softmax over the ``n_best`` list, in which the null answer takes part
+    when there is a ``null_threshold`` (otherwise ``null_probability`` is 0).
+
+    Args:
+        windows: the windows that the logits belong to.
+        start_logits, end_logits: float32, C-contiguous: either [total] (ragged, as ``windows.ids``)
+            or [windows, length] (padded; columns past a window's end are not read).
+        mode: ``"global"`` or ``"squad"``.
+        top_k: spans of each question at most, the null answer included.
+        n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``.
+        max_answer_length: tokens of a span at most, at least 1.
+        null_threshold: if given and ``null_score - best score`` is greater, the question's first
+            span is the null answer (SQuAD v2; Rajpurkar et al. 2018, arXiv 1806.03822).
+
+    Raises:
+        ValueError: shapes that do not fit, a logit that is not a number from -1e30 to 1e30 (with
+            window and position), an unknown mode or a number out of range.
+        TypeError: another dtype.
+    """

@@ -1,0 +1,69 @@
+//! Slow and obvious forms of the tokenizer and of mode `global`, which tests and fuzzing compare with.
+
+use std::collections::HashMap;
+
+use crate::decode::Logits;
+use crate::normalize::Normalization;
+use crate::pool::Pool;
+use crate::pretokenize::words;
+use crate::tokenizer::{Settings, Tokenizer};
+use crate::vocab::{SpecialTokens, Vocabulary};
+use crate::windows::Windows;
+
+const WORDS: &str = "[PAD] [UNK] [CLS] [SEP] the a an b c un ##aff ##able ##a ##b ##c ##1 x1 é cafe ##é 漢 字 \
+                     . , - ! ' \" $ = ᄒ ##ᅡ ##ᆫ я ##я при ##вет 2024 ##s word ##word";
+
+/// A small tokenizer that cleans, isolates ideographs, strips accents, lowers the case (in this order).
+#[allow(clippy::unwrap_used)] // The vocabulary above is right.
+pub fn tokenizer(normalization: [bool; 4], threads: usize) -> Tokenizer {
+    let [clean_text, handle_chinese_chars, strip_accents, lowercase] = normalization;
+    let settings = Settings {
+        normalization: Normalization { clean_text, handle_chinese_chars, strip_accents, lowercase },
+        max_characters: 20,
+        added_tokens: Vec::new(),
+        match_special_tokens: true,
+    };
+    Tokenizer::new(vocabulary(), settings, Pool::new(Some(threads)).unwrap()).unwrap()
+}
+
+#[allow(clippy::unwrap_used)] // As above.
+pub(crate) fn vocabulary() -> Vocabulary {
+    let entries: HashMap<String, u32> =
+        WORDS.split_whitespace().zip(0..).map(|(word, id)| (word.to_owned(), id)).collect();
+    Vocabulary::new(entries, HashMap::new(), "##", &SpecialTokens::default()).unwrap()
+}
+
+/// Ids and byte offsets of a text without blocks, runs or cache: normalise all, split, look each word up.
+pub fn encode(tokenizer: &Tokenizer, text: &str) -> (Vec<i32>, Vec<[i32; 2]>) {
+    let (mut aligned, mut pieces) = (Vec::new(), Vec::new());
+    tokenizer.normalization().apply(text, &mut aligned);
+    words(&aligned, |word| tokenizer.wordpiece().pieces(word, &mut pieces));
+    pieces.iter().map(|piece| (piece.id as i32, [piece.start as i32, piece.end as i32])).unzip()
+}
+
+/// Every span of every window of a question as (score, bytes): the best score of equal spans, in the
+/// order of mode `global`. The logits are ragged.
+pub fn spans(
+    windows: &Windows,
+    logits: &Logits<'_>,
+    question: usize,
+    max_answer_length: usize,
+) -> Vec<(f32, [i32; 2])> {
+    let mut best: HashMap<[i32; 2], f32> = HashMap::new();
+    let offsets = windows.contexts[question].byte_offsets();
+    for window in windows.windows_of(question) {
+        let rows = windows.rows(window);
+        let positions = windows.context_positions(window);
+        let token = |position: usize| windows.context_offset[window] as usize + position - positions.start;
+        for start in positions.clone() {
+            for end in start..positions.end.min(start + max_answer_length) {
+                let score = logits.start[rows.start + start] + logits.end[rows.start + end];
+                let place = best.entry([offsets[token(start)][0], offsets[token(end)][1]]).or_insert(score);
+                *place = place.max(score);
+            }
+        }
+    }
+    let mut spans: Vec<_> = best.into_iter().map(|(span, score)| (score, span)).collect();
+    spans.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    spans
+}

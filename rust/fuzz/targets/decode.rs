@@ -1,0 +1,77 @@
+//! Any questions, contexts, window settings and logits: every context token is in a window, the answers
+//! of mode `global` are those of brute force, those of mode `squad` lie in their contexts.
+
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use spanjet_core::decode::{DecodeOptions, Logits, Mode, decode};
+use spanjet_core::obvious::{spans, tokenizer};
+use spanjet_core::windows::{ContextInput, Convention, WindowOptions, Windows};
+
+#[derive(Debug, Arbitrary)]
+struct Input {
+    pairs: Vec<(String, String)>,
+    max_length: u8,
+    doc_stride: u8,
+    overlap: bool,
+    max_question_length: Option<u8>,
+    logits: Vec<i8>,
+    squad: bool,
+    top_k: u8,
+    n_best: u8,
+    max_answer_length: u8,
+    null_threshold: Option<i8>,
+}
+
+fuzz_target!(|input: Input| {
+    let tokenizer = std::sync::Arc::new(tokenizer([true; 4], 1));
+    let options = WindowOptions {
+        max_length: input.max_length.into(),
+        doc_stride: input.doc_stride.into(),
+        convention: if input.overlap { Convention::Overlap } else { Convention::Advance },
+        max_question_length: input.max_question_length.map(usize::from),
+    };
+    let questions: Vec<&str> = input.pairs.iter().map(|(question, _)| question.as_str()).collect();
+    let contexts = input.pairs.iter().map(|(_, context)| ContextInput::Text(context.clone())).collect();
+    let Ok(windows) = Windows::new(&tokenizer, &questions, contexts, &options) else { return };
+    for (question, context) in windows.contexts.iter().enumerate() {
+        let mut covered = 0;
+        for window in (0..windows.len()).filter(|&window| windows.question[window] as usize == question) {
+            let first = windows.context_offset[window] as usize;
+            assert!(first <= covered);
+            covered = first + windows.rows(window).len() - windows.context_start[window] as usize - 1;
+        }
+        assert_eq!(covered, context.encodings.rows(context.index).len());
+    }
+    if input.logits.is_empty() {
+        return;
+    }
+    let logit = |i: usize| f32::from(input.logits[i % input.logits.len()]) / 8.0;
+    let start: Vec<f32> = (0..windows.ids.len()).map(logit).collect();
+    let end: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i * 7 + 3)).collect();
+    let logits = Logits { start: &start, end: &end, length: None };
+    let options = DecodeOptions {
+        mode: if input.squad { Mode::Squad } else { Mode::Global },
+        top_k: input.top_k.into(),
+        n_best: input.n_best.into(),
+        max_answer_length: input.max_answer_length.into(),
+        null_threshold: input.null_threshold.map(f32::from),
+    };
+    let Ok(found) = decode(&windows, &logits, &options) else { return };
+    for question in 0..windows.contexts.len() {
+        let rows = found.indptr[question] as usize..found.indptr[question + 1] as usize;
+        assert!(rows.len() <= options.top_k);
+        for i in rows.clone() {
+            let text = windows.contexts[question].text();
+            let bytes = found.byte_start[i] as usize..found.byte_end[i] as usize;
+            assert_eq!(text[bytes].chars().count() as i32, found.end[i] - found.start[i]);
+        }
+        if options.mode == Mode::Global && options.null_threshold.is_none() {
+            let found: Vec<_> = rows.map(|i| (found.score[i], [found.byte_start[i], found.byte_end[i]])).collect();
+            let mut expected = spans(&windows, &logits, question, options.max_answer_length);
+            expected.truncate(options.top_k);
+            assert_eq!(found, expected);
+        }
+    }
+});
