@@ -5,7 +5,7 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::sync::with_critical_section;
+use pyo3::sync::critical_section::with_critical_section;
 use spanjet_core::tokenizer::Tokenizer as CoreTokenizer;
 use spanjet_core::windows as core;
 
