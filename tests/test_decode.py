@@ -278,17 +278,17 @@ def test_refused_logits(short: Case) -> None:
         (np.zeros(total + 1, np.float32), ValueError, str(total)),
         (np.zeros((count, longest - 1), np.float32), ValueError, "shape"),
         (np.zeros((count - 1, longest), np.float32), ValueError, "shape"),
-        (np.zeros((total, 1), np.float32), ValueError, ""),
-        (np.zeros((1, count, longest), np.float32), (ValueError, TypeError), ""),
-        (np.float32(0), TypeError, ""),
+        (np.zeros((total, 1), np.float32), ValueError, "shape"),
+        (np.zeros((1, count, longest), np.float32), (ValueError, TypeError), "expected"),
+        (np.float32(0), TypeError, "expected"),
         (np.zeros(2 * total, np.float32)[::2], ValueError, "contiguous"),
         (np.zeros((longest, count), np.float32).T, ValueError, "contiguous"),
         (np.zeros(total), TypeError, "float32"),
         (np.zeros(total, np.float16), TypeError, "float32"),
         (np.zeros(total, np.int32), TypeError, "float32"),
-        (good.astype(">f4"), TypeError, ""),
-        ([0.0] * total, TypeError, ""),
-        (None, TypeError, ""),
+        (good.astype(">f4"), TypeError, "expected"),
+        ([0.0] * total, TypeError, "expected"),
+        (None, TypeError, "expected"),
     ]
     for logits, kind, message in refused:
         for arguments in ((logits, good), (good, logits)):
