@@ -19,7 +19,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of `text[start..start + length]`; `length` is from 1 to `MAX_WORD`.
+    /// The key of `text[start..start + length]`, of which only the first `MAX_WORD` bytes count; the
+    /// length is at least 1.
     #[inline(always)]
     pub(crate) fn new(text: &[u8], start: usize, length: usize) -> Key {
         let text = &text[start..];
@@ -31,7 +32,7 @@ impl Key {
                 u128::from_le_bytes(bytes)
             }
         };
-        let bytes = bytes & MASKS[length];
+        let bytes = bytes & MASKS[length.min(MAX_WORD)];
         Key { bytes, length: length as u32, bucket: bucket(bytes, length as u64) }
     }
 }
@@ -97,13 +98,11 @@ impl Entry {
         (self.shape >> 5 & 3) as usize
     }
 
-    /// Source of each piece, for a word that begins at byte `start`.
+    /// Source of piece i, for a word that begins at byte `start`.
     #[inline(always)]
-    pub(crate) fn offsets(&self, start: i32) -> [[i32; 2]; MAX_PIECES] {
-        std::array::from_fn(|i| {
-            let place = self.shape >> (7 + 8 * i);
-            [start + (place & 15) as i32, start + (place >> 4 & 15) as i32 + 1]
-        })
+    pub(crate) fn offset(&self, i: usize, start: i32) -> [i32; 2] {
+        let place = self.shape >> (7 + 8 * i);
+        [start + (place & 15) as i32, start + (place >> 4 & 15) as i32 + 1]
     }
 }
 
@@ -228,7 +227,7 @@ mod tests {
             if count == 9 {
                 assert_eq!(cache.overflow(entry), pieces);
             } else {
-                assert_eq!((entry.count(), entry.offsets(0)[1]), (2, [1, 2]));
+                assert_eq!((entry.count(), entry.offset(1, 0)), (2, [1, 2]));
             }
         }
         assert_eq!(cache.entries.len(), WordCache::ENTRIES);

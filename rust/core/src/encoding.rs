@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use crate::scan::{BLOCK, block, continuations};
+
 /// Start and end of a token in its text.
 pub type Offset = [i32; 2];
 
@@ -137,17 +139,16 @@ fn is_continuation(byte: u8) -> bool {
 fn to_characters(text: &str, offsets: &mut [Offset]) {
     // Continuation bytes before each block of 64, and those in it as bits.
     let mut before = 0;
-    let mut blocks: Vec<(i32, u64)> = Vec::with_capacity(text.len() / 64 + 1);
-    for bytes in text.as_bytes().chunks(64) {
-        let mask =
-            bytes.iter().enumerate().fold(0, |mask, (i, &byte)| mask | u64::from(is_continuation(byte)) << i);
+    let mut blocks: Vec<(i32, u64)> = Vec::with_capacity(text.len() / BLOCK + 2);
+    for at in (0..text.len()).step_by(BLOCK) {
+        let mask = continuations(&block(text.as_bytes(), at));
         blocks.push((before, mask));
         before += mask.count_ones() as i32;
     }
     blocks.push((before, 0));
     let character = |byte: i32| {
-        let (before, mask) = blocks[byte as usize / 64];
-        byte - before - (mask & ((1 << (byte % 64)) - 1)).count_ones() as i32
+        let (before, mask) = blocks[byte as usize / BLOCK];
+        byte - before - (mask & ((1 << (byte as usize % BLOCK)) - 1)).count_ones() as i32
     };
     for offset in offsets {
         *offset = offset.map(character);

@@ -1,6 +1,6 @@
 //! Cuts a text at ASCII white space and punctuation, a block of bytes at a time.
 
-use crate::scan::{BLOCK, classify};
+use crate::scan::{BLOCK, block, classify};
 
 /// Runs that one block may end: one that began before it, and one for each byte.
 pub(crate) const MAX_RUNS: usize = BLOCK + 1;
@@ -28,23 +28,16 @@ impl<'a> Runs<'a> {
         Runs { text, at: start, pending: None, in_word: 0 }
     }
 
-    /// Write the runs that end in the next block and return their number; None behind the last block.
+    /// Call `write` with 0, 1, … and the runs that end in the next block, and return their number; None
+    /// behind the last block.
     #[inline(always)]
-    pub(crate) fn next_block(&mut self, runs: &mut [Run; MAX_RUNS]) -> Option<usize> {
-        let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty());
-        let Some(rest) = rest else {
+    pub(crate) fn next_block(&mut self, mut write: impl FnMut(usize, Run)) -> Option<usize> {
+        if self.at >= self.text.len() {
             let begin = self.pending.take()?;
-            runs[0] = Run { begin, length: self.text.len() - begin };
+            write(0, Run { begin, length: self.text.len() - begin });
             return Some(1);
-        };
-        let classes = match rest.first_chunk::<BLOCK>() {
-            Some(block) => classify(block),
-            None => {
-                let mut block = [b' '; BLOCK];
-                block[..rest.len()].copy_from_slice(rest);
-                classify(&block)
-            }
-        };
+        }
+        let classes = classify(&block(self.text, self.at));
         let punctuation = !(classes.word | classes.space);
         let mut starts = punctuation | classes.word & !(classes.word << 1 | self.in_word);
         // A run ends where the next begins or where a space stands.
@@ -53,7 +46,7 @@ impl<'a> Runs<'a> {
         if let Some(begin) = self.pending
             && ends != 0
         {
-            runs[0] = Run { begin, length: self.at + ends.trailing_zeros() as usize - begin };
+            write(0, Run { begin, length: self.at + ends.trailing_zeros() as usize - begin });
             self.pending = None;
             count = 1;
         }
@@ -66,7 +59,7 @@ impl<'a> Runs<'a> {
                 self.pending = Some(begin);
                 break;
             }
-            runs[count] = Run { begin, length: (later.trailing_zeros() - first) as usize };
+            write(count, Run { begin, length: (later.trailing_zeros() - first) as usize });
             count += 1;
         }
         self.in_word = classes.word >> (BLOCK - 1);

@@ -23,6 +23,31 @@ pub(crate) fn classify(block: &[u8; BLOCK]) -> Classes {
     return portable::classify(block);
 }
 
+/// Bit i is set if byte i of the block continues a character of several bytes.
+#[inline(always)]
+pub(crate) fn continuations(block: &[u8; BLOCK]) -> u64 {
+    // SAFETY: SSE2 is part of x86-64 itself.
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    return unsafe { sse2::continuations(block) };
+    #[cfg(not(target_arch = "x86_64"))]
+    return portable::continuations(block);
+}
+
+/// Bytes `text[at..]` as a block, blanks behind the end.
+#[inline(always)]
+pub(crate) fn block(text: &[u8], at: usize) -> [u8; BLOCK] {
+    let rest = &text[at..];
+    match rest.first_chunk::<BLOCK>() {
+        Some(block) => *block,
+        None => {
+            let mut block = [b' '; BLOCK];
+            block[..rest.len()].copy_from_slice(rest);
+            block
+        }
+    }
+}
+
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable {
     use super::{BLOCK, Classes};
@@ -35,6 +60,11 @@ mod portable {
             classes.word |= u64::from(!space && !byte.is_ascii_punctuation()) << i;
         }
         classes
+    }
+
+    pub(super) fn continuations(block: &[u8; BLOCK]) -> u64 {
+        let is_continuation = |byte: &u8| u64::from(byte & 0xC0 == 0x80);
+        block.iter().enumerate().fold(0, |mask, (i, byte)| mask | is_continuation(byte) << i)
     }
 }
 
@@ -57,6 +87,20 @@ mod sse2 {
             classes.space |= u64::from(space) << (16 * i);
         }
         classes
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn continuations(block: &[u8; BLOCK]) -> u64 {
+        let mut mask = 0;
+        for (i, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
+            let bytes = u128::from_le_bytes(*bytes);
+            let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
+            // As signed numbers, they are the least.
+            let found = _mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0xC0_u8 as i8)));
+            mask |= u64::from(found as u16) << (16 * i);
+        }
+        mask
     }
 
     #[inline]
@@ -91,6 +135,7 @@ mod tests {
         for shift in 0..=255_u8 {
             let block = std::array::from_fn(|i| shift.wrapping_add((i as u8).wrapping_mul(37)));
             assert_eq!(classify(&block), portable::classify(&block));
+            assert_eq!(continuations(&block), portable::continuations(&block));
         }
     }
 }

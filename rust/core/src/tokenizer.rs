@@ -45,10 +45,32 @@ pub struct Tokenizer {
     scratches: Mutex<Vec<Scratch>>,
 }
 
+/// A run and its place in the cache.
+#[derive(Debug, Clone, Copy, Default)]
+struct Probe {
+    run: Run,
+    key: Key,
+}
+
+/// The runs of the block that is written and of the one after it.
+#[derive(Debug)]
+struct Probes {
+    current: [Probe; MAX_RUNS],
+    next: [Probe; MAX_RUNS],
+}
+
+impl Default for Probes {
+    fn default() -> Probes {
+        Probes { current: [Probe::default(); MAX_RUNS], next: [Probe::default(); MAX_RUNS] }
+    }
+}
+
 /// What one call works with.
 #[derive(Debug)]
 struct Scratch {
     cache: WordCache,
+    /// None while a call works with them.
+    probes: Option<Box<Probes>>,
     aligned: Vec<Aligned>,
     pieces: Vec<Piece>,
 }
@@ -147,6 +169,7 @@ impl Tokenizer {
         };
         waiting.unwrap_or_else(|| Scratch {
             cache: WordCache::new(),
+            probes: None,
             aligned: Vec::new(),
             pieces: Vec::new(),
         })
@@ -189,25 +212,29 @@ impl Tokenizer {
         }
         let part = &text[..end];
         let mut runs = Runs::new(part.as_bytes(), start);
-        let mut block = [Run::default(); MAX_RUNS];
-        let mut keys = [Key::default(); MAX_RUNS];
-        while let Some(count) = runs.next_block(&mut block) {
-            let block = &block[..count];
-            // All lookups of a block are on their way before the first is waited for.
-            for (key, run) in keys.iter_mut().zip(block) {
-                if run.length <= MAX_WORD {
-                    *key = Key::new(part.as_bytes(), run.begin, run.length);
-                    scratch.cache.prefetch(*key);
-                }
-            }
-            for (&key, run) in keys.iter().zip(block) {
-                if run.length <= MAX_WORD {
-                    self.encode_cached(part, run.begin, run.length, key, scratch, output);
+        let mut probes = scratch.probes.take().unwrap_or_default();
+        let Probes { current, next } = &mut *probes;
+        let (mut current, mut next) = (current, next);
+        let mut waiting = 0;
+        loop {
+            // The lookups of a block are on their way while the block before it is written.
+            let found = runs.next_block(|place, run| {
+                let key = Key::new(part.as_bytes(), run.begin, run.length);
+                scratch.cache.prefetch(key);
+                next[place] = Probe { run, key };
+            });
+            for &Probe { run: Run { begin, length }, key } in &current[..waiting] {
+                if length <= MAX_WORD {
+                    self.encode_cached(part, begin, length, key, scratch, output);
                 } else {
-                    self.encode_long(part, run.begin, run.begin + run.length, scratch, output);
+                    self.encode_long(part, begin, begin + length, scratch, output);
                 }
             }
+            let Some(count) = found else { break };
+            std::mem::swap(&mut current, &mut next);
+            waiting = count;
         }
+        scratch.probes = Some(probes);
     }
 
     /// Tokens of a short run, from the cache when it has them.
@@ -222,8 +249,13 @@ impl Tokenizer {
         output: &mut Output<OFFSETS>,
     ) {
         match scratch.cache.get(key) {
+            Some(entry) if entry.count() == 1 => {
+                output.push(1, [entry.ids[0]], || [entry.offset(0, start as i32)]);
+            }
             Some(entry) if !entry.overflows() => {
-                output.push(entry.count(), entry.ids, || entry.offsets(start as i32));
+                output.push(entry.count(), entry.ids, || {
+                    std::array::from_fn(|i| entry.offset(i, start as i32))
+                });
             }
             Some(entry) => {
                 for piece in scratch.cache.overflow(entry) {
