@@ -7,14 +7,14 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench parity clean
+.PHONY: help run test lint format unit bench parity fuzz clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/built  ## Answer a question over a real text, then evaluate on a few questions
-	$(BIN)/spanjet ask "How many species of conifers are there?" --file examples/conifers.txt
-	$(BIN)/spanjet eval examples/squad-excerpt.json
+	$(BIN)/spanjet ask "When does a patent license terminate?" --file LICENSE --top-k 2
+	$(BIN)/spanjet eval tests/data/squad/v1.1.json
 
 test: lint unit  ## Everything that the gate runs
 
@@ -38,8 +38,18 @@ format: .venv/tested  ## Format all code
 bench: .venv/tested  ## Microbenchmarks against peers
 	$(BIN)/pytest benches --benchmark-only --benchmark-columns=median,iqr,ops --benchmark-group-by=group
 
+parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json
+	$(BIN)/python tests/parity.py --squad $(SQUAD)
+
+FUZZ_SECONDS ?= 3600
+
+fuzz:  ## Fuzz the tokenizer and the decoder, one after the other (needs cargo-fuzz)
+	cd rust && for target in tokenizer decode; do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --sanitizer none $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=700 || exit 1; done
+
 clean:  ## Remove everything that was built
-	rm -rf .venv target python/spanjet/*.so out
+	rm -rf .venv target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -272,7 +272,8 @@ def decode(
     window's ``n_best`` best starts and ends; the start must lie where its window is the one of
     maximum context; texts are projected back to the original (``get_final_text``) and equal texts
     are one; probabilities: one softmax over the ``n_best`` list, in which the null answer takes part
-    when there is a ``null_threshold`` (otherwise ``null_probability`` is 0).
+    when there is a ``null_threshold`` (otherwise ``null_probability`` is 0). With a small ``n_best`` no
+    pair may be left, and the question then has no span.
 
     Args:
         windows: the windows that the logits belong to.

@@ -101,10 +101,15 @@ impl Tokenizer {
     }
 
     /// Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
-    #[pyo3(signature = (
-        questions, contexts, *, max_length = 384, doc_stride = 128, convention = "advance",
-        max_question_length = Some(64)
-    ))]
+    // The text signature shows the default inside the Option.
+    #[pyo3(
+        signature = (
+            questions, contexts, *, max_length = 384, doc_stride = 128, convention = "advance",
+            max_question_length = Some(64)
+        ),
+        text_signature = "($self, questions, contexts, *, max_length=384, doc_stride=128, \
+                          convention='advance', max_question_length=64)"
+    )]
     #[allow(clippy::too_many_arguments)] // The Python signature.
     fn windows(
         &self,

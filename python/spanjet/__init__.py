@@ -1,0 +1,31 @@
+"""spanjet reads answers out of text, exactly and fast, on CPUs, without torch."""
+
+from spanjet._core import (
+    Batch,
+    Encoding,
+    Encodings,
+    Spans,
+    Tokenizer,
+    Windows,
+    __version__,
+    decode,
+)
+from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.reader import Answer, Document, Reader
+
+__all__ = [
+    "Answer",
+    "Batch",
+    "DecodeConfig",
+    "Document",
+    "Encoding",
+    "Encodings",
+    "Reader",
+    "RuntimeConfig",
+    "Spans",
+    "Tokenizer",
+    "WindowConfig",
+    "Windows",
+    "__version__",
+    "decode",
+]

@@ -1,0 +1,147 @@
+"""The model directory: an OpenVINO model with its tokenizer, configuration and card."""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from errno import ENOENT
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from spanjet.checkpoint.config import BertConfig, read_json
+from spanjet.checkpoint.staging import staged
+
+__all__ = ["COMPANIONS", "GRAPH", "ModelDirectory", "find_tokenizer", "write_model_directory"]
+
+GRAPH, WEIGHTS, CARD, CONFIG = "openvino_model.xml", "openvino_model.bin", "card.json", "config.json"
+_TOKENIZERS = ("tokenizer.json", "vocab.txt")
+#: Files that go from a checkpoint into the model directory made of it, where they exist.
+COMPANIONS = (CONFIG, *_TOKENIZERS, "tokenizer_config.json", "LICENSE", "README.md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDirectory:
+    """A model directory whose files are all there and whole.
+
+    Attributes:
+        path: the directory.
+        graph: its ``openvino_model.xml``; ``openvino_model.bin`` is beside it.
+        tokenizer: its ``tokenizer.json``, or else its ``vocab.txt``.
+        config: the sizes of the encoder that it was made of.
+        card: its ``card.json``: where the model comes from and what it is worth; None without one.
+    """
+
+    path: Path
+    graph: Path
+    tokenizer: Path
+    config: BertConfig
+    card: dict[str, Any] | None
+
+    @property
+    def max_position_embeddings(self) -> int:
+        """Tokens of a sequence at most."""
+        return self.config.max_position_embeddings
+
+    @classmethod
+    def read(cls, path: Path) -> "ModelDirectory":
+        """Find and check the files of a model directory; the weights themselves are not read.
+
+        Raises:
+            FileNotFoundError: a file is missing; the message names it.
+            ValueError: a file is malformed or truncated; the message names it.
+        """
+        graph, weights, card = path / GRAPH, path / WEIGHTS, path / CARD
+        for file in (graph, weights):
+            if not file.is_file():
+                raise FileNotFoundError(ENOENT, "missing from the model directory", str(file))
+        expected, found = _weights_size(graph), weights.stat().st_size
+        if found != expected:
+            raise ValueError(
+                f"{weights}: {found} bytes, expected {expected}: truncated, or of another {GRAPH}"
+            )
+        return cls(
+            path=path,
+            graph=graph,
+            tokenizer=find_tokenizer(path),
+            config=BertConfig.read(path / CONFIG),
+            card=read_json(card) if card.is_file() else None,
+        )
+
+    def load(self) -> ov.Model:
+        """The model, its weights mapped into memory.
+
+        Raises:
+            ValueError: OpenVINO cannot read it; the message names the file.
+        """
+        try:
+            return ov.Core().read_model(self.graph)
+        except RuntimeError as error:
+            raise ValueError(f"{self.graph}: not an OpenVINO model: {_last_line(error)}") from error
+
+
+def find_tokenizer(path: Path) -> Path:
+    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    for name in _TOKENIZERS:
+        if (path / name).is_file():
+            return path / name
+    raise FileNotFoundError(ENOENT, f"no tokenizer, expected {' or '.join(_TOKENIZERS)}", str(path))
+
+
+def write_model_directory(
+    path: Path,
+    model: ov.Model,
+    *,
+    card: dict[str, Any],
+    companions: dict[str, Path],
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write a model directory, whole or not at all.
+
+    Args:
+        path: the directory to make; its parent exists.
+        model: the model; float weights are stored as float16 unless it is quantized.
+        card: what goes into ``card.json``, besides the sizes of the other files in bytes.
+        companions: files to copy, by their names in the directory; ``config.json`` and a tokenizer's
+            are needed.
+        overwrite: whether a model directory at ``path`` is replaced.
+
+    Returns:
+        The card that was written.
+
+    Raises:
+        FileExistsError: see `spanjet.checkpoint.staging.check_free`.
+        OSError: the directory cannot be written.
+    """
+    with staged(path, mark=GRAPH, overwrite=overwrite) as stage:
+        ov.save_model(model, stage / GRAPH, compress_to_fp16=True)
+        for name, file in companions.items():
+            shutil.copyfile(file, stage / name)
+        sizes = {file.name: file.stat().st_size for file in sorted(stage.iterdir())}
+        card = {**card, "bytes": sizes}
+        text = json.dumps(card, indent=2, ensure_ascii=False)
+        (stage / CARD).write_text(f"{text}\n", encoding="utf-8")
+    return card
+
+
+def _weights_size(graph: Path) -> int:
+    """Bytes of the ``.bin`` that an ``.xml`` describes: the end of its last constant."""
+    content = graph.read_bytes()
+    if not content.rstrip().endswith(b"</net>"):
+        raise ValueError(f"{graph}: truncated or not an OpenVINO model")
+    end = 0
+    for tag in re.findall(rb"<data [^>]*>", content):
+        place = [re.search(rb' %s="(\d+)"' % key, tag) for key in (b"offset", b"size")]
+        end = max(end, sum(int(found[1]) for found in place if found is not None))
+    return end
+
+
+def _last_line(error: Exception) -> str:
+    return next(
+        (line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__
+    ).strip()

@@ -1,0 +1,86 @@
+"""A float32 graph to an INT8 graph, with NNCF."""
+
+import contextlib
+import io
+import logging
+import os
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from spanjet.optimize.tables import compress_tables
+
+__all__ = ["CALIBRATION_PASSES", "METHOD", "import_nncf", "quantize"]
+
+METHOD = "NNCF post-training INT8, transformer preset with SmoothQuant; embedding tables INT8 by row"
+
+#: NNCF reads the calibration data once for SmoothQuant and once for the ranges of activations.
+CALIBRATION_PASSES = 2
+
+
+def import_nncf() -> ModuleType:
+    """The NNCF package, which is an optional extra.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    # NNCF reports its use over the network unless this is set when it is imported.
+    os.environ.setdefault("NNCF_CI", "1")
+    try:
+        import nncf  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("quantization needs NNCF: pip install 'spanjet[quantize]'") from error
+    return nncf  # type: ignore[no-any-return]
+
+
+def quantize(
+    model: ov.Model,
+    inputs: Sequence[dict[str, NDArray[np.int32]]],
+    *,
+    on_sample: Callable[[], None] | None = None,
+    verbose: bool = False,
+) -> ov.Model:
+    """Quantize weights and activations to INT8 after training.
+
+    NNCF's preset for transformers: SmoothQuant (Xiao et al. 2022, arXiv 2211.10438), weights
+    symmetric for each output channel, activations for each tensor, and bias correction. Embedding tables
+    become INT8 with one scale for each row.
+
+    Args:
+        model: a float32 model; it is not changed.
+        inputs: calibration data, each item the inputs of one inference.
+        on_sample: called when NNCF takes a calibration sample, about `CALIBRATION_PASSES` times for each.
+        verbose: whether NNCF may print to standard output.
+
+    Returns:
+        The quantized model, with the inputs and outputs of ``model``.
+
+    Raises:
+        ImportError: NNCF is not installed.
+        ValueError: there are no inputs.
+    """
+    if not inputs:
+        raise ValueError("no calibration data: expected at least one window")
+    nncf = import_nncf()
+
+    def handed_out(item: dict[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
+        if on_sample is not None:
+            on_sample()
+        return item
+
+    nncf.set_log_level(logging.INFO if verbose else logging.ERROR)
+    # NNCF's progress bars have no switch.
+    silence = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
+    with silence:
+        quantized = nncf.quantize(
+            model,
+            nncf.Dataset(inputs, handed_out),
+            subset_size=len(inputs),
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(types=["Gather"]),
+        )
+    compress_tables(quantized)
+    return quantized

@@ -1,0 +1,117 @@
+"""What a person sees: answers in their sentence, tables and progress bars; plain text when piped."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spanjet.reader import Answer
+
+__all__ = ["progress_bar", "sentence", "show_answers", "show_values"]
+
+CONTEXT_WIDTH = 200
+"""Code points shown on each side of an answer at most."""
+
+# What lies between two sentences is the group that matches.
+BOUNDARY = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(\s+)|[\u3002\uff01\uff1f]()|(\s*\n\s*\n\s*)")
+
+# Line breaks would tear a line apart, and escape sequences of an untrusted text would reach the terminal.
+CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+
+
+def sentence(text: str, start: int, end: int) -> tuple[str, str, str]:
+    """The sentence around ``text[start:end]``, on one line: what is before, the span, what is after.
+
+    Sentences are told apart by their punctuation and by empty lines, and shown in part where they are
+    very long.
+    """
+    bounds = [match.span(match.lastindex or 0) for match in BOUNDARY.finditer(text)]
+    left = max((after for _, after in bounds if after <= start), default=0)
+    right = min((before for before, _ in bounds if before >= end), default=len(text))
+    first, last = max(left, start - CONTEXT_WIDTH), min(right, end + CONTEXT_WIDTH)
+    before = ("…" if first > left else "") + text[first:start]
+    after = text[end:last] + ("…" if last < right else "")
+    return before.translate(CONTROLS).lstrip(), text[start:end].translate(CONTROLS), after.translate(CONTROLS)
+
+
+def show_answers(context: str, answers: "Sequence[Answer]") -> None:
+    """Print answers, best first: each in its sentence on a terminal, else its text alone, on one line."""
+    if not sys.stdout.isatty():
+        for answer in answers:
+            print(answer.text.translate(CONTROLS))  # noqa: T201
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for index, answer in enumerate(answers):
+        if index:
+            console.print()
+        if answer.is_null:
+            console.print("The text does not answer the question.", style="yellow")
+        else:
+            before, span, after = sentence(context, answer.start, answer.end)
+            console.print(Text.assemble(before, (span, "bold reverse green"), after))
+        place = f"characters {answer.start}-{answer.end}"
+        console.print(f"probability {answer.probability:.3f}, {place}", style="dim")
+
+
+def show_values(values: Mapping[str, Any]) -> None:
+    """Print names and values: nested ones indented on a terminal, else as ``outer.inner``, tab, value.
+
+    What is None is left out.
+    """
+    if not sys.stdout.isatty():
+        for path, value in _leaves(values):
+            print(f"{'.'.join(path)}\t{value}")  # noqa: T201
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    shown: tuple[str, ...] = ()
+    for path, value in _leaves(values):
+        for depth, name in enumerate(path[:-1]):
+            if shown[: depth + 1] != path[: depth + 1]:
+                table.add_row("  " * depth + name)
+        shown = path[:-1]
+        table.add_row("  " * len(shown) + path[-1], value)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*outer, name))
+        elif value is not None:
+            yield (*outer, name), f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error, moved by calls with the numbers of finished and of all items.
+
+    None where standard error is no terminal: then nothing is shown.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, *times, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

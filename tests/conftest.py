@@ -1,0 +1,32 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import pytest
+import toy_model
+from spanjet import Reader, RuntimeConfig, WindowConfig
+from spanjet.checkpoint import LoadedModel
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Directory of the test data."""
+    return Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """The toy model."""
+    return toy_model.load(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="session")
+def exact() -> RuntimeConfig:
+    """Float32 arithmetic and nothing kept on disk; small batches, so that there are many."""
+    return RuntimeConfig(precision="f32", cache_dir=None, batch_tokens=256)
+
+
+@pytest.fixture(scope="session")
+def reader(toy: LoadedModel, exact: RuntimeConfig) -> Reader:
+    """A reader of the toy model, with short windows."""
+    return Reader(toy, windows=WindowConfig(max_length=48, doc_stride=16), runtime=exact)

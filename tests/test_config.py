@@ -1,0 +1,90 @@
+"""Settings: defaults, immutability, and refusals that name the field."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spanjet import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.config import default_cache_dir
+
+
+def test_defaults() -> None:
+    assert dataclasses.asdict(WindowConfig()) == {
+        "max_length": 384,
+        "doc_stride": 128,
+        "convention": "advance",
+        "max_question_length": 64,
+    }
+    assert dataclasses.asdict(DecodeConfig()) == {
+        "mode": "global",
+        "n_best": 20,
+        "max_answer_length": 30,
+        "null_threshold": None,
+    }
+    runtime = RuntimeConfig()
+    assert (runtime.threads, runtime.streams, runtime.precision) == (None, None, None)
+    assert runtime.cache_dir == default_cache_dir()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "error", "expected"),
+    [
+        (WindowConfig, "max_length", 4, ValueError, "an integer of at least 5"),
+        (WindowConfig, "max_length", 384.0, TypeError, "an integer of at least 5"),
+        (WindowConfig, "max_length", True, TypeError, "an integer of at least 5"),
+        (WindowConfig, "doc_stride", 0, ValueError, "an integer of at least 1"),
+        (WindowConfig, "doc_stride", None, TypeError, "an integer of at least 1"),
+        (WindowConfig, "convention", "hf", ValueError, "'advance' or 'overlap'"),
+        (WindowConfig, "convention", ["advance"], ValueError, "'advance' or 'overlap'"),
+        (WindowConfig, "max_question_length", 0, ValueError, "an integer of at least 1"),
+        (DecodeConfig, "mode", "hf", ValueError, "'global' or 'squad'"),
+        (DecodeConfig, "n_best", 0, ValueError, "an integer of at least 1"),
+        (DecodeConfig, "max_answer_length", -1, ValueError, "an integer of at least 1"),
+        (DecodeConfig, "null_threshold", float("nan"), ValueError, "a finite number"),
+        (DecodeConfig, "null_threshold", "0", TypeError, "a finite number"),
+        (RuntimeConfig, "threads", 0, ValueError, "an integer of at least 1"),
+        (RuntimeConfig, "streams", "2", TypeError, "an integer of at least 1"),
+        (RuntimeConfig, "precision", "int8", ValueError, "'f32' or 'bf16' or 'f16'"),
+        (RuntimeConfig, "cache_dir", 3, TypeError, "a path or None"),
+        (RuntimeConfig, "batch_tokens", 0, ValueError, "an integer of at least 1"),
+        (RuntimeConfig, "length_multiple", 0, ValueError, "an integer of at least 1"),
+    ],
+)
+def test_refuses(kind: Any, field: str, value: Any, error: type[Exception], expected: str) -> None:
+    with pytest.raises(error) as caught:
+        kind(**{field: value})
+    assert str(caught.value) == f"{kind.__name__}.{field} is {value!r}; expected {expected}"
+
+
+def test_accepts_what_none_means() -> None:
+    assert WindowConfig(max_question_length=None).max_question_length is None
+    assert WindowConfig(convention="overlap", doc_stride=0).doc_stride == 0
+    assert DecodeConfig(null_threshold=0).null_threshold == 0
+    assert RuntimeConfig(cache_dir=None).cache_dir is None
+
+
+def test_keyword_only_and_frozen() -> None:
+    with pytest.raises(TypeError):
+        WindowConfig(384)  # type: ignore[call-arg]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        WindowConfig().max_length = 1  # type: ignore[misc]
+
+
+def test_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "kept"))
+    assert RuntimeConfig().cache_dir == tmp_path / "kept" / "spanjet"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert RuntimeConfig().cache_dir == tmp_path / ".cache" / "spanjet"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert RuntimeConfig().cache_dir == tmp_path / ".cache" / "spanjet"
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert RuntimeConfig().cache_dir is None

@@ -1,0 +1,39 @@
+"""The description of the machine."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spanjet
+from spanjet import machine
+
+CPUINFO = """processor : 0
+model name : Some CPU @ 2.00GHz
+flags : fpu avx2 avx512f avx512_vnni
+
+processor : 1
+model name : Another
+flags : fpu amx_int8
+"""
+
+
+def test_this_machine() -> None:
+    described = machine.describe_machine()
+    assert described["spanjet"] == spanjet.__version__
+    assert described["numpy"] == np.__version__
+    assert described["cpus"] == str(len(os.sched_getaffinity(0)))
+
+
+def test_the_first_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(CPUINFO)
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    described = machine.describe_machine()
+    assert described["processor"] == "Some CPU @ 2.00GHz"
+    assert described["instructions"] == "avx2 avx512f avx512_vnni"
+    assert described["missing"] == "avx_vnni avx512_bf16 amx_int8 amx_bf16"
+
+
+def test_no_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    assert machine.describe_machine()["instructions"] == "none that matter"

@@ -1,0 +1,262 @@
+"""A checkpoint becomes an INT8 model directory: how good, from what, and the same each time."""
+
+import hashlib
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
+import pytest
+from spanjet import Reader, RuntimeConfig, Tokenizer, WindowConfig
+from spanjet.checkpoint import load_model
+from spanjet.evaluate.squad import Question, SquadDataset, load_squad
+from spanjet.optimize.calibration import calibration_inputs, choose_questions
+from spanjet.optimize.int8 import quantize
+from spanjet.optimize.quantize import quantize_checkpoint
+from spanjet.optimize.tables import compress_tables
+
+GOLDEN = Path(__file__).parent / "golden"
+TINY = GOLDEN / "tiny-bert"
+WORDS = (
+    "the",
+    "city",
+    "was",
+    "on",
+    "a",
+    "river",
+    "by",
+    "first",
+    "king",
+    "who",
+    "had",
+    "there",
+    "later",
+    "up",
+)
+SAMPLES = 12
+
+
+@pytest.fixture(scope="module")
+def squad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQuAD file of random words: 8 long contexts with 2 questions, 8 short ones with 1."""
+    generator = random.Random(5)
+    paragraphs = []
+    for index in range(16):
+        context = " ".join(generator.choices(WORDS, k=120 if index % 2 else 12))
+        answer = {"text": context.split(" ")[0], "answer_start": 0}
+        asked = [
+            {
+                "id": f"{index}-{part}",
+                "question": " ".join(generator.choices(WORDS, k=6)),
+                "answers": [answer],
+            }
+            for part in range(1 + index % 2)
+        ]
+        paragraphs.append({"context": context, "qas": asked})
+    path = tmp_path_factory.mktemp("squad") / "train.json"
+    path.write_text(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def steps() -> list[tuple[int, int]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, squad: Path, steps: list[tuple[int, int]]
+) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("made") / "tiny-int8"
+    card = quantize_checkpoint(
+        TINY,
+        squad,
+        out,
+        evaluation=squad,
+        samples=SAMPLES,
+        seed=3,
+        license_name="Apache-2.0",
+        license_file=squad,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    return out, card
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_card(made: tuple[Path, dict[str, Any]], squad: Path) -> None:
+    out, card = made
+    assert json.loads((out / "card.json").read_text()) == card
+    assert (card["name"], card["license"]) == ("tiny-int8", "Apache-2.0")
+    weights = digest(TINY / "model.safetensors")
+    assert card["source"] == {"name": "tiny-bert", "weights": "model.safetensors", "sha256": weights}
+    data = {"data": "train.json", "sha256": digest(squad)}
+    assert card["quantization"]["calibration"] == {**data, "count": SAMPLES, "seed": 3}
+    evaluation = card["evaluation"]
+    assert evaluation.items() >= {**data, "questions": 24}.items()
+    assert evaluation["windows"] == {
+        "max_length": 384,
+        "doc_stride": 128,
+        "convention": "advance",
+        "max_question_length": 64,
+    }
+    for scores in (evaluation["float32"], evaluation["int8"]):
+        assert 0 <= scores["exact_match"] <= scores["f1"] <= 100
+    assert set(card["versions"]) == {"spanjet", "openvino", "nncf", "numpy", "python"}
+    assert card["machine"]["instructions"]
+    assert card["bytes"]["openvino_model.bin"] == (out / "openvino_model.bin").stat().st_size
+    assert (out / "LICENSE").read_bytes() == squad.read_bytes()
+
+
+def test_the_model_is_int8_and_answers(made: tuple[Path, dict[str, Any]]) -> None:
+    model = load_model(made[0]).model
+    weights = {
+        node.get_friendly_name(): node
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == "Constant" and node.get_element_type() in (ov.Type.i8, ov.Type.u8)
+    }
+    # Six products in each of two layers, and the last one.
+    assert len(weights) == 2 * 6 + 1
+    assert any("smooth_quant" in node.get_friendly_name() for node in model.get_ordered_ops())
+    with np.load(GOLDEN / "tiny-bert-logits.npz") as arrays:
+        names = ("input_ids", "attention_mask", "token_type_ids")
+        inputs = {name: arrays[f"gelu/1/{name}"].astype(np.int32) for name in names}
+        expected = arrays["gelu/1/start_logits"]
+    logits = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(inputs)
+    tokens = inputs["attention_mask"] == 1
+    correlation = np.corrcoef(logits["start_logits"][tokens], expected[tokens])[0, 1]
+    assert 0.98 < correlation < 1
+    reader = Reader(made[0], runtime=RuntimeConfig(cache_dir=None))
+    text = " ".join(WORDS)
+    answer = reader.ask("who built the city?", text)
+    assert text[answer.start : answer.end] == answer.text
+
+
+def test_progress(made: tuple[Path, dict[str, Any]], steps: list[tuple[int, int]]) -> None:
+    assert made[1]["evaluation"] is not None
+    total = 2 * SAMPLES + 2 * 24
+    assert steps == [(done, total) for done in range(1, total + 1)]
+
+
+def test_same_seed_same_model(made: tuple[Path, dict[str, Any]], squad: Path, tmp_path: Path) -> None:
+    for seed in (3, 4):
+        quantize_checkpoint(TINY, squad, tmp_path / str(seed), samples=SAMPLES, seed=seed)
+    name = "openvino_model.bin"
+    assert (tmp_path / "3" / name).read_bytes() == (made[0] / name).read_bytes()
+    assert (tmp_path / "4" / name).read_bytes() != (made[0] / name).read_bytes()
+
+
+def test_nothing_is_printed(squad: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    quantize_checkpoint(TINY, squad, tmp_path / "model", samples=2)
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    quantize_checkpoint(TINY, squad, tmp_path / "verbose", samples=2, verbose=True)
+    assert capfd.readouterr().out != ""
+
+
+def test_choice_of_questions(squad: Path) -> None:
+    dataset = load_squad(squad)
+    chosen = choose_questions(dataset, count=100, seed=0)
+    assert sorted(one.id for one in chosen) == sorted(one.id for one in dataset.questions)
+    lengths = [len(one.context) for one in chosen]
+    assert min(lengths[:8]) > 400 > max(lengths[8:16])
+    assert len({one.context for one in chosen[:16]}) == 16
+    assert choose_questions(dataset, count=5, seed=0) == chosen[:5]
+    assert choose_questions(dataset, count=100, seed=1) != chosen
+
+
+def test_calibration_windows_have_no_padding(squad: Path) -> None:
+    questions = list(load_squad(squad).questions)
+    config = WindowConfig(max_length=48, doc_stride=16)
+    inputs = calibration_inputs(Tokenizer(TINY), questions, count=30, config=config)
+    assert len(inputs) == 30
+    for item in inputs:
+        assert item["input_ids"].shape[0] == 1
+        assert item["input_ids"].shape[1] <= 48
+        assert item["attention_mask"].all()
+
+
+def test_fewer_windows_than_asked_for() -> None:
+    question = Question(id="a", question="who?", context="the king", answers=("king",))
+    chosen = choose_questions(SquadDataset(version="1.1", questions=(question,)), count=300, seed=0)
+    assert chosen == [question]
+    assert len(calibration_inputs(Tokenizer(TINY), chosen, count=300, config=WindowConfig())) == 1
+
+
+def table_model(table: np.ndarray) -> ov.Model:
+    indices = ops.parameter([-1, -1], np.int32, name="indices")
+    vectors = ops.gather(ops.constant(table, name="table.weight"), indices, np.int64(0), name="table")
+    return ov.Model([ops.result(vectors)], [indices], "table")
+
+
+def test_tables_become_int8_by_row() -> None:
+    generator = np.random.default_rng(0)
+    scales = np.geomspace(1e-3, 1e3, 2000)[:, None]
+    table = (generator.standard_normal((2000, 16)) * scales).astype(np.float32)
+    table[7] = 0
+    model = table_model(table)
+    assert compress_tables(model) == ["table"]
+    types = {
+        node.get_friendly_name(): node.get_element_type()
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == "Constant"
+    }
+    assert types["table.weight"] == ov.Type.i8
+    indices = np.arange(2000, dtype=np.int32).reshape(2, 1000)
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    looked_up = ov.Core().compile_model(model, "CPU", options)([indices])[0].reshape(2000, 16)
+    step = np.abs(table).max(axis=1, keepdims=True) / 127
+    assert (np.abs(looked_up - table) <= 0.5001 * step).all()
+    assert np.abs(looked_up - table).max() > 0
+    assert compress_tables(model) == []
+
+
+def test_small_tables_stay() -> None:
+    assert compress_tables(table_model(np.ones((512, 4), np.float32))) == []
+
+
+def test_no_calibration_data() -> None:
+    with pytest.raises(ValueError, match="no calibration data"):
+        quantize(load_model(TINY).model, [])
+
+
+def test_no_samples(squad: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="samples is 0; expected at least 1"):
+        quantize_checkpoint(TINY, squad, tmp_path / "model", samples=0)
+
+
+def test_without_nncf(squad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(ImportError, match=r"pip install 'spanjet\[quantize\]'"):
+        quantize_checkpoint(TINY, squad, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("argument", ["checkpoint", "calibration", "evaluation", "license_file", "out"])
+def test_missing_files(squad: Path, tmp_path: Path, argument: str) -> None:
+    arguments: dict[str, Any] = {"checkpoint": TINY, "calibration": squad, "out": tmp_path / "model"}
+    arguments[argument] = tmp_path / "nowhere" / "model"
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        quantize_checkpoint(**arguments, samples=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_directory_is_no_checkpoint(
+    made: tuple[Path, dict[str, Any]], squad: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+        quantize_checkpoint(made[0], squad, tmp_path / "again")
+
+
+def test_out_is_checked_before_the_work(squad: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(FileExistsError, match="exists already"):
+        quantize_checkpoint(tmp_path / "nowhere", squad, tmp_path / "model")
+    with pytest.raises(FileExistsError, match=r"holds no openvino_model\.xml"):
+        quantize_checkpoint(tmp_path / "nowhere", squad, tmp_path / "model", overwrite=True)

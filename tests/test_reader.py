@@ -1,0 +1,348 @@
+"""The reader: answers equal to a table's, whatever the batches, threads and processes."""
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toy_model
+from spanjet import (
+    Answer,
+    DecodeConfig,
+    Document,
+    Reader,
+    RuntimeConfig,
+    Spans,
+    Tokenizer,
+    WindowConfig,
+    decode,
+)
+from spanjet.checkpoint import LoadedModel
+
+WINDOWS = WindowConfig(max_length=48, doc_stride=16)
+TEXT = "The engineer built a tower in Paris, near the river."
+
+
+def random_pairs(count: int, seed: int) -> list[tuple[str, str]]:
+    """Questions and contexts of a few words to several windows; some contexts occur twice."""
+    generator = random.Random(seed)
+    pairs = []
+    for _ in range(count):
+        context = toy_model.random_text(generator, generator.choice([1, 5, 20, 60, 150]))
+        pairs += [(toy_model.random_text(generator, 4), context)] * generator.choice([1, 1, 2])
+    return pairs
+
+
+def expected_spans(toy: LoadedModel, pairs: list[tuple[str, str]], top_k: int) -> Spans:
+    """The spans without batches and without a model: logits straight from the tables."""
+    windows = Tokenizer(toy.tokenizer, match_special_tokens=False).windows(
+        [question for question, _ in pairs],
+        [context for _, context in pairs],
+        max_length=WINDOWS.max_length,
+        doc_stride=WINDOWS.doc_stride,
+    )
+    return decode(windows, toy_model.START[windows.ids], toy_model.END[windows.ids], top_k=top_k)
+
+
+@pytest.mark.parametrize("top_k", [1, 4])
+def test_answers_are_those_of_the_tables(reader: Reader, toy: LoadedModel, top_k: int) -> None:
+    pairs = random_pairs(60, seed=top_k)
+    questions, contexts = zip(*pairs, strict=True)
+    found = reader.ask_many(questions, contexts, top_k=top_k)
+    spans = expected_spans(toy, pairs, top_k)
+    assert [len(answers) for answers in found] == np.diff(spans.indptr).tolist()
+    rows = [answer for answers in found for answer in answers]
+    for name in ("start", "end", "byte_start", "byte_end", "score", "probability"):
+        assert [getattr(answer, name) for answer in rows] == getattr(spans, name).tolist()
+    null_scores = [answers[0].null_score for answers in found]
+    assert null_scores == spans.null_score.tolist()
+
+
+def test_the_span_is_the_text(reader: Reader) -> None:
+    contexts = [f"😀 {toy_model.random_text(random.Random(seed), 30)} é한 {seed} 東京" for seed in range(20)]
+    for context, answers in zip(contexts, reader.ask_many(["who?"] * 20, contexts, top_k=5), strict=True):
+        assert len(answers) == 5
+        for answer in answers:
+            assert context[answer.start : answer.end] == answer.text != ""
+            assert context.encode()[answer.byte_start : answer.byte_end].decode() == answer.text
+            assert 0 <= answer.probability <= 1
+        assert [answer.score for answer in answers] == sorted((a.score for a in answers), reverse=True)
+
+
+def test_ask_is_the_best_of_many(reader: Reader) -> None:
+    answer = reader.ask("who built it?", TEXT)
+    assert answer == reader.ask_many(["who built it?"], [TEXT], top_k=3)[0][0]
+    assert not answer.is_null
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        RuntimeConfig(precision="f32", cache_dir=None, batch_tokens=1),
+        RuntimeConfig(precision="f32", cache_dir=None, batch_tokens=100_000),
+        RuntimeConfig(precision="f32", cache_dir=None, length_multiple=1),
+        RuntimeConfig(precision="f32", cache_dir=None, length_multiple=128),
+        RuntimeConfig(precision="f32", cache_dir=None, threads=1, streams=1),
+        RuntimeConfig(precision="f32", cache_dir=None, threads=2, streams=2),
+    ],
+)
+def test_the_runtime_does_not_change_answers(
+    reader: Reader, toy: LoadedModel, runtime: RuntimeConfig
+) -> None:
+    questions, contexts = zip(*random_pairs(40, seed=5), strict=True)
+    other = Reader(toy, windows=WINDOWS, runtime=runtime)
+    assert other.ask_many(questions, contexts, top_k=2) == reader.ask_many(questions, contexts, top_k=2)
+
+
+def test_the_model_s_last_position_is_used(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    """77 positions are not a multiple of 16; rounding up must stop there."""
+    model = replace(toy, model=toy_model.build(positions=77), max_length=77)
+    reader = Reader(model, windows=WindowConfig(max_length=77, doc_stride=16), runtime=exact)
+    context = toy_model.random_text(random.Random(0), 200)
+    assert reader.ask("who", context).text in context
+
+
+def test_one_context_for_all_questions(reader: Reader) -> None:
+    questions = ["who?", "when?", "who?"]
+    expected = reader.ask_many(questions, [TEXT] * 3)
+    assert reader.ask_many(questions, TEXT) == expected
+    assert reader.ask_many(questions, reader.prepare(TEXT)) == expected
+    assert reader.ask_many(iter(questions), (TEXT for _ in questions)) == expected  # type: ignore[arg-type]
+
+
+def test_documents(reader: Reader) -> None:
+    document = reader.prepare(TEXT)
+    assert isinstance(document, Document)
+    assert document.text == TEXT
+    assert len(document) == len(reader.tokenizer.encode(TEXT))
+    assert repr(document) == f"Document('The engineer built a tower in Paris, ne…', {len(document)} tokens)"
+    assert reader.ask("who?", document) == reader.ask("who?", TEXT)
+    mixed = reader.ask_many(["who?", "when?"], [document, "paris"])
+    assert mixed == [[reader.ask("who?", TEXT)], [reader.ask("when?", "paris")]]
+
+
+def test_no_questions(reader: Reader) -> None:
+    assert reader.ask_many([], []) == []
+    assert list(reader.stream([])) == []
+
+
+def test_special_tokens_are_text_unless_asked_for(
+    toy: LoadedModel, exact: RuntimeConfig, reader: Reader
+) -> None:
+    assert len(reader.prepare("[SEP]")) == 5
+    matching = Reader(toy, windows=WINDOWS, runtime=exact, match_special_tokens=True)
+    assert len(matching.prepare("[SEP]")) == 1
+
+
+def test_null_answer(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(null_threshold=0))
+    null, best = reader.ask_many([f"{toy_model.UNANSWERABLE} who?"], TEXT, top_k=2)[0]
+    assert null.is_null
+    assert (null.text, null.start, null.end, null.byte_start, null.byte_end) == ("", 0, 0, 0, 0)
+    assert null.score == null.null_score == best.null_score == 90
+    assert not best.is_null
+    assert not reader.ask("who?", TEXT).is_null
+
+
+def test_squad_mode_may_find_no_span(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    """The best start comes after the best end, and there is no second of either."""
+    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(mode="squad", n_best=1))
+    start, end = toy_model.START, toy_model.END
+    first, second, question = next(
+        words
+        for words in permutations(toy_model.WORDS, 3)
+        for a, b, q in [map(toy_model.VOCABULARY.index, words)]
+        if start[b] > max(start[a], start[q]) and end[a] > max(end[b], end[q])
+    )
+    answer = reader.ask(question, f"{first} {second}")
+    assert answer.is_null
+    assert answer.text == ""
+    assert answer.score == answer.null_score == -10
+
+
+def test_decode_settings(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(max_answer_length=1))
+    assert all(
+        len(reader.prepare(answer.text)) == 1 for answer in reader.ask_many(["who?"], TEXT, top_k=5)[0]
+    )
+    squad = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(mode="squad", n_best=2))
+    assert squad.ask("who?", TEXT).text in TEXT
+    with pytest.raises(ValueError, match="n_best is 2, expected at least the top_k of 3"):
+        squad.ask_many(["who?"], TEXT, top_k=3)
+
+
+def test_configs_are_shown(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, windows=WINDOWS, decode=DecodeConfig(n_best=3), runtime=exact)
+    assert (reader.windows, reader.decode, reader.runtime) == (WINDOWS, DecodeConfig(n_best=3), exact)
+    assert reader.model is toy
+
+
+def test_answers_are_values(reader: Reader) -> None:
+    answer = reader.ask("who?", TEXT)
+    with pytest.raises(FrozenInstanceError):
+        answer.text = ""  # type: ignore[misc]
+    assert Answer(**answer.as_dict()) == answer
+
+
+@pytest.mark.parametrize(
+    ("questions", "contexts", "error", "message"),
+    [
+        (["a", ""], [TEXT, TEXT], ValueError, "question 1 is empty"),
+        (["a", "\u200b"], [TEXT, TEXT], ValueError, "question 1 is empty"),
+        (["a", "b"], [TEXT, " "], ValueError, "context 1 is empty"),
+        (["a", "b\ud800"], [TEXT, TEXT], ValueError, r"questions\[1\] holds a lone surrogate"),
+        (["a", "b"], [TEXT, "\udfff"], ValueError, r"contexts\[1\] holds a lone surrogate"),
+        (["a"], [TEXT, TEXT], ValueError, "1 questions but 2 contexts"),
+        (["a", 3], [TEXT, TEXT], TypeError, r"questions\[1\] is of type int"),
+        (["a", "b"], [TEXT, None], TypeError, r"contexts\[1\] is of type NoneType"),
+        ("abc", TEXT, TypeError, "questions: expected a sequence of texts, found str"),
+        (None, TEXT, TypeError, "questions: expected a sequence of texts, found NoneType"),
+        (["a"], b"abc", TypeError, "contexts: expected a sequence of texts, found bytes"),
+        (["a"], 3, TypeError, "contexts: expected a sequence of texts, found int"),
+    ],
+)
+def test_bad_texts(
+    reader: Reader, questions: Any, contexts: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        reader.ask_many(questions, contexts)
+
+
+@pytest.mark.parametrize(("top_k", "error"), [(0, ValueError), (-1, ValueError), ("1", TypeError)])
+def test_bad_top_k(reader: Reader, top_k: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="top_k"):
+        reader.ask_many(["who?"], TEXT, top_k=top_k)
+    with pytest.raises(error, match="top_k"):
+        list(reader.stream([("who?", TEXT)], top_k=top_k))
+
+
+def test_bad_single_texts(reader: Reader) -> None:
+    with pytest.raises(TypeError, match="question: expected str, found int"):
+        reader.ask(3, TEXT)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="text: expected str, found bytes"):
+        reader.prepare(b"abc")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="question 0 is empty"):
+        reader.ask("", TEXT)
+    with pytest.raises(ValueError, match="context 0 is empty"):
+        reader.ask("who?", reader.prepare(""))
+
+
+def test_a_document_of_another_tokenizer(reader: Reader, tmp_path: Path, exact: RuntimeConfig) -> None:
+    other = Reader(toy_model.load(tmp_path), windows=WINDOWS, runtime=exact)
+    with pytest.raises(ValueError, match="context 0 was encoded by another tokenizer"):
+        reader.ask("who?", other.prepare(TEXT))
+
+
+def test_no_room_for_the_context(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, windows=WindowConfig(max_length=20, max_question_length=None), runtime=exact)
+    with pytest.raises(ValueError, match="question 0 leaves no room: max_length 20"):
+        reader.ask("who " * 17, TEXT)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_no_numbers(
+    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    table = toy_model.END.copy()
+    table[toy_model.VOCABULARY.index("paris")] = value
+    monkeypatch.setattr(toy_model, "END", table)
+    reader = Reader(replace(toy, model=toy_model.build()), windows=WINDOWS, runtime=exact)
+    assert reader.ask("who?", "the tower")
+    with pytest.raises(ValueError, match=r"end.logits of window 0 at position \d+ is (NaN|inf)"):
+        reader.ask("who?", TEXT)
+
+
+def test_windows_longer_than_the_model(toy: LoadedModel) -> None:
+    with pytest.raises(
+        ValueError, match=r"max_length is 384; expected at most 80, the positions of the model"
+    ):
+        Reader(toy)
+
+
+def test_more_ids_than_the_model(toy: LoadedModel) -> None:
+    with pytest.raises(
+        ValueError, match=rf"vocab.txt: {len(toy_model.VOCABULARY)} ids; expected at most 100"
+    ):
+        Reader(replace(toy, vocab_size=100), windows=WINDOWS)
+
+
+@pytest.mark.parametrize("name", ["windows", "decode", "runtime"])
+def test_bad_settings(toy: LoadedModel, name: str) -> None:
+    settings: dict[str, Any] = {name: {"max_length": 48}}
+    with pytest.raises(TypeError, match=f"{name}: expected .*Config, found dict"):
+        Reader(toy, **settings)
+
+
+def test_no_model(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Reader(tmp_path / "nowhere")
+
+
+def test_stream_equals_ask_many(reader: Reader) -> None:
+    pairs = random_pairs(50, seed=9)
+    questions, contexts = zip(*pairs, strict=True)
+    expected = reader.ask_many(questions, contexts, top_k=2)
+    for look_ahead in (1, 7, 1000):
+        assert list(reader.stream(iter(pairs), top_k=2, look_ahead=look_ahead)) == expected
+
+
+def test_stream_reads_no_further_than_it_may(reader: Reader) -> None:
+    taken = 0
+
+    def endless() -> Iterator[tuple[str, str]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield "who?", TEXT
+
+    stream = reader.stream(endless(), look_ahead=10)
+    for index in range(25):
+        assert next(stream) == [reader.ask("who?", TEXT)]
+        assert taken <= index + 10
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (("who?", ""), ValueError, "pair 5: context 0 is empty"),
+        (("who?", 3), TypeError, r"pair 5: contexts\[0\] is of type int"),
+        (("who?", "\ud800"), ValueError, r"pair 5: contexts\[0\] holds a lone surrogate"),
+        (("who?",), TypeError, r"pair 5: expected \(question, context\), found \('who\?',\)"),
+        ("ab", TypeError, r"pair 5: expected \(question, context\), found 'ab'"),
+        (None, TypeError, r"pair 5: expected \(question, context\), found None"),
+    ],
+)
+@pytest.mark.parametrize("look_ahead", [1, 3, 4, 100])
+def test_stream_names_the_bad_pair(
+    reader: Reader, look_ahead: int, bad: Any, error: type[Exception], message: str
+) -> None:
+    stream = reader.stream([("who?", TEXT)] * 5 + [bad] + [("who?", TEXT)], look_ahead=look_ahead)
+    assert [next(stream) for _ in range(5)] == [[reader.ask("who?", TEXT)]] * 5
+    with pytest.raises(error, match=message):
+        next(stream)
+
+
+def test_stream_checks_at_once(reader: Reader) -> None:
+    with pytest.raises(ValueError, match="look_ahead is 0"):
+        reader.stream([], look_ahead=0)
+    with pytest.raises(TypeError, match="look_ahead: expected int"):
+        reader.stream([], look_ahead=1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'int' object is not iterable"):
+        reader.stream(3)  # type: ignore[arg-type]
+
+
+def test_threads_share_a_reader(reader: Reader) -> None:
+    jobs = [random_pairs(20, seed) for seed in range(8)]
+
+    def run(pairs: list[tuple[str, str]]) -> list[list[Answer]]:
+        questions, contexts = zip(*pairs, strict=True)
+        return reader.ask_many(questions, contexts)
+
+    serial = [run(pairs) for pairs in jobs]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, jobs)) == serial
