@@ -168,6 +168,19 @@ def test_encode_equals_encode_batch(model: Path, random_texts: list[str]) -> Non
             assert one.tokens == list(map(tokenizer.id_to_token, one.ids.tolist()))
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_ids_alone(model: Path, random_texts: list[str], threads: int) -> None:
+    tokenizer = Tokenizer(model, threads=threads)
+    batch = tokenizer.encode_batch(random_texts)
+    ids, indptr = tokenizer.encode_ids(random_texts)
+    np.testing.assert_array_equal(ids, batch.ids)
+    np.testing.assert_array_equal(indptr, batch.indptr)
+    assert ids.flags.writeable
+    assert tokenizer.encode_ids([])[1].tolist() == [0]
+    with pytest.raises(ValueError, match=r"texts\[1\] holds a lone surrogate"):
+        tokenizer.encode_ids(["a", "\ud800"])
+
+
 def test_byte_offsets(model: Path, random_texts: list[str]) -> None:
     lines = random_texts[:5_000]
     many = Tokenizer(model).encode_batch(lines)

@@ -10,6 +10,7 @@ mod added;
 mod cache;
 mod character;
 pub mod decode;
+mod encode;
 pub mod encoding;
 pub mod error;
 pub mod features;

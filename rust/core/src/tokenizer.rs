@@ -1,4 +1,4 @@
-//! Text -> ids and offsets.
+//! One text -> ids and offsets.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::added::{AddedToken, Matcher};
 use crate::cache::{Key, MAX_WORD, WordCache};
 use crate::character::Properties;
-use crate::encoding::{Encodings, Offset, Output, Texts};
+use crate::encoding::{Encodings, Output};
 use crate::error::Result;
 use crate::normalize::{Aligned, Normalization};
 use crate::pool::Pool;
@@ -14,9 +14,6 @@ use crate::pretokenize::words;
 use crate::runs::{MAX_RUNS, Run, Runs};
 use crate::vocab::Vocabulary;
 use crate::wordpiece::{Piece, WordPiece};
-
-/// Bytes of text below which another thread costs more than it saves; also the size of a task.
-const TASK_BYTES: usize = 1 << 15;
 
 /// What a tokenizer is made of, beside its vocabulary.
 #[derive(Debug, Clone)]
@@ -67,7 +64,7 @@ impl Default for Probes {
 
 /// What one call works with.
 #[derive(Debug)]
-struct Scratch {
+pub(crate) struct Scratch {
     cache: WordCache,
     /// None while a call works with them.
     probes: Option<Box<Probes>>,
@@ -114,53 +111,15 @@ impl Tokenizer {
         &self.wordpiece
     }
 
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
+    }
+
     pub(crate) fn normalization(&self) -> &Normalization {
         &self.normalization
     }
 
-    /// Ids and offsets of texts, in parallel. Each text is shorter than 2^31 bytes.
-    pub fn encode(&self, texts: impl Texts + 'static) -> Encodings {
-        let slices: Vec<&str> = (0..texts.count()).map(|i| texts.text(i)).collect();
-        let parts = self.encode_parts::<true>(&slices);
-        let mut indptr = Vec::with_capacity(slices.len() + 1);
-        indptr.push(0);
-        let (mut ids, mut offsets) = (Vec::new(), Vec::new());
-        for (i, part) in parts.into_iter().enumerate() {
-            let before = ids.len() as i64;
-            indptr.extend(part.ends.iter().map(|&end| before + end as i64));
-            if i == 0 {
-                (ids, offsets) = (part.ids, part.offsets);
-            } else {
-                ids.extend_from_slice(&part.ids);
-                offsets.extend_from_slice(&part.offsets);
-            }
-        }
-        Encodings::new(self.identity, Box::new(texts), ids, offsets, indptr)
-    }
-
-    /// The tokens of neighbouring texts, in parts that were made in parallel.
-    pub(crate) fn encode_parts<const OFFSETS: bool>(&self, texts: &[&str]) -> Vec<Part> {
-        let tasks = split_by_size(texts, if self.pool.threads() > 1 { TASK_BYTES } else { usize::MAX });
-        self.pool.map(tasks, |texts| self.encode_serial::<OFFSETS>(texts))
-    }
-
-    fn encode_serial<const OFFSETS: bool>(&self, texts: &[&str]) -> Part {
-        let mut scratch = self.take_scratch();
-        let bytes: usize = texts.iter().map(|text| text.len()).sum();
-        let mut output = Output::<OFFSETS>::new(bytes / 4);
-        let ends = texts.iter().map(|text| {
-            let first = output.len();
-            self.encode_text(text, &mut scratch, &mut output);
-            output.count_characters(first, text);
-            output.len()
-        });
-        let ends = ends.collect();
-        self.return_scratch(scratch);
-        let (ids, offsets) = output.finish();
-        Part { ids, offsets, ends }
-    }
-
-    fn take_scratch(&self) -> Scratch {
+    pub(crate) fn take_scratch(&self) -> Scratch {
         // In a forked child the lock may belong to a thread that is not there: never wait for it.
         let waiting = match self.scratches.try_lock() {
             Ok(mut scratches) => scratches.pop(),
@@ -175,7 +134,7 @@ impl Tokenizer {
         })
     }
 
-    fn return_scratch(&self, mut scratch: Scratch) {
+    pub(crate) fn return_scratch(&self, mut scratch: Scratch) {
         scratch.aligned.shrink_to(1 << 16);
         scratch.pieces.shrink_to(1 << 16);
         if let Ok(mut scratches) = self.scratches.try_lock() {
@@ -183,7 +142,8 @@ impl Tokenizer {
         }
     }
 
-    fn encode_text<const OFFSETS: bool>(
+    /// Tokens of one text.
+    pub(crate) fn encode_text<const OFFSETS: bool>(
         &self,
         text: &str,
         scratch: &mut Scratch,
@@ -383,35 +343,10 @@ impl Tokenizer {
     }
 }
 
-/// The tokens of some texts.
-pub(crate) struct Part {
-    pub(crate) ids: Vec<i32>,
-    pub(crate) offsets: Vec<Offset>,
-    /// Where each text's tokens end.
-    pub(crate) ends: Vec<usize>,
-}
-
 fn write<const OFFSETS: bool>(pieces: &[Piece], output: &mut Output<OFFSETS>) {
     for piece in pieces {
         output.push(1, [piece.id as i32], || [[piece.start as i32, piece.end as i32]]);
     }
-}
-
-/// Neighbouring texts in groups of at least `bytes` bytes.
-fn split_by_size<'a, 't>(texts: &'a [&'t str], bytes: usize) -> Vec<&'a [&'t str]> {
-    let mut groups = Vec::new();
-    let (mut begin, mut size) = (0, 0);
-    for (i, text) in texts.iter().enumerate() {
-        size += text.len();
-        if size >= bytes {
-            groups.push(&texts[begin..=i]);
-            (begin, size) = (i + 1, 0);
-        }
-    }
-    if begin < texts.len() {
-        groups.push(&texts[begin..]);
-    }
-    groups
 }
 
 #[cfg(test)]

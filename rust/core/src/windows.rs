@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::encode::Part;
 use crate::encoding::Encodings;
 use crate::error::{Error, Result, Role};
-use crate::tokenizer::{Part, Tokenizer};
+use crate::tokenizer::Tokenizer;
 
 /// What the stride between the windows of one context means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,7 @@ impl Windows {
             question_windows: vec![0],
         };
         let parts = tokenizer.encode_parts::<false>(questions);
-        let questions = parts.iter().flat_map(part_texts);
+        let questions = parts.iter().flat_map(Part::texts);
         for (index, (question, context)) in questions.zip(&contexts).enumerate() {
             windows.push_question(index, question, context, options)?;
         }
@@ -255,11 +256,6 @@ impl WindowOptions {
         let missing = self.max_length as i64 - question as i64 - SPECIAL as i64;
         Err(Error::NoRoom { index, max_length: self.max_length, question, room: missing, expected })
     }
-}
-
-fn part_texts(part: &Part) -> impl Iterator<Item = &[i32]> {
-    let starts = std::iter::once(0).chain(part.ends.iter().copied());
-    starts.zip(&part.ends).map(|(start, &end)| &part.ids[start..end])
 }
 
 /// Offsets are 32-bit integers.

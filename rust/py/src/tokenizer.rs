@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use spanjet_core::encoding::Encodings as CoreEncodings;
@@ -12,9 +13,12 @@ use spanjet_core::windows::{
 };
 use spanjet_core::{Role, tokenizer as core};
 
-use crate::boundary::{choice, count, items, optional_count, run, text, texts};
+use crate::boundary::{choice, count, items, optional_count, owned, run, text, texts};
 use crate::encoding::{Encoding, Encodings};
 use crate::windows::Windows;
+
+/// Ids of texts and where each text's begin.
+type FlatIds = (Py<PyArray1<i32>>, Py<PyArray1<i64>>);
 
 /// BERT's tokenizer: normalisation, pre-tokenization and greedy WordPiece.
 #[pyclass(frozen, module = "spanjet._core")]
@@ -101,6 +105,15 @@ impl Tokenizer {
     }
 
     /// Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
+    /// The ids alone, flat, and where each text's begin: quicker than ``encode_batch``.
+    #[pyo3(signature = (texts))]
+    fn encode_ids(&self, py: Python<'_>, texts: &Bound<'_, PyAny>) -> PyResult<FlatIds> {
+        let texts = crate::boundary::texts("texts", texts)?;
+        let slices: Vec<&str> = texts.iter().map(|text| &**text).collect();
+        let (ids, indptr) = run(py, || Ok(self.tokenizer.encode_ids(&slices)))?;
+        Ok((owned(py, ids), owned(py, indptr)))
+    }
+
     // The text signature shows the default inside the Option.
     #[pyo3(
         signature = (
