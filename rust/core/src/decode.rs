@@ -5,7 +5,6 @@ mod squad;
 
 use std::ops::Range;
 
-use crate::encoding::characters;
 use crate::error::{Error, Result};
 use crate::windows::Windows;
 
@@ -69,10 +68,11 @@ pub struct Spans {
     pub null_probability: Vec<f32>,
 }
 
-/// An answer, in bytes of its context.
+/// An answer in its context.
 #[derive(Debug, Clone, PartialEq)]
 struct Answer {
-    bytes: Range<usize>,
+    characters: Range<i32>,
+    bytes: Range<i32>,
     score: f32,
     probability: f32,
     window: usize,
@@ -113,11 +113,9 @@ pub fn decode(windows: &Windows, logits: &Logits<'_>, options: &DecodeOptions) -
     let parts = pool.map(tasks, |task| decode_task(windows, logits, options, task));
     let mut spans = Spans { indptr: Vec::with_capacity(questions + 1), ..Spans::default() };
     spans.indptr.push(0);
-    let mut question = 0;
     for part in parts {
         for decoded in part? {
-            spans.push(windows, question, decoded, options);
-            question += 1;
+            spans.push(decoded, options);
         }
     }
     Ok(spans)
@@ -228,24 +226,15 @@ enum Decoder {
 }
 
 impl Spans {
-    fn push(&mut self, windows: &Windows, question: usize, decoded: Decoded, options: &DecodeOptions) {
+    fn push(&mut self, decoded: Decoded, options: &DecodeOptions) {
         let Decoded { answers, null_score, null_probability } = decoded;
         let best = answers.first().map_or(f32::NEG_INFINITY, |answer| answer.score);
         let null_wins = options.null_threshold.is_some_and(|threshold| null_score - best > threshold);
         if null_wins {
             self.push_row(0..0, 0..0, null_score, null_probability, -1);
         }
-        let text = windows.contexts[question].text();
-        let ascii = text.is_ascii();
         for answer in answers.into_iter().take(options.top_k - usize::from(null_wins)) {
-            let Answer { bytes, score, probability, window } = answer;
-            let length = |range: Range<usize>| match ascii {
-                true => range.len() as i32,
-                false => characters(&text[range]),
-            };
-            let start = length(0..bytes.start);
-            let characters = start..start + length(bytes.clone());
-            let bytes = bytes.start as i32..bytes.end as i32;
+            let Answer { characters, bytes, score, probability, window } = answer;
             self.push_row(characters, bytes, score, probability, window as i32);
         }
         self.indptr.push(self.start.len() as i64);
@@ -274,9 +263,9 @@ impl Spans {
 /// The softmax of scores, computed in double precision.
 fn softmax(scores: impl Iterator<Item = f32> + Clone) -> impl Iterator<Item = f32> {
     let greatest = scores.clone().fold(f32::NEG_INFINITY, f32::max);
-    let power = move |score: f32| (f64::from(score) - f64::from(greatest)).exp();
-    let sum: f64 = scores.clone().map(power).sum();
-    scores.map(move |score| (power(score) / sum) as f32)
+    let powers: Vec<f64> = scores.map(|score| (f64::from(score) - f64::from(greatest)).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(move |power| (power / sum) as f32)
 }
 
 #[cfg(test)]

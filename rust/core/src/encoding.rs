@@ -118,17 +118,11 @@ fn to_bytes(text: &str, offsets: &mut [Offset]) {
     }
 }
 
-/// The bytes of some characters of a text.
-pub(crate) fn byte_range(text: &str, characters: Range<usize>) -> Range<usize> {
-    let byte_of =
-        |text: &str, character| text.char_indices().nth(character).map_or(text.len(), |(byte, _)| byte);
-    let start = byte_of(text, characters.start);
-    start..start + byte_of(&text[start..], characters.len())
-}
-
-/// Number of characters of a text, whose offsets fit into 32 bits.
-pub(crate) fn characters(text: &str) -> i32 {
-    text.bytes().map(|byte| i32::from(!is_continuation(byte))).sum()
+/// The characters of some bytes of a text.
+pub(crate) fn character_range(text: &str, bytes: Range<usize>) -> Range<i32> {
+    let count = |part: &str| part.bytes().map(|byte| i32::from(!is_continuation(byte))).sum::<i32>();
+    let start = count(&text[..bytes.start]);
+    start..start + count(&text[bytes])
 }
 
 fn is_continuation(byte: u8) -> bool {

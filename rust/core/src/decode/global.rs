@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
-use crate::encoding::byte_range;
 use crate::error::Result;
 use crate::windows::Windows;
 
@@ -15,7 +14,10 @@ struct Candidate {
     /// Characters of the context.
     start: i32,
     end: i32,
-    window: usize,
+    /// Tokens of the context.
+    first: u32,
+    last: u32,
+    window: u32,
 }
 
 impl Candidate {
@@ -154,12 +156,13 @@ impl Decoder {
         let scores = self.best.candidates.iter().map(|candidate| candidate.score);
         let mut probabilities = softmax(std::iter::once(null_score).chain(scores));
         let null_probability = probabilities.next().unwrap_or(0.0);
-        let text = windows.contexts[question].text();
+        let bytes = windows.contexts[question].byte_offsets();
         let answer = |(candidate, probability): (&Candidate, f32)| Answer {
-            bytes: byte_range(text, candidate.start as usize..candidate.end as usize),
+            characters: candidate.start..candidate.end,
+            bytes: bytes[candidate.first as usize][0]..bytes[candidate.last as usize][1],
             score: candidate.score,
             probability,
-            window: candidate.window,
+            window: candidate.window as usize,
         };
         let answers = self.best.candidates.iter().take(self.top_k).zip(probabilities).map(answer).collect();
         Ok(Decoded { answers, null_score, null_probability })
@@ -181,10 +184,17 @@ impl Decoder {
                 if bound < least {
                     continue;
                 }
-                for (&end, offset) in end[i..].iter().zip(&offsets[i..]).take(length) {
+                for (j, &end) in end.iter().enumerate().skip(i).take(length) {
                     let score = start[i] + end;
                     if score >= least {
-                        self.best.push(Candidate { score, start: offsets[i][0], end: offset[1], window });
+                        self.best.push(Candidate {
+                            score,
+                            start: offsets[i][0],
+                            end: offsets[j][1],
+                            first: (first + i) as u32,
+                            last: (first + j) as u32,
+                            window: window as u32,
+                        });
                     }
                 }
             }

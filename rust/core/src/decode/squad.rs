@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
+use crate::encoding::character_range;
 use crate::error::Result;
 use crate::project::{project, spell};
 use crate::windows::Windows;
@@ -45,11 +46,16 @@ impl Decoder {
         candidates.sort_by(|a, b| descending(a.score, b.score));
         let chosen = self.choose(windows, question, &candidates, null);
         let probabilities: Vec<f32> = softmax(chosen.iter().map(|(candidate, _)| candidate.score)).collect();
+        let text = windows.contexts[question].text();
         let mut decoded = Decoded { answers: Vec::new(), null_score: null.score, null_probability: 0.0 };
         for ((candidate, bytes), probability) in chosen.into_iter().zip(probabilities) {
             let Candidate { score, tokens, window } = candidate;
             match tokens {
-                Some(_) => decoded.answers.push(Answer { bytes, score, probability, window }),
+                Some(_) => {
+                    let characters = character_range(text, bytes.clone());
+                    let bytes = bytes.start as i32..bytes.end as i32;
+                    decoded.answers.push(Answer { characters, bytes, score, probability, window });
+                }
                 None => decoded.null_probability = probability,
             }
         }
