@@ -7,7 +7,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench parity fuzz clean
+.PHONY: help run test lint format unit bench bench-peers parity fuzz clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,25 @@ format: .venv/tested  ## Format all code
 bench: .venv/tested  ## Microbenchmarks against peers
 	$(BIN)/pytest benches --benchmark-only --benchmark-columns=median,iqr,ops --benchmark-group-by=group
 
+PEERS := nanotoken==0.1.0 tokie==0.1.4 blingfire==0.1.8 flash-tokenizer==1.2.0
+
+bench-peers: .venv-peers/built  ## One table of ours against every peer: make bench-peers [SQUAD=dev-v1.1.json]
+	.venv-peers/bin/python -m benches.peers $(if $(SQUAD),--squad $(SQUAD)) $(PEERS_OPTIONS)
+
+# A peer without a wheel for this machine is left out, and the table says so.
+.venv-peers/created:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'maturin>=1.9.4,<2' tokenizers==0.23.3
+	for peer in $(PEERS); do \
+	  .venv-peers/bin/python -m pip install --quiet $$peer || echo "$$peer does not install here"; done
+	touch $@
+
+.venv-peers/built: export VIRTUAL_ENV := $(CURDIR)/.venv-peers
+.venv-peers/built: export PYO3_PYTHON := $(CURDIR)/.venv-peers/bin/python
+.venv-peers/built: .venv-peers/created pyproject.toml $(RUST_SOURCES)
+	.venv-peers/bin/maturin develop --release --locked
+	touch $@
+
 parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json
 	$(BIN)/python tests/parity.py --squad $(SQUAD)
 
@@ -49,7 +68,7 @@ fuzz:  ## Fuzz the tokenizer and the decoder, one after the other (needs cargo-f
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=700 || exit 1; done
 
 clean:  ## Remove everything that was built
-	rm -rf .venv target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

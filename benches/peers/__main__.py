@@ -28,7 +28,7 @@ def heats(squad_file: Path | None, peers: Sequence[type[Contestant]] = contestan
             scales = (1.0, 0.25) if text in texts.WORST else (1.0,)
             tasks = [Task(work, text, squad_file, scale) for scale in scales]
             yield Heat([entry for task in tasks for entry in entered(task, peers)])
-    for work in ("features", "decode"):
+    for work in ("features", "decode, 20 of 20", "decode, 1 of 20"):
         yield Heat(entered(Task(work, "SQuAD", squad_file), peers))
 
 
@@ -37,7 +37,7 @@ def entered(task: Task, peers: Sequence[type[Contestant]]) -> list[Entry]:
     found = []
     for peer in peers:
         if peer.can(task.work):
-            found.append(Entry(peer, task))
+            found.append(Entry(peer, task, has_cold_runs=task.scale == 1.0))
             # A worst case is one text, and one text is one thread's work.
             if peer.all_threads and task.text not in texts.WORST and len(os.sched_getaffinity(0)) > 1:
                 found.append(Entry(peer, task, threads=None))

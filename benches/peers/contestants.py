@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib import import_module, metadata
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +23,15 @@ from benches.peers.tasks import N_BEST, UNCASED, Logits, Pairs
 Row = tuple[Any, Any]
 """What is compared of one text, window or question: ids, and offsets in code points or None."""
 
-METHODS = {"ids": "ids", "ids + offsets": "offsets", "features": "features", "decode": "decode"}
+METHODS = {
+    "ids": "ids",
+    "ids + offsets": "offsets",
+    "features": "features",
+    "decode, 20 of 20": "decode",
+    "decode, 1 of 20": "decode_best",
+}
+"""The method of each work. The last two: all spans of the n-best list, or the best one alone."""
+
 TOKENIZER_JSON = str(UNCASED / "tokenizer.json")
 ROWS_OF_A_BATCH = 16
 
@@ -46,6 +53,12 @@ class Contestant:
     """Whether it also runs on all CPUs."""
 
     def __init__(self, work: str, threads: int | None) -> None:
+        self.work = work
+        self.threads = threads
+        self.load()
+
+    def load(self) -> None:
+        """Import the package and load its tokenizer."""
         raise NotImplementedError
 
     @classmethod
@@ -65,8 +78,8 @@ class Spanjet(Contestant):
     def version(cls) -> str:
         return spanjet.__version__
 
-    def __init__(self, work: str, threads: int | None) -> None:
-        self.tokenizer = spanjet.Tokenizer(UNCASED, threads=threads)
+    def load(self) -> None:
+        self.tokenizer = spanjet.Tokenizer(UNCASED, threads=self.threads)
 
     def ids(self, texts: list[str]) -> Any:
         return self.tokenizer.encode_ids(texts)
@@ -102,6 +115,9 @@ class Spanjet(Contestant):
     def decode(self, logits: Logits) -> spanjet.Spans:
         return spanjet.decode(logits.windows, logits.start, logits.end, top_k=N_BEST, n_best=N_BEST)
 
+    def decode_best(self, logits: Logits) -> spanjet.Spans:
+        return spanjet.decode(logits.windows, logits.start, logits.end, n_best=N_BEST)
+
     def decode_rows(self, spans: spanjet.Spans, _: Logits) -> Iterator[Row]:
         """The best spans; the scripts keep further ones twice, where windows overlap."""
         best = spans.indptr[:-1]
@@ -109,16 +125,18 @@ class Spanjet(Contestant):
             (row, None) for row in zip(spans.start[best], spans.end[best], spans.score[best], strict=True)
         )
 
+    decode_best_rows = decode_rows
+
 
 class Tokenizers(Contestant):
     package = name = "tokenizers"
     reference = True
 
-    def __init__(self, work: str, threads: int | None) -> None:
+    def load(self) -> None:
         self.tokenizer: Any = import_module("tokenizers").Tokenizer.from_file(TOKENIZER_JSON)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
-        if work == "features":
+        if self.work == "features":
             self.tokenizer.enable_truncation(MAX_LENGTH, stride=DOC_STRIDE, strategy="only_second")
             self.tokenizer.enable_padding(length=MAX_LENGTH)
 
@@ -147,7 +165,7 @@ class Nanotoken(Contestant):
     package = name = "nanotoken"
     cannot = "offsets, pairs, windows"
 
-    def __init__(self, work: str, threads: int | None) -> None:
+    def load(self) -> None:
         self.tokenizer: Any = import_module("nanotoken").Tokenizer(TOKENIZER_JSON)
 
     def ids(self, texts: list[str]) -> Any:
@@ -162,7 +180,7 @@ class Tokie(Contestant):
     # Its offsets count bytes of the normalised text.
     cannot = "offsets of the text itself, windows"
 
-    def __init__(self, work: str, threads: int | None) -> None:
+    def load(self) -> None:
         self.tokenizer: Any = import_module("tokie").Tokenizer.from_json(TOKENIZER_JSON)
 
     def ids(self, texts: list[str]) -> Any:
@@ -184,9 +202,9 @@ class Blingfire(Contestant):
     # Its offsets count bytes.
     cannot = "offsets in characters, pairs, windows"
 
-    def __init__(self, work: str, threads: int | None) -> None:
-        self.module: Any = import_module("blingfire")
-        self.model = self.module.load_model(str(Path(self.module.__file__).parent / "bert_base_tok.bin"))
+    def load(self) -> None:
+        self.module = import_module("blingfire")
+        self.model = self.module.load_model(f"{self.module.path}/bert_base_tok.bin")
         self.unknown = spanjet.Tokenizer(UNCASED, threads=1).unk_token_id
 
     def ids(self, texts: list[str]) -> Any:
@@ -209,7 +227,7 @@ class FlashTokenizer(Contestant):
     package = name = "flash-tokenizer"
     cannot = "offsets, pairs, windows"
 
-    def __init__(self, work: str, threads: int | None) -> None:
+    def load(self) -> None:
         make = import_module("flash_tokenizer").BertTokenizerFlash
         self.longest = 2**24
         self.tokenizer: Any = make(
@@ -236,7 +254,7 @@ class ExampleScripts(Contestant):
     package, name = "numpy", "example scripts"
     reference = True
 
-    def __init__(self, work: str, threads: int | None) -> None:
+    def load(self) -> None:
         pass
 
     def decode(self, logits: Logits) -> Any:
@@ -254,6 +272,9 @@ class ExampleScripts(Contestant):
 
     def decode_rows(self, found: Any, _: Logits) -> Iterator[Row]:
         return (((best.start, best.end, best.score), None) for best, *_ in found)
+
+    # The best span's probability needs the whole list.
+    decode_best, decode_best_rows = decode, decode_rows
 
 
 ALL: tuple[type[Contestant], ...] = (

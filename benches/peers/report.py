@@ -16,11 +16,11 @@ from benches.peers.rounds import Entry
 from benches.peers.tasks import UNITS
 
 COLUMNS = (
-    *("contestant", "threads", "warm", "quartiles", "cold", "×", "cores"),
+    *("contestant", "threads", "warm", "quartiles", "cold", "ratio", "cores"),
     *("ids", "offsets", "4n : n", "cannot"),
 )
 LEGEND = """\
-warm, quartiles, cold: medians of speed; × times the speed of tokenizers or of the example scripts, warm
+warm, quartiles, cold: medians of speed; ratio: to the speed of tokenizers or of the example scripts, warm
 cores: processor time over wall time; ids, offsets: texts, windows or questions equal to theirs
 4n : n: time for a text over time for a quarter of it; cannot: what the contestant does not offer
 """
@@ -69,14 +69,14 @@ class Heat:
 def number(value: float | None) -> str:
     """A speed or ratio with three digits."""
     if value is None:
-        return "–"
+        return "-"
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def share(value: float | None) -> str:
     """A share as a percentage that is 100 % only where all are equal."""
     if value is None:
-        return "–"
+        return "-"
     return "all" if value == 1.0 else f"{min(100 * value, 99.99):.2f} %"
 
 
@@ -85,21 +85,21 @@ def cells(heat: Heat, entry: Entry) -> list[str]:
     name = f"{entry.contestant.name} {entry.version}".strip()
     threads = "all" if entry.threads is None else str(entry.threads)
     if entry.failure:
-        return [name, threads, *["–"] * (len(COLUMNS) - 3), f"did not run: {entry.failure}"]
+        return [name, threads, *["-"] * (len(COLUMNS) - 3), f"did not run: {entry.failure}"]
     reference, spread, speed = heat.reference(), entry.spread(), entry.speed(entry.warm)
     base = reference.speed(reference.warm) if reference else None
     return [
         name,
         threads,
         number(speed),
-        "–" if spread is None else f"{number(spread[0])} to {number(spread[1])}",
+        "-" if spread is None else f"{number(spread[0])} to {number(spread[1])}",
         number(entry.speed(entry.cold)),
         number(speed / base if speed and base else None),
         number(sorted(entry.cores)[len(entry.cores) // 2] if entry.cores else None),
         share(entry.ids_equal),
         share(entry.offsets_equal),
         number(heat.growth(entry)),
-        entry.contestant.cannot or "–",
+        entry.contestant.cannot or "-",
     ]
 
 

@@ -41,6 +41,7 @@ class Entry:
     contestant: type[Contestant]
     task: Task
     threads: int | None = 1
+    has_cold_runs: bool = True
     version: str = ""
     amount: float = 0.0
     warm: list[float] = field(default_factory=list)
@@ -76,7 +77,7 @@ def measure(
     finally:
         for _, worker in workers:
             worker.close()
-    cold_rounds([entry for entry in entries if not entry.failure], effort, progress)
+    cold_rounds([entry for entry in entries if entry.has_cold_runs], effort, progress)
 
 
 def compare(

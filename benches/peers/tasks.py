@@ -16,7 +16,13 @@ from benches.peers import texts
 # The bundled model's directory holds BERT's uncased tokenizer.json and vocab.txt.
 UNCASED = Path(spanjet.__file__).parent / "models" / "minilm-l6-squad-int8"
 
-UNITS = {"ids": "MB/s", "ids + offsets": "MB/s", "features": "questions/s", "decode": "windows/s"}
+UNITS = {
+    "ids": "MB/s",
+    "ids + offsets": "MB/s",
+    "features": "questions/s",
+    "decode, 20 of 20": "windows/s",
+    "decode, 1 of 20": "windows/s",
+}
 """The works, and the unit of their speed."""
 
 N_BEST = 20
@@ -66,11 +72,12 @@ class Task:
     def inputs(self, seed: int, threads: int | None) -> Any:
         """A list of texts, `Pairs` or `Logits`."""
         if self.work == "features":
-            pairs = texts.squad_pairs(self.squad_file or texts.EXCERPT)
-            repeated = pairs if self.squad_file else pairs * 10
-            return Pairs(*map(list, zip(*repeated, strict=True)))
+            size = int(texts.MAKERS[self.text][1] * self.scale)
+            given = self.squad_file
+            pairs = texts.squad_pairs(given) if given else texts.excerpt_pairs(size, seed)
+            return Pairs(*map(list, zip(*pairs, strict=True)))
         found = texts.load(self.text, squad_file=self.squad_file, scale=self.scale, seed=seed)
-        return logits(found, threads) if self.work == "decode" else found
+        return logits(found, threads) if self.work.startswith("decode") else found
 
 
 def amount(inputs: Any) -> float:

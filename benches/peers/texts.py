@@ -15,14 +15,16 @@ SENTENCES = Path(__file__).parent / "mixed_scripts.txt"
 
 # A pseudo-word is three of these syllables. Consonants and vowels alternate, so that two different
 # rows of syllables never spell the same word.
-ONSETS = "b c d f g h j k l m n p r s t v w z br ch dr st th sh".split()
-NUCLEI = "a e i o u ea ai ou".split()
+ONSETS = [*"bcdfghjklmnprstvwz", "br", "ch", "dr", "st", "th", "sh"]
+NUCLEI = [*"aeiou", "ea", "ai", "ou"]
 SYLLABLES = [onset + nucleus for onset in ONSETS for nucleus in NUCLEI]
 PSEUDO_WORDS = len(SYLLABLES) ** 3
 # Coprime to the number of pseudo-words: neighbours in the count look unlike each other.
 STEP = 2_654_435
 
-PUNCTUATION = string.punctuation + "…–—“”„‘’«»¿¡、。「」！？；："
+# With typographic, Spanish, Chinese and full-width punctuation.
+PUNCTUATION = string.punctuation + "\u2026\u2013\u2014\u201c\u201d\u201e\u2018\u2019\xab\xbb\xbf\xa1"
+PUNCTUATION += "\u3001\u3002\u300c\u300d\uff01\uff1f\uff1b\uff1a"
 # Tifinagh, Ethiopic and Canadian syllabics: BERT's uncased vocabulary has none of their letters.
 UNKNOWN = [*map(chr, (*range(0x2D30, 0x2D66), *range(0x1208, 0x1248), *range(0x1403, 0x1450)))]
 
@@ -39,6 +41,13 @@ def squad_pairs(path: Path) -> list[tuple[str, str]]:
     if not found:
         raise ValueError(f"{path}: no questions")
     return found
+
+
+def excerpt_pairs(size: int, seed: int) -> list[tuple[str, str]]:
+    """Five questions of the committed excerpt, drawn anew, for each paragraph of `excerpt`."""
+    questions = list(dict.fromkeys(question for question, _ in squad_pairs(EXCERPT)))
+    rng = random.Random(seed)
+    return [(question, text) for text in excerpt(size, seed) for question in rng.sample(questions, 5)]
 
 
 def squad(path: Path) -> list[str]:
@@ -77,9 +86,9 @@ def pseudo_word(number: int) -> str:
     """The pseudo-word of a number below `PSEUDO_WORDS`; each has another."""
     if not 0 <= number < PSEUDO_WORDS:
         raise ValueError(f"pseudo-word {number:,}: there are only {PSEUDO_WORDS:,}")
-    rest, third = divmod(number * STEP % PSEUDO_WORDS, len(SYLLABLES))
-    first, second = divmod(rest, len(SYLLABLES))
-    return SYLLABLES[first] + SYLLABLES[second] + SYLLABLES[third]
+    scattered, base = number * STEP % PSEUDO_WORDS, len(SYLLABLES)
+    digits = scattered // base**2, scattered // base % base, scattered % base
+    return "".join(SYLLABLES[digit] for digit in digits)
 
 
 def one_word(size: int, seed: int) -> list[str]:

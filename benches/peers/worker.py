@@ -95,7 +95,7 @@ class Worker:
         try:
             if not self.connection.poll(self.patience):
                 self.close()
-                raise FailedError(f"no answer within {self.patience:.0f} s")
+                raise FailedError(f"no answer within {self.patience:g} s")
             answer = self.connection.recv()
         except (EOFError, ConnectionError) as error:
             self.process.join()
@@ -130,13 +130,14 @@ def serve(connection: Connection, contestant: type[Contestant], task: Task, thre
         pass
     except ModuleNotFoundError as error:
         connection.send(FailedError(f"{error.name} is not installed"))
-    except BaseException as error:  # noqa: BLE001 - a peer's panic is no Exception
+    except BaseException as error:  # a peer's panic is no Exception
         connection.send(FailedError(f"{type(error).__name__}: {error}"[:200]))
 
 
 def timed(run: Callable[[], Any], seconds: float) -> Turn:
     """The medians of as many runs as fit into the seconds, at least one; results are freed untimed."""
-    wall, cpu = [], []
+    wall: list[float] = []
+    cpu: list[float] = []
     gc.collect()
     gc.disable()
     until = time.perf_counter() + seconds
