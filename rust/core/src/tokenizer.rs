@@ -1,7 +1,9 @@
 //! One text -> ids and offsets.
 
+use std::num::NonZero;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
 
 use crate::added::{AddedToken, Matcher};
 use crate::cache::{Key, MAX_WORD, WordCache};
@@ -38,8 +40,8 @@ pub struct Tokenizer {
     raw: Option<Matcher>,
     normalized: Option<Matcher>,
     pool: Pool,
-    /// The state of calls that are not running; there are never more than there were calls at once.
-    scratches: Mutex<Vec<Scratch>>,
+    /// What calls that are over have left for later ones; as many as can run at once.
+    scratches: Box<[Mutex<Option<Scratch>>]>,
 }
 
 /// A run and its place in the cache.
@@ -80,6 +82,8 @@ impl Tokenizer {
     pub fn new(vocabulary: Vocabulary, settings: Settings, pool: Pool) -> Result<Tokenizer> {
         static IDENTITIES: AtomicU64 = AtomicU64::new(1);
         let Settings { normalization, max_characters, added_tokens, match_special_tokens } = settings;
+        let places = available_parallelism().map_or(1, NonZero::get).max(pool.threads());
+        let scratches = (0..places).map(|_| Mutex::new(None)).collect();
         Ok(Tokenizer {
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
             raw: Matcher::raw(&added_tokens, match_special_tokens)?,
@@ -87,7 +91,7 @@ impl Tokenizer {
             wordpiece: WordPiece { vocabulary, max_characters },
             normalization,
             pool,
-            scratches: Mutex::new(Vec::new()),
+            scratches,
         })
     }
 
@@ -119,14 +123,10 @@ impl Tokenizer {
         &self.normalization
     }
 
+    /// Never waits: in a forked child a lock may belong to a thread that is not there.
     pub(crate) fn take_scratch(&self) -> Scratch {
-        // In a forked child the lock may belong to a thread that is not there: never wait for it.
-        let waiting = match self.scratches.try_lock() {
-            Ok(mut scratches) => scratches.pop(),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned).pop(),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        };
-        waiting.unwrap_or_else(|| Scratch {
+        let left = self.scratches.iter().find_map(|place| place.try_lock().ok()?.take());
+        left.unwrap_or_else(|| Scratch {
             cache: WordCache::new(),
             probes: None,
             aligned: Vec::new(),
@@ -134,11 +134,13 @@ impl Tokenizer {
         })
     }
 
+    /// Leave it where there is room; dropped where there is none.
     pub(crate) fn return_scratch(&self, mut scratch: Scratch) {
         scratch.aligned.shrink_to(1 << 16);
         scratch.pieces.shrink_to(1 << 16);
-        if let Ok(mut scratches) = self.scratches.try_lock() {
-            scratches.push(scratch);
+        let mut free = self.scratches.iter().filter_map(|place| place.try_lock().ok());
+        if let Some(mut place) = free.find(|place| place.is_none()) {
+            *place = Some(scratch);
         }
     }
 

@@ -78,7 +78,7 @@ fn the_cache_forgets_and_stays_right() {
     for (i, word) in words.iter().enumerate().step_by(997) {
         assert_eq!(encodings.ids()[encodings.rows(i)], encode(&tokenizer, word).0);
     }
-    assert_eq!(tokenizer.scratches.lock().unwrap().len(), 1);
+    assert_eq!(kept(&tokenizer), 1);
 }
 
 #[test]
@@ -96,4 +96,22 @@ fn no_text_and_empty_texts() {
     let tokenizer = tokenizer([true; 4], 2);
     assert!(tokenizer.encode(Vec::<String>::new()).is_empty());
     assert_eq!(tokenizer.encode(vec!["", " ", ""]).indptr(), [0, 0, 0, 0]);
+}
+
+fn kept(tokenizer: &Tokenizer) -> usize {
+    tokenizer.scratches.iter().filter(|place| place.lock().unwrap().is_some()).count()
+}
+
+#[test]
+fn no_more_caches_are_kept_than_calls_can_run_at_once() {
+    let tokenizer = tokenizer([true; 4], 2);
+    let texts: Vec<String> = (0..64).map(|i| format!("{i} un ").repeat(1 << 13)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..4 * tokenizer.scratches.len() {
+            scope.spawn(|| {
+                (0..8).for_each(|_| assert_eq!(tokenizer.encode(texts.clone()).len(), texts.len()))
+            });
+        }
+    });
+    assert!((1..=tokenizer.scratches.len()).contains(&kept(&tokenizer)));
 }
