@@ -7,6 +7,7 @@ What a contestant returns stays in its own form while the clock runs, Python lis
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from importlib import import_module, metadata
 from itertools import groupby, pairwise
@@ -36,7 +37,7 @@ TOKENIZER_JSON = str(UNCASED / "tokenizer.json")
 ROWS_OF_A_BATCH = 16
 
 
-class Contestant:
+class Contestant(ABC):
     """One package.
 
     Args:
@@ -57,9 +58,9 @@ class Contestant:
         self.threads = threads
         self.load()
 
+    @abstractmethod
     def load(self) -> None:
         """Import the package and load its tokenizer."""
-        raise NotImplementedError
 
     @classmethod
     def can(cls, work: str) -> bool:
