@@ -110,7 +110,10 @@ impl Tokenizer {
     fn encode_ids(&self, py: Python<'_>, texts: &Bound<'_, PyAny>) -> PyResult<FlatIds> {
         let texts = crate::boundary::texts("texts", texts)?;
         let slices: Vec<&str> = texts.iter().map(|text| &**text).collect();
-        let (ids, indptr) = run(py, || Ok(self.tokenizer.encode_ids(&slices)))?;
+        let (ids, indptr) = run(py, || {
+            check_all(&texts)?;
+            Ok(self.tokenizer.encode_ids(&slices))
+        })?;
         Ok((owned(py, ids), owned(py, indptr)))
     }
 
@@ -155,12 +158,14 @@ impl Tokenizer {
 impl Tokenizer {
     fn encode_texts(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<CoreEncodings> {
         run(py, || {
-            for (index, text) in texts.iter().enumerate() {
-                check_size(Role::Context, index, text)?;
-            }
+            check_all(&texts)?;
             Ok(self.tokenizer.encode(texts))
         })
     }
+}
+
+fn check_all(texts: &[PyBackedStr]) -> spanjet_core::Result<()> {
+    texts.iter().enumerate().try_for_each(|(index, text)| check_size(Role::Context, index, text))
 }
 
 fn given_contexts(contexts: &Bound<'_, PyAny>) -> PyResult<Vec<ContextInput<PyBackedStr>>> {
