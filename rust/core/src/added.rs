@@ -77,6 +77,11 @@ impl Matcher {
         Ok(Some(Matcher { automaton, tokens, match_special }))
     }
 
+    /// Whether a token's text stands somewhere in `text`, if only where its options forbid a match.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        self.automaton.is_match(text)
+    }
+
     /// Call `part` with the parts of `text`, in order; together they cover it.
     pub(crate) fn split(&self, text: &str, mut part: impl FnMut(Part)) {
         let mut done = 0;

@@ -5,6 +5,8 @@ mod squad;
 
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 use crate::error::{Error, Result};
 use crate::windows::Windows;
 
@@ -44,7 +46,7 @@ pub struct Logits<'a> {
 }
 
 /// Answer spans, best first; question i has the rows `indptr[i]..indptr[i + 1]`.
-#[derive(Debug, Default)]
+#[derive(Debug, PartialEq)]
 pub struct Spans {
     /// Where each question's spans begin.
     pub indptr: Vec<i64>,
@@ -75,15 +77,15 @@ struct Answer {
     bytes: Range<i32>,
     score: f32,
     probability: f32,
-    window: usize,
+    /// -1: the null answer.
+    window: i32,
 }
 
-/// One question's answers.
-#[derive(Debug)]
-struct Decoded {
-    answers: Vec<Answer>,
-    null_score: f32,
-    null_probability: f32,
+/// What is known of a question's null answer.
+#[derive(Debug, Clone, Copy)]
+struct Null {
+    score: f32,
+    probability: f32,
 }
 
 /// The logits of one window, cut to its tokens.
@@ -99,6 +101,9 @@ const MAX_LOGIT: f32 = 1e30;
 /// Windows of one task: enough work to be worth a thread.
 const TASK_WINDOWS: usize = 64;
 
+/// Answers of a question that room is made for beforehand.
+const ROWS: usize = 32;
+
 /// The best answer spans of each question. The order of equal scores: global, earlier start, then
 /// earlier end; squad, earlier window, then higher start logit, then higher end logit.
 ///
@@ -107,18 +112,22 @@ const TASK_WINDOWS: usize = 64;
 pub fn decode(windows: &Windows, logits: &Logits<'_>, options: &DecodeOptions) -> Result<Spans> {
     options.check()?;
     logits.check(windows)?;
-    let questions = windows.contexts.len();
     let pool = windows.tokenizer.pool();
     let tasks = split_questions(windows, if pool.threads() > 1 { TASK_WINDOWS } else { usize::MAX });
-    let parts = pool.map(tasks, |task| decode_task(windows, logits, options, task));
-    let mut spans = Spans { indptr: Vec::with_capacity(questions + 1), ..Spans::default() };
-    spans.indptr.push(0);
-    for part in parts {
-        for decoded in part? {
-            spans.push(decoded, options);
-        }
+    if let [task] = &tasks[..] {
+        return decode_task(windows, logits, options, task.clone());
     }
-    Ok(spans)
+    let mut spans = Ok(Spans::new(windows.contexts.len(), options));
+    pool.map_in_order(
+        tasks,
+        |task| decode_task(windows, logits, options, task),
+        |part| match (&mut spans, part) {
+            (Ok(spans), Ok(part)) => spans.append(&part),
+            (Ok(_), Err(error)) => spans = Err(error),
+            (Err(_), _) => {}
+        },
+    );
+    spans
 }
 
 impl DecodeOptions {
@@ -168,6 +177,7 @@ impl<'a> Logits<'a> {
     }
 
     /// The logits of one window, which are all finite and not absurd.
+    #[inline(always)]
     fn window(&self, windows: &Windows, window: usize) -> Result<WindowLogits<'a>> {
         let tokens = windows.rows(window);
         let rows = match self.length {
@@ -202,70 +212,117 @@ fn split_questions(windows: &Windows, size: usize) -> Vec<Range<usize>> {
     tasks
 }
 
+/// The answers to neighbouring questions, by one thread. Its loops over logits are compiled twice: for
+/// what every processor of the target can do, and for more.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn decode_task(
     windows: &Windows,
     logits: &Logits<'_>,
     options: &DecodeOptions,
     questions: Range<usize>,
-) -> Result<Vec<Decoded>> {
+) -> Result<Spans> {
+    decode_task_portably(windows, logits, options, questions)
+}
+
+#[inline(always)]
+fn decode_task_portably(
+    windows: &Windows,
+    logits: &Logits<'_>,
+    options: &DecodeOptions,
+    questions: Range<usize>,
+) -> Result<Spans> {
     let mut decoder = match options.mode {
-        Mode::Global => Decoder::Global(global::Decoder::new(options)),
+        Mode::Global => Decoder::Global(Box::new(global::Decoder::new(options))),
         Mode::Squad => Decoder::Squad(squad::Decoder::new(options)),
     };
-    questions
-        .map(|question| match &mut decoder {
-            Decoder::Global(decoder) => decoder.decode(windows, logits, question),
-            Decoder::Squad(decoder) => decoder.decode(windows, logits, question),
-        })
-        .collect()
+    let mut spans = Spans::new(questions.len(), options);
+    let mut answers = Vec::new();
+    for question in questions {
+        answers.clear();
+        let null = match &mut decoder {
+            Decoder::Global(decoder) => decoder.decode(windows, logits, question, &mut answers)?,
+            Decoder::Squad(decoder) => decoder.decode(windows, logits, question, &mut answers)?,
+        };
+        spans.push(&answers, null, options);
+    }
+    Ok(spans)
 }
 
 enum Decoder {
-    Global(global::Decoder),
+    Global(Box<global::Decoder>),
     Squad(squad::Decoder),
 }
 
 impl Spans {
-    fn push(&mut self, decoded: Decoded, options: &DecodeOptions) {
-        let Decoded { answers, null_score, null_probability } = decoded;
-        let best = answers.first().map_or(f32::NEG_INFINITY, |answer| answer.score);
-        let null_wins = options.null_threshold.is_some_and(|threshold| null_score - best > threshold);
-        if null_wins {
-            self.push_row(0..0, 0..0, null_score, null_probability, -1);
+    /// Of no question yet, with room for some.
+    fn new(questions: usize, options: &DecodeOptions) -> Spans {
+        let rows = questions * options.top_k.min(ROWS);
+        let mut indptr = Vec::with_capacity(questions + 1);
+        indptr.push(0);
+        Spans {
+            indptr,
+            start: Vec::with_capacity(rows),
+            end: Vec::with_capacity(rows),
+            byte_start: Vec::with_capacity(rows),
+            byte_end: Vec::with_capacity(rows),
+            score: Vec::with_capacity(rows),
+            probability: Vec::with_capacity(rows),
+            window: Vec::with_capacity(rows),
+            null_score: Vec::with_capacity(questions),
+            null_probability: Vec::with_capacity(questions),
         }
-        for answer in answers.into_iter().take(options.top_k - usize::from(null_wins)) {
-            let Answer { characters, bytes, score, probability, window } = answer;
-            self.push_row(characters, bytes, score, probability, window as i32);
-        }
-        self.indptr.push(self.start.len() as i64);
-        self.null_score.push(null_score);
-        self.null_probability.push(null_probability);
     }
 
-    fn push_row(
-        &mut self,
-        characters: Range<i32>,
-        bytes: Range<i32>,
-        score: f32,
-        probability: f32,
-        window: i32,
-    ) {
-        self.start.push(characters.start);
-        self.end.push(characters.end);
-        self.byte_start.push(bytes.start);
-        self.byte_end.push(bytes.end);
-        self.score.push(score);
-        self.probability.push(probability);
-        self.window.push(window);
+    /// Add a question's answers.
+    #[inline(always)]
+    fn push(&mut self, answers: &[Answer], null: Null, options: &DecodeOptions) {
+        let best = answers.first().map_or(f32::NEG_INFINITY, |answer| answer.score);
+        let null_wins = options.null_threshold.is_some_and(|threshold| null.score - best > threshold);
+        if null_wins {
+            let Null { score, probability } = null;
+            self.push_rows(&[Answer { characters: 0..0, bytes: 0..0, score, probability, window: -1 }]);
+        }
+        self.push_rows(&answers[..answers.len().min(options.top_k - usize::from(null_wins))]);
+        self.indptr.push(self.start.len() as i64);
+        self.null_score.push(null.score);
+        self.null_probability.push(null.probability);
+    }
+
+    #[inline(always)]
+    fn push_rows(&mut self, answers: &[Answer]) {
+        self.start.extend(answers.iter().map(|answer| answer.characters.start));
+        self.end.extend(answers.iter().map(|answer| answer.characters.end));
+        self.byte_start.extend(answers.iter().map(|answer| answer.bytes.start));
+        self.byte_end.extend(answers.iter().map(|answer| answer.bytes.end));
+        self.score.extend(answers.iter().map(|answer| answer.score));
+        self.probability.extend(answers.iter().map(|answer| answer.probability));
+        self.window.extend(answers.iter().map(|answer| answer.window));
+    }
+
+    /// Add the questions of another part.
+    fn append(&mut self, part: &Spans) {
+        let rows = self.start.len() as i64;
+        self.indptr.extend(part.indptr[1..].iter().map(|end| rows + end));
+        self.start.extend_from_slice(&part.start);
+        self.end.extend_from_slice(&part.end);
+        self.byte_start.extend_from_slice(&part.byte_start);
+        self.byte_end.extend_from_slice(&part.byte_end);
+        self.score.extend_from_slice(&part.score);
+        self.probability.extend_from_slice(&part.probability);
+        self.window.extend_from_slice(&part.window);
+        self.null_score.extend_from_slice(&part.null_score);
+        self.null_probability.extend_from_slice(&part.null_probability);
     }
 }
 
 /// The softmax of scores, computed in double precision.
-fn softmax(scores: impl Iterator<Item = f32> + Clone) -> impl Iterator<Item = f32> {
+#[inline(always)]
+fn softmax(scores: impl Iterator<Item = f32> + Clone, powers: &mut Vec<f64>) -> impl Iterator<Item = f32> {
     let greatest = scores.clone().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = scores.map(|score| (f64::from(score) - f64::from(greatest)).exp()).collect();
+    powers.clear();
+    powers.extend(scores.map(|score| (f64::from(score) - f64::from(greatest)).exp()));
     let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(move |power| (power / sum) as f32)
+    powers.iter().map(move |power| (power / sum) as f32)
 }
 
 #[cfg(test)]

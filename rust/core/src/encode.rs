@@ -1,93 +1,94 @@
 //! Many texts -> flat ids and offsets, in parallel.
 
-use crate::encoding::{Encodings, Offset, Output, Texts};
+use multiversion::multiversion;
+
+use crate::encoding::{Encodings, Output, Texts};
 use crate::tokenizer::Tokenizer;
 
 /// Bytes of text below which another thread costs more than it saves; also the size of a task.
 const TASK_BYTES: usize = 1 << 15;
 
 /// The tokens of neighbouring texts.
-pub(crate) struct Part {
-    pub(crate) ids: Vec<i32>,
-    /// Empty when nobody asked for them.
-    offsets: Vec<Offset>,
+struct Part<const OFFSETS: bool> {
+    output: Output<OFFSETS>,
     /// Where each text's tokens end.
     ends: Vec<usize>,
-}
-
-impl Part {
-    /// The ids of each text.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &[i32]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| &self.ids[start..end])
-    }
 }
 
 impl Tokenizer {
     /// Ids and offsets of texts. Each text is shorter than 2^31 bytes.
     pub fn encode(&self, texts: impl Texts + 'static) -> Encodings {
         let slices: Vec<&str> = (0..texts.count()).map(|i| texts.text(i)).collect();
-        let (ids, offsets, indptr) = self.join(self.encode_parts::<true>(&slices));
-        Encodings::new(self.identity(), Box::new(texts), ids, offsets, indptr)
+        let Joined { output, indptr } = self.encode_joined::<true>(&slices);
+        Encodings::new(self.identity(), Box::new(texts), output.ids, output.offsets, indptr)
     }
 
     /// Ids of texts, and where each text's ids begin and the last end.
     pub fn encode_ids(&self, texts: &[&str]) -> (Vec<i32>, Vec<i64>) {
-        let (ids, _, indptr) = self.join(self.encode_parts::<false>(texts));
-        (ids, indptr)
+        let Joined { output, indptr } = self.encode_joined::<false>(texts);
+        (output.ids, indptr)
     }
 
-    /// The tokens of texts, in parts that were made in parallel.
-    pub(crate) fn encode_parts<const OFFSETS: bool>(&self, texts: &[&str]) -> Vec<Part> {
+    fn encode_joined<const OFFSETS: bool>(&self, texts: &[&str]) -> Joined<OFFSETS> {
         let size = if self.pool().threads() > 1 { TASK_BYTES } else { usize::MAX };
-        self.pool().map(split_by_size(texts, size), |texts| self.encode_part::<OFFSETS>(texts))
-    }
-
-    fn encode_part<const OFFSETS: bool>(&self, texts: &[&str]) -> Part {
-        let mut scratch = self.take_scratch();
+        let tasks = split_by_size(texts, size);
+        if let [task] = tasks[..] {
+            return Joined::one(encode_part(self, task));
+        }
         let bytes: usize = texts.iter().map(|text| text.len()).sum();
-        let mut output = Output::<OFFSETS>::new(bytes / 4);
-        let ends = texts.iter().map(|text| {
-            let first = output.len();
-            self.encode_text(text, &mut scratch, &mut output);
-            output.count_characters(first, text);
-            output.len()
-        });
-        let ends = ends.collect();
-        self.return_scratch(scratch);
-        let (ids, offsets) = output.finish();
-        Part { ids, offsets, ends }
+        let mut joined = Joined::new(bytes / 4, texts.len());
+        self.pool().map_in_order(tasks, |texts| encode_part(self, texts), |part| joined.push(&part));
+        joined
+    }
+}
+
+/// Parts one behind the other.
+struct Joined<const OFFSETS: bool> {
+    output: Output<OFFSETS>,
+    indptr: Vec<i64>,
+}
+
+impl<const OFFSETS: bool> Joined<OFFSETS> {
+    fn new(tokens: usize, texts: usize) -> Self {
+        let mut indptr = Vec::with_capacity(texts + 1);
+        indptr.push(0);
+        Joined { output: Output::new(tokens), indptr }
     }
 
-    /// Put parts one behind the other: a single one as it is, several copied in parallel.
-    fn join(&self, mut parts: Vec<Part>) -> (Vec<i32>, Vec<Offset>, Vec<i64>) {
-        let mut indptr = Vec::with_capacity(1 + parts.iter().map(|part| part.ends.len()).sum::<usize>());
-        indptr.push(0);
-        let mut total = 0;
-        for part in &parts {
-            indptr.extend(part.ends.iter().map(|&end| (total + end) as i64));
-            total += part.ids.len();
-        }
-        if parts.len() <= 1 {
-            let (ids, offsets) = parts.pop().map(|part| (part.ids, part.offsets)).unwrap_or_default();
-            return (ids, offsets, indptr);
-        }
-        let mut ids = vec![0; total];
-        let mut offsets = vec![[0; 2]; parts.iter().map(|part| part.offsets.len()).sum()];
-        let (mut free_ids, mut free_offsets) = (&mut ids[..], &mut offsets[..]);
-        let mut copies = Vec::with_capacity(parts.len());
-        for part in parts {
-            let (own_ids, later_ids) = free_ids.split_at_mut(part.ids.len());
-            let (own_offsets, later_offsets) = free_offsets.split_at_mut(part.offsets.len());
-            (free_ids, free_offsets) = (later_ids, later_offsets);
-            copies.push((own_ids, own_offsets, part));
-        }
-        self.pool().map(copies, |(ids, offsets, part)| {
-            ids.copy_from_slice(&part.ids);
-            offsets.copy_from_slice(&part.offsets);
-        });
-        (ids, offsets, indptr)
+    fn one(part: Part<OFFSETS>) -> Self {
+        let ends = part.ends.iter().map(|&end| end as i64);
+        Joined { output: part.output, indptr: std::iter::once(0).chain(ends).collect() }
     }
+
+    fn push(&mut self, part: &Part<OFFSETS>) {
+        let before = self.output.len();
+        self.indptr.extend(part.ends.iter().map(|&end| (before + end) as i64));
+        self.output.ids.extend_from_slice(&part.output.ids);
+        self.output.offsets.extend_from_slice(&part.output.offsets);
+    }
+}
+
+/// The tokens of neighbouring texts, by one thread. Its loops over bits and bytes are compiled twice:
+/// for what every processor of the target can do, and for more.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn encode_part<const OFFSETS: bool>(tokenizer: &Tokenizer, texts: &[&str]) -> Part<OFFSETS> {
+    encode_part_portably(tokenizer, texts)
+}
+
+#[inline(always)]
+fn encode_part_portably<const OFFSETS: bool>(tokenizer: &Tokenizer, texts: &[&str]) -> Part<OFFSETS> {
+    let mut scratch = tokenizer.take_scratch();
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    let mut output = Output::<OFFSETS>::new(bytes / 4);
+    let mut ends = Vec::with_capacity(texts.len());
+    for text in texts {
+        let first = output.len();
+        tokenizer.encode_text(text, &mut scratch, &mut output);
+        output.count_characters(first, text);
+        ends.push(output.len());
+    }
+    tokenizer.return_scratch(scratch);
+    Part { output, ends }
 }
 
 /// Neighbouring texts in groups of at least `bytes` bytes.
@@ -105,4 +106,37 @@ fn split_by_size<'a, 't>(texts: &'a [&'t str], bytes: usize) -> Vec<&'a [&'t str
         groups.push(&texts[begin..]);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
+    use super::*;
+    use crate::obvious::tokenizer;
+
+    proptest! {
+        #![proptest_config(Config { rng_seed: RngSeed::Fixed(3), ..Config::default() })]
+
+        #[test]
+        fn both_forms_of_a_part_agree(texts in prop::collection::vec("([a-c]{1,30}|.{1,9}| |,){0,40}", 1..4)) {
+            let tokenizer = tokenizer([true; 4], 1);
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (part, portable) =
+                (encode_part::<true>(&tokenizer, &texts), encode_part_portably::<true>(&tokenizer, &texts));
+            prop_assert_eq!(part.output.ids, portable.output.ids);
+            prop_assert_eq!(part.output.offsets, portable.output.offsets);
+            prop_assert_eq!(part.ends, portable.ends);
+        }
+
+        #[test]
+        fn any_number_of_threads_gives_the_same(lengths in prop::collection::vec(0_usize..60_000, 1..12)) {
+            let texts: Vec<String> = lengths.iter().map(|&length| "ab c, abc ".repeat(length / 10)).collect();
+            let [one, four] = [1, 4].map(|threads| tokenizer([true; 4], threads).encode(texts.clone()));
+            prop_assert_eq!(one.ids(), four.ids());
+            prop_assert_eq!(one.offsets(), four.offsets());
+            prop_assert_eq!(one.indptr(), four.indptr());
+        }
+    }
 }

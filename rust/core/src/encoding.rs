@@ -130,6 +130,7 @@ fn is_continuation(byte: u8) -> bool {
 }
 
 /// Rewrite byte offsets as character offsets.
+#[inline(always)]
 fn to_characters(text: &str, offsets: &mut [Offset]) {
     // Continuation bytes before each block of 64, and those in it as bits.
     let mut before = 0;
@@ -150,24 +151,22 @@ fn to_characters(text: &str, offsets: &mut [Offset]) {
 }
 
 /// Tokens as they are written, without offsets when nobody will read them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Output<const OFFSETS: bool> {
-    ids: Vec<i32>,
-    offsets: Vec<Offset>,
-    length: usize,
+    pub(crate) ids: Vec<i32>,
+    pub(crate) offsets: Vec<Offset>,
 }
 
 impl<const OFFSETS: bool> Output<OFFSETS> {
     /// Room for about `tokens` tokens.
     pub(crate) fn new(tokens: usize) -> Self {
-        let mut output = Output { ids: Vec::new(), offsets: Vec::new(), length: 0 };
-        output.grow(tokens);
-        output
+        let offsets = Vec::with_capacity(if OFFSETS { tokens } else { 0 });
+        Output { ids: Vec::with_capacity(tokens), offsets }
     }
 
     /// Number of tokens written.
     pub(crate) fn len(&self) -> usize {
-        self.length
+        self.ids.len()
     }
 
     /// Append the first `count` of N tokens; all N are written, which needs no branch.
@@ -178,37 +177,20 @@ impl<const OFFSETS: bool> Output<OFFSETS> {
         ids: [i32; N],
         offsets: impl FnOnce() -> [Offset; N],
     ) {
-        if self.ids.len() < self.length + N {
-            self.grow(N);
-        }
-        self.ids[self.length..self.length + N].copy_from_slice(&ids);
+        let length = self.ids.len() + count;
+        self.ids.extend_from_slice(&ids);
+        self.ids.truncate(length);
         if OFFSETS {
-            self.offsets[self.length..self.length + N].copy_from_slice(&offsets());
-        }
-        self.length += count;
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, more: usize) {
-        let length = (self.length + more).max(self.length * 2) + 16;
-        self.ids.resize(length, 0);
-        if OFFSETS {
-            self.offsets.resize(length, [0; 2]);
+            self.offsets.extend_from_slice(&offsets());
+            self.offsets.truncate(length);
         }
     }
 
     /// Rewrite the offsets from token `first` on, which are bytes of `text`, as characters.
+    #[inline(always)]
     pub(crate) fn count_characters(&mut self, first: usize, text: &str) {
         if OFFSETS && !text.is_ascii() {
-            to_characters(text, &mut self.offsets[first..self.length]);
+            to_characters(text, &mut self.offsets[first..]);
         }
-    }
-
-    /// The ids and offsets written.
-    pub(crate) fn finish(mut self) -> (Vec<i32>, Vec<Offset>) {
-        self.ids.truncate(self.length);
-        self.offsets.truncate(self.length);
-        (self.ids, self.offsets)
     }
 }

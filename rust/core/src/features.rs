@@ -37,27 +37,29 @@ impl Windows {
             Some(length) => length,
             None => longest.checked_next_multiple_of(multiple_of).unwrap_or(longest),
         };
+        self.check_lengths(&windows, length)?;
         let pad = self.tokenizer.vocabulary().pad() as i32;
-        let size = windows.len().saturating_mul(length);
-        let mut batch = Batch {
+        let tokens = |row: usize| self.rows(windows[row]);
+        Ok(Batch {
             rows: rows.len(),
             length,
-            input_ids: Vec::with_capacity(size),
-            attention_mask: vec![0; size],
-            token_type_ids: vec![0; size],
-        };
-        for (row, &window) in windows.iter().enumerate() {
-            let ids = &self.ids[self.rows(window)];
-            if ids.len() > length {
-                return Err(Error::WindowTooLong { window, tokens: ids.len(), length });
-            }
-            let begin = row * length;
-            batch.input_ids.extend_from_slice(ids);
-            batch.input_ids.resize(begin + length, pad);
-            batch.attention_mask[begin..begin + ids.len()].fill(1);
-            batch.token_type_ids[begin + self.context_start[window] as usize..begin + ids.len()].fill(1);
-        }
-        Ok(batch)
+            input_ids: self.matrix(windows.len(), length, |row, ids| {
+                let (own, padding) = ids.split_at_mut(tokens(row).len());
+                own.copy_from_slice(&self.ids[tokens(row)]);
+                padding.fill(pad);
+            }),
+            attention_mask: self.matrix(windows.len(), length, |row, mask| mask[..tokens(row).len()].fill(1)),
+            token_type_ids: self.matrix(windows.len(), length, |row, types| {
+                types[self.context_start[windows[row]] as usize..tokens(row).len()].fill(1);
+            }),
+        })
+    }
+
+    /// Rows of zeros, filled.
+    fn matrix(&self, rows: usize, length: usize, fill: impl Fn(usize, &mut [i32]) + Sync) -> Vec<i32> {
+        let mut values = vec![0; rows.saturating_mul(length)];
+        self.tokenizer.pool().fill_rows(&mut values, rows, |row| (row + 1) * length, fill);
+        values
     }
 
     /// Take the padding off: row i of `values` (`length` columns) goes to where window `rows[i]` lies
@@ -79,16 +81,21 @@ impl Windows {
             let (found, expected) = (format!("({},)", out.len()), format!("({},)", self.ids.len()));
             return Err(Error::Shape { name: "out", found, expected });
         }
-        for &window in &windows {
-            let tokens = self.rows(window).len();
-            if tokens > length {
-                return Err(Error::WindowTooLong { window, tokens, length });
-            }
-        }
+        self.check_lengths(&windows, length)?;
         for (&window, row) in windows.iter().zip(values.chunks_exact(length)) {
             let place = self.rows(window);
             let tokens = place.len();
             out[place].copy_from_slice(&row[..tokens]);
+        }
+        Ok(())
+    }
+
+    fn check_lengths(&self, windows: &[usize], length: usize) -> Result<()> {
+        for &window in windows {
+            let tokens = self.rows(window).len();
+            if tokens > length {
+                return Err(Error::WindowTooLong { window, tokens, length });
+            }
         }
         Ok(())
     }

@@ -145,15 +145,29 @@ impl Tokenizer {
     }
 
     /// Tokens of one text.
+    #[inline(always)]
     pub(crate) fn encode_text<const OFFSETS: bool>(
         &self,
         text: &str,
         scratch: &mut Scratch,
         output: &mut Output<OFFSETS>,
     ) {
-        let Some(matcher) = &self.raw else {
-            return self.encode_plain(text, 0, text.len(), scratch, output);
-        };
+        match &self.raw {
+            Some(matcher) if matcher.matches(text) => self.encode_split(text, matcher, scratch, output),
+            _ => self.encode_plain(text, 0, text.len(), scratch, output),
+        }
+    }
+
+    /// Tokens of a text in which added tokens stand.
+    #[cold]
+    #[inline(never)]
+    fn encode_split<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        matcher: &Matcher,
+        scratch: &mut Scratch,
+        output: &mut Output<OFFSETS>,
+    ) {
         matcher.split(text, |part| match part.id {
             Some(id) => output.push(1, [id as i32], || [[part.start as i32, part.end as i32]]),
             None => self.encode_plain(text, part.start, part.end, scratch, output),
@@ -161,6 +175,7 @@ impl Tokenizer {
     }
 
     /// Tokens of `text[start..end]`, in which no added token of the raw text stands.
+    #[inline(always)]
     fn encode_plain<const OFFSETS: bool>(
         &self,
         text: &str,

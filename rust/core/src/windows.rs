@@ -1,10 +1,10 @@
 //! Question + context -> windows; the two stride conventions; the max-context rule.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::encode::Part;
+use foldhash::{HashMap, HashMapExt};
+
 use crate::encoding::Encodings;
 use crate::error::{Error, Result, Role};
 use crate::tokenizer::Tokenizer;
@@ -112,6 +112,8 @@ impl Windows {
             check_size(Role::Question, index, question)?;
         }
         let contexts = encode_contexts(tokenizer, contexts)?;
+        let (question_ids, bounds) = tokenizer.encode_ids(questions);
+        let question = |index: usize| &question_ids[bounds[index] as usize..bounds[index + 1] as usize];
         let mut windows = Windows {
             tokenizer: Arc::clone(tokenizer),
             ids: Vec::new(),
@@ -119,15 +121,13 @@ impl Windows {
             question: Vec::new(),
             context_start: Vec::new(),
             context_offset: Vec::new(),
-            contexts: Vec::new(),
+            contexts,
             question_windows: vec![0],
         };
-        let parts = tokenizer.encode_parts::<false>(questions);
-        let questions = parts.iter().flat_map(Part::texts);
-        for (index, (question, context)) in questions.zip(&contexts).enumerate() {
-            windows.push_question(index, question, context, options)?;
+        for index in 0..questions.len() {
+            windows.plan_question(index, question(index).len(), options)?;
         }
-        windows.contexts = contexts;
+        windows.ids = windows.fill(question);
         Ok(windows)
     }
 
@@ -180,28 +180,28 @@ impl Windows {
         })
     }
 
-    fn push_question(
-        &mut self,
-        index: usize,
-        question: &[i32],
-        context: &Context,
-        options: &WindowOptions,
-    ) -> Result<()> {
-        if question.is_empty() {
+    /// Say which tokens each window of a question has.
+    fn plan_question(&mut self, index: usize, question: usize, options: &WindowOptions) -> Result<()> {
+        if question == 0 {
             return Err(Error::Empty { role: Role::Question, index });
         }
-        let question = &question[..question.len().min(options.max_question_length.unwrap_or(usize::MAX))];
-        let tokens = context.ids();
-        let room = options.room(index, question.len(), tokens.len())?;
+        let question = question.min(options.max_question_length.unwrap_or(usize::MAX));
+        let tokens = self.contexts[index].ids().len();
+        let room = options.room(index, question, tokens)?;
         let step = match options.convention {
             Convention::Advance => options.doc_stride.min(room),
             Convention::Overlap => room - options.doc_stride.min(room - 1),
         };
+        let mut end = self.indptr.last().map_or(0, |&end| end as usize);
         let mut first = 0;
         loop {
-            let last = tokens.len().min(first + room);
-            self.push_window(index, question, &tokens[first..last], first);
-            if last == tokens.len() {
+            let last = tokens.min(first + room);
+            end += question + last - first + SPECIAL;
+            self.indptr.push(end as i64);
+            self.question.push(index as i32);
+            self.context_start.push(question as i32 + 2);
+            self.context_offset.push(first as i32);
+            if last == tokens {
                 break;
             }
             first += step;
@@ -210,18 +210,24 @@ impl Windows {
         Ok(())
     }
 
-    fn push_window(&mut self, index: usize, question: &[i32], tokens: &[i32], first: usize) {
+    /// The ids of all windows, as they are planned.
+    fn fill<'q>(&self, question: impl Fn(usize) -> &'q [i32] + Sync) -> Vec<i32> {
         let vocabulary = self.tokenizer.vocabulary();
-        let sep = vocabulary.sep() as i32;
-        self.ids.push(vocabulary.cls() as i32);
-        self.ids.extend_from_slice(question);
-        self.ids.push(sep);
-        self.ids.extend_from_slice(tokens);
-        self.ids.push(sep);
-        self.indptr.push(self.ids.len() as i64);
-        self.question.push(index as i32);
-        self.context_start.push(question.len() as i32 + 2);
-        self.context_offset.push(first as i32);
+        let (cls, sep) = (vocabulary.cls() as i32, vocabulary.sep() as i32);
+        let mut ids = vec![0; self.indptr.last().map_or(0, |&end| end as usize)];
+        let end = |window: usize| self.indptr[window + 1] as usize;
+        self.tokenizer.pool().fill_rows(&mut ids, self.len(), end, |window, row| {
+            let index = self.question[window] as usize;
+            let start = self.context_start[window] as usize;
+            let first = self.context_offset[window] as usize;
+            let last = row.len() - 1;
+            row[0] = cls;
+            row[1..start - 1].copy_from_slice(&question(index)[..start - 2]);
+            row[start - 1] = sep;
+            row[start..last].copy_from_slice(&self.contexts[index].ids()[first..first + last - start]);
+            row[last] = sep;
+        });
+        ids
     }
 }
 

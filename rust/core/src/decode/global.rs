@@ -1,9 +1,8 @@
 //! One list of candidates over all windows of a question.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
+use super::{Answer, DecodeOptions, Logits, Null, WindowLogits, softmax};
 use crate::error::Result;
 use crate::windows::Windows;
 
@@ -20,14 +19,6 @@ struct Candidate {
     window: u32,
 }
 
-impl Candidate {
-    /// Better score, then earlier start, then earlier end, then earlier window.
-    fn order(&self, other: &Candidate) -> Ordering {
-        let place = |candidate: &Candidate| (candidate.start, candidate.end, candidate.window);
-        other.score.partial_cmp(&self.score).unwrap_or(Ordering::Equal).then(place(self).cmp(&place(other)))
-    }
-}
-
 /// Keeps its buffers from question to question.
 pub(super) struct Decoder {
     top_k: usize,
@@ -35,6 +26,9 @@ pub(super) struct Decoder {
     best: Best,
     /// The best score of any span that starts at a position, and a buffer of the same size.
     bounds: [Vec<f32>; 2],
+    /// The end logits of the context's positions, and as many more as a mask has bits.
+    ends: Vec<f32>,
+    powers: Vec<f64>,
 }
 
 /// The best distinct candidates: the first `sorted` in order, and some that are not yet sorted in.
@@ -44,18 +38,34 @@ struct Best {
     sorted: usize,
     /// A score below this has no chance.
     threshold: f32,
-    /// The candidates' scores, to select from.
     scores: Vec<f32>,
+    keys: Vec<u64>,
+    /// The candidates that stay, and their spans.
+    kept: Vec<Candidate>,
+    spans: Vec<u64>,
 }
 
 impl Best {
+    fn new(capacity: usize) -> Best {
+        Best {
+            capacity,
+            candidates: Vec::new(),
+            sorted: 0,
+            threshold: f32::NEG_INFINITY,
+            scores: Vec::new(),
+            keys: Vec::new(),
+            kept: Vec::new(),
+            spans: Vec::new(),
+        }
+    }
+
     fn clear(&mut self) {
         self.candidates.clear();
         self.sorted = 0;
         self.threshold = f32::NEG_INFINITY;
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, candidate: Candidate) {
         self.candidates.push(candidate);
         if self.candidates.len() >= 8 * self.capacity + 64 {
@@ -64,6 +74,7 @@ impl Best {
     }
 
     /// Sort the candidates, keep the best of each span and of those the best `capacity`.
+    #[inline(always)]
     fn sort(&mut self) {
         if self.sorted == self.candidates.len() {
             return;
@@ -71,81 +82,94 @@ impl Best {
         self.scores.clear();
         self.scores.extend(self.candidates.iter().map(|candidate| candidate.score));
         let floor = lower_bound(&self.scores, self.capacity);
-        // Those that are dropped cannot be among the best, unless some of the others are the same span.
-        let front = partition(&mut self.candidates, |candidate| candidate.score >= floor);
-        self.candidates[..front].sort_unstable_by(Candidate::order);
-        let mut kept = unique(&mut self.candidates, front, self.capacity);
-        if kept < self.capacity && front < self.candidates.len() {
-            self.candidates.sort_unstable_by(Candidate::order);
-            kept = unique(&mut self.candidates, usize::MAX, self.capacity);
+        self.select(floor);
+        // Those below the floor are needed only where several of the others are the same span.
+        if self.kept.len() < self.capacity && floor > f32::NEG_INFINITY {
+            self.select(f32::NEG_INFINITY);
         }
-        self.candidates.truncate(kept);
-        self.sorted = kept;
+        std::mem::swap(&mut self.candidates, &mut self.kept);
+        self.sorted = self.candidates.len();
         if let Some(last) = self.candidates.last()
-            && kept == self.capacity
+            && self.sorted == self.capacity
         {
             self.threshold = last.score;
         }
     }
-}
 
-/// Bring the candidates that fulfil a condition to the front and return their number.
-fn partition(candidates: &mut [Candidate], condition: impl Fn(&Candidate) -> bool) -> usize {
-    let mut front = 0;
-    for i in 0..candidates.len() {
-        if condition(&candidates[i]) {
-            candidates.swap(front, i);
-            front += 1;
-        }
-    }
-    front
-}
-
-/// Bring the first of each span among the first `length` candidates, at most `capacity`, to the front
-/// and return their number; no candidate is lost.
-fn unique(candidates: &mut [Candidate], length: usize, capacity: usize) -> usize {
-    // A few are compared one by one, which is quicker than hashing them.
-    const FEW: usize = 64;
-    let span = |candidate: &Candidate| (candidate.start, candidate.end);
-    let mut many = HashSet::new();
-    let mut kept = 0;
-    for i in 0..candidates.len().min(length) {
-        let new = span(&candidates[i]);
-        let front = &candidates[..kept.min(FEW)];
-        if kept < capacity && !front.iter().any(|other| span(other) == new) && !many.contains(&new) {
-            if kept >= FEW {
-                many.insert(new);
+    /// The best candidates that reach `floor`, in order: better score, then earlier start, then earlier
+    /// end, then earlier window.
+    #[inline(always)]
+    fn select(&mut self, floor: f32) {
+        let reaching = self.scores.iter().enumerate().filter(|&(_, &score)| score >= floor);
+        self.keys.clear();
+        self.keys.extend(reaching.map(|(index, &score)| u64::from(descending(score)) << 32 | index as u64));
+        self.keys.sort_unstable();
+        let candidates = &self.candidates;
+        let candidate = |key: u64| &candidates[key as u32 as usize];
+        for equals in self.keys.chunk_by_mut(|a, b| a >> 32 == b >> 32) {
+            if equals.len() > 1 {
+                equals.sort_unstable_by_key(|&key| {
+                    let Candidate { start, end, window, .. } = *candidate(key);
+                    (start, end, window)
+                });
             }
-            candidates.swap(kept, i);
-            kept += 1;
+        }
+        self.kept.clear();
+        self.spans.clear();
+        // A few are compared one by one, which is quicker than hashing them.
+        const FEW: usize = 64;
+        let mut many = HashSet::new();
+        for &key in &self.keys {
+            let candidate = candidate(key);
+            let span = u64::from(candidate.start as u32) << 32 | u64::from(candidate.end as u32);
+            let is_new = if self.kept.len() < FEW {
+                // Without an early exit the loop is a few vector instructions.
+                !self.spans.iter().fold(false, |seen, &other| seen | (other == span))
+            } else {
+                if many.is_empty() {
+                    many.extend(self.spans.iter().copied());
+                }
+                many.insert(span)
+            };
+            if is_new {
+                self.kept.push(*candidate);
+                self.spans.push(span);
+                if self.kept.len() == self.capacity {
+                    break;
+                }
+            }
         }
     }
-    kept
+}
+
+/// A number that is the smaller, the greater a finite score is; zeros are equal whatever their sign.
+#[inline(always)]
+fn descending(score: f32) -> u32 {
+    let bits = (score + 0.0).to_bits();
+    if bits >> 31 == 0 { !bits & 0x7FFF_FFFF } else { bits }
 }
 
 impl Decoder {
     pub(super) fn new(options: &DecodeOptions) -> Decoder {
-        let capacity = options.n_best.max(options.top_k);
         Decoder {
             top_k: options.top_k,
             max_answer_length: options.max_answer_length,
-            best: Best {
-                capacity,
-                candidates: Vec::new(),
-                sorted: 0,
-                threshold: f32::NEG_INFINITY,
-                scores: Vec::new(),
-            },
+            best: Best::new(options.n_best.max(options.top_k)),
             bounds: [Vec::new(), Vec::new()],
+            ends: Vec::new(),
+            powers: Vec::new(),
         }
     }
 
+    /// Put the answers to a question into `answers`.
+    #[inline(always)]
     pub(super) fn decode(
         &mut self,
         windows: &Windows,
         logits: &Logits<'_>,
         question: usize,
-    ) -> Result<Decoded> {
+        answers: &mut Vec<Answer>,
+    ) -> Result<Null> {
         self.best.clear();
         let mut null_score = f32::INFINITY;
         for window in windows.windows_of(question) {
@@ -153,8 +177,9 @@ impl Decoder {
             null_score = null_score.min(logits.start[0] + logits.end[0]);
             self.collect(windows, window, question, logits);
         }
-        let scores = self.best.candidates.iter().map(|candidate| candidate.score);
-        let mut probabilities = softmax(std::iter::once(null_score).chain(scores));
+        let candidates = &self.best.candidates;
+        let scores = candidates.iter().map(|candidate| candidate.score);
+        let mut probabilities = softmax(std::iter::once(null_score).chain(scores), &mut self.powers);
         let null_probability = probabilities.next().unwrap_or(0.0);
         let bytes = windows.contexts[question].byte_offsets();
         let answer = |(candidate, probability): (&Candidate, f32)| Answer {
@@ -162,14 +187,15 @@ impl Decoder {
             bytes: bytes[candidate.first as usize][0]..bytes[candidate.last as usize][1],
             score: candidate.score,
             probability,
-            window: candidate.window as usize,
+            window: candidate.window as i32,
         };
-        let answers = self.best.candidates.iter().take(self.top_k).zip(probabilities).map(answer).collect();
-        Ok(Decoded { answers, null_score, null_probability })
+        answers.extend(candidates.iter().take(self.top_k).zip(probabilities).map(answer));
+        Ok(Null { score: null_score, probability: null_probability })
     }
 
     /// Take the spans of one window in. Each start has a best span, so the n-th greatest of those
     /// bounds the n-th best span from below; few starts and spans reach it.
+    #[inline(always)]
     fn collect(&mut self, windows: &Windows, window: usize, question: usize, logits: WindowLogits<'_>) {
         let positions = windows.context_positions(window);
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
@@ -177,6 +203,9 @@ impl Decoder {
         let offsets = &windows.contexts[question].offsets()[first..first + start.len()];
         let length = self.max_answer_length.min(start.len());
         span_bounds(start, end, length, &mut self.bounds);
+        self.ends.clear();
+        self.ends.extend_from_slice(end);
+        self.ends.resize(end.len() + MASK_BITS, f32::NEG_INFINITY);
         let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
         loop {
             for (i, &bound) in self.bounds[0].iter().enumerate() {
@@ -184,11 +213,14 @@ impl Decoder {
                 if bound < least {
                     continue;
                 }
-                for (j, &end) in end.iter().enumerate().skip(i).take(length) {
-                    let score = start[i] + end;
-                    if score >= least {
+                let behind = end.len().min(i + length);
+                for from in (i..behind).step_by(MASK_BITS) {
+                    let mut found = reaching(start[i], &self.ends[from..], least) & low_bits(behind - from);
+                    while found != 0 {
+                        let j = from + found.trailing_zeros() as usize;
+                        found &= found - 1;
                         self.best.push(Candidate {
-                            score,
+                            score: start[i] + end[j],
                             start: offsets[i][0],
                             end: offsets[j][1],
                             first: (first + i) as u32,
@@ -199,8 +231,9 @@ impl Decoder {
                 }
             }
             self.best.sort();
-            // Tokens of one character have the same offsets: there may be fewer spans than starts.
-            if floor == f32::NEG_INFINITY || self.best.candidates.len() == self.best.capacity {
+            // Tokens of one character have the same offsets: there may be fewer spans than starts, and
+            // worse ones of other windows in their place.
+            if self.best.threshold >= floor {
                 return;
             }
             floor = f32::NEG_INFINITY;
@@ -208,8 +241,24 @@ impl Decoder {
     }
 }
 
+/// Ends that are tested at once.
+const MASK_BITS: usize = 32;
+
+/// Bit j is set if `start + ends[j]` is at least `least`.
+#[inline(always)]
+fn reaching(start: f32, ends: &[f32], least: f32) -> u32 {
+    let ends = ends.first_chunk::<MASK_BITS>().unwrap_or(&[f32::NEG_INFINITY; MASK_BITS]);
+    ends.iter().enumerate().fold(0, |mask, (j, end)| mask | u32::from(start + end >= least) << j)
+}
+
+#[inline(always)]
+fn low_bits(count: usize) -> u32 {
+    if count < MASK_BITS { (1 << count) - 1 } else { u32::MAX }
+}
+
 /// For each start, its logit plus the greatest end logit of the `length` positions from there on. The
 /// sliding maximum doubles its reach in each pass, from one buffer to the other so that it vectorises.
+#[inline(always)]
 fn span_bounds(start: &[f32], end: &[f32], length: usize, [bounds, other]: &mut [Vec<f32>; 2]) {
     bounds.clear();
     bounds.extend_from_slice(end);
@@ -230,6 +279,7 @@ fn span_bounds(start: &[f32], end: &[f32], length: usize, [bounds, other]: &mut 
 
 /// A value that at least n of the values reach, and hardly more do: bisection, whose
 /// counting passes are a few vector instructions each. Less than all when there are not n.
+#[inline(always)]
 fn lower_bound(values: &[f32], n: usize) -> f32 {
     if values.len() <= n {
         return f32::NEG_INFINITY;

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::{Answer, DecodeOptions, Decoded, Logits, WindowLogits, softmax};
+use super::{Answer, DecodeOptions, Logits, Null, WindowLogits, softmax};
 use crate::encoding::character_range;
 use crate::error::Result;
 use crate::project::{project, spell};
@@ -32,7 +32,14 @@ impl Decoder {
         }
     }
 
-    pub(super) fn decode(&self, windows: &Windows, logits: &Logits<'_>, question: usize) -> Result<Decoded> {
+    /// Put the answers to a question into `answers`.
+    pub(super) fn decode(
+        &self,
+        windows: &Windows,
+        logits: &Logits<'_>,
+        question: usize,
+        answers: &mut Vec<Answer>,
+    ) -> Result<Null> {
         let mut candidates = Vec::new();
         let mut null = Candidate { score: f32::INFINITY, tokens: None, window: 0 };
         for window in windows.windows_of(question) {
@@ -45,21 +52,24 @@ impl Decoder {
         }
         candidates.sort_by(|a, b| descending(a.score, b.score));
         let chosen = self.choose(windows, question, &candidates, null);
-        let probabilities: Vec<f32> = softmax(chosen.iter().map(|(candidate, _)| candidate.score)).collect();
+        let mut powers = Vec::new();
+        let probabilities = softmax(chosen.iter().map(|(candidate, _)| candidate.score), &mut powers);
         let text = windows.contexts[question].text();
-        let mut decoded = Decoded { answers: Vec::new(), null_score: null.score, null_probability: 0.0 };
-        for ((candidate, bytes), probability) in chosen.into_iter().zip(probabilities) {
-            let Candidate { score, tokens, window } = candidate;
-            match tokens {
-                Some(_) => {
-                    let characters = character_range(text, bytes.clone());
-                    let bytes = bytes.start as i32..bytes.end as i32;
-                    decoded.answers.push(Answer { characters, bytes, score, probability, window });
-                }
-                None => decoded.null_probability = probability,
+        let mut null_probability = 0.0;
+        for ((candidate, bytes), probability) in chosen.iter().zip(probabilities) {
+            if candidate.tokens.is_none() {
+                null_probability = probability;
+                continue;
             }
+            answers.push(Answer {
+                characters: character_range(text, bytes.clone()),
+                bytes: bytes.start as i32..bytes.end as i32,
+                score: candidate.score,
+                probability,
+                window: candidate.window as i32,
+            });
         }
-        Ok(decoded)
+        Ok(Null { score: null.score, probability: null_probability })
     }
 
     /// The candidates of one window, in the order of its best starts and ends.

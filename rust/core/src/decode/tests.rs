@@ -26,13 +26,14 @@ proptest! {
     fn global_equals_brute_force(
         contexts in contexts(),
         levels in prop::collection::vec(-8_i8..8, 64),
-        max_answer_length in 1_usize..12,
+        max_length in prop_oneof![Just(24_usize), Just(120)],
+        max_answer_length in prop_oneof![1_usize..12, 30_usize..100],
         top_k in 1_usize..9,
         n_best in 1_usize..9,
         doc_stride in 1_usize..20,
     ) {
         let options =
-            WindowOptions { max_length: 24, doc_stride, convention: Convention::Advance, max_question_length: None };
+            WindowOptions { max_length, doc_stride, convention: Convention::Advance, max_question_length: None };
         let windows = windows(&contexts, &options)?;
         // Few levels: many ties.
         let logit = |i: usize, step: usize| f32::from(levels[i * step % levels.len()]) / 4.0;
@@ -42,6 +43,8 @@ proptest! {
         let options =
             DecodeOptions { mode: Mode::Global, top_k, n_best, max_answer_length, null_threshold: None };
         let decoded = decode(&windows, &logits, &options)?;
+        let portable = decode_task_portably(&windows, &logits, &options, 0..contexts.len())?;
+        prop_assert_eq!(&decoded, &portable);
         for question in 0..contexts.len() {
             let rows = decoded.indptr[question] as usize..decoded.indptr[question + 1] as usize;
             let found: Vec<_> =
