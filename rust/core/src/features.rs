@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use crate::windows::Windows;
 
+/// Columns of a batch at most: far more than any model reads, and few enough to be allocated.
+const MAX_LENGTH: usize = 1 << 20;
+
 /// Model inputs, `rows` x `length`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -38,6 +41,9 @@ impl Windows {
             None => longest.checked_next_multiple_of(multiple_of).unwrap_or(longest),
         };
         self.check_lengths(&windows, length)?;
+        if length > MAX_LENGTH {
+            return Err(Error::argument("length", length, format!("at most {MAX_LENGTH}")));
+        }
         let pad = self.tokenizer.vocabulary().pad() as i32;
         let tokens = |row: usize| self.rows(windows[row]);
         Ok(Batch {
