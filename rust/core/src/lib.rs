@@ -15,6 +15,7 @@ pub mod encoding;
 pub mod error;
 pub mod features;
 pub mod files;
+mod mask;
 pub mod normalize;
 #[cfg(any(test, fuzzing))]
 pub mod obvious;

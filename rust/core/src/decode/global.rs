@@ -1,9 +1,11 @@
 //! One list of candidates over all windows of a question.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::{Answer, DecodeOptions, Logits, Null, WindowLogits, softmax};
 use crate::error::Result;
+use crate::mask::{self, LANES};
 use crate::windows::Windows;
 
 /// A span of the context.
@@ -82,6 +84,7 @@ impl Best {
         self.scores.clear();
         self.scores.extend(self.candidates.iter().map(|candidate| candidate.score));
         let floor = lower_bound(&self.scores, self.capacity);
+        self.scores.resize(self.candidates.len() + LANES, f32::NEG_INFINITY);
         self.select(floor);
         // Those below the floor are needed only where several of the others are the same span.
         if self.kept.len() < self.capacity && floor > f32::NEG_INFINITY {
@@ -100,9 +103,12 @@ impl Best {
     /// end, then earlier window.
     #[inline(always)]
     fn select(&mut self, floor: f32) {
-        let reaching = self.scores.iter().enumerate().filter(|&(_, &score)| score >= floor);
         self.keys.clear();
-        self.keys.extend(reaching.map(|(index, &score)| u64::from(descending(score)) << 32 | index as u64));
+        for from in (0..self.candidates.len()).step_by(LANES) {
+            let found = reaching(0.0, &self.scores, from..self.candidates.len(), floor);
+            let scores = &self.scores;
+            self.keys.extend(found.map(|index| u64::from(descending(scores[index])) << 32 | index as u64));
+        }
         self.keys.sort_unstable();
         let candidates = &self.candidates;
         let candidate = |key: u64| &candidates[key as u32 as usize];
@@ -203,30 +209,28 @@ impl Decoder {
         let offsets = &windows.contexts[question].offsets()[first..first + start.len()];
         let length = self.max_answer_length.min(start.len());
         span_bounds(start, end, length, &mut self.bounds);
+        let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
+        let bounds = &mut self.bounds[0];
+        bounds.resize(start.len() + LANES, f32::NEG_INFINITY);
         self.ends.clear();
         self.ends.extend_from_slice(end);
-        self.ends.resize(end.len() + MASK_BITS, f32::NEG_INFINITY);
-        let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
+        self.ends.resize(end.len() + LANES, f32::NEG_INFINITY);
         loop {
-            for (i, &bound) in self.bounds[0].iter().enumerate() {
+            for from in (0..start.len()).step_by(LANES) {
                 let least = floor.max(self.best.threshold);
-                if bound < least {
-                    continue;
-                }
-                let behind = end.len().min(i + length);
-                for from in (i..behind).step_by(MASK_BITS) {
-                    let mut found = reaching(start[i], &self.ends[from..], least) & low_bits(behind - from);
-                    while found != 0 {
-                        let j = from + found.trailing_zeros() as usize;
-                        found &= found - 1;
-                        self.best.push(Candidate {
-                            score: start[i] + end[j],
-                            start: offsets[i][0],
-                            end: offsets[j][1],
-                            first: (first + i) as u32,
-                            last: (first + j) as u32,
-                            window: window as u32,
-                        });
+                for i in reaching(0.0, bounds, from..start.len(), least) {
+                    let behind = end.len().min(i + length);
+                    for from in (i..behind).step_by(LANES) {
+                        for j in reaching(start[i], &self.ends, from..behind, least) {
+                            self.best.push(Candidate {
+                                score: start[i] + end[j],
+                                start: offsets[i][0],
+                                end: offsets[j][1],
+                                first: (first + i) as u32,
+                                last: (first + j) as u32,
+                                window: window as u32,
+                            });
+                        }
                     }
                 }
             }
@@ -241,19 +245,20 @@ impl Decoder {
     }
 }
 
-/// Ends that are tested at once.
-const MASK_BITS: usize = 32;
-
-/// Bit j is set if `start + ends[j]` is at least `least`.
+/// Which of the first `LANES` values of a range are at least `least` when `summand` is added. As many
+/// values stand behind the range, whatever they are.
 #[inline(always)]
-fn reaching(start: f32, ends: &[f32], least: f32) -> u32 {
-    let ends = ends.first_chunk::<MASK_BITS>().unwrap_or(&[f32::NEG_INFINITY; MASK_BITS]);
-    ends.iter().enumerate().fold(0, |mask, (j, end)| mask | u32::from(start + end >= least) << j)
-}
-
-#[inline(always)]
-fn low_bits(count: usize) -> u32 {
-    if count < MASK_BITS { (1 << count) - 1 } else { u32::MAX }
+fn reaching(summand: f32, values: &[f32], range: Range<usize>, least: f32) -> impl Iterator<Item = usize> {
+    let block = values[range.start..].first_chunk().unwrap_or(&[f32::NEG_INFINITY; LANES]);
+    let mut found = mask::reaching(summand, block, least);
+    if range.len() < LANES {
+        found &= (1 << range.len()) - 1;
+    }
+    std::iter::from_fn(move || {
+        let bit = found.trailing_zeros() as usize;
+        found &= found.wrapping_sub(1);
+        (bit < LANES).then_some(range.start + bit)
+    })
 }
 
 /// For each start, its logit plus the greatest end logit of the `length` positions from there on. The
@@ -284,9 +289,7 @@ fn lower_bound(values: &[f32], n: usize) -> f32 {
     if values.len() <= n {
         return f32::NEG_INFINITY;
     }
-    let least = values.iter().fold(f32::INFINITY, |least, &value| if value < least { value } else { least });
-    let most = values.iter().fold(f32::NEG_INFINITY, |most, &value| if value > most { value } else { most });
-    let (mut low, mut high) = (least, most);
+    let (mut low, mut high) = extremes(values);
     for _ in 0..12 {
         let middle = low + (high - low) / 2.0;
         let reached = values.iter().map(|&value| u32::from(value >= middle)).sum::<u32>() as usize;
@@ -300,4 +303,21 @@ fn lower_bound(values: &[f32], n: usize) -> f32 {
         }
     }
     low
+}
+
+/// The least and the greatest value.
+#[inline(always)]
+fn extremes(values: &[f32]) -> (f32, f32) {
+    // Each lane has its own, so that the loop is a few vector instructions.
+    let least = |a: f32, b: f32| if b < a { b } else { a };
+    let most = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lows = [f32::INFINITY; LANES];
+    let mut highs = [f32::NEG_INFINITY; LANES];
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    for block in blocks {
+        lows = std::array::from_fn(|lane| least(lows[lane], block[lane]));
+        highs = std::array::from_fn(|lane| most(highs[lane], block[lane]));
+    }
+    let low = lows.iter().chain(rest).copied().fold(f32::INFINITY, least);
+    (low, highs.iter().chain(rest).copied().fold(f32::NEG_INFINITY, most))
 }
