@@ -97,7 +97,8 @@ def test_counter_sees_a_held_interpreter() -> None:
     numbers = np.random.default_rng(23).permutation(600_000).tolist()
     ticks, seconds = counted(lambda: sorted(numbers))
     assert seconds > 0.02
-    assert ticks <= 2
+    # It could tick 2,000 times a second; the machine may be busy before and after the work.
+    assert ticks < 200 * seconds
 
 
 @pytest.mark.parametrize("call", ["encode", "encode_batch", "windows", "global", "squad", "batch"])
