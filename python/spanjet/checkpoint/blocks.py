@@ -11,6 +11,7 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 
+from spanjet.checkpoint.activations import activate
 from spanjet.checkpoint.weights import Weights
 
 __all__ = ["Blocks", "LayerTensors"]
@@ -54,13 +55,20 @@ class Blocks:
         table = self._constant(f"{name}.weight", f"{tensor}.weight", (rows, width))
         return ops.gather(table, indices, np.int64(0), name=name)
 
-    def positions(self, length: ov.Node, *, rows: int, width: int, name: str, tensor: str) -> ov.Node:
-        """The first ``length`` (int64[1]) rows of a table: [length, width].
+    def row(self, index: int, *, rows: int, width: int, name: str, tensor: str) -> ov.Node:
+        """One row of an embedding table, for all tokens: [width]."""
+        return ops.constant(self._weights.take(f"{tensor}.weight", (rows, width))[index], name=name)
+
+    def positions(
+        self, length: ov.Node, *, rows: int, width: int, name: str, tensor: str, first: int = 0
+    ) -> ov.Node:
+        """``length`` (int64[1]) rows of a table, from row ``first`` on: [length, width].
 
         A slice, not a gather: beyond the table's end a gather reads zeros without a word, while a
         slice comes out short and the addition that follows it fails.
         """
-        table = self._constant(f"{name}.weight", f"{tensor}.weight", (rows, width))
+        values = self._weights.take(f"{tensor}.weight", (rows, width))
+        table = ops.constant(values[first:], name=f"{name}.weight", shared_memory=True)
         start, step, axes = (np.array([value], np.int64) for value in (0, 1, 0))
         return ops.slice(table, start, length, step, axes, name=name)
 
@@ -78,6 +86,35 @@ class Blocks:
         axis = ops.constant(np.array([-1], np.int64), name=f"{name}.axis")
         normal = ops.mvn(vectors, axis, True, self._eps, "inside_sqrt", name=f"{name}.normal")
         return ops.add(ops.multiply(normal, weight, name=f"{name}.scaled"), bias, name=name)
+
+    def affine(self, vectors: ov.Node, *, width: int, name: str, tensor: str) -> ov.Node:
+        """``vectors * weight + bias``, element by element: layer normalisation without the normalising."""
+        weight = self._constant(f"{name}.weight", f"{tensor}.weight", (width,))
+        bias = self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
+        return ops.add(ops.multiply(vectors, weight, name=f"{name}.scaled"), bias, name=name)
+
+    @staticmethod
+    def zero_padding(vectors: ov.Node, attention_mask: ov.Node, *, name: str) -> ov.Node:
+        """The vectors, with zeros in the place of padding's."""
+        mask = ops.convert(attention_mask, "f32", name=f"{name}.mask")
+        column = ops.unsqueeze(mask, np.array([2], np.int64))
+        column.set_friendly_name(f"{name}.column")
+        return ops.multiply(vectors, column, name=name)
+
+    @staticmethod
+    def neighbours(vectors: ov.Node, *, reach: int, name: str) -> list[ov.Node]:
+        """The vectors ``reach`` places before, …, in place, …, ``reach`` after; zeros beyond the ends.
+
+        Joined and followed by a linear layer, they make a convolution over the length.
+        """
+        pads, axis, step = (np.array(values, np.int64) for values in ([0, reach, 0], [1], [1]))
+        padded = ops.pad(vectors, pads, pads, "constant", np.float32(0), name=f"{name}.padded")
+        shifted = []
+        for first in range(2 * reach + 1):
+            stop = first - 2 * reach or np.iinfo(np.int64).max
+            places = (np.array([place], np.int64) for place in (first, stop))
+            shifted.append(ops.slice(padded, *places, step, axis, name=f"{name}.{first}"))
+        return shifted
 
     @staticmethod
     def attention_bias(attention_mask: ov.Node, *, name: str) -> ov.Node:
@@ -106,29 +143,39 @@ class Blocks:
         # tokens) and 320 (static 6 x 160) here: OpenVINO's own attention operation 228 and 321, but with
         # fewer names; one product for query, key and value 216 and 329.
         inner = heads * head_size
-        split = np.array([0, 0, heads, head_size], np.int64)
-
-        def project(part: str, tensor: str) -> ov.Node:
-            node = f"{name}.{part}"
-            flat = self.linear(vectors, inputs=width, outputs=inner, name=node, tensor=f"{layer}.{tensor}")
-            by_head = ops.reshape(flat, split, True, name=f"{node}.by_head")
-            return ops.transpose(by_head, np.array([0, 2, 1, 3], np.int64), name=f"{node}.heads")
-
+        sizes = {"inputs": width, "heads": heads, "head_size": head_size}
         query, key, value = (
-            project("query", tensors.query),
-            project("key", tensors.key),
-            project("value", tensors.value),
+            self.heads(vectors, **sizes, name=f"{name}.{part}", tensor=f"{layer}.{tensor}")
+            for part, tensor in (("query", tensors.query), ("key", tensors.key), ("value", tensors.value))
         )
+        context = self.attend(query, key, value, bias, scale=head_size**-0.5, inner=inner, name=name)
+        output = f"{layer}.{tensors.attention_output}"
+        return self.linear(context, inputs=inner, outputs=width, name=f"{name}.output", tensor=output)
+
+    def heads(
+        self, vectors: ov.Node, *, inputs: int, heads: int, head_size: int, name: str, tensor: str
+    ) -> ov.Node:
+        """A product for each head: [batch, length, inputs] -> [batch, heads, length, head_size]."""
+        flat = self.linear(vectors, inputs=inputs, outputs=heads * head_size, name=name, tensor=tensor)
+        split = np.array([0, 0, heads, head_size], np.int64)
+        by_head = ops.reshape(flat, split, True, name=f"{name}.by_head")
+        return ops.transpose(by_head, np.array([0, 2, 1, 3], np.int64), name=f"{name}.heads")
+
+    @staticmethod
+    def attend(
+        query: ov.Node, key: ov.Node, value: ov.Node, bias: ov.Node, *, scale: float, inner: int, name: str
+    ) -> ov.Node:
+        """Scaled dot-product attention of heads, joined: -> [batch, length, inner].
+
+        ``bias`` is added to the scaled scores, [batch, heads, length, length].
+        """
         scores = ops.matmul(query, key, False, True, name=f"{name}.scores.product")
-        scale = np.float32(head_size**-0.5)
-        scaled = ops.multiply(scores, scale, name=f"{name}.scores.scaled")
+        scaled = ops.multiply(scores, np.float32(scale), name=f"{name}.scores.scaled")
         masked = ops.add(scaled, bias, name=f"{name}.scores")
         probabilities = ops.softmax(masked, -1, name=f"{name}.probabilities")
         context = ops.matmul(probabilities, value, False, False, name=f"{name}.context.heads")
         joined = ops.transpose(context, np.array([0, 2, 1, 3], np.int64), name=f"{name}.context.by_head")
-        flat = ops.reshape(joined, np.array([0, 0, inner], np.int64), True, name=f"{name}.context")
-        output = f"{layer}.{tensors.attention_output}"
-        return self.linear(flat, inputs=inner, outputs=width, name=f"{name}.output", tensor=output)
+        return ops.reshape(joined, np.array([0, 0, inner], np.int64), True, name=f"{name}.context")
 
     def feed_forward(
         self,
@@ -141,14 +188,12 @@ class Blocks:
         tensors: LayerTensors,
         layer: str,
     ) -> ov.Node:
-        """Two products with an activation between them; ``activation``: ``erf``, ``tanh`` or ``relu``."""
+        """Two products with an activation, a key of `ACTIVATIONS`, between them."""
         up, down = f"{layer}.{tensors.up}", f"{layer}.{tensors.down}"
         hidden = self.linear(vectors, inputs=width, outputs=units, name=f"{name}.up", tensor=up)
-        node = f"{name}.activation"
-        active = (
-            ops.relu(hidden, name=node) if activation == "relu" else ops.gelu(hidden, activation, name=node)
-        )
+        active = activate(hidden, activation, name=f"{name}.activation")
         return self.linear(active, inputs=units, outputs=width, name=f"{name}.down", tensor=down)
 
     def _constant(self, name: str, tensor: str, shape: tuple[int, ...]) -> ov.Node:
-        return ops.constant(self._weights.take(tensor, shape), name=name)
+        # The node keeps the array, whose memory it shares: the mapped file's, where that is float32.
+        return ops.constant(self._weights.take(tensor, shape), name=name, shared_memory=True)

@@ -1,4 +1,4 @@
-"""The model directory: an OpenVINO model with its tokenizer, configuration and card."""
+"""The model directory: a model ready to run with its tokenizer, configuration and card."""
 
 import json
 import re
@@ -10,12 +10,15 @@ from typing import Any
 
 import openvino as ov
 
-from spanjet.checkpoint.config import BertConfig, read_json
+from spanjet.checkpoint.architecture import Architecture
+from spanjet.checkpoint.architectures import read_architecture
+from spanjet.checkpoint.config import read_json
+from spanjet.checkpoint.exported import GRAPH, find_exported, read_exported
 from spanjet.checkpoint.staging import staged
 
 __all__ = ["COMPANIONS", "GRAPH", "ModelDirectory", "find_tokenizer", "write_model_directory"]
 
-GRAPH, WEIGHTS, CARD, CONFIG = "openvino_model.xml", "openvino_model.bin", "card.json", "config.json"
+WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt")
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
 COMPANIONS = (CONFIG, *_TOKENIZERS, "tokenizer_config.json", "LICENSE", "README.md")
@@ -27,7 +30,8 @@ class ModelDirectory:
 
     Attributes:
         path: the directory.
-        graph: its ``openvino_model.xml``; ``openvino_model.bin`` is beside it.
+        graph: its ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
+            `find_exported`.
         tokenizer: its ``tokenizer.json``, or else its ``vocab.txt``.
         config: the sizes of the encoder that it was made of.
         card: its ``card.json``: where the model comes from and what it is worth; None without one.
@@ -36,12 +40,12 @@ class ModelDirectory:
     path: Path
     graph: Path
     tokenizer: Path
-    config: BertConfig
+    config: Architecture
     card: dict[str, Any] | None
 
     @property
     def max_position_embeddings(self) -> int:
-        """Tokens of a sequence at most."""
+        """Rows of the encoder's position table."""
         return self.config.max_position_embeddings
 
     @classmethod
@@ -52,20 +56,15 @@ class ModelDirectory:
             FileNotFoundError: a file is missing; the message names it.
             ValueError: a file is malformed or truncated; the message names it.
         """
-        graph, weights, card = path / GRAPH, path / WEIGHTS, path / CARD
-        for file in (graph, weights):
-            if not file.is_file():
-                raise FileNotFoundError(ENOENT, "missing from the model directory", str(file))
-        expected, found = _weights_size(graph), weights.stat().st_size
-        if found != expected:
-            raise ValueError(
-                f"{weights}: {found} bytes, expected {expected}: truncated, or of another {GRAPH}"
-            )
+        card = path / CARD
+        graph = find_exported(path) or path / GRAPH
+        if graph.suffix == ".xml":
+            _check_weights(graph)
         return cls(
             path=path,
             graph=graph,
             tokenizer=find_tokenizer(path),
-            config=BertConfig.read(path / CONFIG),
+            config=read_architecture(path / CONFIG),
             card=read_json(card) if card.is_file() else None,
         )
 
@@ -73,12 +72,9 @@ class ModelDirectory:
         """The model, its weights mapped into memory.
 
         Raises:
-            ValueError: OpenVINO cannot read it; the message names the file.
+            ValueError: as `read_exported`.
         """
-        try:
-            return ov.Core().read_model(self.graph)
-        except RuntimeError as error:
-            raise ValueError(f"{self.graph}: not an OpenVINO model: {_last_line(error)}") from error
+        return read_exported(self.graph)
 
 
 def find_tokenizer(path: Path) -> Path:
@@ -129,6 +125,19 @@ def write_model_directory(
     return card
 
 
+def _check_weights(graph: Path) -> None:
+    """Check that an OpenVINO model's two files are there and of one length."""
+    weights = graph.with_suffix(".bin")
+    for file in (graph, weights):
+        if not file.is_file():
+            raise FileNotFoundError(ENOENT, "missing from the model directory", str(file))
+    expected, found = _weights_size(graph), weights.stat().st_size
+    if found != expected:
+        raise ValueError(
+            f"{weights}: {found} bytes, expected {expected}: truncated, or of another {graph.name}"
+        )
+
+
 def _weights_size(graph: Path) -> int:
     """Bytes of the ``.bin`` that an ``.xml`` describes: the end of its last constant."""
     content = graph.read_bytes()
@@ -139,9 +148,3 @@ def _weights_size(graph: Path) -> int:
         place = [re.search(rb' %s="(\d+)"' % key, tag) for key in (b"offset", b"size")]
         end = max(end, sum(int(found[1]) for found in place if found is not None))
     return end
-
-
-def _last_line(error: Exception) -> str:
-    return next(
-        (line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__
-    ).strip()

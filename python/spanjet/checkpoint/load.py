@@ -1,20 +1,24 @@
-"""One door to every kind of model: a model directory, or a Hugging Face checkpoint."""
+"""One door to every kind of model: a model directory, a checkpoint, an exported model, a hub id."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
 
-from spanjet.checkpoint.bert import build_bert
-from spanjet.checkpoint.config import BertConfig
+from spanjet.checkpoint.architectures import read_architecture
 from spanjet.checkpoint.directory import CARD, CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
+from spanjet.checkpoint.exported import find_exported
+from spanjet.checkpoint.hub import HubModel
+from spanjet.checkpoint.layout import PairLayout
+from spanjet.checkpoint.shards import SINGLE, find_weights, has_weights
+from spanjet.checkpoint.weights import Weights
 
 __all__ = ["CHECKPOINT_WEIGHTS", "LoadedModel", "load_checkpoint", "load_model"]
 
-CHECKPOINT_WEIGHTS = "model.safetensors"
+CHECKPOINT_WEIGHTS = SINGLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +26,17 @@ class LoadedModel:
     """A question-answering model and what is needed to feed it.
 
     Attributes:
-        model: inputs ``input_ids``, ``attention_mask``, ``token_type_ids``, int32[batch, length];
-            outputs ``start_logits``, ``end_logits``, float32[batch, length].
+        model: inputs ``input_ids``, ``attention_mask`` and, where ``layout`` says so, ``token_type_ids``,
+            int32[batch, length]; outputs ``start_logits``, ``end_logits``, float32[batch, length].
         tokenizer: file of the tokenizer.
         max_length: tokens of a sequence at most; the model fails on a longer one.
         vocab_size: rows of the embedding table; a greater token id has no row, and the model does
             not notice.
         card: where the model comes from and what it is worth; None for a checkpoint.
         path: the directory.
+        layout: how a question and a context become one sequence.
+        architecture: ``model_type`` of its ``config.json``.
+        weights: the files that hold the weights.
     """
 
     model: ov.Model
@@ -38,76 +45,85 @@ class LoadedModel:
     vocab_size: int
     card: dict[str, Any] | None
     path: Path
+    layout: PairLayout = field(default_factory=PairLayout)
+    architecture: str = "bert"
+    weights: tuple[Path, ...] = ()
 
 
 def load_model(path: str | os.PathLike[str]) -> LoadedModel:
-    """Load a model from a local directory.
+    """Load a model from a local directory or from the Hugging Face hub.
 
     Args:
-        path: a model directory (``openvino_model.xml`` and its companions, see `ModelDirectory`) or
-            a checkpoint directory (``config.json``, ``model.safetensors`` and a tokenizer), which
-            becomes a float32 graph.
+        path: one of
+
+            - a model directory: ``openvino_model.xml`` and its companions, see `ModelDirectory`;
+            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or the several
+              files that ``model.safetensors.index.json`` names; it becomes a float32 graph;
+            - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
+              ``config.json`` and a tokenizer;
+            - where there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
+              branch, ``organisation/name@revision``; see `HubModel`.
 
     Raises:
         FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.
         ValueError: a file is damaged or describes a model that cannot be read; the message names
             the file, what was found and what was expected.
+        OSError: a file cannot be read, or the hub cannot be reached.
+        ImportError: a hub id, and the hub's client is not installed.
     """
-    path = Path(path)
-    if not path.is_dir():
-        number, reason = (ENOTDIR, "not a directory") if path.exists() else (ENOENT, "no such directory")
-        raise OSError(number, reason, str(path))
-    if any((path / name).exists() for name in (GRAPH, WEIGHTS, CARD)):
-        directory = ModelDirectory.read(path)
-        return _loaded(path, directory.load(), directory.config, directory.tokenizer, directory.card)
-    return load_checkpoint(path)
+    directory = Path(path)
+    if not directory.exists():
+        hub_model = HubModel.parse(os.fspath(path))
+        if hub_model is None:
+            raise FileNotFoundError(ENOENT, "no such directory", str(path))
+        directory = hub_model.download()
+    if not directory.is_dir():
+        raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
+    ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
+    if ready or (not has_weights(directory) and find_exported(directory) is not None):
+        return _load_ready(directory)
+    return load_checkpoint(directory)
 
 
 def load_checkpoint(path: Path) -> LoadedModel:
     """Build the float32 graph of a checkpoint directory.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_model`; also when the weights are there in another form
-            than ``model.safetensors``.
+        FileNotFoundError, ValueError: as `load_model`; also when the weights are there in a form that is
+            not read.
     """
-    _check_checkpoint(path)
-    config = BertConfig.read(path / CONFIG)
+    file = find_weights(path)
+    config = read_architecture(path / CONFIG)
     tokenizer = find_tokenizer(path)
-    return _loaded(path, build_bert(config, path / CHECKPOINT_WEIGHTS), config, tokenizer, None)
-
-
-def _loaded(
-    path: Path, model: ov.Model, config: BertConfig, tokenizer: Path, card: dict[str, Any] | None
-) -> LoadedModel:
+    weights = Weights(file, prefix=config.prefix, ignored=config.ignored)
+    model = config.build(weights)
+    weights.finish()
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
-        max_length=config.max_position_embeddings,
+        max_length=config.max_length,
         vocab_size=config.vocab_size,
-        card=card,
+        card=None,
         path=path,
+        layout=config.layout,
+        architecture=config.model_type,
+        weights=weights.files,
     )
 
 
-def _check_checkpoint(path: Path) -> None:
-    """Check that the files of a checkpoint are there."""
-    weights = path / CHECKPOINT_WEIGHTS
-    for file, missing in (
-        (weights, f"missing; the directory holds neither a model ({GRAPH}) nor a checkpoint"),
-        (path / CONFIG, "missing from the checkpoint"),
-    ):
-        if file.is_file():
-            continue
-        if file == weights:
-            _refuse_other_weights(path)
-        raise FileNotFoundError(ENOENT, missing, str(file))
-
-
-def _refuse_other_weights(path: Path) -> None:
-    """Say why weights in another form are not read, if that is what the directory holds."""
-    pickled, split = path / "pytorch_model.bin", path / f"{CHECKPOINT_WEIGHTS}.index.json"
-    remedy = f"save them as one {CHECKPOINT_WEIGHTS}, with save_pretrained of the transformers package"
-    if split.is_file():
-        raise ValueError(f"{split}: weights split into several files are not read; {remedy}")
-    if pickled.is_file():
-        raise ValueError(f"{pickled}: a pickle can run code when it is read, so it is not; {remedy}")
+def _load_ready(path: Path) -> LoadedModel:
+    directory = ModelDirectory.read(path)
+    model = directory.load()
+    config, graph = directory.config, directory.graph
+    names = {name for port in model.inputs for name in port.get_names()}
+    return LoadedModel(
+        model=model,
+        tokenizer=directory.tokenizer,
+        max_length=config.max_length,
+        vocab_size=config.vocab_size,
+        card=directory.card,
+        path=path,
+        layout=replace(config.layout, token_types="token_type_ids" in names),
+        architecture=config.model_type,
+        weights=(graph.with_suffix(".bin") if graph.suffix == ".xml" else graph,),
+    )

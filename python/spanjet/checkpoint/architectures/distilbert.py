@@ -1,0 +1,60 @@
+"""DistilBERT (Sanh et al. 2019, arXiv 1910.01108)."""
+
+from dataclasses import dataclass
+
+import openvino as ov
+
+from spanjet.checkpoint.architecture import Architecture
+from spanjet.checkpoint.blocks import Blocks, LayerTensors
+from spanjet.checkpoint.config import Fields
+from spanjet.checkpoint.embeddings import embed
+from spanjet.checkpoint.encoder import encode
+from spanjet.checkpoint.graph import Inputs, question_answering
+from spanjet.checkpoint.layout import PairLayout
+from spanjet.checkpoint.weights import Weights
+
+__all__ = ["DistilBert"]
+
+_LAYER = LayerTensors(
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    attention_output="attention.out_lin",
+    attention_norm="sa_layer_norm",
+    up="ffn.lin1",
+    down="ffn.lin2",
+    ffn_norm="output_layer_norm",
+)
+# What its configuration calls the sizes.
+_NAMES = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "hidden_act": "activation",
+}
+# What its configuration does not say: there are no token types, and the epsilon is always this.
+_FIXED = {"type_vocab_size": 0, "layer_norm_eps": 1e-12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilBert(Architecture):
+    """BERT's encoder without token types and with tensor names of its own."""
+
+    prefix = "distilbert."
+    ignored = r"vocab_(transform|layer_norm|projector)\..*|(pre_)?classifier\..*|embeddings\.position_ids"
+
+    @property
+    def layout(self) -> PairLayout:  # noqa: D102
+        return PairLayout(token_types=False, pad_token_id=self.pad_token_id)
+
+    @classmethod
+    def read(cls, fields: Fields) -> "DistilBert":  # noqa: D102
+        return cls(**{**cls._sizes(fields.renamed(_NAMES)), **_FIXED})
+
+    def build(self, weights: Weights) -> ov.Model:  # noqa: D102
+        blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
+        inputs, width = Inputs(token_types=False), self.hidden_size
+        vectors = embed(blocks, self, inputs, width=width)
+        vectors = encode(blocks, self, inputs, vectors, tensors=_LAYER, layers="transformer.layer")
+        return question_answering(blocks, inputs, vectors, width=width, name=self.name)

@@ -1,0 +1,27 @@
+"""How a question and a context become one sequence of a checkpoint."""
+
+from dataclasses import dataclass
+
+__all__ = ["PairLayout"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairLayout:
+    """What the sequences look like that an encoder was trained on.
+
+    BERT reads ``[CLS] question [SEP] context [SEP]`` with token types 0 and 1 (Devlin et al. 2019, arXiv
+    1810.04805), RoBERTa ``<s> question </s></s> context </s>`` without types (Liu et al. 2019, arXiv
+    1907.11692). Which tokens open and separate is for the tokenizer to say.
+
+    Attributes:
+        separators: separator tokens between question and context: 1 or 2.
+        token_types: whether the model has the input ``token_type_ids``: 0 up to the first separator, 1 for
+            the context and the last one.
+        pad_token_id: id of the padding token.
+        first_position: row of the position table that the first token reads; 0 without such a table.
+    """
+
+    separators: int = 1
+    token_types: bool = True
+    pad_token_id: int = 0
+    first_position: int = 0

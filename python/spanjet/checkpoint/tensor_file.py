@@ -1,0 +1,109 @@
+"""One safetensors file, mapped into memory and read with NumPy alone."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TensorFile"]
+
+# BF16 has no NumPy dtype: its bits are the upper half of a float32.
+_DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+# About a hundred times the header of the largest encoders; what is greater is not read into memory.
+_MOST_HEADER = 8 << 20
+# Values that are checked at once: little memory, and in the cache when they are used again.
+_BLOCK = 1 << 18
+
+
+class TensorFile:
+    """The named tensors of one safetensors file.
+
+    Float32 tensors are views of the file, whose pages are read when they are used: nothing is copied. The
+    file must not be shortened or written to while they are in use; a rename or removal does no harm.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is empty, truncated or corrupt; the message names it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries, self._data_start = _read_header(path)
+        # Private pages: OpenVINO shares memory that can be written to only, and writes to none.
+        self._data = np.memmap(path, dtype=np.uint8, mode="c")
+
+    @property
+    def names(self) -> list[str]:
+        """The tensors' names."""
+        return list(self._entries)
+
+    def read(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """One tensor as float32[shape], C-contiguous; not to be written to.
+
+        Args:
+            name: one of `names`.
+            shape: the shape that it must have.
+
+        Raises:
+            ValueError: it has another shape, a dtype other than F32, F16 and BF16, or a value that is not
+                finite; the message names the file and the tensor.
+        """
+        entry = self._entries[name]
+        where, dtype = f"{self.path}: tensor {name!r}", entry["dtype"]
+        if dtype not in _DTYPES:
+            raise ValueError(f"{where} has dtype {dtype}, expected {', '.join(_DTYPES)}")
+        if tuple(entry["shape"]) != shape:
+            raise ValueError(f"{where} has shape {entry['shape']}, expected {list(shape)}")
+        values = self._values(dtype, math.prod(shape), self._data_start + entry["data_offsets"][0])
+        bad = _count_not_finite(values)
+        if bad:
+            raise ValueError(f"{where} has {bad} values that are not finite")
+        return values.reshape(shape)
+
+    def _values(self, dtype: str, count: int, offset: int) -> NDArray[np.float32]:
+        if dtype == "F32" and offset % 4 == 0:
+            return np.frombuffer(self._data, "<f4", count, offset)
+        # What must be converted or moved is not mapped, so that it is in memory once.
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            raw = np.fromfile(file, _DTYPES[dtype], count)
+        if dtype != "BF16":
+            return raw.astype("<f4", copy=False)
+        bits = raw.astype("<u4")
+        bits <<= 16
+        return bits.view("<f4")
+
+
+def _count_not_finite(values: NDArray[np.float32]) -> int:
+    blocks = (values[start : start + _BLOCK] for start in range(0, values.size, _BLOCK))
+    return sum(block.size - int(np.isfinite(block).sum()) for block in blocks)
+
+
+def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """The entries of a safetensors file, and the offset of its first data byte."""
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: the file is empty, expected a safetensors file")
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > _MOST_HEADER:
+            raise ValueError(
+                f"{path}: not a safetensors file: a header of {size} bytes, expected at most {_MOST_HEADER}"
+            )
+        content = file.read(size)
+    try:
+        # The package checks the header, the offsets and the file's size; it cannot hand out BF16.
+        with safe_open(path, framework="np"):
+            pass
+        header = json.loads(content)
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: truncated or not a safetensors file: {error}") from error
+    header.pop("__metadata__", None)
+    return header, 8 + size
