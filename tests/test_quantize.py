@@ -17,7 +17,7 @@ from spanjet.evaluate.squad import Question, SquadDataset, load_squad
 from spanjet.optimize.calibration import calibration_inputs, choose_questions
 from spanjet.optimize.int8 import quantize
 from spanjet.optimize.quantize import quantize_checkpoint
-from spanjet.optimize.tables import compress_tables
+from spanjet.optimize.tables import compress_tables, round_tables
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = GOLDEN / "tiny-bert"
@@ -219,6 +219,47 @@ def test_tables_become_int8_by_row() -> None:
 
 def test_small_tables_stay() -> None:
     assert compress_tables(table_model(np.ones((512, 4), np.float32))) == []
+
+
+def slice_model(table: np.ndarray) -> ov.Model:
+    length = ops.parameter([1], np.int64, name="length")
+    start, step, axes = (np.array([value], np.int64) for value in (0, 1, 0))
+    rows = ops.slice(ops.constant(table, name="table.weight"), start, length, step, axes)
+    return ov.Model([ops.result(rows)], [length], "slice")
+
+
+def test_sliced_tables_have_bfloat16_values() -> None:
+    # 1 + 2^-8 is halfway between 1 and the next value, 1 + 2^-7, and 1 is even; 1 + 3 * 2^-8 is halfway too.
+    table = np.array([[1, 1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-9, 0.1, 0, -3e-5, 1e30]], np.float32)
+    model = slice_model(table)
+    assert round_tables(model) == ["table.weight"]
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    rows = ov.Core().compile_model(model, "CPU", options)([np.array([1], np.int64)])[0]
+    assert rows[0, :4].tolist() == [1, 1, 1 + 2**-6, -1]
+    assert not (rows.view(np.uint32) & 0xFFFF).any()
+    assert (np.abs(rows - table) <= 2**-8 * np.abs(table)).all()
+    assert round_tables(table_model(table)) == []
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_a_fixed_length_gives_the_same_logits(made: tuple[Path, dict[str, Any]], precision: str) -> None:
+    model = load_model(made[0]).model
+    options = {"INFERENCE_PRECISION_HINT": precision}
+    free = ov.Core().compile_model(model, "CPU", options)
+    generator = np.random.default_rng(0)
+    for length in (32, 48):
+        fixed = model.clone()
+        fixed.reshape({port: ov.PartialShape([-1, length]) for port in fixed.inputs})
+        inputs = {
+            "input_ids": generator.integers(0, 100, (3, length), np.int32),
+            "attention_mask": np.ones((3, length), np.int32),
+            "token_type_ids": generator.integers(0, 2, (3, length), np.int32),
+        }
+        inputs["attention_mask"][1, 20:] = 0
+        logits, expected = ov.Core().compile_model(fixed, "CPU", options)(inputs), free(inputs)
+        for name in ("start_logits", "end_logits"):
+            tokens = inputs["attention_mask"] == 1
+            assert np.array_equal(logits[name][tokens], expected[name][tokens])
 
 
 def test_no_calibration_data() -> None:
