@@ -7,7 +7,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers parity fuzz clean
+.PHONY: help run test lint format unit bench bench-peers bench-engine parity fuzz clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,8 +57,28 @@ bench-peers: .venv-peers/built  ## One table of ours against every peer: make be
 	.venv-peers/bin/maturin develop --release --locked
 	touch $@
 
-parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json
-	$(BIN)/python tests/parity.py --squad $(SQUAD)
+ENGINES := torch==2.5.1 transformers==4.57.6 optimum-intel[openvino]==1.27.0
+
+bench-engine: .venv-engine/built  ## One table of ours against whole engines: make bench-engine [SQUAD=dev-v1.1.json] [MODEL=checkpoint] [INT8=model]
+	.venv-engine/bin/python -m benches.engine $(if $(SQUAD),--squad $(SQUAD)) $(if $(MODEL),--model $(MODEL)) \
+	  $(if $(INT8),--int8 $(INT8)) $(ENGINE_OPTIONS)
+
+# Torch is large here, and nothing else needs it. An engine that does not install is left out, and the table says so.
+.venv-engine/created:
+	$(PYTHON) -m venv .venv-engine
+	.venv-engine/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'maturin>=1.9.4,<2'
+	for engine in $(ENGINES); do \
+	  .venv-engine/bin/python -m pip install --quiet "$$engine" || echo "$$engine does not install here"; done
+	touch $@
+
+.venv-engine/built: export VIRTUAL_ENV := $(CURDIR)/.venv-engine
+.venv-engine/built: export PYO3_PYTHON := $(CURDIR)/.venv-engine/bin/python
+.venv-engine/built: .venv-engine/created pyproject.toml $(RUST_SOURCES)
+	.venv-engine/bin/maturin develop --release --locked
+	touch $@
+
+parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json [STRINGS=5000000]
+	$(BIN)/python tests/parity.py --squad $(SQUAD) $(if $(STRINGS),--strings $(STRINGS))
 
 FUZZ_SECONDS ?= 3600
 
@@ -68,7 +88,7 @@ fuzz:  ## Fuzz the tokenizer and the decoder, one after the other (needs cargo-f
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=700 || exit 1; done
 
 clean:  ## Remove everything that was built
-	rm -rf .venv .venv-peers target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers .venv-engine target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -1,10 +1,13 @@
 """The bundled INT8 model is what its card says, and close to the float32 checkpoint it was made of."""
 
+import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
 import pytest
+from spanjet import Answer, Reader, RuntimeConfig
 from spanjet.checkpoint import LoadedModel, load_model
 from spanjet.reader import BUNDLED_MODEL
 
@@ -52,3 +55,29 @@ def test_logits_are_close_to_the_checkpoint(bundled: LoadedModel) -> None:
                 difference = np.abs(logits[name][tokens] - expected)
                 assert 0 < difference.mean() < 0.1 * expected.std()
                 assert np.corrcoef(logits[name][tokens], expected)[0, 1] > 0.995
+
+
+def asked(count: int) -> list[tuple[str, str]]:
+    """Questions about the licence's paragraphs, whose windows have many lengths."""
+    paragraphs = (BUNDLED_MODEL / "LICENSE").read_text().split("\n\n")
+    generator = random.Random(41)
+    questions = ("Who may use the Work?", "What does the License grant to each Contributor or Licensee?")
+    return [
+        (generator.choice(questions), "\n\n".join(paragraphs[first : first + generator.randint(1, 12)]))
+        for first in generator.choices(range(len(paragraphs) - 12), k=count)
+    ]
+
+
+def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled: LoadedModel) -> None:
+    pairs = asked(40)
+
+    def answers(look_ahead: int = 2048, order: int = 1, **settings: Any) -> list[Answer]:
+        reader = Reader(bundled, runtime=RuntimeConfig(cache_dir=None, **settings))
+        return [answer for (answer,) in reader.stream(pairs[::order], look_ahead=look_ahead)][::order]
+
+    expected = answers()
+    assert len({answer.text for answer in expected}) > 5
+    assert answers(look_ahead=1) == expected
+    assert answers(look_ahead=20, order=-1, batch_tokens=500) == expected
+    assert answers(batch_tokens=4000, streams=1) == expected
+    assert answers(threads=1) == expected

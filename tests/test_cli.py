@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from spanjet import Reader, __version__
 from spanjet.cli import app
+from spanjet.machine import inference_paths
 from typer.testing import CliRunner
 
 TEXT = "The tower was built in 1889 by an engineer. 東京 has a tower too.\n"
@@ -96,6 +97,7 @@ def test_info(model: Path) -> None:
     values = dict(line.split("\t") for line in out.splitlines())
     assert values["spanjet"] == __version__
     assert values["model.directory"] == str(model)
+    assert values["arithmetic.int8"] == inference_paths()["int8"]
     code, out, _ = run("info", model, "--json")
     assert code == 0
     assert json.loads(out)["model"] == {"directory": str(model), "max_length": 384, "card": None}
@@ -105,7 +107,7 @@ def test_version() -> None:
     assert run("--version") == (0, f"spanjet {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [[], ["ask"], ["eval"], ["info"], ["quantize"]])
+@pytest.mark.parametrize("command", [[], ["answer"], ["ask"], ["eval"], ["info"], ["quantize"]])
 def test_help(command: list[str]) -> None:
     code, out, _ = run(*command, "--help")
     assert code == 0
@@ -163,9 +165,8 @@ def test_bugs_are_not_hidden(model: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_nothing_heavy_is_imported() -> None:
     """`import spanjet` and `spanjet --help` stay quick."""
-    script = (
-        "import sys, spanjet, spanjet.cli; print(*{'openvino', 'rich', 'nncf', 'torch'} & set(sys.modules))"
-    )
+    heavy = {"openvino", "rich", "nncf", "torch", "pyarrow"}
+    script = f"import sys, spanjet, spanjet.cli; print(*{heavy} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == "\n"
     script = "import sys, spanjet; print('typer' in sys.modules)"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from spanjet import DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.config import default_cache_dir
+from spanjet.config import TUNED_DEFAULTS, default_cache_dir
 
 
 def test_defaults() -> None:
@@ -49,6 +49,11 @@ def test_defaults() -> None:
         (RuntimeConfig, "cache_dir", 3, TypeError, "a path or None"),
         (RuntimeConfig, "batch_tokens", 0, ValueError, "an integer of at least 1"),
         (RuntimeConfig, "length_multiple", 0, ValueError, "an integer of at least 1"),
+        (RuntimeConfig, "length_excess", -1, ValueError, "an integer of at least 0"),
+        (RuntimeConfig, "length_excess", "4", TypeError, "an integer of at least 0"),
+        (RuntimeConfig, "static_lengths", 1, TypeError, "True, False or None"),
+        (RuntimeConfig, "pinning", "yes", TypeError, "True, False or None"),
+        (RuntimeConfig, "hyper_threading", 0, TypeError, "True, False or None"),
     ],
 )
 def test_refuses(kind: Any, field: str, value: Any, error: type[Exception], expected: str) -> None:
@@ -62,6 +67,15 @@ def test_accepts_what_none_means() -> None:
     assert WindowConfig(convention="overlap", doc_stride=0).doc_stride == 0
     assert DecodeConfig(null_threshold=0).null_threshold == 0
     assert RuntimeConfig(cache_dir=None).cache_dir is None
+
+
+def test_given_values_come_before_tuned_ones_and_these_before_defaults() -> None:
+    tuned = {**TUNED_DEFAULTS, "streams": 3, "batch_tokens": 2048, "static_lengths": True}
+    config = RuntimeConfig(batch_tokens=512, static_lengths=False, threads=2).completed(tuned)
+    assert (config.streams, config.batch_tokens, config.static_lengths) == (3, 512, False)
+    assert (config.length_multiple, config.length_excess, config.threads) == (16, 4, 2)
+    assert RuntimeConfig().completed() == RuntimeConfig(**TUNED_DEFAULTS)
+    assert config.completed() == config
 
 
 def test_keyword_only_and_frozen() -> None:

@@ -37,3 +37,22 @@ def test_the_first_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_no_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
     assert machine.describe_machine()["instructions"] == "none that matter"
+
+
+@pytest.mark.parametrize(
+    ("flags", "int8", "bf16"),
+    [
+        ("avx2 avx512f avx512_vnni avx512_bf16 amx_int8 amx_bf16", "AMX tiles", "AMX tiles"),
+        ("avx2 avx_vnni avx512f avx512_vnni avx512_bf16", "AVX512-VNNI", "AVX512-BF16"),
+        ("avx2 avx_vnni", "AVX-VNNI", "none: float32 instead"),
+        ("avx2 avx512f", "AVX512 without VNNI: slower, and sums can saturate", "none: float32 instead"),
+        ("avx2", "AVX2 without VNNI: slower, and sums can saturate", "none: float32 instead"),
+        ("sse4_2", "no vector path known: slow", "none: float32 instead"),
+    ],
+)
+def test_inference_paths(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, int8: str, bf16: str
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"model name : Some CPU\nflags : fpu {flags}\n")
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    assert machine.inference_paths() == {"int8": int8, "bf16": bf16}

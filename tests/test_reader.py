@@ -1,7 +1,6 @@
 """The reader: answers equal to a table's, whatever the batches, threads and processes."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from itertools import permutations
@@ -23,6 +22,7 @@ from spanjet import (
     decode,
 )
 from spanjet.checkpoint import LoadedModel
+from spanjet.evaluate import load_squad
 
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
 TEXT = "The engineer built a tower in Paris, near the river."
@@ -87,6 +87,9 @@ def test_ask_is_the_best_of_many(reader: Reader) -> None:
         RuntimeConfig(precision="f32", cache_dir=None, batch_tokens=100_000),
         RuntimeConfig(precision="f32", cache_dir=None, length_multiple=1),
         RuntimeConfig(precision="f32", cache_dir=None, length_multiple=128),
+        RuntimeConfig(precision="f32", cache_dir=None, length_multiple=8, length_excess=3),
+        RuntimeConfig(precision="f32", cache_dir=None, static_lengths=True),
+        RuntimeConfig(precision="f32", cache_dir=None, pinning=False, hyper_threading=True),
         RuntimeConfig(precision="f32", cache_dir=None, threads=1, streams=1),
         RuntimeConfig(precision="f32", cache_dir=None, threads=2, streams=2),
     ],
@@ -97,6 +100,46 @@ def test_the_runtime_does_not_change_answers(
     questions, contexts = zip(*random_pairs(40, seed=5), strict=True)
     other = Reader(toy, windows=WINDOWS, runtime=runtime)
     assert other.ask_many(questions, contexts, top_k=2) == reader.ask_many(questions, contexts, top_k=2)
+
+
+def test_the_bundled_model_gives_the_same_spans_whatever_runs_it(data: Path) -> None:
+    """Batch sizes, streams, threads, rounding, order, and questions alone or together."""
+    questions = load_squad(data / "squad" / "v1.1.json").questions
+    pairs = [(each.question, each.context) for each in questions] + [
+        (questions[0].question, " ".join(each.context for each in questions[::4]))
+    ]
+
+    def spans(answers: list[list[Answer]]) -> list[list[tuple[int, int]]]:
+        return [[(answer.start, answer.end) for answer in each] for each in answers]
+
+    def asked(reader: Reader, pairs: list[tuple[str, str]]) -> list[list[tuple[int, int]]]:
+        return spans(reader.ask_many(*zip(*pairs, strict=True), top_k=3))
+
+    reader = Reader(runtime=RuntimeConfig(cache_dir=None))
+    expected = asked(reader, pairs)
+    assert [spans([[reader.ask(*pair)]])[0][0] for pair in pairs] == [each[0] for each in expected]
+    assert spans([*reader.stream(pairs, top_k=3, look_ahead=7)]) == expected
+    assert asked(reader, pairs[::-1]) == expected[::-1]
+    for config in (
+        RuntimeConfig(cache_dir=None, threads=1, batch_tokens=400, length_multiple=1),
+        RuntimeConfig(cache_dir=None, threads=3, streams=2, batch_tokens=5000, length_multiple=64),
+    ):
+        assert asked(Reader(runtime=config), pairs) == expected
+
+
+def test_a_reader_s_own_batches(reader: Reader) -> None:
+    """What `engine` makes of the batches of `plan` are the logits that become the answers."""
+    questions, contexts = zip(*random_pairs(30, seed=8), strict=True)
+    windows = reader.cut(questions, contexts)
+    planned = reader.plan(windows)
+    start, end = np.empty((2, len(windows.ids)), np.float32)
+    batches = (windows.batch(rows, length=length) for rows, length in planned)
+    for (rows, _), logits in zip(planned, reader.engine.run(batches), strict=True):
+        windows.scatter(rows, logits.start, start)
+        windows.scatter(rows, logits.end, end)
+    spans = decode(windows, start, end)
+    found = reader.ask_many(questions, contexts)
+    assert [answer.score for (answer,) in found] == spans.score.tolist()
 
 
 def test_the_model_s_last_position_is_used(toy: LoadedModel, exact: RuntimeConfig) -> None:
@@ -178,7 +221,8 @@ def test_decode_settings(toy: LoadedModel, exact: RuntimeConfig) -> None:
 
 def test_configs_are_shown(toy: LoadedModel, exact: RuntimeConfig) -> None:
     reader = Reader(toy, windows=WINDOWS, decode=DecodeConfig(n_best=3), runtime=exact)
-    assert (reader.windows, reader.decode, reader.runtime) == (WINDOWS, DecodeConfig(n_best=3), exact)
+    assert (reader.windows, reader.decode) == (WINDOWS, DecodeConfig(n_best=3))
+    assert reader.runtime == exact.completed()
     assert reader.model is toy
 
 
@@ -283,29 +327,6 @@ def test_no_model(tmp_path: Path) -> None:
         Reader(tmp_path / "nowhere")
 
 
-def test_stream_equals_ask_many(reader: Reader) -> None:
-    pairs = random_pairs(50, seed=9)
-    questions, contexts = zip(*pairs, strict=True)
-    expected = reader.ask_many(questions, contexts, top_k=2)
-    for look_ahead in (1, 7, 1000):
-        assert list(reader.stream(iter(pairs), top_k=2, look_ahead=look_ahead)) == expected
-
-
-def test_stream_reads_no_further_than_it_may(reader: Reader) -> None:
-    taken = 0
-
-    def endless() -> Iterator[tuple[str, str]]:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield "who?", TEXT
-
-    stream = reader.stream(endless(), look_ahead=10)
-    for index in range(25):
-        assert next(stream) == [reader.ask("who?", TEXT)]
-        assert taken <= index + 10
-
-
 @pytest.mark.parametrize(
     ("bad", "error", "message"),
     [
@@ -331,9 +352,9 @@ def test_stream_checks_at_once(reader: Reader) -> None:
     with pytest.raises(ValueError, match="look_ahead is 0"):
         reader.stream([], look_ahead=0)
     with pytest.raises(TypeError, match="look_ahead: expected int"):
-        reader.stream([], look_ahead=1.5)  # type: ignore[arg-type]
+        reader.stream([], look_ahead=1.5)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="'int' object is not iterable"):
-        reader.stream(3)  # type: ignore[arg-type]
+        reader.stream(3)  # type: ignore[call-overload]
 
 
 def test_threads_share_a_reader(reader: Reader) -> None:

@@ -67,8 +67,9 @@ def test_order_and_values(runtime: Runtime) -> None:
 
 
 def test_the_core_s_arrays_are_the_model_s_memory(
-    runtime: Runtime, toy: LoadedModel, monkeypatch: pytest.MonkeyPatch
+    exact: RuntimeConfig, toy: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    runtime = Runtime(toy.model, exact)
     windows = Tokenizer(toy.tokenizer).windows(
         ["who built it?"] * 3, ["the tower", "paris", "a river in paris"]
     )
@@ -116,7 +117,7 @@ def test_reads_only_a_few_batches_ahead(runtime: Runtime) -> None:
     logits = runtime.run(batches(), hint="LATENCY")
     next(logits)
     assert taken <= 4
-    logits.close()  # type: ignore[attr-defined]  # a generator
+    logits.close()
 
 
 def test_the_caller_s_error_ends_the_run(runtime: Runtime) -> None:
@@ -201,6 +202,58 @@ def test_threads_share_a_runtime(runtime: Runtime) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(run, range(8)))
+
+
+def test_requests_are_kept_for_later_runs(
+    exact: RuntimeConfig, toy: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(toy.model, exact)
+    made = requests(monkeypatch)
+    batches = [random_inputs(seed) for seed in range(30)]
+    list(runtime.run(batches))
+    count = len(made)
+    assert count <= 2 * runtime.streams
+    for _ in range(3):
+        for batch, (start, _) in zip(batches, runtime.run(batches), strict=True):
+            np.testing.assert_array_equal(start, toy_model.START[batch.input_ids])
+    assert len(made) == count
+
+
+def test_none_waits_for_the_oldest_batch(runtime: Runtime) -> None:
+    """Each batch is made of the logits of the one before."""
+    last: list[NDArray[np.float32]] = [np.ones((1, 1), np.float32)]
+
+    def batches() -> Iterator[Inputs | None]:
+        yield None  # nothing runs
+        for seed in range(5):
+            count = len(last)
+            yield random_inputs(seed, rows=1 + int(last[-1][0, 0]) % 3)
+            yield None
+            assert len(last) == count + 1
+
+    for start, _ in runtime.run(batches()):
+        last.append(start.copy())
+    assert len(last) == 6
+
+
+def test_a_model_for_each_length(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = RuntimeConfig(precision="f32", cache_dir=None, static_lengths=True)
+    runtime = Runtime(toy.model, config)
+    made = requests(monkeypatch)
+    batches = [random_inputs(seed, rows=1 + seed % 3, length=16 + 16 * (seed % 2)) for seed in range(12)]
+    for batch, (start, _) in zip(batches, runtime.run(batches), strict=True):
+        np.testing.assert_array_equal(start, toy_model.START[batch.input_ids])
+    shapes = {str(request.get_compiled_model().input("input_ids").get_partial_shape()) for request in made}
+    assert shapes == {"[?,16]", "[?,32]"}
+    made.clear()
+    list(runtime.run(batches[:2], hint="LATENCY"))
+    assert {str(made[0].get_compiled_model().input("input_ids").get_partial_shape())} == {"[?,?]"}
+
+
+def test_describes_what_openvino_made_of_the_settings(toy: LoadedModel) -> None:
+    config = RuntimeConfig(precision="f32", threads=2, streams=2, cache_dir=None, pinning=False)
+    described = Runtime(toy.model, config).describe()
+    assert described == {"precision": "f32", "streams": "2", "threads": "2", "pinning": "False"}
 
 
 def test_settings_reach_openvino(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

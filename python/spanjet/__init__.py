@@ -11,7 +11,7 @@ from spanjet._core import (
     decode,
 )
 from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.reader import Answer, Document, Reader
+from spanjet.reader import Answer, Document, Failure, Reader
 
 __all__ = [
     "Answer",
@@ -20,6 +20,7 @@ __all__ = [
     "Document",
     "Encoding",
     "Encodings",
+    "Failure",
     "Reader",
     "RuntimeConfig",
     "Spans",

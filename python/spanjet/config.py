@@ -2,11 +2,12 @@
 
 import math
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["DecodeConfig", "RuntimeConfig", "WindowConfig", "default_cache_dir"]
+__all__ = ["TUNED_DEFAULTS", "DecodeConfig", "RuntimeConfig", "WindowConfig", "default_cache_dir"]
 
 SPECIAL_TOKENS = 3
 """Tokens of a window that belong to neither text: ``[CLS]``, ``[SEP]`` and ``[SEP]``."""
@@ -65,8 +66,9 @@ class DecodeConfig:
             rules of run_squad.py (Devlin et al. 2019), as MLPerf uses them.
         n_best: candidates that share the probability.
         max_answer_length: tokens of an answer at most.
-        null_threshold: if given, a question whose null score exceeds its best score by more than
-            this is answered with the null answer (SQuAD v2); None: never.
+        null_threshold: a question whose null score exceeds its best score by more than this is
+            answered with the null answer (SQuAD v2); None: the threshold in the model's card, and never
+            where there is none; ``math.inf``: never.
 
     Raises:
         TypeError: a field of another type.
@@ -82,23 +84,43 @@ class DecodeConfig:
         _check_choice(self, "mode", ("global", "squad"))
         _check_integer(self, "n_best", minimum=1)
         _check_integer(self, "max_answer_length", minimum=1)
-        if self.null_threshold is not None:
+        if self.null_threshold is not None and self.null_threshold != math.inf:
             _check_finite(self, "null_threshold")
+
+    def completed(self, null_threshold: float | None) -> "DecodeConfig":
+        """These settings, with a model's null threshold in place of None."""
+        return replace(self, null_threshold=null_threshold) if self.null_threshold is None else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuntimeConfig:
     """How the model runs on this machine.
 
+    Where a field that `spanjet tune` measures is None, a reader takes what was measured on this machine
+    (see `spanjet.tuning`), or else the default.
+
+    A machine of several sockets needs one process: OpenVINO spreads the streams of bulk work over the
+    NUMA nodes, each with its threads and memory on one node, which is what a process for each node would
+    give, without its second copy of the program and of what is read; a single question runs on one
+    socket. A process that `numactl` or `taskset` confines to a node keeps to it.
+
     Attributes:
         threads: threads for inference and tokenizing; None: the CPUs that this process may run on.
-        streams: batches that run at the same time in bulk work; None: OpenVINO's choice.
+        streams: batches that run at the same time in bulk work; None: tuned, or OpenVINO's choice.
         precision: arithmetic of what is not INT8: ``"f32"``, ``"bf16"`` or ``"f16"``; None: OpenVINO's
             choice for this CPU.
-        cache_dir: directory that keeps compiled models between runs; None: nothing is kept.
-        batch_tokens: tokens of a batch at most, padding included. 1,024 to 2,048 were equally fast.
-        length_multiple: a batch's length is rounded up to a multiple of this, which keeps the number
-            of shapes small. 16 was faster than 1, 8, 32 and 64.
+        cache_dir: directory that keeps compiled models and tuned settings between runs; None: nothing
+            is kept.
+        batch_tokens: tokens of a batch at most, padding included; None: tuned, or 1,024. From 640 on,
+            larger ones were faster by 1 % at most.
+        length_multiple: a batch's length is rounded up to a multiple of this; None: tuned, or 16.
+        length_excess: or to a multiple and this, if that is less (see `spanjet.schedule`); None: tuned,
+            or 4.
+        static_lengths: whether bulk work has a compiled model for each length, which is faster and takes
+            memory and time to compile (see `spanjet.runtime.Runtime`); None: tuned, or False.
+        pinning: whether each inference thread stays on one CPU; None: OpenVINO's choice, which is yes on
+            Linux.
+        hyper_threading: whether both threads of a core are used; None: OpenVINO's choice.
 
     Raises:
         TypeError: a field of another type.
@@ -109,19 +131,41 @@ class RuntimeConfig:
     streams: int | None = None
     precision: Literal["f32", "bf16", "f16"] | None = None
     cache_dir: str | os.PathLike[str] | None = field(default_factory=default_cache_dir)
-    batch_tokens: int = 1536
-    length_multiple: int = 16
+    batch_tokens: int | None = None
+    length_multiple: int | None = None
+    length_excess: int | None = None
+    static_lengths: bool | None = None
+    pinning: bool | None = None
+    hyper_threading: bool | None = None
 
     def __post_init__(self) -> None:
-        for name in ("threads", "streams"):
+        for name in ("threads", "streams", "batch_tokens", "length_multiple"):
             if getattr(self, name) is not None:
                 _check_integer(self, name, minimum=1)
+        if self.length_excess is not None:
+            _check_integer(self, "length_excess", minimum=0)
+        for name in ("static_lengths", "pinning", "hyper_threading"):
+            if not isinstance(getattr(self, name), bool | None):
+                raise TypeError(_message(self, name, "True, False or None"))
         if self.precision is not None:
             _check_choice(self, "precision", ("f32", "bf16", "f16"))
         if self.cache_dir is not None and not isinstance(self.cache_dir, str | os.PathLike):
             raise TypeError(_message(self, "cache_dir", "a path or None"))
-        _check_integer(self, "batch_tokens", minimum=1)
-        _check_integer(self, "length_multiple", minimum=1)
+
+    def completed(self, tuned: Mapping[str, Any] | None = None) -> "RuntimeConfig":
+        """These settings, with tuned values and defaults in place of None where there are any."""
+        values = {**TUNED_DEFAULTS, **(tuned or {})}
+        return replace(self, **{name: value for name, value in values.items() if getattr(self, name) is None})
+
+
+TUNED_DEFAULTS: dict[str, Any] = {
+    "streams": None,
+    "batch_tokens": 1024,
+    "length_multiple": 16,
+    "length_excess": 4,
+    "static_lengths": False,
+}
+"""The settings that `spanjet tune` measures, and what they are without it."""
 
 
 def _message(config: Any, name: str, expected: str) -> str:

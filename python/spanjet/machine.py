@@ -7,10 +7,20 @@ from pathlib import Path
 
 from spanjet._core import __version__
 
-__all__ = ["CPU_FLAGS", "describe_machine"]
+__all__ = ["CPU_FLAGS", "describe_machine", "inference_paths", "int8_saturates", "usable_cpus"]
 
 CPU_FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Instructions that decide how fast INT8 and bf16 run, by Linux's names for x86."""
+
+INT8_PATHS = (
+    ("amx_int8", "AMX tiles"),
+    ("avx512_vnni", "AVX512-VNNI"),
+    ("avx_vnni", "AVX-VNNI"),
+    ("avx512f", "AVX512 without VNNI: slower, and sums can saturate"),
+    ("avx2", "AVX2 without VNNI: slower, and sums can saturate"),
+)
+VNNI_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
+BF16_PATHS = (("amx_bf16", "AMX tiles"), ("avx512_bf16", "AVX512-BF16"))
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -27,8 +37,32 @@ def describe_machine() -> dict[str, str]:
         "processor": processor,
         "instructions": " ".join(flag for flag in CPU_FLAGS if flag in flags) or "none that matter",
         "missing": " ".join(flag for flag in CPU_FLAGS if flag not in flags) or "none",
-        "cpus": str(len(os.sched_getaffinity(0))),
+        "cpus": str(usable_cpus()),
     }
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def inference_paths() -> dict[str, str]:
+    """How this processor multiplies INT8 and bf16 numbers, as OpenVINO chooses by its instructions."""
+    _, flags = _processor()
+    return {
+        "int8": next((path for flag, path in INT8_PATHS if flag in flags), "no vector path known: slow"),
+        "bf16": next((path for flag, path in BF16_PATHS if flag in flags), "none: float32 instead"),
+    }
+
+
+def int8_saturates() -> bool:
+    """Whether sums of INT8 products can saturate here: an x86 processor without VNNI and AMX.
+
+    Such a processor adds two products of 8-bit numbers in 16 bits (``vpmaddubsw``), which is enough for
+    weights from -64 to 64 and not for those beyond.
+    """
+    _, flags = _processor()
+    return bool(flags & {"sse4_1", "avx2", "avx512f"}) and not flags & set(VNNI_FLAGS)
 
 
 def _processor() -> tuple[str, set[str]]:

@@ -1,80 +1,31 @@
-"""Answers out of text: prepare (tokens and windows), infer (logits), decode (spans)."""
+"""Answers out of text: the public face of a model."""
 
+import asyncio
 import os
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from spanjet import _core
+from spanjet.answer import Answer, Document, Failure
 from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.schedule import schedule
+from spanjet.merge import Merger
+from spanjet.pipeline import Pair, Pipeline, encoded
+from spanjet.schedule import PlannedBatch
+from spanjet.stream import Stream
 
 if TYPE_CHECKING:
-    from spanjet.checkpoint import LoadedModel
+    from types import TracebackType
 
-__all__ = ["BUNDLED_MODEL", "Answer", "Document", "Reader"]
+    from spanjet.checkpoint import LoadedModel
+    from spanjet.runtime import Runtime
+
+__all__ = ["BUNDLED_MODEL", "Answer", "Document", "Failure", "Reader"]
 
 _T = TypeVar("_T")
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "minilm-l6-squad-int8"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A span of the context that answers the question: ``context[start:end] == text``, always.
-
-    Attributes:
-        text: the span; "" for the null answer.
-        start, end: first code point and the one after the last.
-        byte_start, byte_end: the same in bytes of the context's UTF-8.
-        score: start logit plus end logit; comparable between answers of one model.
-        probability: share of the question's softmax (see `spanjet.decode`), 0 to 1.
-        null_score: score of the null answer to the same question, whatever this answer is.
-    """
-
-    text: str
-    start: int
-    end: int
-    byte_start: int
-    byte_end: int
-    score: float
-    probability: float
-    null_score: float
-
-    @property
-    def is_null(self) -> bool:
-        """Whether this is the null answer: the context does not answer the question."""
-        return self.end == 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """The attributes by name, ready for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A context that is tokenized once and can be asked often; made by `Reader.prepare`.
-
-    Attributes:
-        text: the context.
-        encoding: its tokens, of the reader's own tokenizer.
-    """
-
-    text: str
-    encoding: _core.Encoding
-
-    def __len__(self) -> int:
-        """Number of tokens."""
-        return len(self.encoding)
-
-    def __repr__(self) -> str:
-        head = self.text if len(self.text) <= 40 else f"{self.text[:39]}…"
-        return f"Document({head!r}, {len(self)} tokens)"
 
 
 class Reader:
@@ -87,8 +38,10 @@ class Reader:
         model: a model directory (INT8 or a Hugging Face checkpoint, see
             `spanjet.checkpoint.load_model`), or a loaded model; None: the bundled INT8 MiniLM.
         windows: how a context is cut into windows; default: ``WindowConfig()``.
-        decode: how logits become answers; default: ``DecodeConfig()``.
-        runtime: threads, streams, precision, cache; default: ``RuntimeConfig()``.
+        decode: how logits become answers; default: ``DecodeConfig()``. Where it has no null threshold, the
+            one in the model's card is taken.
+        runtime: threads, streams, precision, cache; default: ``RuntimeConfig()``. Where it leaves
+            something open, what `spanjet tune` found on this machine is taken.
         match_special_tokens: whether ``[SEP]`` and its like, typed in a text, become those tokens. The
             default takes them as plain text, which is what untrusted text needs.
 
@@ -111,6 +64,7 @@ class Reader:
         import spanjet.telemetry  # noqa: F401, PLC0415
         from spanjet.checkpoint import LoadedModel, load_model  # noqa: PLC0415
         from spanjet.runtime import Runtime  # noqa: PLC0415
+        from spanjet.tuning import tuned_settings  # noqa: PLC0415
 
         windows = _checked("windows", WindowConfig() if windows is None else windows, WindowConfig)
         decode = _checked("decode", DecodeConfig() if decode is None else decode, DecodeConfig)
@@ -118,6 +72,8 @@ class Reader:
         if model is None:
             model = BUNDLED_MODEL
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
+        runtime = runtime.completed(tuned_settings(loaded, runtime))
+        decode = decode.completed(loaded.null_threshold)
         self._model = loaded
         self._window_config = windows
         self._decode_config = decode
@@ -127,6 +83,16 @@ class Reader:
         )
         _check_fit(loaded, self._tokenizer, windows)
         self._engine = Runtime(loaded.model, runtime)
+        self._pipeline = Pipeline(
+            self._tokenizer,
+            self._engine,
+            windows=windows,
+            decode=decode,
+            config=runtime,
+            max_length=loaded.max_length,
+        )
+        self._merger = Merger(self._pipeline)
+        self._end_of_merger = weakref.finalize(self, self._merger.close)
 
     @property
     def tokenizer(self) -> _core.Tokenizer:
@@ -145,13 +111,18 @@ class Reader:
 
     @property
     def decode(self) -> DecodeConfig:
-        """How logits become answers."""
+        """How logits become answers, with the model's null threshold filled in."""
         return self._decode_config
 
     @property
     def runtime(self) -> RuntimeConfig:
-        """How the model runs."""
+        """How the model runs, with tuned settings and defaults filled in."""
         return self._runtime_config
+
+    @property
+    def engine(self) -> "Runtime":
+        """The model on this machine, for those who bring their own batches."""
+        return self._engine
 
     def ask(self, question: str, context: str | Document) -> Answer:
         """The best answer to one question.
@@ -185,11 +156,7 @@ class Reader:
         if isinstance(contexts, str | Document):
             contexts = [contexts] * len(questions)
         contexts = _listed("contexts", contexts)
-        top_k = _checked("top_k", top_k, int)
-        windows = self._prepare(questions, contexts)
-        start_logits, end_logits = self._infer(windows)
-        spans = self._decode(windows, start_logits, end_logits, top_k)
-        return _answers(contexts, spans)
+        return self._pipeline.answer(questions, contexts, _checked("top_k", top_k, int))
 
     def prepare(self, text: str) -> Document:
         """Tokenize a context once, to ask it often.
@@ -200,105 +167,116 @@ class Reader:
         """
         return Document(text, self._tokenizer.encode(_checked("text", text, str)))
 
+    @overload
     def stream(
-        self, pairs: Iterable[tuple[str, str | Document]], *, top_k: int = 1, look_ahead: int = 512
-    ) -> Iterator[list[Answer]]:
+        self,
+        pairs: Iterable[Pair],
+        *,
+        top_k: int = 1,
+        look_ahead: int = 2048,
+        errors: Literal["raise"] = "raise",
+    ) -> Iterator[list[Answer]]: ...
+    @overload
+    def stream(
+        self, pairs: Iterable[Pair], *, top_k: int = 1, look_ahead: int = 2048, errors: Literal["return"]
+    ) -> Iterator[list[Answer] | Failure]: ...
+    def stream(
+        self, pairs: Iterable[Pair], *, top_k: int = 1, look_ahead: int = 2048, errors: str = "raise"
+    ) -> Iterator[list[Answer]] | Iterator[list[Answer] | Failure]:
         """Answer an endless or long run of questions in bounded memory.
+
+        Pairs are read, tokenized and decoded while others are inferred. A context that comes again soon
+        is not tokenized again. When the iterator is closed, or the program is interrupted, inference
+        stops.
 
         Args:
             pairs: question and context, as they come.
             top_k: answers to each question at most, best first.
             look_ahead: pairs that are read before their answers come out; more of them make batches of
-                more equal length.
+                more equal length, fewer make the first answers come sooner. With 1, each pair is
+                answered before the next is read.
+            errors: ``"raise"``: the first pair that cannot be answered ends the run; ``"return"``: a
+                `Failure` takes the place of its answers, and the run goes on.
 
         Yields:
             The answers to each question, in the order of ``pairs``.
 
         Raises:
             ValueError, TypeError: as `ask_many`; with the pair's index in the whole run, after the
-                answers to all pairs before it.
+                answers to all pairs before it. An error of ``pairs`` itself also comes after those.
         """
         if _checked("look_ahead", look_ahead, int) < 1:
             raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
-        return self._stream(iter(pairs), top_k, look_ahead)
-
-    def _stream(
-        self, pairs: Iterator[tuple[str, str | Document]], top_k: int, look_ahead: int
-    ) -> Iterator[list[Answer]]:
-        first = 0
-        while chunk := list(islice(pairs, look_ahead)):
-            try:
-                questions, contexts = _unzip(chunk)
-                answers = self.ask_many(questions, contexts, top_k=top_k)
-            except (ValueError, TypeError):
-                yield from self._stream_to_error(chunk, first, top_k)
-                raise
-            yield from answers
-            first += len(chunk)
-
-    def _stream_to_error(
-        self, chunk: list[tuple[str, str | Document]], first: int, top_k: int
-    ) -> Iterator[list[Answer]]:
-        """Answer the pairs before the first that cannot be prepared, then raise its error.
-
-        Ends without an answer where the pairs are not the reason.
-        """
-        for position, pair in enumerate(chunk):
-            error = self._preparation_error(pair)
-            if error is not None:
-                if position:
-                    yield from self.ask_many(*_unzip(chunk[:position]), top_k=top_k)
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"pair {first + position}: {error}") from None
-
-    def _preparation_error(self, pair: tuple[str, str | Document]) -> ValueError | TypeError | None:
-        try:
-            self._prepare(*_unzip([pair]))
-        except (ValueError, TypeError) as error:
-            return error
-        return None
-
-    def _prepare(self, questions: list[str], contexts: list[str | Document]) -> _core.Windows:
-        return self._tokenizer.windows(
-            questions,
-            [context.encoding if isinstance(context, Document) else context for context in contexts],
-            max_length=self._window_config.max_length,
-            doc_stride=self._window_config.doc_stride,
-            convention=self._window_config.convention,
-            max_question_length=self._window_config.max_question_length,
-        )
-
-    def _infer(self, windows: _core.Windows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Start and end logits, float32[total] each, ragged as ``windows.ids``."""
-        batches = schedule(
-            np.diff(windows.indptr),
-            batch_tokens=self._runtime_config.batch_tokens,
-            length_multiple=self._runtime_config.length_multiple,
-            max_length=self._model.max_length,
-        )
-        start = np.empty(len(windows.ids), np.float32)
-        end = np.empty_like(start)
-        inputs = (windows.batch(rows, length=length) for rows, length in batches)
-        logits = self._engine.run(inputs, hint="LATENCY" if len(batches) == 1 else "THROUGHPUT")
-        for (rows, _), (start_logits, end_logits) in zip(batches, logits, strict=True):
-            windows.scatter(rows, start_logits, start)
-            windows.scatter(rows, end_logits, end)
-        return start, end
-
-    def _decode(
-        self, windows: _core.Windows, start: NDArray[np.float32], end: NDArray[np.float32], top_k: int
-    ) -> _core.Spans:
-        config = self._decode_config
-        return _core.decode(
-            windows,
-            start,
-            end,
-            mode=config.mode,
+        if errors not in ("raise", "return"):
+            raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
+        self._pipeline.check_top_k(_checked("top_k", top_k, int))
+        stream = Stream(
+            self._pipeline,
+            iter(pairs),
             top_k=top_k,
-            n_best=config.n_best,
-            max_answer_length=config.max_answer_length,
-            null_threshold=config.null_threshold,
+            look_ahead=look_ahead,
+            stop_at_failure=errors == "raise",
         )
+        return stream.results() if errors == "return" else _or_raise(stream.results())
+
+    @overload
+    async def ask_async(self, question: str, context: str | Document) -> Answer: ...
+    @overload
+    async def ask_async(self, question: str, context: str | Document, *, top_k: int) -> list[Answer]: ...
+    async def ask_async(
+        self, question: str, context: str | Document, *, top_k: int | None = None
+    ) -> Answer | list[Answer]:
+        """Answer a question without blocking the event loop, for servers.
+
+        Calls that come at nearly the same time, of any event loops and threads, are answered in batches
+        by a thread of the reader's; a call waits 2 ms for others at most. A call that is cancelled or
+        fails does not touch the others.
+
+        Args:
+            question: the question.
+            context: its context.
+            top_k: None: the best answer; otherwise a list of so many answers at most, best first.
+
+        Raises:
+            ValueError, TypeError: as `ask_many`.
+        """
+        _checked("question", question, str)
+        if top_k is not None:
+            self._pipeline.check_top_k(_checked("top_k", top_k, int))
+        self._engine.check_process()
+        future = self._merger.submit(question, context, top_k or 1)
+        answers = await asyncio.wrap_future(future)
+        return answers[0] if top_k is None else answers
+
+    def cut(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
+        """The windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
+        return self._pipeline.windows(questions, encoded(contexts))
+
+    def plan(self, windows: _core.Windows) -> list[PlannedBatch]:
+        """The batches that `ask_many` makes of windows, in the order in which they run."""
+        return self._pipeline.plan(windows, streams=self._engine.streams)
+
+    def close(self) -> None:
+        """End the thread that `ask_async` started, if any, when it has answered what waits.
+
+        A reader that is freed does so by itself, and one that is closed can still be asked.
+        """
+        self._merger.close()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self.close()
+
+
+def _or_raise(results: Iterator[list[Answer] | Failure]) -> Iterator[list[Answer]]:
+    for result in results:
+        if isinstance(result, Failure):
+            raise result.error
+        yield result
 
 
 def _check_fit(model: "LoadedModel", tokenizer: _core.Tokenizer, windows: WindowConfig) -> None:
@@ -313,29 +291,6 @@ def _check_fit(model: "LoadedModel", tokenizer: _core.Tokenizer, windows: Window
             f"{model.tokenizer}: {tokenizer.vocab_size} ids; expected at most {model.vocab_size}, the "
             f"vocabulary of the model {model.path}"
         )
-
-
-def _answers(contexts: list[str | Document], spans: _core.Spans) -> list[list[Answer]]:
-    """The spans as answers, in lists of one question each."""
-    counts = np.diff(spans.indptr)
-    columns = (spans.start, spans.end, spans.byte_start, spans.byte_end, spans.score, spans.probability)
-    null_scores = np.repeat(spans.null_score, counts)
-    rows = zip(*(column.tolist() for column in (*columns, null_scores)), strict=True)
-    nulls = zip(spans.null_score.tolist(), spans.null_probability.tolist(), strict=True)
-    answers = []
-    for context, count, (score, probability) in zip(contexts, counts.tolist(), nulls, strict=True):
-        text = context.text if isinstance(context, Document) else context
-        found = [Answer(text[row[0] : row[1]], *row) for row in islice(rows, count)]
-        # In squad mode the n_best starts and ends may form no span.
-        answers.append(found or [Answer("", 0, 0, 0, 0, score, probability, score)])
-    return answers
-
-
-def _unzip(pairs: list[tuple[str, str | Document]]) -> tuple[list[str], list[str | Document]]:
-    for pair in pairs:
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError(f"expected (question, context), found {pair!r:.60}")
-    return [question for question, _ in pairs], [context for _, context in pairs]
 
 
 def _listed(name: str, values: Sequence[_T]) -> list[_T]:

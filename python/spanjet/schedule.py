@@ -5,7 +5,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PlannedBatch", "schedule"]
+__all__ = ["PlannedBatch", "padded_lengths", "schedule"]
+
+BATCH_OVERHEAD = 40
+"""What a batch costs beside its positions, in positions: measured 0.5 to 1.3 ms, at 0.04 ms a position."""
+
+
+VECTOR = 16
+"""OpenVINO's attention takes so many positions at a time, and those that are left over one by one.
+
+The two ways round differently, and INT8 makes differences of up to 0.4 in the logits out of that. Whatever
+else stands in a batch changes no bit: not its number of rows, nor multiples of 16 positions of padding.
+"""
 
 
 class PlannedBatch(NamedTuple):
@@ -23,34 +34,109 @@ class PlannedBatch(NamedTuple):
 def schedule(
     lengths: NDArray[np.int64],
     *,
-    batch_tokens: int = 1536,
+    batch_tokens: int = 1024,
     length_multiple: int = 16,
+    length_excess: int = 4,
     max_length: int | None = None,
+    streams: int = 0,
 ) -> list[PlannedBatch]:
     """Group windows of like length, so that a batch is padded to little more than its windows.
 
-    The windows are sorted by length, longest first, and cut so that rows times length stays within the
-    budget. Longest first, because the short batches at the end then leave all streams busy until nearly
-    the same moment. Equal lengths keep their order: the result depends on the arguments alone.
+    The windows are sorted by length, longest first, and cut into batches that are full (rows times length
+    just within the budget), half full, of one window or, at the end, of what is left, whichever way has
+    the fewest positions in all, a batch's overhead included. Few numbers of rows and few lengths keep the
+    number of shapes small: each shape costs OpenVINO 9 ms and 2.6 MB in every stream. Equal lengths keep
+    their order: the result depends on the arguments alone.
+
+    A window whose own rounded length is no multiple of `VECTOR` is never in a longer batch: what the model
+    makes of it then does not depend on its neighbours.
+
+    Batches of any number of rows had as few positions but three times the shapes; full batches alone
+    needed 0.4 % more time.
 
     Args:
         lengths: int64[windows], tokens of each window, at least 1.
         batch_tokens: rows times length of a batch at most; a longer window is a batch of its own.
-        length_multiple: a batch's length is rounded up to a multiple of this,
+        length_multiple: a batch is rounded up to a multiple of this (see `padded_lengths`),
+        length_excess: or to a multiple and this, if that is less,
         max_length: but not beyond this, the longest that the model takes; None: no limit.
+        streams: batches that run at the same time and end with the last of these batches; those at the
+            end are smaller, so that all streams end at nearly the same time (guided self-scheduling,
+            Polychronopoulos and Kuck 1987). 0: other batches follow, all are equally large.
 
     Returns:
         The batches; every window is in exactly one.
     """
     order = np.argsort(-lengths, kind="stable").astype(np.int64, copy=False)
+    padded = padded_lengths(
+        lengths[order],
+        length_multiple=length_multiple,
+        length_excess=length_excess,
+        max_length=max_length,
+    )
+    full = _full_rows(padded, batch_tokens, streams)
     batches = []
+    for places in _groups(padded):
+        first = 0
+        for rows in _cut(padded[places].tolist(), full[places].tolist()):
+            batches.append(PlannedBatch(order[places[first : first + rows]], int(padded[places[first]])))
+            first += rows
+    return sorted(batches, key=lambda batch: -batch.length)
+
+
+def _groups(padded: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Places of the windows that may share batches: multiples of `VECTOR`, and each other length."""
+    own = np.where(padded % VECTOR == 0, 0, padded)
+    return [np.flatnonzero(own == length) for length in np.unique(own)]
+
+
+def padded_lengths(
+    lengths: NDArray[np.int64], *, length_multiple: int, length_excess: int, max_length: int | None = None
+) -> NDArray[np.int64]:
+    """Round lengths up to those that run fast: multiples, or a little more than a multiple.
+
+    OpenVINO's attention takes 16 positions at a time and the rest singly. A window of 132 tokens is
+    quicker at 132 than at 144, one of 136 is quicker at 144; an excess of 4 also saves a third of the
+    padding of multiples alone.
+
+    Args:
+        lengths: int64[n], at least 1.
+        length_multiple: lengths are rounded up to a multiple of this,
+        length_excess: or to a multiple and this, if that is less,
+        max_length: but not beyond this, the longest that the model takes; None: no limit.
+    """
+    over = lengths % length_multiple
+    step = np.where(over <= length_excess, min(length_excess, length_multiple), length_multiple)
+    padded = np.where(over == 0, lengths, lengths - over + step)
+    if max_length is not None:
+        padded = np.maximum(lengths, np.minimum(padded, max_length))
+    return padded
+
+
+def _full_rows(padded: NDArray[np.int64], batch_tokens: int, streams: int) -> NDArray[np.int64]:
+    """int64[n]: rows of a batch that begins with each window."""
+    budget: int | NDArray[np.int64] = batch_tokens
+    if streams > 1:
+        remaining = np.cumsum(padded[::-1])[::-1]
+        budget = np.clip(remaining // (2 * streams), batch_tokens // 4, batch_tokens)
+    return np.maximum(1, budget // padded)
+
+
+def _cut(padded: list[int], full: list[int]) -> list[int]:
+    """Rows of each batch, by dynamic programming from the end: the fewest positions, overhead included."""
+    count = len(padded)
+    best = [0] * (count + 1)
+    chosen = [0] * count
+    for first in range(count - 1, -1, -1):
+        left = count - first
+        options = {rows for rows in (full[first], full[first] // 2, 1) if 0 < rows <= left}
+        if left < full[first] and padded[first] % VECTOR == 0:
+            options.add(left)
+        cost, smaller = min((rows * padded[first] + best[first + rows], -rows) for rows in options)
+        best[first], chosen[first] = cost + BATCH_OVERHEAD, -smaller
+    rows = []
     first = 0
-    while first < len(order):
-        longest = int(lengths[order[first]])
-        length = -(-longest // length_multiple) * length_multiple
-        if max_length is not None:
-            length = max(longest, min(length, max_length))
-        rows = order[first : first + max(1, batch_tokens // length)]
-        batches.append(PlannedBatch(rows, length))
-        first += len(rows)
-    return batches
+    while first < count:
+        rows.append(chosen[first])
+        first += chosen[first]
+    return rows

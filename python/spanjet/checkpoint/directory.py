@@ -21,7 +21,17 @@ __all__ = ["COMPANIONS", "GRAPH", "ModelDirectory", "find_tokenizer", "write_mod
 WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt")
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
-COMPANIONS = (CONFIG, *_TOKENIZERS, "tokenizer_config.json", "LICENSE", "README.md")
+COMPANIONS = (
+    CONFIG,
+    *_TOKENIZERS,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "LICENSE",
+    "README.md",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """One door to every kind of model: a model directory, a checkpoint, an exported model, a hub id."""
 
+import math
 import os
 from dataclasses import dataclass, field, replace
 from errno import ENOENT, ENOTDIR
@@ -13,6 +14,7 @@ from spanjet.checkpoint.directory import CARD, CONFIG, GRAPH, WEIGHTS, ModelDire
 from spanjet.checkpoint.exported import find_exported
 from spanjet.checkpoint.hub import HubModel
 from spanjet.checkpoint.layout import PairLayout
+from spanjet.checkpoint.saturation import warn_of_saturation
 from spanjet.checkpoint.shards import SINGLE, find_weights, has_weights
 from spanjet.checkpoint.weights import Weights
 
@@ -48,6 +50,21 @@ class LoadedModel:
     layout: PairLayout = field(default_factory=PairLayout)
     architecture: str = "bert"
     weights: tuple[Path, ...] = ()
+
+    @property
+    def null_threshold(self) -> float | None:
+        """The null threshold that was tuned for the model, from its card; None without one.
+
+        Raises:
+            ValueError: the card holds something else in its place.
+        """
+        tuned = (self.card or {}).get("null_threshold")
+        if tuned is None:
+            return None
+        value = tuned.get("value") if isinstance(tuned, dict) else None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            raise ValueError(f'{self.path / CARD}: "null_threshold" is {tuned!r:.80}, expected a finite "value"')
+        return float(value)
 
 
 def load_model(path: str | os.PathLike[str]) -> LoadedModel:
@@ -114,6 +131,7 @@ def load_checkpoint(path: Path) -> LoadedModel:
 def _load_ready(path: Path) -> LoadedModel:
     directory = ModelDirectory.read(path)
     model = directory.load()
+    warn_of_saturation(model, path)
     config, graph = directory.config, directory.graph
     names = {name for port in model.inputs for name in port.get_names()}
     return LoadedModel(

@@ -1,5 +1,6 @@
 """How good are the answers: SQuAD's exact match and F1."""
 
+from spanjet.evaluate.null_threshold import NullThreshold, best_null_threshold, tune_null_threshold
 from spanjet.evaluate.squad import (
     Evaluation,
     Question,
@@ -11,4 +12,16 @@ from spanjet.evaluate.squad import (
     score,
 )
 
-__all__ = ["Evaluation", "Question", "Scores", "Split", "SquadDataset", "evaluate", "load_squad", "score"]
+__all__ = [
+    "Evaluation",
+    "NullThreshold",
+    "Question",
+    "Scores",
+    "Split",
+    "SquadDataset",
+    "best_null_threshold",
+    "evaluate",
+    "load_squad",
+    "score",
+    "tune_null_threshold",
+]

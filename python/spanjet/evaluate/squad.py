@@ -97,12 +97,14 @@ class Evaluation:
     Attributes:
         scores: exact match and F1.
         predictions: answer of each question by its id; "" is the null answer.
+        spans: the best answer of each question by its id, the null answer left aside.
         null_odds: null score minus the best answer's score, of each question by its id.
         seconds: wall time from texts to answers, scoring not included.
     """
 
     scores: Scores
     predictions: dict[str, str]
+    spans: dict[str, str]
     null_odds: dict[str, float]
     seconds: float
 
@@ -209,6 +211,7 @@ def evaluate(
     if progress is not None:
         progress(0, len(dataset))
     predictions: dict[str, str] = {}
+    spans: dict[str, str] = {}
     null_odds: dict[str, float] = {}
     began = time.perf_counter()
     pairs = ((question.question, question.context) for question in dataset.questions)
@@ -217,6 +220,7 @@ def evaluate(
     for question, answers in zip(dataset.questions, reader.stream(pairs, top_k=top_k), strict=True):
         predictions[question.id] = answers[0].text
         best = next((answer for answer in answers if not answer.is_null), answers[0])
+        spans[question.id] = best.text
         null_odds[question.id] = best.null_score - best.score
         if progress is not None:
             progress(len(predictions), len(dataset))
@@ -224,6 +228,7 @@ def evaluate(
     return Evaluation(
         scores=score(dataset, predictions, null_odds),
         predictions=predictions,
+        spans=spans,
         null_odds=null_odds,
         seconds=seconds,
     )

@@ -4,8 +4,9 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from spanjet.optimize.tables import compress_tables, round_tables
 
-__all__ = ["CALIBRATION_PASSES", "METHOD", "import_nncf", "quantize"]
+__all__ = ["CALIBRATION_PASSES", "METHOD", "calibrate", "finish", "import_nncf", "quantize"]
 
 METHOD = "NNCF post-training INT8, transformer preset with SmoothQuant; embedding tables INT8 by row"
 
@@ -36,27 +37,30 @@ def import_nncf() -> ModuleType:
     return nncf  # type: ignore[no-any-return]
 
 
-def quantize(
+def calibrate(
     model: ov.Model,
     inputs: Sequence[dict[str, NDArray[np.int32]]],
     *,
+    half_range: bool = False,
     on_sample: Callable[[], None] | None = None,
     verbose: bool = False,
 ) -> ov.Model:
-    """Quantize weights and activations to INT8 after training.
+    """Quantize the products' weights and activations to INT8 after training.
 
     NNCF's preset for transformers: SmoothQuant (Xiao et al. 2022, arXiv 2211.10438), weights
-    symmetric for each output channel, activations for each tensor, and bias correction. Embedding tables
-    become INT8 with one scale for each row; position tables keep float32, rounded to bfloat16 values.
+    symmetric for each output channel, activations for each tensor, and bias correction.
 
     Args:
         model: a float32 model; it is not changed.
         inputs: calibration data, each item the inputs of one inference.
+        half_range: whether weights get 7 bits, -64 to 64, so that the 16-bit sums of CPUs without VNNI do
+            not saturate (NNCF's overflow fix).
         on_sample: called when NNCF takes a calibration sample, about `CALIBRATION_PASSES` times for each.
         verbose: whether NNCF may print to standard output.
 
     Returns:
-        The quantized model, with the inputs and outputs of ``model``.
+        The quantized model, with the inputs and outputs of ``model``, and its tables as they were: see
+        `finish`.
 
     Raises:
         ImportError: NNCF is not installed.
@@ -75,16 +79,36 @@ def quantize(
     # scores in bfloat16 0.98 to 1.00, no more accurate; scale and shift of layer norms folded into the
     # products around them 0.98 to 0.99; no SmoothQuant 1.03, for only its product lets the quantizer fuse.
     nncf.set_log_level(logging.INFO if verbose else logging.ERROR)
+    fix = nncf.OverflowFix.ENABLE if half_range else nncf.OverflowFix.DISABLE
     # NNCF's progress bars have no switch.
     silence = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     with silence:
-        quantized = nncf.quantize(
+        quantized: ov.Model = nncf.quantize(
             model,
             nncf.Dataset(inputs, handed_out),
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(types=["Gather"]),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
         )
-    compress_tables(quantized)
-    round_tables(quantized)
     return quantized
+
+
+def finish(model: ov.Model, *, kept: Collection[str] = ()) -> ov.Model:
+    """Quantize the tables of a calibrated model, in place, and return it.
+
+    Embedding tables become INT8 with one scale for each row; position tables keep float32, rounded to
+    bfloat16 values.
+
+    Args:
+        model: what `calibrate` returned.
+        kept: names of lookups whose tables stay float32.
+    """
+    compress_tables(model, kept=kept)
+    round_tables(model)
+    return model
+
+
+def quantize(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]], **options: Any) -> ov.Model:
+    """`calibrate` and `finish`: an INT8 model of a float32 model, with the options of `calibrate`."""
+    return finish(calibrate(model, inputs, **options))

@@ -1,17 +1,34 @@
 """Embedding tables: in INT8, which stay INT8 in memory, or with values that bfloat16 has."""
 
+from collections.abc import Collection
+
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 from numpy.typing import NDArray
 
-__all__ = ["compress_tables", "round_tables"]
+__all__ = ["compress_tables", "find_tables", "round_tables"]
 
 # A table with fewer rows is not worth a second lookup.
 _LEAST_ROWS = 1024
 
 
-def compress_tables(model: ov.Model) -> list[str]:
+def find_tables(model: ov.Model) -> list[ov.Node]:
+    """The lookups (``Gather`` along axis 0) in float32 tables that are worth compressing."""
+    found = []
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Gather":
+            continue
+        table = node.input_value(0).get_node()
+        if table.get_type_name() != "Constant" or table.get_element_type() != ov.Type.f32:
+            continue
+        shape = list(table.get_output_shape(0))
+        if len(shape) == 2 and shape[0] >= _LEAST_ROWS and shape[1] > 1:
+            found.append(node)
+    return found
+
+
+def compress_tables(model: ov.Model, *, kept: Collection[str] = ()) -> list[str]:
     """Replace float32 embedding tables by INT8 rows with one scale each, in place.
 
     The graph looks up a row and its scale and multiplies them. OpenVINO would turn an INT8 table that
@@ -20,20 +37,16 @@ def compress_tables(model: ov.Model) -> list[str]:
 
     Args:
         model: a model whose tables are looked up by ``Gather`` along axis 0.
+        kept: names of lookups whose tables stay float32.
 
     Returns:
         The names of the lookups that were replaced.
     """
     replaced = []
-    for node in model.get_ordered_ops():
-        if node.get_type_name() != "Gather":
+    for node in find_tables(model):
+        if node.get_friendly_name() in kept:
             continue
         table, indices = node.input_value(0).get_node(), node.input_value(1)
-        if table.get_type_name() != "Constant" or table.get_element_type() != ov.Type.f32:
-            continue
-        shape = list(table.get_output_shape(0))
-        if len(shape) != 2 or shape[0] < _LEAST_ROWS or shape[1] == 1:
-            continue
         lookup = _compressed(table.data, indices, node.get_friendly_name())
         node.output(0).replace(lookup.output(0))
         replaced.append(lookup.get_friendly_name())

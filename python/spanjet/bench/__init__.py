@@ -1,0 +1,14 @@
+"""What a model does on this machine: throughput, latency, memory, and what is lost outside the model.
+
+Importing this package imports OpenVINO.
+"""
+
+import spanjet.telemetry  # noqa: F401
+
+# isort: split
+from spanjet.bench.questions import built_in, sample
+from spanjet.bench.result import BenchResult, Row
+from spanjet.bench.run import run_bench
+from spanjet.bench.settings import BenchConfig
+
+__all__ = ["BenchConfig", "BenchResult", "Row", "built_in", "run_bench", "sample"]

@@ -1,0 +1,87 @@
+"""One question at a time: how long its answer takes, against inference alone."""
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spanjet.bench.workload import Workload
+from spanjet.evaluate import Question
+from spanjet.reader import Reader
+
+__all__ = ["Latency", "measure_latency"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long single questions take.
+
+    Attributes:
+        questions: their number; each has one window.
+        milliseconds: of every question in every round: ``answers`` (`Reader.ask`), and ``inference`` (the
+            batch made beforehand, and nothing but the model).
+    """
+
+    questions: int
+    milliseconds: dict[str, list[float]]
+
+    def percentile(self, percent: float, side: str = "answers") -> float:
+        """Milliseconds that this share of the answers takes at most."""
+        return float(np.percentile(self.milliseconds[side], percent))
+
+
+def measure_latency(
+    reader: Reader,
+    questions: Sequence[Question],
+    *,
+    count: int,
+    rounds: int,
+    on_turn: Callable[[], None],
+) -> Latency | None:
+    """Ask the first questions that have one window, each in turn with its inference alone.
+
+    Args:
+        reader: what answers.
+        questions: what may be asked.
+        count: how many questions at most.
+        rounds: after one to warm up.
+        on_turn: called ``rounds + 1`` times.
+
+    Returns:
+        None where no question has one window.
+    """
+    works: list[tuple[Question, Workload]] = []
+    for question in questions:
+        if len(works) == count:
+            break
+        work = Workload(reader, [question.question], [question.context])
+        if work.windows == 1:
+            works.append((question, work))
+    if not works:
+        return None
+    milliseconds: dict[str, list[float]] = {"answers": [], "inference": []}
+    for number in range(rounds + 1):
+        gc.collect()
+        for index, pair in enumerate(works):
+            found = _pair(reader, *pair, answers_first=(number + index) % 2 == 0)
+            if number:
+                for side, seconds in found.items():
+                    milliseconds[side].append(1000 * seconds)
+        on_turn()
+    return Latency(questions=len(works), milliseconds=milliseconds)
+
+
+def _pair(reader: Reader, question: Question, work: Workload, *, answers_first: bool) -> dict[str, float]:
+    """Seconds of both sides."""
+    sides: dict[str, Callable[[], object]] = {
+        "answers": lambda: reader.ask(question.question, question.context),
+        "inference": lambda: work.infer("LATENCY"),
+    }
+    found = {}
+    for name in sides if answers_first else reversed(sides):
+        began = time.perf_counter()
+        sides[name]()
+        found[name] = time.perf_counter() - began
+    return found

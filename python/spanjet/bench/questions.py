@@ -1,0 +1,91 @@
+"""What is asked: a sample of a SQuAD file, or questions made of the sentences that come with the package."""
+
+import math
+import random
+from functools import cache
+from importlib.resources import files
+from itertools import count, islice
+
+from spanjet.evaluate import Question, SquadDataset
+
+__all__ = ["built_in", "sample"]
+
+# A context has a log-normal number of words: the median and the spread of SQuAD's paragraphs, roughly.
+MEDIAN_WORDS, SPREAD, FEWEST_WORDS, MOST_WORDS = 122, 0.45, 25, 600
+QUESTIONS_OF_A_CONTEXT = 5
+
+# Invented places and people, written for spanjet: sentence, question, and the answer as the sentence has it.
+SENTENCES = "sentences.tsv"
+
+
+def sample(dataset: SquadDataset, limit: int | None, seed: int) -> SquadDataset:
+    """Some questions of a data set, drawn without replacement, in a random order.
+
+    Args:
+        dataset: all questions.
+        limit: how many; None, or more than there are: all.
+        seed: chooses them and their order.
+
+    Raises:
+        ValueError: ``limit`` is less than 1.
+    """
+    _check_limit(limit)
+    chosen = list(dataset.questions)
+    random.Random(seed).shuffle(chosen)  # noqa: S311  (no secret)
+    return SquadDataset(version=dataset.version, questions=tuple(chosen[:limit]))
+
+
+def built_in(limit: int, seed: int) -> SquadDataset:
+    """Questions on contexts of shuffled sentences, as long and as varied in length as SQuAD's paragraphs.
+
+    The sentences are few, so words come again more often than in a text of the same size from elsewhere;
+    the model does the same work.
+
+    Args:
+        limit: how many questions.
+        seed: chooses the sentences.
+
+    Raises:
+        ValueError: ``limit`` is less than 1.
+    """
+    _check_limit(limit)
+    generator = random.Random(seed)  # noqa: S311  (no secret)
+    contexts = (_sentences(generator) for _ in count())
+    asked = (
+        (" ".join(sentence for sentence, _, _ in chosen), question, answer)
+        for chosen in contexts
+        for _, question, answer in generator.sample(chosen, min(QUESTIONS_OF_A_CONTEXT, len(chosen)))
+    )
+    questions = [
+        Question(id=f"built-in-{seed}-{index}", question=question, context=context, answers=(answer,))
+        for index, (context, question, answer) in enumerate(islice(asked, limit))
+    ]
+    generator.shuffle(questions)
+    return SquadDataset(version="1.1", questions=tuple(questions))
+
+
+def _sentences(generator: random.Random) -> list[tuple[str, str, str]]:
+    """Sentences of one context."""
+    words = min(generator.lognormvariate(math.log(MEDIAN_WORDS), SPREAD), MOST_WORDS)
+    chosen: list[tuple[str, str, str]] = []
+    found = 0
+    sentences = _read_sentences()
+    for entry in generator.sample(sentences, len(sentences)):
+        chosen.append(entry)
+        found += len(entry[0].split())
+        if found >= max(words - 11, FEWEST_WORDS):  # 11: half a sentence, so that the median is met
+            break
+    return chosen
+
+
+@cache
+def _read_sentences() -> tuple[tuple[str, str, str], ...]:
+    lines = files(__package__).joinpath(SENTENCES).read_text(encoding="utf-8").splitlines()
+    return tuple(
+        (sentence, question, answer) for sentence, question, answer in (line.split("\t") for line in lines)
+    )
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}; expected at least 1")

@@ -1,0 +1,100 @@
+"""The HTML page of a result: one file that needs no other."""
+
+from importlib.resources import files
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from spanjet.bench.report.table import number, quartiles
+from spanjet.bench.result import BenchResult
+
+__all__ = ["check_report_extra", "render_page", "write_page"]
+
+TEMPLATE = "page.html.j2"
+
+
+def check_report_extra() -> None:
+    """Check that what the page needs is installed, before the work for it is done.
+
+    Raises:
+        ImportError: it is not.
+    """
+    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise ImportError(f"the HTML page needs {' and '.join(missing)}: pip install 'spanjet[report]'")
+
+
+def write_page(path: Path, result: BenchResult) -> None:
+    """Write the page.
+
+    Raises:
+        ImportError: the extra ``report`` is not installed.
+        OSError: the file cannot be written.
+    """
+    path.write_text(render_page(result), encoding="utf-8")
+
+
+def render_page(result: BenchResult) -> str:
+    """The page as one text of HTML.
+
+    Raises:
+        ImportError: the extra ``report`` is not installed.
+    """
+    check_report_extra()
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+
+    source = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text: str = environment.from_string(source).render(**_values(result))
+    return text
+
+
+def _values(result: BenchResult) -> dict[str, Any]:
+    """What the template names."""
+    # Matplotlib takes half a second to import.
+    from spanjet.bench.report.plots import budget_plot, latency_plot  # noqa: PLC0415
+
+    plots = []
+    if result.budgets:
+        plots.append(budget_plot(result.budgets, result.settings["runtime"]["batch_tokens"]))
+    if result.latency is not None:
+        plots.append(latency_plot(result.latency))
+    model = result.settings["model"]
+    return {
+        "model": model["name"] or Path(model["directory"]).name,
+        "result": result,
+        "highlights": _highlights(result),
+        "sections": [
+            (section, [(row.name, number(row.value), quartiles(row), row.unit) for row in rows])
+            for section, rows in groupby(result.rows(), key=lambda row: row.section)
+        ],
+        "plots": plots,
+        "settings": {
+            f"{group}.{name}": _words(value)
+            for group, values in result.settings.items()
+            for name, value in values.items()
+        },
+    }
+
+
+def _highlights(result: BenchResult) -> list[tuple[str, str]]:
+    """The numbers at the top of the page, and what they are."""
+    throughput = result.throughput
+    found = [
+        (number(throughput.rate(throughput.questions).median), "questions per second"),
+        (number(throughput.ratio().median), "of the speed of inference alone"),
+    ]
+    if result.latency is not None:
+        found.append((f"{number(result.latency.percentile(50))} ms", "single question, median"))
+    if result.peak_megabytes is not None:
+        found.append((f"{number(result.peak_megabytes)} MB", "peak memory"))
+    return found
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "default"
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

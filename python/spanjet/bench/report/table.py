@@ -1,0 +1,54 @@
+"""The table of a result: on a terminal, and as lines of tab-separated values when piped."""
+
+import sys
+from itertools import groupby
+
+from spanjet.bench.result import BenchResult, Row
+
+__all__ = ["number", "quartiles", "show"]
+
+COLUMNS = ("measure", "median", "quartiles", "unit")
+PIPED_COLUMNS = ("section", "measure", "median", "low", "high", "unit")
+
+
+def number(value: float) -> str:
+    """A measurement with the digits that mean something."""
+    size = abs(value)
+    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 2 else 3
+    return f"{value:,.{decimals}f}"
+
+
+def quartiles(row: Row) -> str:
+    """From the lower quartile to the upper one; "" where there are none."""
+    return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
+
+
+def show(result: BenchResult) -> None:
+    """Print the table."""
+    rows = result.rows()
+    if not sys.stdout.isatty():
+        print("\n".join("\t".join(cells) for cells in [PIPED_COLUMNS, *map(_piped, rows)]))  # noqa: T201
+        return
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for section, group in groupby(rows, key=lambda row: row.section):
+        table.add_row(Text(section, style="bold"))
+        for row in group:
+            table.add_row(f"  {row.name}", number(row.value), quartiles(row), row.unit)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    machine = result.machine
+    console.print(f"{result.data}; {machine['processor']}, {machine['cpus']} CPUs, load {machine['load']}")
+
+
+def _piped(row: Row) -> tuple[str, ...]:
+    values = (row.value, row.low, row.high)
+    return (row.section, row.name, *("" if value is None else f"{value:.6g}" for value in values), row.unit)

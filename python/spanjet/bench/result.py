@@ -1,0 +1,125 @@
+"""A benchmark's result, and its table."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from spanjet.bench.budgets import Budget
+from spanjet.bench.document import LongDocument
+from spanjet.bench.latency import Latency
+from spanjet.bench.rounds import Spread
+from spanjet.bench.throughput import Throughput
+
+__all__ = ["BenchResult", "Row"]
+
+
+class Row(NamedTuple):
+    """A line of the table.
+
+    Attributes:
+        section: what was measured.
+        name: which of its numbers this is.
+        unit: of the number; "" for a count or a ratio.
+        value: the number; a median where there are quartiles.
+        low, high: its quartiles; None where it was measured once.
+    """
+
+    section: str
+    name: str
+    unit: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchResult:
+    """All that was measured.
+
+    Attributes:
+        date: when it began, ISO 8601.
+        data: name of the questions' source.
+        machine: see `spanjet.bench.environment.describe_environment`.
+        settings: of the model, the windows, the decoding, the runtime and the benchmark.
+        first_answer_seconds: from the model's directory to the first answer.
+        ready_megabytes: resident memory of this process after that; None where Linux does not tell.
+        peak_megabytes: the most while all questions were answered for the first time.
+        throughput, latency, document, budgets: see their classes; None or empty where left out.
+    """
+
+    date: str
+    data: str
+    machine: dict[str, str]
+    settings: dict[str, dict[str, Any]]
+    first_answer_seconds: float
+    ready_megabytes: float | None
+    peak_megabytes: float | None
+    throughput: Throughput
+    latency: Latency | None
+    document: LongDocument | None
+    budgets: list[Budget]
+
+    def rows(self) -> list[Row]:
+        """The table."""
+        found = _throughput_rows(self.throughput)
+        found.append(Row("start", "first answer after", "s", self.first_answer_seconds))
+        memory = {"after the first answer": self.ready_megabytes, "peak, all questions": self.peak_megabytes}
+        found += [Row("memory", name, "MB", value) for name, value in memory.items() if value is not None]
+        if self.latency is not None:
+            found += _latency_rows(self.latency)
+        if self.document is not None:
+            found += _document_rows(self.document)
+        for budget in self.budgets:
+            name = f"{budget.batch_tokens:,} tokens a batch"
+            found.append(_spread("batch budget", name, "questions/s", budget.rate()))
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table and every single measurement, ready for JSON."""
+        values = asdict(self)
+        values["table"] = [row._asdict() for row in self.rows()]
+        return values
+
+
+def _spread(section: str, name: str, unit: str, spread: Spread) -> Row:
+    return Row(section, name, unit, spread.median, spread.low, spread.high)
+
+
+def _percent(section: str, name: str, spread: Spread) -> Row:
+    return Row(section, name, "%", 100 * spread.median, 100 * spread.low, 100 * spread.high)
+
+
+def _throughput_rows(found: Throughput) -> list[Row]:
+    section = f"{found.questions:,} questions"
+    return [
+        _spread(section, "text to answers", "questions/s", found.rate(found.questions)),
+        _spread(section, "text to answers, streamed", "questions/s", found.rate(found.questions, "stream")),
+        _spread(section, "inference alone", "questions/s", found.rate(found.questions, "inference")),
+        _spread(section, "text to answers : inference alone", "", found.ratio()),
+        _spread(section, "streamed : inference alone", "", found.ratio("stream")),
+        _spread(section, "windows", "windows/s", found.rate(found.windows)),
+        _spread(section, "tokens", "tokens/s", found.rate(found.tokens)),
+        Row(section, "padding", "%", 100 * found.padding),
+        _spread(section, "CPUs used", "", found.cores()),
+    ]
+
+
+def _latency_rows(found: Latency) -> list[Row]:
+    section = "single questions"
+    both = {"answer": "answers", "inference alone": "inference"}
+    rows = [
+        Row(section, f"{name}, p{percent}", "ms", found.percentile(percent, side))
+        for name, side in both.items()
+        for percent in (50, 90, 99)
+    ]
+    ratio = found.percentile(50) / found.percentile(50, "inference")
+    return [*rows, Row(section, "answer : inference alone, p50", "", ratio)]
+
+
+def _document_rows(found: LongDocument) -> list[Row]:
+    section = f"{found.questions:,} questions on {found.tokens:,} tokens"
+    return [
+        _spread(section, "answers", "questions/s", found.rate(found.questions)),
+        _spread(section, "windows", "windows/s", found.rate(found.windows)),
+        _percent(section, "time outside the model", found.outside()),
+        Row(section, "tokenizing, once", "ms", found.prepare_milliseconds),
+    ]

@@ -1,0 +1,43 @@
+"""The `spanjet` command: one module for each of its commands."""
+
+from typing import Annotated
+
+import typer
+
+from spanjet import __version__
+from spanjet.cli import answer, ask, bench, evaluate, info, quantize, tune
+from spanjet.cli.errors import Commands
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"spanjet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Read answers out of text, exactly and fast, on CPUs."""
+
+
+app.command("answer")(answer.answer)
+app.command("ask")(ask.ask)
+app.command("bench")(bench.bench)
+app.command("eval")(evaluate.evaluate)
+app.command("info")(info.info)
+app.command("quantize")(quantize.quantize)
+app.command("tune")(tune.tune)

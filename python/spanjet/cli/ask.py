@@ -1,0 +1,49 @@
+"""`spanjet ask`: one question about a text."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spanjet import DecodeConfig, Reader
+from spanjet.cli.options import JsonOption, ModelOption, ModeOption, decode_config
+from spanjet.cli.output import print_json
+from spanjet.cli.text import read_text
+from spanjet.terminal import show_answers
+
+__all__ = ["ask"]
+
+
+def ask(
+    *,
+    question: Annotated[str, typer.Argument(help="The question.")],
+    text: Annotated[
+        str | None, typer.Argument(help="The text that holds the answer. Default: standard input.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a UTF-8 file.")
+    ] = None,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Number of answers.")] = 1,
+    model: ModelOption = None,
+    mode: ModeOption = "global",
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question about a text."""
+    decode = decode_config(mode=mode, n_best=max(top_k, DecodeConfig().n_best))
+    context = _read_context(text, file)
+    answers = Reader(model, decode=decode).ask_many([question], context, top_k=top_k)[0]
+    if as_json:
+        print_json({"question": question, "answers": [answer.as_dict() for answer in answers]})
+    else:
+        show_answers(context, answers)
+
+
+def _read_context(text: str | None, file: Path | None) -> str:
+    if text is not None and file is not None:
+        raise ValueError("the text is given twice, as an argument and with --file")
+    if text is not None:
+        return text
+    if file is None and sys.stdin.isatty():
+        raise ValueError("no text: give it as an argument, with --file, or on standard input")
+    return read_text(file)

@@ -1,0 +1,32 @@
+"""`spanjet info`: versions, the machine, a model's card."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spanjet.cli.options import JsonOption
+from spanjet.cli.output import show
+from spanjet.reader import BUNDLED_MODEL
+
+__all__ = ["info"]
+
+
+def info(
+    *,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Model directory. Default: the bundled one.", show_default=False
+        ),
+    ] = BUNDLED_MODEL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show versions, this machine's CPU, how it computes, and a model's card."""
+    import spanjet.telemetry  # noqa: F401, PLC0415
+    from spanjet.checkpoint import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
+    from spanjet.machine import describe_machine, inference_paths  # noqa: PLC0415
+
+    loaded = load_model(model)
+    about = {"directory": str(loaded.path), "max_length": loaded.max_length, "card": loaded.card}
+    show({**describe_machine(), "arithmetic": inference_paths(), "model": about}, as_json=as_json)
