@@ -63,13 +63,13 @@ def asked(count: int) -> list[tuple[str, str]]:
     generator = random.Random(41)
     questions = ("Who may use the Work?", "What does the License grant to each Contributor or Licensee?")
     return [
-        (generator.choice(questions), "\n\n".join(paragraphs[first : first + generator.randint(1, 12)]))
-        for first in generator.choices(range(len(paragraphs) - 12), k=count)
+        (generator.choice(questions), "\n\n".join(paragraphs[first : first + generator.randint(1, 5)]))
+        for first in generator.choices(range(len(paragraphs) - 5), k=count)
     ]
 
 
 def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled: LoadedModel) -> None:
-    pairs = asked(40)
+    pairs = asked(150)
 
     def answers(look_ahead: int = 2048, order: int = 1, **settings: Any) -> list[Answer]:
         reader = Reader(bundled, runtime=RuntimeConfig(cache_dir=None, **settings))

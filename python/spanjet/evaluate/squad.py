@@ -10,7 +10,7 @@ import string
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -225,13 +225,20 @@ def evaluate(
         if progress is not None:
             progress(len(predictions), len(dataset))
     seconds = time.perf_counter() - began
+    scores = score(dataset, predictions)
+    # The best thresholds do not depend on the reader's own one.
+    best = {name: value for name, value in _fields(score(dataset, spans, null_odds)) if "best" in name}
     return Evaluation(
-        scores=score(dataset, predictions, null_odds),
+        scores=replace(scores, **best),
         predictions=predictions,
         spans=spans,
         null_odds=null_odds,
         seconds=seconds,
     )
+
+
+def _fields(scores: Scores) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(scores, field.name)) for field in fields(scores)]
 
 
 class _LayoutError(ValueError):

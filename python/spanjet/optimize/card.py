@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from spanjet.checkpoint import LoadedModel
-from spanjet.checkpoint.load import CHECKPOINT_WEIGHTS
+from spanjet.checkpoint.hub import HubModel
 from spanjet.config import DecodeConfig, WindowConfig
-from spanjet.evaluate.squad import Scores
 from spanjet.machine import describe_machine
 from spanjet.optimize.int8 import METHOD
+from spanjet.optimize.settings import QuantizeConfig
 
 __all__ = [
     "describe_data",
@@ -22,6 +22,7 @@ __all__ = [
     "describe_scores",
     "describe_source",
     "describe_tools",
+    "rounded",
     "sha256",
 ]
 
@@ -35,10 +36,19 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_source(checkpoint: LoadedModel) -> dict[str, Any]:
-    """The checkpoint that a model was made of."""
-    weights = checkpoint.path / CHECKPOINT_WEIGHTS
-    return {"name": checkpoint.path.resolve().name, "weights": weights.name, "sha256": sha256(weights)}
+def describe_source(model: LoadedModel, given: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a model was made of.
+
+    Args:
+        model: the checkpoint.
+        given: how it was asked for: a directory, or an id of the hub, whose commit is kept.
+    """
+    hub = None if Path(given).exists() else HubModel.parse(os.fspath(given))
+    name = {"name": model.path.resolve().name}
+    if hub is not None:
+        name = {"name": hub.repository, "revision": model.path.name}
+    files = {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in model.weights}
+    return {**name, "architecture": model.architecture, "weights": files}
 
 
 def describe_data(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -47,30 +57,62 @@ def describe_data(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def describe_quantization(
-    path: str | os.PathLike[str], windows: WindowConfig, *, count: int, seed: int
+    path: str | os.PathLike[str],
+    windows: WindowConfig,
+    config: QuantizeConfig,
+    *,
+    count: int,
+    layers: int,
+    restored: Sequence[str],
 ) -> dict[str, Any]:
-    """How a model was quantized, and the windows that it was calibrated with."""
-    calibration = {**describe_data(path), "count": count, "seed": seed}
-    return {"method": METHOD, "calibration": calibration, "windows": asdict(windows)}
+    """How a model was quantized.
+
+    Args:
+        path: the data that it was calibrated with.
+        windows: how its windows were cut.
+        config: what was asked for.
+        count: calibration windows.
+        layers: products and tables that were quantized.
+        restored: those of them that became floating point again, most sensitive first.
+    """
+    return {
+        "method": METHOD,
+        "cpu": config.target,
+        "overflow_fix": config.target == "any",
+        "calibration": {**describe_data(path), "count": count, "seed": config.seed},
+        "windows": asdict(windows),
+        "layers": layers,
+        "restored": list(restored),
+    }
 
 
 def describe_scores(
     path: str | os.PathLike[str],
     windows: WindowConfig,
-    scores: Mapping[str, Scores],
+    scores: Mapping[str, Mapping[str, Any]],
     *,
     questions: int,
+    null_threshold: float | None = None,
 ) -> dict[str, Any]:
     """F1 and EM in percent of some models, by their names, and what they were measured with."""
     return {
         **describe_data(path),
         "questions": questions,
         "windows": asdict(windows),
-        "decode": asdict(DecodeConfig()),
-        **{
-            name: {"f1": round(score.f1, 2), "exact_match": round(score.exact_match, 2)}
-            for name, score in scores.items()
-        },
+        "decode": asdict(DecodeConfig(null_threshold=null_threshold)),
+        **{name: rounded(score) for name, score in scores.items()},
+    }
+
+
+def rounded(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Percentages with two decimals, thresholds as they are."""
+    return {
+        name: rounded(value)
+        if isinstance(value, Mapping)
+        else round(value, 2)
+        if isinstance(value, float) and "threshold" not in name and name != "value"
+        else value
+        for name, value in scores.items()
     }
 
 
