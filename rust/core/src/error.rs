@@ -86,7 +86,7 @@ pub enum Error {
     /// The question leaves no room for the context.
     #[error(
         "question {index} leaves no room: max_length {max_length} - {question} question tokens - 3 special \
-         tokens = {room} context tokens a window, expected at least {expected}"
+         tokens = {room} context tokens a window, expected {expected}"
     )]
     NoRoom {
         /// Index of the question.
