@@ -83,24 +83,32 @@ def fewest(lengths: tuple[int, ...], budget: int) -> int:
 @pytest.mark.parametrize("seed", range(10))
 def test_no_other_cut_has_fewer_positions(seed: int) -> None:
     lengths = random_lengths(seed, most=24) // 16 * 16 + 16
-    batches = schedule(lengths, batch_tokens=1000)
+    batches = schedule(lengths, batch_tokens=1000, streams=1)
     cost = positions(batches) + module.BATCH_OVERHEAD * len(batches)
     assert cost == fewest(tuple(sorted(lengths.tolist(), reverse=True)), 1000)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_few_shapes(seed: int) -> None:
-    """Three numbers of rows for each length; only what is left at the end is another."""
-    others = [
-        len(rows)
-        for rows, length in schedule(like_squad(seed), batch_tokens=1024)
-        if len(rows) not in (1024 // length, 1024 // length // 2, 1)
-    ]
-    assert len(others) <= 1
+    """Three numbers of rows for each length; where no other batches follow, also what is left at the end."""
+    lengths = like_squad(seed)
+    for streams, rests in ((0, 0), (1, 1)):
+        others = [
+            len(rows)
+            for rows, length in schedule(lengths, batch_tokens=1024, streams=streams)
+            if len(rows) not in (1024 // length, 1024 // length // 2, 1)
+        ]
+        assert len(others) <= rests
+
+
+def test_hardly_any_new_shapes_come_late() -> None:
+    lengths = like_squad(9, 60_000)
+    shapes = [(len(rows), length) for part in np.split(lengths, 60) for rows, length in schedule(part)]
+    assert len(set(shapes)) - len(set(shapes[: len(shapes) // 6])) <= 12
 
 
 def test_longest_first_and_equal_lengths_in_order() -> None:
-    batches = schedule(np.array([3, 90, 3, 90, 3]), batch_tokens=200, length_excess=0)
+    batches = schedule(np.array([3, 90, 3, 90, 3]), batch_tokens=200, length_excess=0, streams=1)
     assert [(rows.tolist(), length) for rows, length in batches] == [([1, 3], 96), ([0, 2, 4], 16)]
 
 

@@ -124,7 +124,7 @@ class Pipeline:
         windows = self.windows(questions, encoded(contexts))
         if self._is_small(windows):
             hint: Hint = "LATENCY"
-            chunk = Chunk(contexts, windows, self.plan(windows))
+            chunk = Chunk(contexts, windows, self.plan(windows, streams=1))
         else:
             hint = "THROUGHPUT"
             chunk = Chunk(contexts, windows, self.plan(windows, streams=self._runtime.streams))
