@@ -241,7 +241,11 @@ class Journal:
 
     def _begin(self, *, resume: bool) -> None:
         if not resume and not self._state.replaces and self._out.exists():
-            raise FileExistsError(EEXIST, "exists already", str(self._out))
+            raise FileExistsError(
+                EEXIST,
+                "exists already; expected a new file, or to overwrite it or resume its run",
+                str(self._out),
+            )
         self._directory.mkdir(exist_ok=True)
         sync_directory(self._out.parent)
         if not OWN_FILES.issuperset(path.name for path in self._directory.iterdir()):
