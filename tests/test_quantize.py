@@ -3,20 +3,27 @@
 import hashlib
 import json
 import random
+import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import checkpoints
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 import pytest
-from spanjet import Reader, RuntimeConfig, Tokenizer, WindowConfig
+from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.checkpoint import load_model
+from spanjet.checkpoint.directory import COMPANIONS
 from spanjet.evaluate.squad import Question, SquadDataset, load_squad
 from spanjet.optimize.calibration import calibration_inputs, choose_questions
+from spanjet.optimize.card import describe_source
 from spanjet.optimize.int8 import quantize
 from spanjet.optimize.quantize import quantize_checkpoint
+from spanjet.optimize.settings import QuantizeConfig
 from spanjet.optimize.tables import compress_tables, round_tables
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -38,6 +45,7 @@ WORDS = (
     "up",
 )
 SAMPLES = 12
+WITHOUT_CACHE = RuntimeConfig(cache_dir=None)
 
 
 @pytest.fixture(scope="module")
@@ -63,25 +71,29 @@ def squad(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def steps() -> list[tuple[int, int]]:
-    return []
+def steps() -> dict[str, list[tuple[int, int | None]]]:
+    return {}
 
 
 @pytest.fixture(scope="module")
 def made(
-    tmp_path_factory: pytest.TempPathFactory, squad: Path, steps: list[tuple[int, int]]
+    tmp_path_factory: pytest.TempPathFactory, squad: Path, steps: dict[str, list[tuple[int, int | None]]]
 ) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("made") / "tiny-int8"
+
+    @contextmanager
+    def bars(name: str) -> Iterator[Callable[[int, int | None], None]]:
+        yield lambda done, total: steps.setdefault(name, []).append((done, total))
+
     card = quantize_checkpoint(
         TINY,
         squad,
         out,
         evaluation=squad,
-        samples=SAMPLES,
-        seed=3,
+        config=QuantizeConfig(samples=SAMPLES, seed=3, cpu="vnni"),
         license_name="Apache-2.0",
         license_file=squad,
-        progress=lambda done, total: steps.append((done, total)),
+        bars=bars,
     )
     return out, card
 
@@ -94,10 +106,18 @@ def test_card(made: tuple[Path, dict[str, Any]], squad: Path) -> None:
     out, card = made
     assert json.loads((out / "card.json").read_text()) == card
     assert (card["name"], card["license"]) == ("tiny-int8", "Apache-2.0")
-    weights = digest(TINY / "model.safetensors")
-    assert card["source"] == {"name": "tiny-bert", "weights": "model.safetensors", "sha256": weights}
+    weights = TINY / "model.safetensors"
+    assert card["source"] == {
+        "name": "tiny-bert",
+        "architecture": "bert",
+        "weights": {weights.name: {"bytes": weights.stat().st_size, "sha256": digest(weights)}},
+    }
     data = {"data": "train.json", "sha256": digest(squad)}
-    assert card["quantization"]["calibration"] == {**data, "count": SAMPLES, "seed": 3}
+    quantization = card["quantization"]
+    assert quantization["calibration"] == {**data, "count": SAMPLES, "seed": 3}
+    assert (quantization["cpu"], quantization["overflow_fix"]) == ("vnni", False)
+    assert (quantization["layers"], quantization["restored"]) == (2 * 7 + 1, [])
+    assert (card["floor"], card["null_threshold"]) == (None, None)
     evaluation = card["evaluation"]
     assert evaluation.items() >= {**data, "questions": 24}.items()
     assert evaluation["windows"] == {
@@ -112,6 +132,43 @@ def test_card(made: tuple[Path, dict[str, Any]], squad: Path) -> None:
     assert card["machine"]["instructions"]
     assert card["bytes"]["openvino_model.bin"] == (out / "openvino_model.bin").stat().st_size
     assert (out / "LICENSE").read_bytes() == squad.read_bytes()
+    speed = card["speed"]
+    assert min(speed["float32"], speed["default"], speed["int8"]) > 0
+    assert speed["windows"] == SAMPLES
+    assert {file.name for file in out.parent.iterdir()} == {out.name}
+
+
+def test_the_source_of_shards(tmp_path: Path) -> None:
+    path = Path(shutil.copytree(TINY, tmp_path / "sharded"))
+    checkpoints.split(path)
+    source = describe_source(load_model(path), path)
+    names = [f"model-0000{part}-of-00003.safetensors" for part in (1, 2, 3)]
+    assert list(source["weights"]) == names
+    for name in names:
+        size = (path / name).stat().st_size
+        assert source["weights"][name] == {"bytes": size, "sha256": digest(path / name)}
+
+
+def test_the_source_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card names the repository and the commit, not the cache's directory."""
+    monkeypatch.chdir(tmp_path)
+    snapshot = Path(shutil.copytree(TINY, tmp_path / "snapshots" / "0123abc"))
+    source = describe_source(load_model(snapshot), "team/tiny@main")
+    assert (source["name"], source["revision"]) == ("team/tiny", "0123abc")
+    assert "revision" not in describe_source(load_model(snapshot), "snapshots/0123abc")
+
+
+def test_what_the_tokenizer_needs_goes_along(made: tuple[Path, dict[str, Any]]) -> None:
+    kept = {
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+        "tokenizer_config.json",
+    }
+    assert kept < set(COMPANIONS)
+    assert {"config.json", "tokenizer.json", "vocab.txt"} <= {file.name for file in made[0].iterdir()}
+    assert not kept & {file.name for file in made[0].iterdir()} - {file.name for file in TINY.iterdir()}
 
 
 def test_the_model_is_int8_and_answers(made: tuple[Path, dict[str, Any]]) -> None:
@@ -138,25 +195,46 @@ def test_the_model_is_int8_and_answers(made: tuple[Path, dict[str, Any]]) -> Non
     assert text[answer.start : answer.end] == answer.text
 
 
-def test_progress(made: tuple[Path, dict[str, Any]], steps: list[tuple[int, int]]) -> None:
-    assert made[1]["evaluation"] is not None
-    total = 2 * SAMPLES + 2 * 24
-    assert steps == [(done, total) for done in range(1, total + 1)]
+def test_progress(made: tuple[Path, dict[str, Any]], steps: dict[str, list[tuple[int, int | None]]]) -> None:
+    name = f"F1 of train.json ({made[1]['evaluation']['sha256'][:12]})"
+    assert list(steps) == [
+        "calibrate",
+        f"{name}, float32",
+        f"{name}, 0 restored",
+        "speed",
+    ]
+    assert steps["calibrate"] == [(done, 2 * SAMPLES) for done in range(1, 2 * SAMPLES + 1)]
+    assert steps[f"{name}, float32"][-1] == (24, 24)
+    assert steps["speed"] == [(done, 12) for done in range(1, 13)]
 
 
 def test_same_seed_same_model(made: tuple[Path, dict[str, Any]], squad: Path, tmp_path: Path) -> None:
     for seed in (3, 4):
-        quantize_checkpoint(TINY, squad, tmp_path / str(seed), samples=SAMPLES, seed=seed)
+        config = QuantizeConfig(samples=SAMPLES, seed=seed, cpu="vnni")
+        quantize_checkpoint(TINY, squad, tmp_path / str(seed), config=config)
     name = "openvino_model.bin"
     assert (tmp_path / "3" / name).read_bytes() == (made[0] / name).read_bytes()
     assert (tmp_path / "4" / name).read_bytes() != (made[0] / name).read_bytes()
 
 
+def test_keeping_the_work_changes_nothing(
+    made: tuple[Path, dict[str, Any]], squad: Path, tmp_path: Path
+) -> None:
+    """A model that was written and read between the steps is the one that comes of all at once."""
+    original = load_model(TINY)
+    chosen = choose_questions(load_squad(squad), count=SAMPLES, seed=3)
+    inputs = calibration_inputs(Reader(original, runtime=WITHOUT_CACHE), chosen, count=SAMPLES)
+    ov.save_model(quantize(original.model, inputs), tmp_path / "openvino_model.xml", compress_to_fp16=True)
+    name = "openvino_model.bin"
+    assert (tmp_path / name).read_bytes() == (made[0] / name).read_bytes()
+
+
 def test_nothing_is_printed(squad: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    quantize_checkpoint(TINY, squad, tmp_path / "model", samples=2)
+    config = QuantizeConfig(samples=2)
+    quantize_checkpoint(TINY, squad, tmp_path / "model", config=config)
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
-    quantize_checkpoint(TINY, squad, tmp_path / "verbose", samples=2, verbose=True)
+    quantize_checkpoint(TINY, squad, tmp_path / "verbose", config=config, verbose=True)
     assert capfd.readouterr().out != ""
 
 
@@ -173,8 +251,8 @@ def test_choice_of_questions(squad: Path) -> None:
 
 def test_calibration_windows_have_no_padding(squad: Path) -> None:
     questions = list(load_squad(squad).questions)
-    config = WindowConfig(max_length=48, doc_stride=16)
-    inputs = calibration_inputs(Tokenizer(TINY), questions, count=30, config=config)
+    reader = Reader(TINY, windows=WindowConfig(max_length=48, doc_stride=16), runtime=WITHOUT_CACHE)
+    inputs = calibration_inputs(reader, questions, count=30)
     assert len(inputs) == 30
     for item in inputs:
         assert item["input_ids"].shape[0] == 1
@@ -186,7 +264,7 @@ def test_fewer_windows_than_asked_for() -> None:
     question = Question(id="a", question="who?", context="the king", answers=("king",))
     chosen = choose_questions(SquadDataset(version="1.1", questions=(question,)), count=300, seed=0)
     assert chosen == [question]
-    assert len(calibration_inputs(Tokenizer(TINY), chosen, count=300, config=WindowConfig())) == 1
+    assert len(calibration_inputs(Reader(TINY, runtime=WITHOUT_CACHE), chosen, count=300)) == 1
 
 
 def table_model(table: np.ndarray) -> ov.Model:
@@ -215,6 +293,12 @@ def test_tables_become_int8_by_row() -> None:
     assert (np.abs(looked_up - table) <= 0.5001 * step).all()
     assert np.abs(looked_up - table).max() > 0
     assert compress_tables(model) == []
+
+
+def test_tables_may_be_kept() -> None:
+    model = table_model(np.ones((2000, 4), np.float32))
+    assert compress_tables(model, kept=["table"]) == []
+    assert compress_tables(model, kept=["another"]) == ["table"]
 
 
 def test_small_tables_stay() -> None:
@@ -267,9 +351,21 @@ def test_no_calibration_data() -> None:
         quantize(load_model(TINY).model, [])
 
 
-def test_no_samples(squad: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="samples is 0; expected at least 1"):
-        quantize_checkpoint(TINY, squad, tmp_path / "model", samples=0)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"samples": 0}, "samples is 0; expected at least 1"),
+        ({"held_out": 0}, "held_out is 0; expected at least 1"),
+        ({"max_restored": -1}, "max_restored is -1; expected at least 0"),
+        ({"seed": -1}, "seed is -1; expected at least 0"),
+        ({"floor": 0.0}, "floor is 0.0; expected a share"),
+        ({"floor": 99.0}, "floor is 99.0; expected a share"),
+        ({"cpu": "avx2"}, "cpu is 'avx2'; expected 'auto' or 'vnni' or 'any'"),
+    ],
+)
+def test_bad_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        QuantizeConfig(**settings)
 
 
 def test_without_nncf(squad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,20 +375,21 @@ def test_without_nncf(squad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("argument", ["checkpoint", "calibration", "evaluation", "license_file", "out"])
+@pytest.mark.parametrize(
+    "argument", ["checkpoint", "calibration", "evaluation", "tuning", "license_file", "out"]
+)
 def test_missing_files(squad: Path, tmp_path: Path, argument: str) -> None:
     arguments: dict[str, Any] = {"checkpoint": TINY, "calibration": squad, "out": tmp_path / "model"}
     arguments[argument] = tmp_path / "nowhere" / "model"
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        quantize_checkpoint(**arguments, samples=1)
+        quantize_checkpoint(**arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_directory_is_no_checkpoint(
-    made: tuple[Path, dict[str, Any]], squad: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+def test_a_quantized_model_is_refused(made: tuple[Path, dict[str, Any]], squad: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="tiny-int8: the model is quantized already"):
         quantize_checkpoint(made[0], squad, tmp_path / "again")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_out_is_checked_before_the_work(squad: Path, tmp_path: Path) -> None:

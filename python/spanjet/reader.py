@@ -291,6 +291,14 @@ def _check_fit(model: "LoadedModel", tokenizer: _core.Tokenizer, windows: Window
             f"{model.tokenizer}: {tokenizer.vocab_size} ids; expected at most {model.vocab_size}, the "
             f"vocabulary of the model {model.path}"
         )
+    # How many tokens open and separate is for the tokenizer to say: some RoBERTas were trained with BERT's,
+    # and some BERTs with XLM-RoBERTa's. Positions that count from the padding token's id bind the two.
+    layout = model.layout
+    if layout.first_position and tokenizer.pad_token_id != layout.pad_token_id:
+        raise ValueError(
+            f"{model.tokenizer}: the padding token has the id {tokenizer.pad_token_id}; expected "
+            f"{layout.pad_token_id}, behind which the positions of the model {model.path} begin"
+        )
 
 
 def _listed(name: str, values: Sequence[_T]) -> list[_T]:

@@ -43,10 +43,10 @@ def schedule(
     """Group windows of like length, so that a batch is padded to little more than its windows.
 
     The windows are sorted by length, longest first, and cut into batches that are full (rows times length
-    just within the budget), half full, of one window or, where none follow, of what is left, whichever way has
-    the fewest positions in all, a batch's overhead included. Few numbers of rows and few lengths keep the
-    number of shapes small: each shape costs OpenVINO 9 ms and 2.6 MB in every stream. Equal lengths keep
-    their order: the result depends on the arguments alone.
+    just within the budget), half full, of one window or, where none follow, of what is left, whichever
+    way has the fewest positions in all, a batch's overhead included. Few numbers of rows and few lengths
+    keep the number of shapes small: each shape costs OpenVINO 9 ms and 2.6 MB in every stream. Equal
+    lengths keep their order: the result depends on the arguments alone.
 
     A window whose own rounded length is no multiple of `VECTOR` is never in a longer batch: what the model
     makes of it then does not depend on its neighbours.

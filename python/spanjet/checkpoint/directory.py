@@ -1,6 +1,7 @@
 """The model directory: a model ready to run with its tokenizer, configuration and card."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -16,10 +17,18 @@ from spanjet.checkpoint.config import read_json
 from spanjet.checkpoint.exported import GRAPH, find_exported, read_exported
 from spanjet.checkpoint.staging import staged
 
-__all__ = ["COMPANIONS", "GRAPH", "ModelDirectory", "find_tokenizer", "write_model_directory"]
+__all__ = [
+    "COMPANIONS",
+    "GRAPH",
+    "ModelDirectory",
+    "check_has_card",
+    "find_tokenizer",
+    "update_card",
+    "write_model_directory",
+]
 
 WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
-_TOKENIZERS = ("tokenizer.json", "vocab.txt")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
 COMPANIONS = (
     CONFIG,
@@ -27,7 +36,6 @@ COMPANIONS = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "vocab.json",
     "merges.txt",
     "LICENSE",
     "README.md",
@@ -42,7 +50,7 @@ class ModelDirectory:
         path: the directory.
         graph: its ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
             `find_exported`.
-        tokenizer: its ``tokenizer.json``, or else its ``vocab.txt``.
+        tokenizer: its ``tokenizer.json``, or else its ``vocab.txt``, or else its ``vocab.json``.
         config: the sizes of the encoder that it was made of.
         card: its ``card.json``: where the model comes from and what it is worth; None without one.
     """
@@ -88,14 +96,20 @@ class ModelDirectory:
 
 
 def find_tokenizer(path: Path) -> Path:
-    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``.
+    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json``.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: there is none of them.
+        ValueError: there is a SentencePiece model in their place.
     """
     for name in _TOKENIZERS:
         if (path / name).is_file():
             return path / name
+    for file in sorted(path.glob("*.model")):
+        raise ValueError(
+            f"{file}: a SentencePiece model; expected a tokenizer.json beside it, which transformers' "
+            "AutoTokenizer.from_pretrained makes of it and save_pretrained writes"
+        )
     raise FileNotFoundError(ENOENT, f"no tokenizer, expected {' or '.join(_TOKENIZERS)}", str(path))
 
 
@@ -133,6 +147,40 @@ def write_model_directory(
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (stage / CARD).write_text(f"{text}\n", encoding="utf-8")
     return card
+
+
+def check_has_card(path: Path) -> None:
+    """Check that a directory may have a card.
+
+    Raises:
+        ValueError: it is no model directory, but a checkpoint.
+    """
+    if find_exported(path) is None:
+        raise ValueError(
+            f"{path}: a checkpoint has no card; make a model directory of it with spanjet quantize"
+        )
+
+
+def update_card(path: Path, **values: Any) -> None:
+    """Change some values of a model directory's card, or begin one; whole or not at all.
+
+    Args:
+        path: the directory.
+        values: what is set in ``card.json``, ready for JSON.
+
+    Raises:
+        ValueError: see `check_has_card`.
+        OSError: the card cannot be written.
+    """
+    check_has_card(path)
+    file = path / CARD
+    card = {**(read_json(file) if file.is_file() else {}), **values}
+    stage = path / f".{CARD}.{os.getpid()}"
+    try:
+        stage.write_text(f"{json.dumps(card, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
+        stage.replace(file)
+    finally:
+        stage.unlink(missing_ok=True)
 
 
 def _check_weights(graph: Path) -> None:

@@ -11,10 +11,12 @@ class PairLayout:
 
     BERT reads ``[CLS] question [SEP] context [SEP]`` with token types 0 and 1 (Devlin et al. 2019, arXiv
     1810.04805), RoBERTa ``<s> question </s></s> context </s>`` without types (Liu et al. 2019, arXiv
-    1907.11692). Which tokens open and separate is for the tokenizer to say.
+    1907.11692). Which tokens open and separate, and how many, is for the tokenizer to say: some RoBERTas were
+    trained with BERT's tokenizer, and some BERTs with XLM-RoBERTa's.
 
     Attributes:
-        separators: separator tokens between question and context: 1 or 2.
+        separators: separator tokens that the architecture's own tokenizer puts between question and
+            context: 1 or 2.
         token_types: whether the model has the input ``token_type_ids``: 0 up to the first separator, 1 for
             the context and the last one.
         pad_token_id: id of the padding token.

@@ -63,7 +63,9 @@ class LoadedModel:
             return None
         value = tuned.get("value") if isinstance(tuned, dict) else None
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise ValueError(f'{self.path / CARD}: "null_threshold" is {tuned!r:.80}, expected a finite "value"')
+            raise ValueError(
+                f'{self.path / CARD}: "null_threshold" is {tuned!r:.80}, expected a finite "value"'
+            )
         return float(value)
 
 

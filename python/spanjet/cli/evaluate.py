@@ -23,8 +23,9 @@ from spanjet.cli.options import (
     window_config,
 )
 from spanjet.cli.output import check_writable, show, write_json
-from spanjet.evaluate import Evaluation, load_squad
+from spanjet.evaluate import Evaluation, SquadDataset, best_null_threshold, load_squad
 from spanjet.evaluate import evaluate as evaluate_reader
+from spanjet.evaluate.null_threshold import check_unanswerable
 from spanjet.terminal import progress_bar
 
 __all__ = ["evaluate"]
@@ -49,6 +50,13 @@ def evaluate(
     n_best: NBestOption = 20,
     max_answer_length: MaxAnswerLengthOption = 30,
     null_threshold: NullThresholdOption = None,
+    save_null_threshold: Annotated[
+        bool,
+        typer.Option(
+            "--save-null-threshold",
+            help="Keep the best null threshold of this SQuAD v2.0 file in the model's card: readers use it.",
+        ),
+    ] = False,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,15 +73,37 @@ def evaluate(
     for path in (predictions, null_odds):
         if path is not None:
             check_writable(path)
+    if save_null_threshold and model is None:
+        raise ValueError("--save-null-threshold needs --model: the bundled model's card is not changed")
     dataset = load_squad(squad)
     reader = Reader(model, windows=windows, decode=decode, runtime=RuntimeConfig(threads=threads))
+    if save_null_threshold:
+        check_unanswerable(dataset)
+        _check_has_card(reader.model.path)
     with progress_bar("questions") as progress:
         evaluation = evaluate_reader(reader, dataset, progress=progress, limit=limit)
+    if save_null_threshold:
+        _save_null_threshold(reader, squad, dataset, evaluation)
     if predictions is not None:
         write_json(predictions, evaluation.predictions)
     if null_odds is not None:
         write_json(null_odds, evaluation.null_odds)
     show(_summary(evaluation), as_json=as_json)
+
+
+def _check_has_card(model: Path) -> None:
+    from spanjet.checkpoint.directory import check_has_card  # noqa: PLC0415  (OpenVINO: 200 ms)
+
+    check_has_card(model)
+
+
+def _save_null_threshold(reader: Reader, path: Path, dataset: SquadDataset, evaluation: Evaluation) -> None:
+    from spanjet.checkpoint.directory import update_card  # noqa: PLC0415  (OpenVINO: 200 ms)
+    from spanjet.optimize.card import describe_null_threshold  # noqa: PLC0415
+
+    found = best_null_threshold(dataset, evaluation)
+    described = describe_null_threshold(found, path, reader.windows, reader.decode)
+    update_card(reader.model.path, null_threshold=described)
 
 
 def _summary(evaluation: Evaluation) -> dict[str, Any]:

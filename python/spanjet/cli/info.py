@@ -17,16 +17,20 @@ def info(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="Model directory. Default: the bundled one.", show_default=False
+            metavar="MODEL",
+            help="Model directory, checkpoint or hub id. Default: the bundled model.",
+            show_default=False,
         ),
     ] = BUNDLED_MODEL,
     as_json: JsonOption = False,
 ) -> None:
-    """Show versions, this machine's CPU, how it computes, and a model's card."""
+    """Show versions, this CPU, and a model: what it is made of, how it is computed here, and its card."""
     import spanjet.telemetry  # noqa: F401, PLC0415
     from spanjet.checkpoint import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
     from spanjet.machine import describe_machine, inference_paths  # noqa: PLC0415
+    from spanjet.optimize.anatomy import describe_execution, describe_model  # noqa: PLC0415
 
     loaded = load_model(model)
-    about = {"directory": str(loaded.path), "max_length": loaded.max_length, "card": loaded.card}
-    show({**describe_machine(), "arithmetic": inference_paths(), "model": about}, as_json=as_json)
+    about = {"directory": str(loaded.path), **describe_model(loaded), "here": describe_execution(loaded)}
+    machine = {**describe_machine(), "arithmetic": inference_paths()}
+    show({**machine, "model": {**about, "card": loaded.card}}, as_json=as_json)

@@ -9,7 +9,7 @@ from spanjet.evaluate.squad import Evaluation, Scores, SquadDataset, evaluate, s
 if TYPE_CHECKING:
     from spanjet.reader import Reader
 
-__all__ = ["NullThreshold", "best_null_threshold", "tune_null_threshold"]
+__all__ = ["NullThreshold", "best_null_threshold", "check_unanswerable", "tune_null_threshold"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ def tune_null_threshold(
     Raises:
         ValueError: see `best_null_threshold`.
     """
-    _check_unanswerable(dataset)
+    check_unanswerable(dataset)
     return best_null_threshold(dataset, evaluate(reader, dataset, progress=progress))
 
 
@@ -59,7 +59,7 @@ def best_null_threshold(dataset: SquadDataset, evaluation: Evaluation) -> NullTh
         ValueError: every question has an answer, or no threshold is better than to answer none: the model
             was not trained to tell.
     """
-    _check_unanswerable(dataset)
+    check_unanswerable(dataset)
     odds = evaluation.null_odds
     value = score(dataset, evaluation.spans, odds).best_f1_threshold or 0.0
     answers = {name: "" if odds[name] > value else span for name, span in evaluation.spans.items()}
@@ -73,6 +73,7 @@ def best_null_threshold(dataset: SquadDataset, evaluation: Evaluation) -> NullTh
     return NullThreshold(value=value, scores=scores)
 
 
-def _check_unanswerable(dataset: SquadDataset) -> None:
+def check_unanswerable(dataset: SquadDataset) -> None:
+    """Raise a ValueError where every question has an answer: then there is nothing to tune."""
     if all(question.answers for question in dataset.questions):
         raise ValueError("every question has an answer; expected a SQuAD v2.0 file, where some have none")

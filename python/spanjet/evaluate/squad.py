@@ -227,9 +227,9 @@ def evaluate(
     seconds = time.perf_counter() - began
     scores = score(dataset, predictions)
     # The best thresholds do not depend on the reader's own one.
-    best = {name: value for name, value in _fields(score(dataset, spans, null_odds)) if "best" in name}
+    thresholds = _best_fields(score(dataset, spans, null_odds))
     return Evaluation(
-        scores=replace(scores, **best),
+        scores=replace(scores, **thresholds),
         predictions=predictions,
         spans=spans,
         null_odds=null_odds,
@@ -237,8 +237,9 @@ def evaluate(
     )
 
 
-def _fields(scores: Scores) -> list[tuple[str, Any]]:
-    return [(field.name, getattr(scores, field.name)) for field in fields(scores)]
+def _best_fields(scores: Scores) -> dict[str, Any]:
+    names = [field.name for field in fields(scores) if field.name.startswith("best_")]
+    return {name: getattr(scores, name) for name in names}
 
 
 class _LayoutError(ValueError):

@@ -39,9 +39,7 @@ def choose_questions(dataset: SquadDataset, *, count: int, seed: int) -> list[Qu
     return [question for group in classes for question in group][:count]
 
 
-def hold_out(
-    dataset: SquadDataset, calibrated: Sequence[Question], *, count: int, seed: int
-) -> SquadDataset:
+def hold_out(dataset: SquadDataset, calibrated: Sequence[Question], *, count: int, seed: int) -> SquadDataset:
     """A random choice of the questions on contexts that are not calibrated with, in the data set's order.
 
     Args:
@@ -57,8 +55,8 @@ def hold_out(
     others = [question for question in dataset.questions if question.context not in used]
     if not others:
         raise ValueError(
-            f"all {len(used)} contexts are calibrated with, and none is left to measure on: expected more data "
-            "or fewer samples"
+            f"all {len(used)} contexts are calibrated with, and none is left to measure on: expected more "
+            "data or fewer samples"
         )
     chosen = np.sort(np.random.default_rng([seed, 1]).permutation(len(others))[:count])
     return replace(dataset, questions=tuple(others[index] for index in chosen.tolist()))

@@ -12,12 +12,14 @@ from typing import Any
 from spanjet.checkpoint import LoadedModel
 from spanjet.checkpoint.hub import HubModel
 from spanjet.config import DecodeConfig, WindowConfig
+from spanjet.evaluate.null_threshold import NullThreshold
 from spanjet.machine import describe_machine
 from spanjet.optimize.int8 import METHOD
 from spanjet.optimize.settings import QuantizeConfig
 
 __all__ = [
     "describe_data",
+    "describe_null_threshold",
     "describe_quantization",
     "describe_scores",
     "describe_source",
@@ -105,15 +107,23 @@ def describe_scores(
 
 
 def rounded(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Percentages with two decimals, thresholds as they are."""
-    return {
-        name: rounded(value)
-        if isinstance(value, Mapping)
-        else round(value, 2)
-        if isinstance(value, float) and "threshold" not in name and name != "value"
-        else value
-        for name, value in scores.items()
-    }
+    """Percentages with two decimals; thresholds as they are."""
+
+    def shown(name: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return rounded(value)
+        is_percentage = isinstance(value, float) and name != "value" and not name.endswith("threshold")
+        return round(value, 2) if is_percentage else value
+
+    return {name: shown(name, value) for name, value in scores.items()}
+
+
+def describe_null_threshold(
+    found: NullThreshold, path: str | os.PathLike[str], windows: WindowConfig, decode: DecodeConfig
+) -> dict[str, Any]:
+    """A null threshold, what it was tuned on, and what it is worth there."""
+    scores = rounded(found.as_dict())
+    return {**scores, **describe_data(path), "windows": asdict(windows), "mode": decode.mode}
 
 
 def describe_tools() -> dict[str, Any]:

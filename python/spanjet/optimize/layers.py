@@ -7,10 +7,10 @@ import openvino.opset13 as ops
 
 from spanjet.optimize.tables import find_tables
 
-__all__ = ["find_layers", "restore"]
+__all__ = ["find_layers", "is_constant", "is_quantized", "restore"]
 
 # What may lie between a weight and its product, and between a quantizer and the product that reads it.
-_ON_WEIGHTS = ("Convert", "Multiply", "Subtract", "Reshape", "Transpose")
+_WEIGHT_STEPS = ("Convert", "Multiply", "Subtract", "Reshape", "Transpose")
 _VIEWS = ("Reshape", "Transpose")
 _SMOOTH = "nncf_smooth_quant"
 
@@ -27,7 +27,7 @@ def find_layers(model: ov.Model) -> list[str]:
     products = [
         node.get_friendly_name()
         for node in model.get_ordered_ops()
-        if node.get_type_name() == "MatMul" and any(_is_quantized(value) for value in node.input_values())
+        if node.get_type_name() == "MatMul" and any(is_quantized(value) for value in node.input_values())
     ]
     return [*(lookup.get_friendly_name() for lookup in find_tables(model)), *products]
 
@@ -50,34 +50,36 @@ def restore(model: ov.Model, original: ov.Model, names: Collection[str]) -> None
     model.validate_nodes_and_infer_types()
 
 
+def is_constant(value: ov.Output) -> bool:
+    """Whether an input of a product is a weight, be it stored in another precision."""
+    node = value.get_node()
+    if node.get_type_name() == "Constant":
+        return True
+    return node.get_type_name() in _WEIGHT_STEPS and all(is_constant(each) for each in node.input_values())
+
+
+def is_quantized(value: ov.Output) -> bool:
+    """Whether an input of a product is INT8: weights of 8 bits, or activations behind a quantizer."""
+    node = value.get_node()
+    if node.get_type_name() == "Constant":
+        return node.get_element_type() in (ov.Type.i8, ov.Type.u8)
+    if node.get_type_name() == "FakeQuantize":
+        return True
+    return node.get_type_name() in _WEIGHT_STEPS and is_quantized(node.input_value(0))
+
+
 def _restore_product(product: ov.Node, sources: dict[str, ov.Node]) -> None:
     source = sources[product.get_friendly_name()]
     for port, value in zip(product.inputs(), source.input_values(), strict=True):
-        constant = _is_constant(value)
+        constant = is_constant(value)
         port.replace_source_output(value if constant else _before_quantizers(port.get_source_output()))
     for port in product.output(0).get_target_inputs():
         addition = port.get_node()
         bias = sources.get(addition.get_friendly_name())
         if bias is not None and addition.get_type_name() == "Add":
             for place, value in zip(addition.inputs(), bias.input_values(), strict=True):
-                if _is_constant(value):
+                if is_constant(value):
                     place.replace_source_output(value)
-
-
-def _is_constant(value: ov.Output) -> bool:
-    node = value.get_node()
-    if node.get_type_name() == "Constant":
-        return True
-    return node.get_type_name() in _ON_WEIGHTS and all(_is_constant(each) for each in node.input_values())
-
-
-def _is_quantized(value: ov.Output) -> bool:
-    node = value.get_node()
-    if node.get_type_name() == "Constant":
-        return node.get_element_type() in (ov.Type.i8, ov.Type.u8)
-    if node.get_type_name() == "FakeQuantize":
-        return True
-    return node.get_type_name() in _ON_WEIGHTS and _is_quantized(node.input_value(0))
 
 
 def _before_quantizers(value: ov.Output) -> ov.Output:

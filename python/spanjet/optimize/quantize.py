@@ -1,26 +1,21 @@
-"""A checkpoint to an INT8 model directory, with its accuracy before and after."""
+"""A checkpoint to an INT8 model directory, with its accuracy before and after, and a floor under it."""
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
 from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
-from spanjet import Reader, RuntimeConfig, Tokenizer, WindowConfig
-from spanjet.checkpoint import LoadedModel, write_model_directory
+from spanjet.checkpoint import LoadedModel, load_model, write_model_directory
 from spanjet.checkpoint.directory import COMPANIONS, GRAPH
-from spanjet.checkpoint.load import load_checkpoint
 from spanjet.checkpoint.staging import check_free
-from spanjet.evaluate.squad import Scores, SquadDataset, evaluate, load_squad
-from spanjet.optimize.calibration import calibration_inputs, choose_questions
-from spanjet.optimize.card import describe_quantization, describe_scores, describe_source, describe_tools
-from spanjet.optimize.int8 import CALIBRATION_PASSES, import_nncf, quantize
+from spanjet.optimize.card import describe_source
+from spanjet.optimize.int8 import import_nncf
+from spanjet.optimize.run import Run, SquadFile
+from spanjet.optimize.settings import QuantizeConfig
+from spanjet.optimize.trials import Bars, no_bars
+from spanjet.optimize.work import WorkDirectory
 
-__all__ = ["Progress", "quantize_checkpoint"]
-
-#: Called with the numbers of finished and of all steps.
-Progress = Callable[[int, int], None]
+__all__ = ["quantize_checkpoint"]
 
 
 def quantize_checkpoint(
@@ -28,30 +23,40 @@ def quantize_checkpoint(
     calibration: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
+    config: QuantizeConfig | None = None,
     evaluation: str | os.PathLike[str] | None = None,
-    samples: int = 300,
-    seed: int = 0,
+    tuning: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     license_name: str | None = None,
     license_file: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    bars: Bars = no_bars,
     verbose: bool = False,
 ) -> dict[str, Any]:
-    """Make an INT8 model directory of a checkpoint directory.
+    """Make an INT8 model directory of a checkpoint.
+
+    With a floor, F1 is measured on questions of ``calibration`` whose contexts are not calibrated with. Where
+    the INT8 model falls below, the most sensitive layers are left in floating point, as few as hold the
+    floor; most sensitive is the layer without whose quantization the logits' error is least.
+
+    A model does better on what it was trained on: a floor held on such data says less than one held on other
+    questions.
+
+    Finished parts are kept in ``OUT.partial`` until the model directory is there: the same call after an
+    interruption goes on where that one stopped.
 
     Args:
-        checkpoint: directory with ``config.json``, ``model.safetensors`` and a tokenizer.
+        checkpoint: a checkpoint or float model, as `load_model` takes it.
         calibration: SQuAD file to take calibration windows from; never one to measure on.
         out: the directory to make.
-        evaluation: SQuAD file to measure F1 and EM on, before (float32 arithmetic) and after; None:
+        config: samples, seed, CPU and floor; default: ``QuantizeConfig()``.
+        evaluation: SQuAD file to measure F1 and EM on at last, before (float32 arithmetic) and after; None:
             not measured.
-        samples: calibration windows at most.
-        seed: chooses the calibration questions.
+        tuning: SQuAD v2.0 file to tune the null threshold on, which the model's readers then use; None: not
+            tuned.
         overwrite: whether a model directory at ``out`` is replaced.
         license_name: the weights' licence, an SPDX identifier, for the card.
         license_file: its text, copied as ``LICENSE``; default: the checkpoint's own, if it has one.
-        progress: called with the numbers of finished and of all steps, calibration and evaluation
-            together.
+        bars: shows progress, one bar for each part.
         verbose: whether NNCF may print.
 
     Returns:
@@ -59,53 +64,39 @@ def quantize_checkpoint(
 
     Raises:
         ImportError: NNCF is not installed.
-        FileExistsError: ``out`` exists and may not be replaced.
+        FileExistsError: ``out`` exists and may not be replaced, or there is another unfinished run.
         OSError: a file is missing or cannot be read or written.
-        ValueError: a file is malformed, or ``samples`` is less than 1.
+        ValueError: a file is malformed, the model is quantized already, the floor cannot be held, or a null
+            threshold is of no use.
     """
-    if samples < 1:
-        raise ValueError(f"samples is {samples}; expected at least 1")
     out = Path(out)
     check_free(out, mark=GRAPH, overwrite=overwrite)
     import_nncf()
-    original = load_checkpoint(Path(checkpoint))
-    windows = WindowConfig(max_length=min(WindowConfig().max_length, original.max_length))
+    original = _load_float(checkpoint)
     companions = _companions(original.path, license_file)
-    measured = None if evaluation is None else load_squad(evaluation)
-    questions = choose_questions(load_squad(calibration), count=samples, seed=seed)
-    inputs = calibration_inputs(Tokenizer(original.tokenizer), questions, count=samples, config=windows)
-
-    total = CALIBRATION_PASSES * len(inputs) + (0 if measured is None else 2 * len(measured))
-    steps = _Steps(progress, total)
-    int8 = quantize(original.model, inputs, on_sample=steps.advance, verbose=verbose)
-    result = None
-    if evaluation is not None and measured is not None:
-        models = {"float32": original, "int8": replace(original, model=int8)}
-        scores = {name: _scores(model, name, measured, windows, steps) for name, model in models.items()}
-        result = describe_scores(evaluation, windows, scores, questions=len(measured))
-    card = {
-        "name": out.name,
-        "license": license_name,
-        "source": describe_source(original),
-        "quantization": describe_quantization(calibration, windows, count=len(inputs), seed=seed),
-        "evaluation": result,
-        **describe_tools(),
-    }
-    return write_model_directory(out, int8, card=card, companions=companions, overwrite=overwrite)
+    run = Run(
+        source=describe_source(original, checkpoint),
+        original=original,
+        config=QuantizeConfig() if config is None else config,
+        calibration=SquadFile.load(calibration),
+        evaluation=None if evaluation is None else SquadFile.load(evaluation),
+        tuning=None if tuning is None else SquadFile.load(tuning),
+        bars=bars,
+        verbose=verbose,
+    )
+    work = WorkDirectory(out.with_name(f"{out.name}.partial"), run.task())
+    model, card = run.make(work)
+    card = {"name": out.name, "license": license_name, **card}
+    card = write_model_directory(out, model, card=card, companions=companions, overwrite=overwrite)
+    work.remove()
+    return card
 
 
-class _Steps:
-    """Counts steps and reports them."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-
-    def advance(self) -> None:
-        if self._progress is not None and self._done < self._total:
-            self._done += 1
-            self._progress(self._done, self._total)
+def _load_float(checkpoint: str | os.PathLike[str]) -> LoadedModel:
+    loaded = load_model(checkpoint)
+    if any(node.get_type_name() == "FakeQuantize" for node in loaded.model.get_ordered_ops()):
+        raise ValueError(f"{loaded.path}: the model is quantized already; expected one in floating point")
+    return loaded
 
 
 def _companions(checkpoint: Path, license_file: str | os.PathLike[str] | None) -> dict[str, Path]:
@@ -116,12 +107,3 @@ def _companions(checkpoint: Path, license_file: str | os.PathLike[str] | None) -
         if not files["LICENSE"].is_file():
             raise FileNotFoundError(ENOENT, "no such licence file", str(license_file))
     return files
-
-
-def _scores(
-    model: LoadedModel, name: str, dataset: SquadDataset, windows: WindowConfig, steps: _Steps
-) -> Scores:
-    """Scores in float32 arithmetic, or as an INT8 model runs."""
-    runtime = RuntimeConfig(precision="f32" if name == "float32" else None, cache_dir=None)
-    reader = Reader(model, windows=windows, runtime=runtime)
-    return evaluate(reader, dataset, progress=lambda _done, _total: steps.advance()).scores

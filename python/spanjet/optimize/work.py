@@ -58,6 +58,14 @@ class WorkDirectory:
         kept: _T = self._results[name]
         return kept
 
+    def value(self, name: str) -> Any:
+        """A result that is there.
+
+        Raises:
+            KeyError: it is not.
+        """
+        return self._results[name]
+
     def model(self, name: str, make: Callable[[], ov.Model]) -> Path:
         """The ``.xml`` file of a model; made and kept, in full precision, if it is not there."""
         graph = self.path / f"{name}.xml"

@@ -1,0 +1,99 @@
+"""A BERT checkpoint of any shape, made of random weights."""
+
+import json
+import math
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["SHAPES", "Shape", "write_checkpoint"]
+
+# Standard deviation of the weights that BERT's training starts from.
+SPREAD = 0.02
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The sizes of a BERT (Devlin et al. 2019, arXiv 1810.04805)."""
+
+    width: int
+    layers: int
+    heads: int
+    vocabulary: int = 30522
+    positions: int = 512
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Names and shapes, as BertForQuestionAnswering saves them."""
+        width, units = self.width, 4 * self.width
+        tables = {"word": self.vocabulary, "position": self.positions, "token_type": 2}
+        for name, rows in tables.items():
+            yield f"bert.embeddings.{name}_embeddings.weight", (rows, width)
+        yield from _affine("bert.embeddings.LayerNorm", (width,))
+        for layer in range(self.layers):
+            prefix = f"bert.encoder.layer.{layer}"
+            for part in ("query", "key", "value"):
+                yield from _affine(f"{prefix}.attention.self.{part}", (width, width))
+            yield from _affine(f"{prefix}.attention.output.dense", (width, width))
+            yield from _affine(f"{prefix}.attention.output.LayerNorm", (width,))
+            yield from _affine(f"{prefix}.intermediate.dense", (units, width))
+            yield from _affine(f"{prefix}.output.dense", (width, units))
+            yield from _affine(f"{prefix}.output.LayerNorm", (width,))
+        yield from _affine("qa_outputs", (2, width))
+
+
+SHAPES = {
+    "bert-base": Shape(width=768, layers=12, heads=12),
+    "bert-large": Shape(width=1024, layers=24, heads=16),
+}
+
+
+def write_checkpoint(directory: Path, shape: Shape, *, seed: int = 0) -> int:
+    """Write ``config.json``, ``vocab.txt`` and ``model.safetensors`` (float32), tensor by tensor.
+
+    Returns:
+        Bytes of the weights.
+    """
+    directory.mkdir()
+    config = {
+        "model_type": "bert",
+        "vocab_size": shape.vocabulary,
+        "hidden_size": shape.width,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "intermediate_size": 4 * shape.width,
+        "max_position_embeddings": shape.positions,
+    }
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "vocab.txt").write_text("\n".join(_vocabulary(shape.vocabulary)) + "\n")
+    header, end = {}, 0
+    for name, sizes in shape.tensors():
+        start, end = end, end + 4 * math.prod(sizes)
+        header[name] = {"dtype": "F32", "shape": list(sizes), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    generator = np.random.default_rng(seed)
+    with (directory / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, sizes in shape.tensors():
+            values = generator.standard_normal(sizes, np.float32) * np.float32(SPREAD)
+            if "LayerNorm" in name or name.endswith(".bias"):
+                values = np.full(sizes, name.endswith("LayerNorm.weight"), np.float32)
+            file.write(values.tobytes())
+    return end
+
+
+def _affine(name: str, weight: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{name}.weight", weight
+    yield f"{name}.bias", weight[:1]
+
+
+def _vocabulary(size: int) -> list[str]:
+    """Special tokens, all that ASCII text falls into, and made-up words that fill the rest."""
+    characters = string.ascii_lowercase + string.digits + string.punctuation
+    tokens = [*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)]
+    if size < len(tokens):
+        raise ValueError(f"a vocabulary of {size}; expected at least {len(tokens)}")
+    return tokens + [f"word{index}" for index in range(size - len(tokens))]

@@ -1,0 +1,183 @@
+"""Models with some layers left in floating point, and what they are worth."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from spanjet.checkpoint import LoadedModel
+from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.evaluate.squad import Scores, SquadDataset, evaluate
+from spanjet.optimize.int8 import CALIBRATION_PASSES, calibrate, finish
+from spanjet.optimize.layers import find_layers, restore
+from spanjet.optimize.sensitivity import logits_of, relative_error
+from spanjet.optimize.work import WorkDirectory
+from spanjet.reader import Reader
+
+__all__ = ["Bars", "Trials", "measure", "no_bars"]
+
+#: Makes a bar of a description; what it gives is called with the numbers of finished and of all steps, or
+#: is None: nothing is shown.
+Bars = Callable[[str], AbstractContextManager[Callable[[int, int | None], None] | None]]
+
+# Windows that errors of logits are measured on; the order of the layers hardly changes with more.
+_RANKING_WINDOWS = 32
+
+
+@contextmanager
+def no_bars(_description: str) -> Iterator[None]:
+    """Show nothing."""
+    yield None
+
+
+def measure(scores: dict[str, Any]) -> float:
+    """What a floor is for: F1, with the best null threshold where questions may have no answer."""
+    best: float | None = scores.get("best_f1")
+    return scores["f1"] if best is None else best
+
+
+class Trials:
+    """Makes INT8 models of one original and measures them; what is finished is kept.
+
+    Args:
+        original: the float32 model.
+        inputs: calibration windows.
+        windows: how texts are cut when models are measured.
+        work: keeps results.
+        half_range: see `calibrate`.
+        bars: shows progress.
+        verbose: whether NNCF may print.
+
+    Attributes:
+        inputs: calibration windows.
+    """
+
+    def __init__(
+        self,
+        original: LoadedModel,
+        inputs: Sequence[dict[str, NDArray[np.int32]]],
+        windows: WindowConfig,
+        work: WorkDirectory,
+        *,
+        half_range: bool,
+        bars: Bars,
+        verbose: bool,
+    ) -> None:
+        self._original = original
+        self.inputs = inputs
+        self._windows = windows
+        self._work = work
+        self._bars = bars
+        self._graph = work.model("quantized", lambda: self._calibrate(half_range, verbose))
+
+    def _calibrate(self, half_range: bool, verbose: bool) -> ov.Model:
+        total, taken = CALIBRATION_PASSES * len(self.inputs), iter(range(1, 1 << 62))
+        with self._bars("calibrate") as bar:
+
+            def on_sample() -> None:
+                if bar is not None:
+                    bar(min(next(taken), total), total)
+
+            return calibrate(
+                self._original.model,
+                self.inputs,
+                half_range=half_range,
+                on_sample=on_sample,
+                verbose=verbose,
+            )
+
+    def _calibrated(self) -> ov.Model:
+        return ov.Core().read_model(self._graph)
+
+    def build(self, restored: Sequence[str] = ()) -> ov.Model:
+        """The INT8 model, with these layers in floating point."""
+        model = self._calibrated()
+        restore(model, self._original.model, set(restored))
+        return finish(model, kept=set(restored))
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """All layers that were quantized, in the order of the computation."""
+        return find_layers(self._calibrated())
+
+    @cached_property
+    def gains(self) -> dict[str, float]:
+        """By how much the relative error of the logits falls when one layer alone is restored, most first."""
+        missing = [layer for layer in ["", *self.layers] if _error(layer) not in self._work]
+        if missing:
+            self._measure_errors(missing)
+        error = {layer: self._work.value(_error(layer)) for layer in ["", *self.layers]}
+        gains = {layer: error[""] - error[layer] for layer in self.layers}
+        return dict(sorted(gains.items(), key=lambda item: -item[1]))
+
+    def _measure_errors(self, layers: Sequence[str]) -> None:
+        """Errors of the logits with each of these layers restored, "" for none."""
+        inputs = self.inputs[:_RANKING_WINDOWS]
+        expected = logits_of(self._original.model, inputs)
+        with self._bars("sensitivity") as bar:
+            for done, layer in enumerate(layers, 1):
+                logits = logits_of(self.build([layer] if layer else []), inputs)
+                self._work.result(_error(layer), partial(relative_error, logits, expected))
+                if bar is not None:
+                    bar(done, len(layers))
+
+    def restored(self, count: int) -> list[str]:
+        """The most sensitive layers."""
+        return list(self.gains)[:count] if count else []
+
+    def float_scores(
+        self, name: str, dataset: SquadDataset, null_threshold: float | None = None
+    ) -> dict[str, Any]:
+        """EM and F1 of the original in float32 arithmetic.
+
+        Args:
+            name: of the data set, for the results.
+            dataset: what is asked.
+            null_threshold: see `DecodeConfig`; None: never.
+        """
+        return self._scores(f"{name}, float32", self._original, "f32", dataset, null_threshold)
+
+    def int8_scores(
+        self, name: str, count: int, dataset: SquadDataset, null_threshold: float | None = None
+    ) -> dict[str, Any]:
+        """EM and F1 of the INT8 model with the ``count`` most sensitive layers restored, as it runs here."""
+        model = self.loaded(count)
+        return self._scores(f"{name}, {count} restored", model, None, dataset, null_threshold)
+
+    def loaded(self, count: int) -> LoadedModel:
+        """The INT8 model with the ``count`` most sensitive layers restored, ready for a reader."""
+        return replace(self._original, model=self.build(self.restored(count)))
+
+    def _scores(
+        self,
+        name: str,
+        model: LoadedModel,
+        precision: Any,
+        dataset: SquadDataset,
+        null_threshold: float | None,
+    ) -> dict[str, Any]:
+        decode = DecodeConfig(null_threshold=math.inf if null_threshold is None else null_threshold)
+        key = name if null_threshold is None else f"{name}, null threshold {null_threshold}"
+        runtime = RuntimeConfig(precision=precision, cache_dir=None)
+
+        def run() -> dict[str, Any]:
+            reader = Reader(model, windows=self._windows, decode=decode, runtime=runtime)
+            with self._bars(name) as bar:
+                return _plain(evaluate(reader, dataset, progress=bar).scores)
+
+        return self._work.result(key, run)
+
+
+def _error(layer: str) -> str:
+    return f"error with {layer} restored" if layer else "error"
+
+
+def _plain(scores: Scores) -> dict[str, Any]:
+    """Scores as JSON keeps them, without what does not apply."""
+    return {name: value for name, value in asdict(scores).items() if value is not None}
