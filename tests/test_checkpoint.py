@@ -205,7 +205,10 @@ def test_tokenizer_files(checkpoint: Path) -> None:
     (checkpoint / "tokenizer.json").unlink()
     assert load_model(checkpoint).tokenizer == checkpoint / "vocab.txt"
     (checkpoint / "vocab.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no tokenizer, expected tokenizer\.json or vocab\.txt or"):
+    with pytest.raises(FileNotFoundError, match=r"no tokenizer, expected tokenizer\.json or vocab\.txt"):
+        load_model(checkpoint)
+    (checkpoint / "spiece.model").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"spiece\.model: a SentencePiece model; expected a tokenizer\.json"):
         load_model(checkpoint)
 
 

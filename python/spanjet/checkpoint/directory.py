@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt")
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
 COMPANIONS = (
     CONFIG,
@@ -36,6 +36,7 @@ COMPANIONS = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "vocab.json",
     "merges.txt",
     "LICENSE",
     "README.md",
@@ -50,7 +51,7 @@ class ModelDirectory:
         path: the directory.
         graph: its ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
             `find_exported`.
-        tokenizer: its ``tokenizer.json``, or else its ``vocab.txt``, or else its ``vocab.json``.
+        tokenizer: its ``tokenizer.json``, or else its ``vocab.txt``.
         config: the sizes of the encoder that it was made of.
         card: its ``card.json``: where the model comes from and what it is worth; None without one.
     """
@@ -96,10 +97,10 @@ class ModelDirectory:
 
 
 def find_tokenizer(path: Path) -> Path:
-    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json``.
+    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``.
 
     Raises:
-        FileNotFoundError: there is none of them.
+        FileNotFoundError: there is neither.
         ValueError: there is a SentencePiece model in their place.
     """
     for name in _TOKENIZERS:
