@@ -190,7 +190,8 @@ def test_an_output_is_not_replaced(questions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("precious")
     code, _, error = run(questions, "--out", out)
-    assert (code, error) == (2, f"spanjet: {out}: exists already\n")
+    expected_error = "exists already; expected a new file, or to overwrite it or resume its run"
+    assert (code, error) == (2, f"spanjet: {out}: {expected_error}\n")
     assert out.read_text() == "precious"
     assert run(questions, "--out", out, "--overwrite")[0] == 0
     assert rows_of(out) == expected()
@@ -205,11 +206,13 @@ def test_without_pyarrow(questions: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 # Commits often and answers slowly, so that kills find every stage of a run.
 SLOW = """
-import sys, time
+import signal, sys, time
 from spanjet import Reader
 from spanjet.cli import app
 from spanjet.records import journal
 
+# A shell that starts the tests in the background has them ignore the signal, and what they start too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 stream = Reader.stream
 
 def slow(self, pairs, **options):
