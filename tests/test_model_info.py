@@ -12,9 +12,9 @@ from safetensors.numpy import load_file
 from spanjet import machine
 from spanjet.checkpoint import LoadedModel, load_model, write_model_directory
 from spanjet.cli import app
-from spanjet.optimize import tables
-from spanjet.optimize.anatomy import describe_execution, describe_model
-from spanjet.optimize.int8 import calibrate, finish
+from spanjet.quantize import tables
+from spanjet.quantize.anatomy import describe_execution, describe_model
+from spanjet.quantize.int8 import calibrate, finish
 from typer.testing import CliRunner
 
 COMPANIONS = {name: TINY / name for name in ("config.json", "vocab.txt")}

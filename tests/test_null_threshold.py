@@ -25,9 +25,9 @@ from spanjet.evaluate import (
     score,
     tune_null_threshold,
 )
-from spanjet.optimize import run
-from spanjet.optimize.quantize import quantize_checkpoint
-from spanjet.optimize.settings import QuantizeConfig
+from spanjet.quantize import run
+from spanjet.quantize.checkpoint import quantize_checkpoint
+from spanjet.quantize.settings import QuantizeConfig
 from typer.testing import CliRunner
 
 WITHOUT_CACHE = RuntimeConfig(precision="f32", cache_dir=None)

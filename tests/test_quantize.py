@@ -19,12 +19,12 @@ from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.checkpoint import load_model
 from spanjet.checkpoint.directory import COMPANIONS
 from spanjet.evaluate.squad import Question, SquadDataset, load_squad
-from spanjet.optimize.calibration import calibration_inputs, choose_questions
-from spanjet.optimize.card import describe_source
-from spanjet.optimize.int8 import quantize
-from spanjet.optimize.quantize import quantize_checkpoint
-from spanjet.optimize.settings import QuantizeConfig
-from spanjet.optimize.tables import compress_tables, round_tables
+from spanjet.quantize.calibration import calibration_inputs, choose_questions
+from spanjet.quantize.card import describe_source
+from spanjet.quantize.checkpoint import quantize_checkpoint
+from spanjet.quantize.int8 import quantize
+from spanjet.quantize.settings import QuantizeConfig
+from spanjet.quantize.tables import compress_tables, round_tables
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = GOLDEN / "tiny-bert"

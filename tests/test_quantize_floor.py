@@ -16,14 +16,14 @@ from spanjet import Reader, RuntimeConfig
 from spanjet.checkpoint import load_model
 from spanjet.cli import app
 from spanjet.evaluate import Evaluation, Scores, evaluate, load_squad
-from spanjet.optimize import run, trials
-from spanjet.optimize.calibration import choose_questions, hold_out
-from spanjet.optimize.floor import fewest
-from spanjet.optimize.int8 import calibrate, finish
-from spanjet.optimize.layers import find_layers, restore
-from spanjet.optimize.quantize import quantize_checkpoint
-from spanjet.optimize.sensitivity import logits_of, relative_error
-from spanjet.optimize.settings import QuantizeConfig
+from spanjet.quantize import run, trials
+from spanjet.quantize.calibration import choose_questions, hold_out
+from spanjet.quantize.checkpoint import quantize_checkpoint
+from spanjet.quantize.floor import fewest
+from spanjet.quantize.int8 import calibrate, finish
+from spanjet.quantize.layers import find_layers, restore
+from spanjet.quantize.sensitivity import logits_of, relative_error
+from spanjet.quantize.settings import QuantizeConfig
 from typer.testing import CliRunner
 
 WORDS = (

@@ -11,9 +11,9 @@ from checkpoints import TINY
 from spanjet import machine
 from spanjet.checkpoint import load_model
 from spanjet.checkpoint.saturation import HALF_RANGE, can_saturate
-from spanjet.optimize import tables
-from spanjet.optimize.int8 import calibrate, finish
-from spanjet.optimize.settings import QuantizeConfig
+from spanjet.quantize import tables
+from spanjet.quantize.int8 import calibrate, finish
+from spanjet.quantize.settings import QuantizeConfig
 
 CPUS = {
     "avx2": "sse4_1 avx2",

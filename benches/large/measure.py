@@ -10,9 +10,9 @@ from typing import Any
 
 from spanjet.bench import built_in
 from spanjet.evaluate import SquadDataset
-from spanjet.optimize.quantize import quantize_checkpoint
-from spanjet.optimize.settings import QuantizeConfig
-from spanjet.optimize.trials import Bars, no_bars
+from spanjet.quantize.checkpoint import quantize_checkpoint
+from spanjet.quantize.settings import QuantizeConfig
+from spanjet.quantize.trials import Bars, no_bars
 
 from benches.large.checkpoint import Shape, write_checkpoint
 

@@ -99,7 +99,7 @@ def _check_has_card(model: Path) -> None:
 
 def _save_null_threshold(reader: Reader, path: Path, dataset: SquadDataset, evaluation: Evaluation) -> None:
     from spanjet.checkpoint.directory import update_card  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.optimize.card import describe_null_threshold  # noqa: PLC0415
+    from spanjet.quantize.card import describe_null_threshold  # noqa: PLC0415
 
     found = best_null_threshold(dataset, evaluation)
     described = describe_null_threshold(found, path, reader.windows, reader.decode)

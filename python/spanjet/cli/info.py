@@ -28,7 +28,7 @@ def info(
     import spanjet.telemetry  # noqa: F401, PLC0415
     from spanjet.checkpoint import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
     from spanjet.machine import describe_machine, inference_paths  # noqa: PLC0415
-    from spanjet.optimize.anatomy import describe_execution, describe_model  # noqa: PLC0415
+    from spanjet.quantize.anatomy import describe_execution, describe_model  # noqa: PLC0415
 
     loaded = load_model(model)
     about = {"directory": str(loaded.path), **describe_model(loaded), "here": describe_execution(loaded)}

@@ -70,7 +70,7 @@ def quantize(
     What is finished is kept in DIR.partial until DIR is there: when interrupted, give the same command again.
     """
     import spanjet.telemetry  # noqa: F401, PLC0415
-    from spanjet.optimize.quantize import quantize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
+    from spanjet.quantize.checkpoint import quantize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
 
     config = _config(
         samples=samples,
@@ -101,6 +101,6 @@ def quantize(
 
 def _config(**options: Any) -> Any:
     """The settings that options of unchecked types stand for; the class checks them."""
-    from spanjet.optimize.settings import QuantizeConfig  # noqa: PLC0415
+    from spanjet.quantize.settings import QuantizeConfig  # noqa: PLC0415
 
     return QuantizeConfig(**options)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import openvino as ov
 import openvino.opset13 as ops
 
-from spanjet.optimize.tables import find_tables
+from spanjet.quantize.tables import find_tables
 
 __all__ = ["find_layers", "is_constant", "is_quantized", "restore"]
 
@@ -19,7 +19,7 @@ def find_layers(model: ov.Model) -> list[str]:
     """Names of what `restore` can restore: products that NNCF quantized, and tables that become INT8.
 
     Args:
-        model: as `spanjet.optimize.int8.calibrate` returns it.
+        model: as `spanjet.quantize.int8.calibrate` returns it.
 
     Returns:
         Friendly names, in the order of the computation.
@@ -39,9 +39,9 @@ def restore(model: ov.Model, original: ov.Model, names: Collection[str]) -> None
     restored product reads the input from before both, so that it is what it was, and the others stay.
 
     Args:
-        model: as `spanjet.optimize.int8.calibrate` returns it.
+        model: as `spanjet.quantize.int8.calibrate` returns it.
         original: what that was made of; the two share constants afterwards.
-        names: of `find_layers`; tables among them are left to `spanjet.optimize.tables.compress_tables`.
+        names: of `find_layers`; tables among them are left to `spanjet.quantize.tables.compress_tables`.
     """
     sources = {node.get_friendly_name(): node for node in original.get_ordered_ops()}
     for node in model.get_ordered_ops():

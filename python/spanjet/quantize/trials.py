@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.evaluate.squad import Scores, SquadDataset, evaluate
-from spanjet.optimize.int8 import CALIBRATION_PASSES, calibrate, finish
-from spanjet.optimize.layers import find_layers, restore
-from spanjet.optimize.sensitivity import logits_of, relative_error
-from spanjet.optimize.work import WorkDirectory
+from spanjet.quantize.int8 import CALIBRATION_PASSES, calibrate, finish
+from spanjet.quantize.layers import find_layers, restore
+from spanjet.quantize.sensitivity import logits_of, relative_error
+from spanjet.quantize.work import WorkDirectory
 from spanjet.reader import Reader
 
 __all__ = ["Bars", "Trials", "measure", "no_bars"]

@@ -12,7 +12,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from spanjet.optimize.tables import compress_tables, round_tables
+from spanjet.quantize.tables import compress_tables, round_tables
 
 __all__ = ["CALIBRATION_PASSES", "METHOD", "calibrate", "finish", "import_nncf", "quantize"]
 

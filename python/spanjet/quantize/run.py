@@ -13,8 +13,8 @@ from spanjet.checkpoint import LoadedModel
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate.null_threshold import check_unanswerable, tune_null_threshold
 from spanjet.evaluate.squad import Question, SquadDataset, load_squad
-from spanjet.optimize.calibration import calibration_inputs, choose_questions, hold_out
-from spanjet.optimize.card import (
+from spanjet.quantize.calibration import calibration_inputs, choose_questions, hold_out
+from spanjet.quantize.card import (
     describe_data,
     describe_null_threshold,
     describe_quantization,
@@ -22,11 +22,11 @@ from spanjet.optimize.card import (
     describe_tools,
     rounded,
 )
-from spanjet.optimize.floor import fewest
-from spanjet.optimize.settings import QuantizeConfig
-from spanjet.optimize.speed import TURNS, measure_speed
-from spanjet.optimize.trials import Bars, Trials, measure
-from spanjet.optimize.work import WorkDirectory
+from spanjet.quantize.floor import fewest
+from spanjet.quantize.settings import QuantizeConfig
+from spanjet.quantize.speed import TURNS, measure_speed
+from spanjet.quantize.trials import Bars, Trials, measure
+from spanjet.quantize.work import WorkDirectory
 from spanjet.reader import Reader
 
 __all__ = ["Run", "SquadFile"]

@@ -9,7 +9,7 @@ import openvino as ov
 from spanjet.checkpoint import LoadedModel
 from spanjet.checkpoint.saturation import can_saturate
 from spanjet.machine import inference_paths, int8_saturates
-from spanjet.optimize.layers import is_constant, is_quantized
+from spanjet.quantize.layers import is_constant, is_quantized
 
 __all__ = ["describe_execution", "describe_model"]
 

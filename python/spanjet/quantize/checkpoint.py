@@ -8,12 +8,12 @@ from typing import Any
 from spanjet.checkpoint import LoadedModel, load_model, write_model_directory
 from spanjet.checkpoint.directory import COMPANIONS, GRAPH
 from spanjet.checkpoint.staging import check_free
-from spanjet.optimize.card import describe_source
-from spanjet.optimize.int8 import import_nncf
-from spanjet.optimize.run import Run, SquadFile
-from spanjet.optimize.settings import QuantizeConfig
-from spanjet.optimize.trials import Bars, no_bars
-from spanjet.optimize.work import WorkDirectory
+from spanjet.quantize.card import describe_source
+from spanjet.quantize.int8 import import_nncf
+from spanjet.quantize.run import Run, SquadFile
+from spanjet.quantize.settings import QuantizeConfig
+from spanjet.quantize.trials import Bars, no_bars
+from spanjet.quantize.work import WorkDirectory
 
 __all__ = ["quantize_checkpoint"]
 

@@ -14,8 +14,8 @@ from spanjet.checkpoint.hub import HubModel
 from spanjet.config import DecodeConfig, WindowConfig
 from spanjet.evaluate.null_threshold import NullThreshold
 from spanjet.machine import describe_machine
-from spanjet.optimize.int8 import METHOD
-from spanjet.optimize.settings import QuantizeConfig
+from spanjet.quantize.int8 import METHOD
+from spanjet.quantize.settings import QuantizeConfig
 
 __all__ = [
     "describe_data",
