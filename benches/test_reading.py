@@ -10,6 +10,7 @@ import peer
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from spanjet import Reader, RuntimeConfig, WindowConfig
+from spanjet.arithmetic import suited
 
 from benches import example_scripts
 from benches.conftest import Corpus
@@ -32,7 +33,7 @@ def script(reader: Reader) -> Ask:
     tokenizer = peer.load(peer.UNCASED)
     tokenizer.enable_truncation(MAX_LENGTH, stride=DOC_STRIDE, strategy="only_second")
     tokenizer.enable_padding()
-    compiled = ov.Core().compile_model(reader.model.model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    compiled = ov.Core().compile_model(suited(reader.model.model), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
 
     def ask(question: str, context: str) -> Candidate:
         windows = example_scripts.encode_pairs(tokenizer, [question], [context])

@@ -173,7 +173,8 @@ class Script:
 
 @pytest.fixture(scope="module")
 def calibrated() -> ov.Model:
-    return calibrate(load_model(TINY).model, windows(("input_ids", "attention_mask", "token_type_ids")))
+    inputs = windows(("input_ids", "attention_mask", "token_type_ids"))
+    return calibrate(load_model(TINY).model, inputs, half_range=True)
 
 
 @pytest.fixture

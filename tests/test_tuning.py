@@ -49,6 +49,7 @@ def test_others_have_their_own(
     assert tuned_settings(other, config) == {}
     assert tuned_settings(toy, replace(config, threads=7)) == {}
     assert tuned_settings(toy, replace(config, precision="bf16")) == {}
+    assert tuned_settings(toy, replace(config, int8=False)) == {}
     assert tuned_settings(replace(toy, model=toy_model.build()), config) == SETTINGS
     described = machine.describe_machine()
     for name in ("processor", "openvino", "instructions"):

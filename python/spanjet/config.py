@@ -109,6 +109,8 @@ class RuntimeConfig:
         streams: batches that run at the same time in bulk work; None: tuned, or OpenVINO's choice.
         precision: arithmetic of what is not INT8: ``"f32"``, ``"bf16"`` or ``"f16"``; None: OpenVINO's
             choice for this CPU.
+        int8: whether the products of an INT8 model are computed in INT8; None: where the processor has VNNI
+            or AMX, and in floating point elsewhere, which is faster there (see `spanjet.arithmetic`).
         cache_dir: directory that keeps compiled models and tuned settings between runs; None: nothing
             is kept.
         batch_tokens: tokens of a batch at most, padding included; None: tuned, or 1,024. From 640 on,
@@ -130,6 +132,7 @@ class RuntimeConfig:
     threads: int | None = None
     streams: int | None = None
     precision: Literal["f32", "bf16", "f16"] | None = None
+    int8: bool | None = None
     cache_dir: str | os.PathLike[str] | None = field(default_factory=default_cache_dir)
     batch_tokens: int | None = None
     length_multiple: int | None = None
@@ -144,7 +147,7 @@ class RuntimeConfig:
                 _check_integer(self, name, minimum=1)
         if self.length_excess is not None:
             _check_integer(self, "length_excess", minimum=0)
-        for name in ("static_lengths", "pinning", "hyper_threading"):
+        for name in ("int8", "static_lengths", "pinning", "hyper_threading"):
             if not isinstance(getattr(self, name), bool | None):
                 raise TypeError(_message(self, name, "True, False or None"))
         if self.precision is not None:

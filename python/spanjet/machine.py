@@ -16,8 +16,8 @@ INT8_PATHS = (
     ("amx_int8", "AMX tiles"),
     ("avx512_vnni", "AVX512-VNNI"),
     ("avx_vnni", "AVX-VNNI"),
-    ("avx512f", "AVX512 without VNNI: slower, and sums can saturate"),
-    ("avx2", "AVX2 without VNNI: slower, and sums can saturate"),
+    ("avx512f", "not used: AVX512 without VNNI is slower in INT8 than in float32"),
+    ("avx2", "not used: AVX2 without VNNI is slower in INT8 than in float32"),
 )
 VNNI_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
 BF16_PATHS = (("amx_bf16", "AMX tiles"), ("avx512_bf16", "AVX512-BF16"))

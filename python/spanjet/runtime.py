@@ -18,6 +18,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from spanjet.arithmetic import suited
 from spanjet.config import RuntimeConfig
 from spanjet.ports import OUTPUTS, adapt
 
@@ -67,8 +68,9 @@ class Runtime:
     """
 
     def __init__(self, model: ov.Model, config: RuntimeConfig | None = None) -> None:
-        self._model, self._inputs = adapt(model)
         self._config = RuntimeConfig() if config is None else config
+        adapted, self._inputs = adapt(model)
+        self._model = suited(adapted, int8=self._config.int8)
         self._lock = threading.Lock()
         self._lanes: dict[tuple[Hint, int | None], _Lane] = {}
 

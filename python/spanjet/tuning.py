@@ -52,7 +52,7 @@ def save_tuning(model: LoadedModel, config: RuntimeConfig, found: Mapping[str, A
 
     Args:
         model: what was measured.
-        config: its ``cache_dir``, ``threads`` and ``precision`` are part of the place.
+        config: its ``cache_dir``, ``threads``, ``precision`` and ``int8`` are part of the place.
         found: ``settings`` (the names of `TUNED_DEFAULTS`) and whatever else is to be kept beside them.
 
     Returns:
@@ -77,7 +77,7 @@ def save_tuning(model: LoadedModel, config: RuntimeConfig, found: Mapping[str, A
 def tuning_file(model: LoadedModel, config: RuntimeConfig) -> Path | None:
     """Where settings for a model on this machine are kept; None: nowhere.
 
-    Its name holds the model's digest, the processor, the threads, the precision and OpenVINO's version.
+    Its name holds the model's digest, the processor, the threads, the arithmetic and OpenVINO's version.
     """
     if config.cache_dir is None:
         return None
@@ -92,7 +92,7 @@ def _key(model: LoadedModel, config: RuntimeConfig) -> str:
         machine["processor"],
         machine["instructions"],
         str(threads),
-        config.precision or "default",
+        f"{config.precision or 'default'} {config.int8}",
         machine["openvino"],
     )
     readable = re.sub(r"[^A-Za-z0-9]+", "-", f"{machine['processor']}-{threads}").strip("-").lower()

@@ -9,16 +9,16 @@ from typing import Any
 
 import openvino as ov
 
+from spanjet.checkpoint.architecture import Architecture
 from spanjet.checkpoint.architectures import read_architecture
 from spanjet.checkpoint.directory import CARD, CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
 from spanjet.checkpoint.exported import find_exported
 from spanjet.checkpoint.hub import HubModel
 from spanjet.checkpoint.layout import PairLayout
-from spanjet.checkpoint.saturation import warn_of_saturation
 from spanjet.checkpoint.shards import SINGLE, find_weights, has_weights
 from spanjet.checkpoint.weights import Weights
 
-__all__ = ["CHECKPOINT_WEIGHTS", "LoadedModel", "load_checkpoint", "load_model"]
+__all__ = ["CHECKPOINT_WEIGHTS", "LoadedModel", "built", "find_directory", "load_checkpoint", "load_model"]
 
 CHECKPOINT_WEIGHTS = SINGLE
 
@@ -90,6 +90,19 @@ def load_model(path: str | os.PathLike[str]) -> LoadedModel:
         OSError: a file cannot be read, or the hub cannot be reached.
         ImportError: a hub id, and the hub's client is not installed.
     """
+    directory = find_directory(path)
+    ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
+    if ready or (not has_weights(directory) and find_exported(directory) is not None):
+        return _load_ready(directory)
+    return load_checkpoint(directory)
+
+
+def find_directory(path: str | os.PathLike[str]) -> Path:
+    """The directory that a user means: a local one, or a hub model's, which is downloaded if need be.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
+    """
     directory = Path(path)
     if not directory.exists():
         hub_model = HubModel.parse(os.fspath(path))
@@ -98,10 +111,7 @@ def load_model(path: str | os.PathLike[str]) -> LoadedModel:
         directory = hub_model.download()
     if not directory.is_dir():
         raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
-    ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
-    if ready or (not has_weights(directory) and find_exported(directory) is not None):
-        return _load_ready(directory)
-    return load_checkpoint(directory)
+    return directory
 
 
 def load_checkpoint(path: Path) -> LoadedModel:
@@ -113,27 +123,38 @@ def load_checkpoint(path: Path) -> LoadedModel:
     """
     file = find_weights(path)
     config = read_architecture(path / CONFIG)
-    tokenizer = find_tokenizer(path)
+    find_tokenizer(path)
     weights = Weights(file, prefix=config.prefix, ignored=config.ignored)
     model = config.build(weights)
     weights.finish()
+    return built(model, config, path=path, weights=weights.files)
+
+
+def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> LoadedModel:
+    """What `load_checkpoint` returns, of a graph that was built already.
+
+    Args:
+        model: the graph.
+        config: what built it.
+        path: the checkpoint's directory.
+        weights: the files that hold the weights.
+    """
     return LoadedModel(
         model=model,
-        tokenizer=tokenizer,
+        tokenizer=find_tokenizer(path),
         max_length=config.max_length,
         vocab_size=config.vocab_size,
         card=None,
         path=path,
         layout=config.layout,
         architecture=config.model_type,
-        weights=weights.files,
+        weights=weights,
     )
 
 
 def _load_ready(path: Path) -> LoadedModel:
     directory = ModelDirectory.read(path)
     model = directory.load()
-    warn_of_saturation(model, path)
     config, graph = directory.config, directory.graph
     names = {name for port in model.inputs for name in port.get_names()}
     return LoadedModel(

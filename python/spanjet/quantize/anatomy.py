@@ -6,9 +6,9 @@ from typing import Any
 
 import openvino as ov
 
+from spanjet.arithmetic import suited
 from spanjet.checkpoint import LoadedModel
-from spanjet.checkpoint.saturation import can_saturate
-from spanjet.machine import inference_paths, int8_saturates
+from spanjet.machine import inference_paths
 from spanjet.quantize.layers import is_constant, is_quantized
 
 __all__ = ["describe_execution", "describe_model"]
@@ -48,11 +48,11 @@ def describe_execution(loaded: LoadedModel) -> dict[str, Any]:
     """How OpenVINO runs a model here; compiles it.
 
     Returns:
-        ``int8``: how INT8 products are computed; ``sums_saturate``: whether they can come out wrong;
-        ``float``: what the rest is computed in; ``streams``: batches that run at the same time;
+        ``int8``: how INT8 products are computed; ``float``: what the rest is computed in; ``streams``:
+        batches that run at the same time;
         ``operations``: of the compiled model, by kind and precision.
     """
-    compiled = ov.Core().compile_model(loaded.model, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+    compiled = ov.Core().compile_model(suited(loaded.model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
     operations: dict[str, Counter[str]] = {}
     for node in compiled.get_runtime_model().get_ordered_ops():
         about = node.get_rt_info()
@@ -60,10 +60,8 @@ def describe_execution(loaded: LoadedModel) -> dict[str, Any]:
         if kind not in _IDLE:
             operations.setdefault(kind, Counter())[precision] += 1
     paths, quantized = inference_paths(), any(is_quantized_product(node) for node in loaded.model.get_ops())
-    wrong = quantized and int8_saturates() and can_saturate(loaded.model)
     return {
         "int8": paths["int8"] if quantized else "not used: the model has no INT8 products",
-        "sums_saturate": "yes: answers can be wrong" if wrong else "no",
         "float": compiled.get_property("INFERENCE_PRECISION_HINT").to_string(),
         "streams": compiled.get_property("NUM_STREAMS"),
         "operations": {kind: dict(counts) for kind, counts in sorted(operations.items())},

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.evaluate.squad import Scores, SquadDataset, evaluate
+from spanjet.machine import int8_saturates
 from spanjet.quantize.int8 import CALIBRATION_PASSES, calibrate, finish
 from spanjet.quantize.layers import find_layers, restore
 from spanjet.quantize.sensitivity import logits_of, relative_error
 from spanjet.quantize.work import WorkDirectory
 from spanjet.reader import Reader
 
-__all__ = ["Bars", "Trials", "measure", "no_bars"]
+__all__ = ["Bars", "Trials", "measure", "no_bars", "plain_scores"]
 
 #: Makes a bar of a description; what it gives is called with the numbers of finished and of all steps, or
 #: is None: nothing is shown.
@@ -73,6 +74,8 @@ class Trials:
         self.inputs = inputs
         self._windows = windows
         self._work = work
+        # Sums that saturate here would say nothing about the CPUs that the model is for.
+        self._int8 = None if int8_saturates() and not half_range else True
         self._bars = bars
         self._graph = work.model("quantized", lambda: self._calibrate(half_range, verbose))
 
@@ -146,7 +149,7 @@ class Trials:
     def int8_scores(
         self, name: str, count: int, dataset: SquadDataset, null_threshold: float | None = None
     ) -> dict[str, Any]:
-        """EM and F1 of the INT8 model with the ``count`` most sensitive layers restored, as it runs here."""
+        """EM and F1, in INT8 arithmetic, of the model with the ``count`` most sensitive layers restored."""
         model = self.loaded(count)
         return self._scores(f"{name}, {count} restored", model, None, dataset, null_threshold)
 
@@ -164,12 +167,12 @@ class Trials:
     ) -> dict[str, Any]:
         decode = DecodeConfig(null_threshold=math.inf if null_threshold is None else null_threshold)
         key = name if null_threshold is None else f"{name}, null threshold {null_threshold}"
-        runtime = RuntimeConfig(precision=precision, cache_dir=None)
+        runtime = RuntimeConfig(precision=precision, int8=self._int8, cache_dir=None)
 
         def run() -> dict[str, Any]:
             reader = Reader(model, windows=self._windows, decode=decode, runtime=runtime)
             with self._bars(name) as bar:
-                return _plain(evaluate(reader, dataset, progress=bar).scores)
+                return plain_scores(evaluate(reader, dataset, progress=bar).scores)
 
         return self._work.result(key, run)
 
@@ -178,6 +181,6 @@ def _error(layer: str) -> str:
     return f"error with {layer} restored" if layer else "error"
 
 
-def _plain(scores: Scores) -> dict[str, Any]:
+def plain_scores(scores: Scores) -> dict[str, Any]:
     """Scores as JSON keeps them, without what does not apply."""
     return {name: value for name, value in asdict(scores).items() if value is not None}
