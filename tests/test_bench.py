@@ -182,6 +182,13 @@ def test_result(result: BenchResult) -> None:
     assert rows["memory", "peak, all questions"].value >= rows["memory", "after the first answer"].value * 0.9
     single = [rows["single questions", f"answer, p{percent}"].value for percent in (50, 90, 99)]
     assert single == sorted(single)
+    assert result.operations is not None
+    for section, other in (
+        ("time by operation", 0),
+        ("time by part of the model", 100 * result.operations.idle),
+    ):
+        shares = [row.value for (found, _), row in rows.items() if found == section]
+        assert sum(shares) == pytest.approx(100 + other)
     sections = [row.section for row in result.rows()]
     assert sections == sorted(sections, key=sections.index), "a section's rows are together"
 
@@ -195,7 +202,9 @@ def test_result_goes_through_json(result: BenchResult) -> None:
 
 
 def test_parts_may_be_left_out() -> None:
-    config = BenchConfig(limit=3, rounds=1, single_questions=0, document_questions=0, budgets=())
+    config = BenchConfig(
+        limit=3, rounds=1, single_questions=0, document_questions=0, budgets=(), operations=False
+    )
     model = Path(__file__).parent / "golden" / "tiny-bert"
     steps: list[int] = []
     result = run_bench(
@@ -206,7 +215,7 @@ def test_parts_may_be_left_out() -> None:
         runtime=RuntimeConfig(cache_dir=None),
         progress=lambda done, total: steps.append(total - done),
     )
-    assert (result.latency, result.document, result.budgets) == (None, None, [])
+    assert (result.latency, result.document, result.operations, result.budgets) == (None, None, None, [])
     assert {row.section for row in result.rows()} == {"3 questions", "start", "memory"}
     assert steps[-1] == 0
 

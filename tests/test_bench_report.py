@@ -88,7 +88,7 @@ def test_plots_are_accessible(found: Page) -> None:
     ids = [attributes["id"] for _, attributes in found.tags if attributes.get("id")]
     assert len(ids) == len(set(ids)), "ids are unique in the page"
     drawings = [attributes for tag, attributes in found.tags if tag == "svg"]
-    assert len(drawings) == 2
+    assert len(drawings) == 3
     for attributes in drawings:
         assert attributes["role"] == "img"
         assert set((attributes["aria-labelledby"] or "").split()) <= set(ids)
@@ -195,6 +195,7 @@ def test_command(tmp_path: Path, data: Path) -> None:
     )
     assert (code, error) == (0, "")
     assert out.startswith("section\tmeasure\t")
+    assert "time by operation\tFullyConnected, f32\t" in out
     values = json.loads(json_file.read_text(encoding="utf-8"))
     assert values["data"] == "v1.1.json"
     assert values["throughput"]["questions"] == 5
@@ -203,10 +204,10 @@ def test_command(tmp_path: Path, data: Path) -> None:
 
 
 def test_command_without_data() -> None:
-    code, out, error = run(
-        TINY, "--limit", "4", "--rounds", "1", "--single", "0", "--document-questions", "0", "--budgets", ""
-    )
+    few = ("--single", "0", "--document-questions", "0", "--budgets", "", "--no-operations")
+    code, out, error = run(TINY, "--limit", "4", "--rounds", "1", *few)
     assert (code, error) == (0, "")
+    assert "time by operation" not in out
     assert "4 questions\ttext to answers\t" in out
     assert "batch budget" not in out
 

@@ -88,6 +88,17 @@ def test_no_other_cut_has_fewer_positions(seed: int) -> None:
     assert cost == fewest(tuple(sorted(lengths.tolist(), reverse=True)), 1000)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_batches_are_full_where_others_follow(seed: int) -> None:
+    lengths = random_lengths(seed)
+    left = len(lengths)
+    for rows, length in schedule(lengths, batch_tokens=1000, length_excess=0):
+        full = 1000 // length
+        assert len(rows) in ({full} if left >= full else {full // 2, 1})
+        left -= len(rows)
+    assert left == 0
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_few_shapes(seed: int) -> None:
     """Three numbers of rows for each length; where no other batches follow, also what is left at the end."""
@@ -101,10 +112,13 @@ def test_few_shapes(seed: int) -> None:
         assert len(others) <= rests
 
 
-def test_hardly_any_new_shapes_come_late() -> None:
-    lengths = like_squad(9, 60_000)
-    shapes = [(len(rows), length) for part in np.split(lengths, 60) for rows, length in schedule(part)]
-    assert len(set(shapes)) - len(set(shapes[: len(shapes) // 6])) <= 12
+def test_memory_stays_flat_over_a_long_run() -> None:
+    """OpenVINO keeps memory for each shape: hardly any are new after a tenth of 100,000 windows."""
+    lengths = like_squad(9, 100_000)
+    shapes = [{(len(rows), length) for rows, length in schedule(part)} for part in np.split(lengths, 100)]
+    early, all_of_them = set().union(*shapes[:10]), set().union(*shapes)
+    assert len(all_of_them) <= 90
+    assert len(all_of_them - early) <= 5
 
 
 def test_longest_first_and_equal_lengths_in_order() -> None:

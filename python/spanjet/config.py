@@ -99,10 +99,11 @@ class RuntimeConfig:
     Where a field that `spanjet tune` measures is None, a reader takes what was measured on this machine
     (see `spanjet.tuning`), or else the default.
 
-    A machine of several sockets needs one process: OpenVINO spreads the streams of bulk work over the
-    NUMA nodes, each with its threads and memory on one node, which is what a process for each node would
-    give, without its second copy of the program and of what is read; a single question runs on one
-    socket. A process that `numactl` or `taskset` confines to a node keeps to it.
+    A machine of several sockets needs one process: OpenVINO spreads the streams of bulk work over all cores
+    and never mixes those of two NUMA nodes in a stream, which is what a process for each node would give,
+    without its second copy of the program and of what is read; a single question runs on one socket or
+    node ("Performance Hints and Thread Scheduling" in OpenVINO's documentation). A process that `numactl`
+    or `taskset` confines to a node keeps to it.
 
     Attributes:
         threads: threads for inference and tokenizing; None: the CPUs that this process may run on.

@@ -133,6 +133,13 @@ class Runtime:
         """Batches that run at the same time in bulk work."""
         return self._lane("THROUGHPUT", None).streams
 
+    def compile_counting(self) -> ov.CompiledModel:
+        """One stream of bulk work, which counts the time of each operation."""
+        bulk = self._lane("THROUGHPUT", None).compiled
+        threads = bulk.get_property("INFERENCE_NUM_THREADS") // bulk.get_property("NUM_STREAMS")
+        single = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": max(1, threads)}
+        return self._compile("THROUGHPUT", None, PERF_COUNT=True, **single)
+
     @staticmethod
     def check_process() -> None:
         """Raise the RuntimeError that a process forked after inference gets."""
@@ -150,9 +157,9 @@ class Runtime:
                     lane = self._lanes[key] = _Lane(self._compile(*key), self._inputs)
         return lane
 
-    def _compile(self, hint: Hint, length: int | None) -> ov.CompiledModel:
+    def _compile(self, hint: Hint, length: int | None, **properties: Any) -> ov.CompiledModel:
         model = self._model
-        properties = _properties(self._config, hint)
+        properties = _properties(self._config, hint) | properties
         if length is not None:
             model = model.clone()
             model.reshape({name: [-1, length] for name in self._inputs})

@@ -44,15 +44,17 @@ def schedule(
 
     The windows are sorted by length, longest first, and cut into batches that are full (rows times length
     just within the budget), half full, of one window or, where none follow, of what is left, whichever
-    way has the fewest positions in all, a batch's overhead included. Few numbers of rows and few lengths
-    keep the number of shapes small: each shape costs OpenVINO 9 ms and 2.6 MB in every stream. Equal
-    lengths keep their order: the result depends on the arguments alone.
+    way has the fewest positions in all, a batch's overhead included. Where others follow, batches are full
+    as long as there are windows for them. Few numbers of rows and few lengths keep the number of shapes
+    small: each shape costs OpenVINO 9 ms and 2.6 MB in every stream. Equal lengths keep their order: the
+    result depends on the arguments alone.
 
     A window whose own rounded length is no multiple of `VECTOR` is never in a longer batch: what the model
     makes of it then does not depend on its neighbours.
 
-    Batches of any number of rows had as few positions but three times the shapes; full batches alone
-    needed 0.4 % more time.
+    Batches of any number of rows had as few positions but three times the shapes. Streamed in parts of 1,024,
+    31,000 SQuAD questions make 84 shapes, 83 of them in the first third; without the rule that batches are
+    full where others follow it was 117, new ones kept on coming, and the cost was 0.4 % less.
 
     Args:
         lengths: int64[windows], tokens of each window, at least 1.
@@ -78,9 +80,8 @@ def schedule(
     batches = []
     for places in _groups(padded):
         first = 0
-        # Where other batches follow, a rest of any size would be another shape each time.
-        rest = streams > 0 and bool(padded[places[0]] % VECTOR == 0)
-        for rows in _cut(padded[places].tolist(), full[places].tolist(), rest=rest):
+        mixed = bool(padded[places[0]] % VECTOR == 0)
+        for rows in _cut(padded[places].tolist(), full[places].tolist(), mixed=mixed, last=streams > 0):
             batches.append(PlannedBatch(order[places[first : first + rows]], int(padded[places[first]])))
             first += rows
     return sorted(batches, key=lambda batch: -batch.length)
@@ -128,16 +129,26 @@ def _full_rows(padded: NDArray[np.int64], batch_tokens: int, streams: int) -> ND
     return np.maximum(1, budget // padded)
 
 
-def _cut(padded: list[int], full: list[int], *, rest: bool) -> list[int]:
-    """Rows of each batch, by dynamic programming from the end: the fewest positions, overhead included."""
+def _cut(padded: list[int], full: list[int], *, mixed: bool, last: bool) -> list[int]:
+    """Rows of each batch, by dynamic programming from the end: the fewest positions, overhead included.
+
+    Args:
+        padded: lengths, the longest first.
+        full: rows of a full batch that begins with each window.
+        mixed: whether the windows are of several lengths.
+        last: whether no other batches follow.
+    """
     count = len(padded)
     best = [0] * (count + 1)
     chosen = [0] * count
     for first in range(count - 1, -1, -1):
         left = count - first
         options = {rows for rows in (full[first], full[first] // 2, 1) if 0 < rows <= left}
-        if rest and left < full[first]:
+        # A rest of any size, or a change of size at any length, would be another shape each time.
+        if mixed and last and left < full[first]:
             options.add(left)
+        if mixed and not last and left >= full[first]:
+            options = {full[first]}
         cost, smaller = min((rows * padded[first] + best[first + rows], -rows) for rows in options)
         best[first], chosen[first] = cost + BATCH_OVERHEAD, -smaller
     rows = []

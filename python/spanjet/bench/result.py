@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from spanjet.bench.budgets import Budget
 from spanjet.bench.document import LongDocument
 from spanjet.bench.latency import Latency
+from spanjet.bench.operations import OperationTimes
 from spanjet.bench.rounds import Spread
 from spanjet.bench.throughput import Throughput
 
@@ -43,7 +44,7 @@ class BenchResult:
         first_answer_seconds: from the model's directory to the first answer.
         ready_megabytes: resident memory of this process after that; None where Linux does not tell.
         peak_megabytes: the most while all questions were answered for the first time.
-        throughput, latency, document, budgets: see their classes; None or empty where left out.
+        throughput, latency, document, operations, budgets: see their classes; None or empty where left out.
     """
 
     date: str
@@ -56,6 +57,7 @@ class BenchResult:
     throughput: Throughput
     latency: Latency | None
     document: LongDocument | None
+    operations: OperationTimes | None
     budgets: list[Budget]
 
     def rows(self) -> list[Row]:
@@ -68,6 +70,8 @@ class BenchResult:
             found += _latency_rows(self.latency)
         if self.document is not None:
             found += _document_rows(self.document)
+        if self.operations is not None:
+            found += _operation_rows(self.operations)
         for budget in self.budgets:
             name = f"{budget.batch_tokens:,} tokens a batch"
             found.append(_spread("batch budget", name, "questions/s", budget.rate()))
@@ -123,3 +127,14 @@ def _document_rows(found: LongDocument) -> list[Row]:
         _percent(section, "time outside the model", found.outside()),
         Row(section, "tokenizing, once", "ms", found.prepare_milliseconds),
     ]
+
+
+def _operation_rows(found: OperationTimes) -> list[Row]:
+    kinds = found.by_kind()
+    rows = [
+        Row("time by operation", kind.name, "%", 100 * kind.share) for kind in kinds if kind.share >= 0.01
+    ]
+    rest = 1 - sum(kind.share for kind in kinds if kind.share >= 0.01)
+    rows.append(Row("time by operation", "all others", "%", 100 * rest))
+    rows += [Row("time by part of the model", part.name, "%", 100 * part.share) for part in found.by_part()]
+    return [*rows, Row("time by part of the model", "between operations, of all", "%", 100 * found.idle)]

@@ -12,10 +12,12 @@ from spanjet.bench.document import measure_document
 from spanjet.bench.environment import describe_environment
 from spanjet.bench.latency import measure_latency
 from spanjet.bench.memory import peak_megabytes, reset_peak, resident_megabytes
+from spanjet.bench.operations import measure_operations
 from spanjet.bench.questions import sample
 from spanjet.bench.result import BenchResult
 from spanjet.bench.settings import BenchConfig
 from spanjet.bench.throughput import measure_throughput
+from spanjet.bench.workload import Workload
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import Question, SquadDataset
 from spanjet.reader import Reader
@@ -61,13 +63,16 @@ def run_bench(
     steps()
     rounds: dict[str, Any] = {"rounds": config.rounds, "on_turn": steps}
     throughput = measure_throughput(reader, questions, **rounds)
-    latency = document = None
+    latency = document = operations = None
     if config.single_questions:
         latency = measure_latency(reader, questions, count=config.single_questions, **rounds)
     if config.document_questions:
         count, tokens = config.document_questions, config.document_tokens
         document = measure_document(reader, questions, count=count, tokens=tokens, **rounds)
     few = questions[: config.budget_questions]
+    if config.operations:
+        work = Workload(reader, [each.question for each in few], [each.context for each in few])
+        operations = measure_operations(reader.engine, work.batches, on_turn=steps)
     return BenchResult(
         date=date,
         data=data,
@@ -79,6 +84,7 @@ def run_bench(
         throughput=throughput,
         latency=latency,
         document=document,
+        operations=operations,
         budgets=measure_budgets(reader, few, budgets=config.budgets, **rounds),
     )
 
@@ -88,7 +94,7 @@ class _Steps:
 
     def __init__(self, config: BenchConfig, progress: Progress | None) -> None:
         runs = 3 + 2 * bool(config.document_questions) + bool(config.single_questions)
-        self._total = 2 + (runs + 2 * len(config.budgets)) * (config.rounds + 1)
+        self._total = 2 + (runs + 2 * len(config.budgets)) * (config.rounds + 1) + 2 * config.operations
         self._done = 0
         self._progress = progress
 

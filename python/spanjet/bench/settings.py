@@ -17,7 +17,8 @@ class BenchConfig:
         document_questions: questions on one long document; 0: none.
         document_tokens: tokens of that document at least.
         budgets: batch budgets in tokens whose throughput is compared; none: that is left out.
-        budget_questions: questions of that comparison at most.
+        operations: whether the time of each operation of the model is measured.
+        budget_questions: questions of the comparison of budgets, and of the operations, at most.
 
     Raises:
         ValueError: a number out of range.
@@ -30,6 +31,7 @@ class BenchConfig:
     document_questions: int = 10
     document_tokens: int = 5000
     budgets: tuple[int, ...] = (256, 512, 1024, 1536, 2048, 4096, 8192)
+    operations: bool = True
     budget_questions: int = 300
 
     def __post_init__(self) -> None:

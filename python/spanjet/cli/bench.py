@@ -44,6 +44,9 @@ def bench(
     budgets: Annotated[
         str, typer.Option(metavar="N,N,...", help='Batch budgets that are compared; "": none.')
     ] = "256,512,1024,1536,2048,4096,8192",
+    operations: Annotated[
+        bool, typer.Option(help="Measure the time of each of the model's operations.")
+    ] = True,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all measurements.")
     ] = None,
@@ -52,7 +55,7 @@ def bench(
         typer.Option("--html", metavar="FILE", help='Write a page with plots; needs the extra "report".'),
     ] = None,
 ) -> None:
-    """Measure throughput, latency, memory, and the time that is lost outside the model."""
+    """Measure throughput, latency, memory, operations, and the time that is lost outside the model."""
     from spanjet.bench import BenchConfig, built_in, run_bench  # noqa: PLC0415  (OpenVINO: 200 ms)
     from spanjet.bench.report.page import check_report_extra, write_page  # noqa: PLC0415
     from spanjet.bench.report.table import show  # noqa: PLC0415
@@ -65,6 +68,7 @@ def bench(
         document_questions=document_questions,
         document_tokens=document_tokens,
         budgets=_budgets(budgets),
+        operations=operations,
     )
     runtime = RuntimeConfig(threads=threads, streams=streams, batch_tokens=batch_tokens)
     for path in (json_file, html_file):

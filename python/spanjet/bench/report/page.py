@@ -9,7 +9,7 @@ from typing import Any
 from spanjet.bench.report.table import number, quartiles
 from spanjet.bench.result import BenchResult
 
-__all__ = ["check_report_extra", "render_page", "write_page"]
+__all__ = ["check_report_extra", "render", "render_page", "write_page"]
 
 TEMPLATE = "page.html.j2"
 
@@ -41,20 +41,42 @@ def render_page(result: BenchResult) -> str:
     Raises:
         ImportError: the extra ``report`` is not installed.
     """
-    check_report_extra()
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+    return render(TEMPLATE, _values(result))
 
-    source = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
+
+def render(template: str, values: dict[str, Any], *, package: str = __package__) -> str:
+    """A page made of a template of a package's, which may extend those of this one.
+
+    Args:
+        template: its file.
+        values: what it names.
+        package: where the file is.
+
+    Raises:
+        ImportError: the extra ``report`` is not installed.
+    """
+    check_report_extra()
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415
+
+    def load(name: str) -> str:
+        place = files(package if name == template else __package__)
+        return place.joinpath(name).read_text(encoding="utf-8")
+
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(load),
     )
-    text: str = environment.from_string(source).render(**_values(result))
+    text: str = environment.get_template(template).render(**values)
     return text
 
 
 def _values(result: BenchResult) -> dict[str, Any]:
     """What the template names."""
     # Matplotlib takes half a second to import.
+    from spanjet.bench.report.operations import operations_plot  # noqa: PLC0415
     from spanjet.bench.report.plots import budget_plot, latency_plot  # noqa: PLC0415
 
     plots = []
@@ -62,6 +84,8 @@ def _values(result: BenchResult) -> dict[str, Any]:
         plots.append(budget_plot(result.budgets, result.settings["runtime"]["batch_tokens"]))
     if result.latency is not None:
         plots.append(latency_plot(result.latency))
+    if result.operations is not None and result.operations.operations:
+        plots.append(operations_plot(result.operations))
     model = result.settings["model"]
     return {
         "model": model["name"] or Path(model["directory"]).name,

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from spanjet.bench.budgets import Budget
 from spanjet.bench.latency import Latency
 
-__all__ = ["Plot", "budget_plot", "latency_plot"]
+__all__ = ["GRID", "INK", "SERIES", "Plot", "budget_plot", "draw_svg", "latency_plot"]
 
 # Matplotlib knows no CSS: each of these stands for a variable of the page.
 INK, GRID, SERIES = "#010101", "#020202", {"answers": "#030303", "inference": "#040404"}
@@ -82,7 +82,7 @@ def budget_plot(budgets: list[Budget], chosen: int) -> Plot:
         f"Fastest from text to answers: {best.batch_tokens:,} tokens, {best.rate().median:,.0f} questions/s."
     )
     header = ("batch budget, tokens", "text to answers, questions/s", "inference alone", "padding")
-    return Plot(_svg("budgets", "Throughput against batch budget", caption, draw), caption, header, rows)
+    return Plot(draw_svg("budgets", "Throughput against batch budget", caption, draw), caption, header, rows)
 
 
 def latency_plot(latency: Latency) -> Plot:
@@ -117,10 +117,18 @@ def latency_plot(latency: Latency) -> Plot:
         f"{latency.percentile(50):.1f} ms, 99 % at most {latency.percentile(99):.1f} ms."
     )
     header = ("share", "text to answers, ms", "inference alone, ms")
-    return Plot(_svg("latency", "Latency of single questions", caption, draw), caption, header, rows)
+    return Plot(draw_svg("latency", "Latency of single questions", caption, draw), caption, header, rows)
 
 
-def _svg(name: str, title: str, description: str, draw: Callable[[Axes], None]) -> str:
+def draw_svg(name: str, title: str, description: str, draw: Callable[[Axes], None]) -> str:
+    """One ``<svg>`` element.
+
+    Args:
+        name: tells the plots of a page apart.
+        title: what it is, for those who cannot see it.
+        description: what it shows, for them too.
+        draw: draws it, in the colours of this module.
+    """
     with _style(name):
         figure = Figure(figsize=(7.2, 4.0), layout="constrained")
         axes = figure.add_subplot()
