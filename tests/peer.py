@@ -69,6 +69,19 @@ def _from_vocabulary(directory: Path) -> Any:
     return peer
 
 
+def layout(peer: Any) -> tuple[list[int], list[int], list[int]]:
+    """The special tokens of a pair: before, between and after its texts."""
+    encoding = peer.encode("a", "a")
+    parts: tuple[list[int], list[int], list[int]] = ([], [], [])
+    texts: set[int] = set()
+    for index, sequence in zip(encoding.ids, encoding.sequence_ids, strict=True):
+        if sequence is None:
+            parts[len(texts)].append(index)
+        else:
+            texts.add(sequence)
+    return parts
+
+
 def encode(peer: Any, texts: Sequence[str]) -> Flat:
     """Tokenize without ``[CLS]`` and ``[SEP]``."""
     return flat(peer.encode_batch(list(texts), add_special_tokens=False))

@@ -82,15 +82,16 @@ def windows(
     *,
     cls: int,
     sep: int,
+    between: Sequence[int] | None = None,
     max_length: int = 384,
     doc_stride: int = 128,
     convention: str = "advance",
     max_question_length: int | None = 64,
 ) -> list[Window]:
-    """All windows of questions and contexts given as ids."""
+    """All windows of questions and contexts given as ids; ``between`` them is by default ``sep``."""
     found = []
     for index, (question, context) in enumerate(zip(questions, contexts, strict=True)):
-        head = [cls, *list(question)[:max_question_length], sep]
+        head = [cls, *list(question)[:max_question_length], *([sep] if between is None else between)]
         room = max_length - len(head) - 1
         for part in parts(len(context), room, doc_stride, convention):
             ids = [*head, *[context[token] for token in part], sep]

@@ -19,12 +19,17 @@ __version__: str
 
 @final
 class Tokenizer:
-    """BERT's tokenizer: normalisation, pre-tokenization and greedy WordPiece (Devlin et al. 2019,
-    arXiv 1810.04805), equal in ids and offsets to the Hugging Face ``tokenizers`` package.
+    """Turns texts into tokens, equal in ids and offsets to the Hugging Face ``tokenizers`` package.
+
+    BERT's tokenizer (normalisation, pre-tokenization and greedy WordPiece; Devlin et al. 2019, arXiv
+    1810.04805) runs on a path of its own. Every other kind, such as byte-level BPE (Radford et al. 2019)
+    and Unigram (Kudo 2018, arXiv 1804.10959), runs on the package's own Rust crate, with the same
+    interface. How a question and a context become one sequence comes from the file too.
 
     Args:
-        path: a ``tokenizer.json``, a ``vocab.txt`` (a ``tokenizer_config.json`` beside it is
-            read), or a directory that holds either; ``tokenizer.json`` comes first.
+        path: a ``tokenizer.json``; a ``vocab.txt``; a ``vocab.json`` with ``merges.txt`` beside it
+            (byte-level BPE, RoBERTa's special tokens and pairs); or a directory that holds one of these,
+            the first of them. A ``tokenizer_config.json`` beside a vocabulary is read.
         match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those
             tokens. With ``False`` they are plain text, which is what untrusted text needs.
         threads: threads that a batch call may use; default: the CPUs this process may run on.
@@ -32,8 +37,8 @@ class Tokenizer:
 
     Raises:
         FileNotFoundError, OSError: the file is missing or cannot be read.
-        ValueError: the file is malformed, describes another kind of tokenizer, or its vocabulary
-            lacks a token that is needed; the message names the file and what was expected.
+        ValueError: the file is malformed, its vocabulary lacks a token that is needed, or it does not
+            say how pairs are made; the message names the file and what was expected.
     """
 
     def __new__(
@@ -49,8 +54,8 @@ class Tokenizer:
     def pad_token_id(self) -> int:
         """Id of the padding token."""
     @property
-    def unk_token_id(self) -> int:
-        """Id of the unknown token."""
+    def unk_token_id(self) -> int | None:
+        """Id of the unknown token; None where every text can be spelled without one."""
     @property
     def cls_token_id(self) -> int:
         """Id of the token that opens a window."""
@@ -65,13 +70,14 @@ class Tokenizer:
         """Tokenize one text, without adding ``[CLS]`` or ``[SEP]``.
 
         Raises:
-            ValueError: the text holds a lone surrogate.
+            ValueError: the text holds a lone surrogate, or a character that the tokenizer, not BERT's, has
+                neither a token nor an unknown token for.
         """
     def encode_batch(self, texts: Sequence[str]) -> Encodings:
         """Tokenize many texts in parallel, without adding ``[CLS]`` or ``[SEP]``.
 
         Raises:
-            ValueError: a text holds a lone surrogate; the message gives its index.
+            ValueError: as `encode`; the message gives the text's index.
         """
     def encode_ids(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The ids of many texts alone: quicker than `encode_batch`, for those who need no offsets.
@@ -81,7 +87,7 @@ class Tokenizer:
             caller's own and writable.
 
         Raises:
-            ValueError: a text holds a lone surrogate; the message gives its index.
+            ValueError: as `encode`; the message gives the text's index.
         """
     def windows(
         self,
@@ -93,7 +99,8 @@ class Tokenizer:
         convention: Literal["advance", "overlap"] = "advance",
         max_question_length: int | None = 64,
     ) -> Windows:
-        """Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
+        """Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``, or, where
+        the tokenizer's file says so, ``<s> question </s></s> context part </s>`` or the like.
 
         Every context token is in at least one window. A context that occurs more than once is
         tokenized once; an `Encoding` is not tokenized again.
@@ -126,7 +133,11 @@ class Encoding:
         """int32[n]: vocabulary ids."""
     @property
     def offsets(self) -> NDArray[np.int32]:
-        """int32[n, 2]: start and end in code points, so that ``text[start:end]`` is the source."""
+        """int32[n, 2]: start and end in code points, so that ``text[start:end]`` is the source.
+
+        Tokens that are bytes of one character all have that character's place; a token may take in the
+        white space before it, as its tokenizer's file says.
+        """
     @property
     def byte_offsets(self) -> NDArray[np.int32]:
         """int32[n, 2]: start and end in bytes of the text's UTF-8."""
@@ -209,7 +220,7 @@ class Windows:
 
 @final
 class Batch:
-    """Model inputs, row-major; the padding has the id of ``[PAD]``, mask 0 and type 0."""
+    """Model inputs, row-major; the padding has the padding token's id, mask 0 and type 0."""
 
     @property
     def input_ids(self) -> NDArray[np.int32]:
@@ -219,13 +230,16 @@ class Batch:
         """int32[rows, length]: 1 for tokens, 0 for padding."""
     @property
     def token_type_ids(self) -> NDArray[np.int32]:
-        """int32[rows, length]: 0 for the question's part, 1 for the context and its ``[SEP]``."""
+        """int32[rows, length]: for BERT 0 for the question's part, 1 for the context and its ``[SEP]``;
+        otherwise what the tokenizer's file says, all 0 for RoBERTa.
+        """
 
 @final
 class Spans:
     """Answer spans, best first: question i has the rows ``indptr[i]:indptr[i + 1]``.
 
-    A row whose ``window`` is -1 is the null answer: its offsets are 0.
+    A span neither begins nor ends with white space that a token takes in. A row whose ``window`` is -1 is
+    the null answer: its offsets are 0.
     """
 
     @property
@@ -280,8 +294,8 @@ def decode(
 
     ``squad``: run_squad.py of Devlin et al. 2019, as MLPerf uses it. Candidates are pairs of each
     window's ``n_best`` best starts and ends; the start must lie where its window is the one of
-    maximum context; texts are projected back to the original (``get_final_text``) and equal texts
-    are one; probabilities: one softmax over the ``n_best`` list, in which the null answer takes part
+    maximum context; texts are projected back to the original (``get_final_text``; with tokenizers other
+    than BERT's they are what the tokens cover) and equal texts are one; probabilities: one softmax over the ``n_best`` list, in which the null answer takes part
     when there is a ``null_threshold`` (otherwise ``null_probability`` is 0). With a small ``n_best`` no
     pair may be left, and the question then has no span.
 

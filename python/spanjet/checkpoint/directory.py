@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
-_TOKENIZERS = ("tokenizer.json", "vocab.txt")
+_MERGES = "merges.txt"
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
 COMPANIONS = (
     CONFIG,
@@ -36,8 +37,7 @@ COMPANIONS = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
+    _MERGES,
     "LICENSE",
     "README.md",
 )
@@ -51,7 +51,7 @@ class ModelDirectory:
         path: the directory.
         graph: its ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
             `find_exported`.
-        tokenizer: its ``tokenizer.json``, or else its ``vocab.txt``.
+        tokenizer: see `find_tokenizer`.
         config: the sizes of the encoder that it was made of.
         card: its ``card.json``: where the model comes from and what it is worth; None without one.
     """
@@ -97,21 +97,23 @@ class ModelDirectory:
 
 
 def find_tokenizer(path: Path) -> Path:
-    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``.
+    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json``
+    that has a ``merges.txt`` beside it.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: there is none of them.
         ValueError: there is a SentencePiece model in their place.
     """
     for name in _TOKENIZERS:
-        if (path / name).is_file():
+        if (path / name).is_file() and (name != "vocab.json" or (path / _MERGES).is_file()):
             return path / name
     for file in sorted(path.glob("*.model")):
         raise ValueError(
             f"{file}: a SentencePiece model; expected a tokenizer.json beside it, which transformers' "
             "AutoTokenizer.from_pretrained makes of it and save_pretrained writes"
         )
-    raise FileNotFoundError(ENOENT, f"no tokenizer, expected {' or '.join(_TOKENIZERS)}", str(path))
+    expected = f"{', '.join(_TOKENIZERS[:-1])}, or {_TOKENIZERS[-1]} and {_MERGES}"
+    raise FileNotFoundError(ENOENT, f"no tokenizer, expected {expected}", str(path))
 
 
 def write_model_directory(

@@ -2,11 +2,17 @@
 
 use multiversion::multiversion;
 
+use crate::bert::Bert;
 use crate::encoding::{Encodings, Output, Texts};
-use crate::tokenizer::Tokenizer;
+use crate::error::{Error, Result};
+use crate::library::Library;
+use crate::tokenizer::{Engine, Tokenizer};
 
 /// Bytes of text below which another thread costs more than it saves; also the size of a task.
 const TASK_BYTES: usize = 1 << 15;
+
+/// The same for the library, which needs about thirty times as long.
+const LIBRARY_TASK_BYTES: usize = 1 << 10;
 
 /// The tokens of neighbouring texts.
 struct Part<const OFFSETS: bool> {
@@ -17,27 +23,45 @@ struct Part<const OFFSETS: bool> {
 
 impl Tokenizer {
     /// Ids and offsets of texts. Each text is shorter than 2^31 bytes.
-    pub fn encode(&self, texts: impl Texts + 'static) -> Encodings {
+    ///
+    /// # Errors
+    /// `Error::Text`; BERT's tokenizer has none.
+    pub fn encode(&self, texts: impl Texts + 'static) -> Result<Encodings> {
         let slices: Vec<&str> = (0..texts.count()).map(|i| texts.text(i)).collect();
-        let Joined { output, indptr } = self.encode_joined::<true>(&slices);
-        Encodings::new(self.identity(), Box::new(texts), output.ids, output.offsets, indptr)
+        let Joined { output, indptr } = self.encode_joined::<true>(&slices)?;
+        Ok(Encodings::new(self, Box::new(texts), output.ids, output.offsets, indptr))
     }
 
     /// Ids of texts, and where each text's ids begin and the last end.
-    pub fn encode_ids(&self, texts: &[&str]) -> (Vec<i32>, Vec<i64>) {
-        let Joined { output, indptr } = self.encode_joined::<false>(texts);
-        (output.ids, indptr)
+    ///
+    /// # Errors
+    /// As `encode`.
+    pub fn encode_ids(&self, texts: &[&str]) -> Result<(Vec<i32>, Vec<i64>)> {
+        let Joined { output, indptr } = self.encode_joined::<false>(texts)?;
+        Ok((output.ids, indptr))
     }
 
-    fn encode_joined<const OFFSETS: bool>(&self, texts: &[&str]) -> Joined<OFFSETS> {
-        let size = if self.pool().threads() > 1 { TASK_BYTES } else { usize::MAX };
+    fn encode_joined<const OFFSETS: bool>(&self, texts: &[&str]) -> Result<Joined<OFFSETS>> {
+        let size = match self.engine() {
+            _ if self.pool().threads() == 1 => usize::MAX,
+            Engine::Bert(_) => TASK_BYTES,
+            Engine::Library(_) => LIBRARY_TASK_BYTES,
+        };
+        let encode = |texts: &[&str]| match self.engine() {
+            Engine::Bert(bert) => Ok(encode_part(bert, texts)),
+            Engine::Library(library) => encode_library(library, texts),
+        };
         let tasks = split_by_size(texts, size);
         if let [task] = tasks[..] {
-            return Joined::one(encode_part(self, task));
+            return encode(task).map(Joined::one);
         }
         let bytes: usize = texts.iter().map(|text| text.len()).sum();
-        let mut joined = Joined::new(bytes / 4, texts.len());
-        self.pool().map_in_order(tasks, |texts| encode_part(self, texts), |part| joined.push(&part));
+        let mut joined = Ok(Joined::new(bytes / 4, texts.len()));
+        self.pool().map_in_order(tasks, encode, |part| match (&mut joined, part) {
+            (Ok(joined), Ok(part)) => joined.push(&part),
+            (Ok(before), Err(error)) => joined = Err(error.behind(before.indptr.len() - 1)),
+            (Err(_), _) => {}
+        });
         joined
     }
 }
@@ -71,13 +95,13 @@ impl<const OFFSETS: bool> Joined<OFFSETS> {
 /// The tokens of neighbouring texts, by one thread. Its loops over bits and bytes are compiled twice:
 /// for what every processor of the target can do, and for more.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn encode_part<const OFFSETS: bool>(tokenizer: &Tokenizer, texts: &[&str]) -> Part<OFFSETS> {
+fn encode_part<const OFFSETS: bool>(tokenizer: &Bert, texts: &[&str]) -> Part<OFFSETS> {
     encode_part_portably(tokenizer, texts)
 }
 
 #[inline(always)]
-fn encode_part_portably<const OFFSETS: bool>(tokenizer: &Tokenizer, texts: &[&str]) -> Part<OFFSETS> {
-    let mut scratch = tokenizer.take_scratch();
+fn encode_part_portably<const OFFSETS: bool>(tokenizer: &Bert, texts: &[&str]) -> Part<OFFSETS> {
+    let mut scratch = tokenizer.scratches.take();
     let bytes: usize = texts.iter().map(|text| text.len()).sum();
     let mut output = Output::<OFFSETS>::new(bytes / 4);
     let mut ends = Vec::with_capacity(texts.len());
@@ -87,8 +111,20 @@ fn encode_part_portably<const OFFSETS: bool>(tokenizer: &Tokenizer, texts: &[&st
         output.count_characters(first, text);
         ends.push(output.len());
     }
-    tokenizer.return_scratch(scratch);
+    tokenizer.scratches.give_back(scratch);
     Part { output, ends }
+}
+
+/// The same by the library.
+fn encode_library<const OFFSETS: bool>(library: &Library, texts: &[&str]) -> Result<Part<OFFSETS>> {
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    let mut output = Output::<OFFSETS>::new(bytes / 4);
+    let mut ends = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        library.encode_text(text, &mut output).map_err(|reason| Error::Text { index, reason })?;
+        ends.push(output.len());
+    }
+    Ok(Part { output, ends })
 }
 
 /// Neighbouring texts in groups of at least `bytes` bytes.
@@ -114,14 +150,14 @@ mod tests {
     use proptest::test_runner::{Config, RngSeed};
 
     use super::*;
-    use crate::obvious::tokenizer;
+    use crate::obvious::{bert, tokenizer};
 
     proptest! {
         #![proptest_config(Config { rng_seed: RngSeed::Fixed(3), ..Config::default() })]
 
         #[test]
         fn both_forms_of_a_part_agree(texts in prop::collection::vec("([a-c]{1,30}|.{1,9}| |,){0,40}", 1..4)) {
-            let tokenizer = tokenizer([true; 4], 1);
+            let tokenizer = bert([true; 4]);
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let (part, portable) =
                 (encode_part::<true>(&tokenizer, &texts), encode_part_portably::<true>(&tokenizer, &texts));
@@ -133,7 +169,7 @@ mod tests {
         #[test]
         fn any_number_of_threads_gives_the_same(lengths in prop::collection::vec(0_usize..60_000, 1..12)) {
             let texts: Vec<String> = lengths.iter().map(|&length| "ab c, abc ".repeat(length / 10)).collect();
-            let [one, four] = [1, 4].map(|threads| tokenizer([true; 4], threads).encode(texts.clone()));
+            let [one, four] = [1, 4].map(|threads| tokenizer([true; 4], threads).encode(texts.clone()).unwrap());
             prop_assert_eq!(one.ids(), four.ids());
             prop_assert_eq!(one.offsets(), four.offsets());
             prop_assert_eq!(one.indptr(), four.indptr());

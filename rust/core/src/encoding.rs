@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::scan::{BLOCK, block, continuations};
+use crate::tokenizer::Tokenizer;
 
 /// Start and end of a token in its text.
 pub type Offset = [i32; 2];
@@ -30,12 +31,16 @@ impl<T: AsRef<str> + Send + Sync> Texts for Vec<T> {
 /// Tokens and offsets of texts that were encoded together.
 pub struct Encodings {
     pub(crate) tokenizer: u64,
+    /// Whether tokens may take in the white space around their words.
+    takes_white_space: bool,
     texts: Box<dyn Texts>,
     ids: Vec<i32>,
     offsets: Vec<Offset>,
     indptr: Vec<i64>,
     /// None when they are the same as in characters.
     byte_offsets: OnceLock<Option<Vec<Offset>>>,
+    /// None until asked for, and where no token takes white space in.
+    answer_offsets: OnceLock<Vec<Offset>>,
 }
 
 impl fmt::Debug for Encodings {
@@ -46,13 +51,22 @@ impl fmt::Debug for Encodings {
 
 impl Encodings {
     pub(crate) fn new(
-        tokenizer: u64,
+        tokenizer: &Tokenizer,
         texts: Box<dyn Texts>,
         ids: Vec<i32>,
         offsets: Vec<Offset>,
         indptr: Vec<i64>,
     ) -> Encodings {
-        Encodings { tokenizer, texts, ids, offsets, indptr, byte_offsets: OnceLock::new() }
+        Encodings {
+            tokenizer: tokenizer.identity(),
+            takes_white_space: tokenizer.takes_white_space(),
+            texts,
+            ids,
+            offsets,
+            indptr,
+            byte_offsets: OnceLock::new(),
+            answer_offsets: OnceLock::new(),
+        }
     }
 
     /// Number of texts.
@@ -89,6 +103,26 @@ impl Encodings {
         counted.as_deref().unwrap_or(&self.offsets)
     }
 
+    /// In characters: where an answer that begins with a token begins, and where one that ends with it
+    /// ends. Both are `offsets`, but for the white space that a token takes in, which is no answer's.
+    pub(crate) fn answer_offsets(&self) -> &[Offset] {
+        if !self.takes_white_space {
+            return &self.offsets;
+        }
+        self.answer_offsets.get_or_init(|| {
+            let mut offsets = self.offsets.clone();
+            for i in 0..self.len() {
+                trim(self.text(i), &mut offsets[self.rows(i)]);
+            }
+            offsets
+        })
+    }
+
+    /// Whether tokens may take in the white space around their words.
+    pub(crate) fn takes_white_space(&self) -> bool {
+        self.takes_white_space
+    }
+
     /// Where the tokens of each text begin, and where the last end.
     pub fn indptr(&self) -> &[i64] {
         &self.indptr
@@ -115,6 +149,24 @@ fn to_bytes(text: &str, offsets: &mut [Offset]) {
         text.char_indices().map(|(byte, _)| byte).chain(ends).map(|byte| byte as i32).collect();
     for offset in offsets {
         *offset = offset.map(|character| bytes[character as usize]);
+    }
+}
+
+/// Move starts behind the white space that follows them, and ends before the white space that precedes
+/// them; where nothing else is between the two, they change places or meet.
+fn trim(text: &str, offsets: &mut [Offset]) {
+    let mut starts: Vec<i32> = Vec::with_capacity(text.len() + 1);
+    let mut ends = Vec::with_capacity(text.len() + 1);
+    ends.push(0);
+    for (character, c) in text.chars().enumerate() {
+        if !c.is_whitespace() {
+            starts.resize(character + 1, character as i32);
+        }
+        ends.push(if c.is_whitespace() { ends[character] } else { character as i32 + 1 });
+    }
+    starts.resize(ends.len(), ends.len() as i32 - 1);
+    for [start, end] in offsets {
+        (*start, *end) = (starts[*start as usize], ends[*end as usize]);
     }
 }
 

@@ -83,9 +83,17 @@ pub enum Error {
         /// Its length.
         bytes: usize,
     },
+    /// A text that the tokenizer cannot make tokens of.
+    #[error("text {index} has no tokens that the tokenizer knows how to make: {reason}")]
+    Text {
+        /// Index of the text.
+        index: usize,
+        /// What the tokenizer said.
+        reason: String,
+    },
     /// The question leaves no room for the context.
     #[error(
-        "question {index} leaves no room: max_length {max_length} - {question} question tokens - 3 special \
+        "question {index} leaves no room: max_length {max_length} - {question} question tokens - {special} special \
          tokens = {room} context tokens a window, expected {expected}"
     )]
     NoRoom {
@@ -95,6 +103,8 @@ pub enum Error {
         max_length: usize,
         /// Tokens of the question.
         question: usize,
+        /// Tokens that are neither of the question nor of the context.
+        special: usize,
         /// Context tokens that fit, negative when even the question does not.
         room: i64,
         /// The least that would do.
@@ -153,6 +163,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error, of a text behind so many others.
+    pub(crate) fn behind(self, texts: usize) -> Error {
+        match self {
+            Error::Text { index, reason } => Error::Text { index: texts + index, reason },
+            other => other,
+        }
+    }
+
     pub(crate) fn argument(
         name: &'static str,
         found: impl fmt::Display,

@@ -17,7 +17,8 @@ pub struct Batch {
     pub input_ids: Vec<i32>,
     /// 1 for tokens, 0 for padding.
     pub attention_mask: Vec<i32>,
-    /// 0 for the question's part and the padding, 1 for the context and its separator.
+    /// As the tokenizer's layout of pairs says; BERT: 0 for the question's part, 1 for the context and its
+    /// separator. 0 for the padding.
     pub token_type_ids: Vec<i32>,
 }
 
@@ -56,7 +57,8 @@ impl Windows {
             }),
             attention_mask: self.matrix(windows.len(), length, |row, mask| mask[..tokens(row).len()].fill(1)),
             token_type_ids: self.matrix(windows.len(), length, |row, types| {
-                types[self.context_start[windows[row]] as usize..tokens(row).len()].fill(1);
+                let own = &mut types[..tokens(row).len()];
+                self.tokenizer.layout().write_types(self.context_start[windows[row]] as usize, own);
             }),
         })
     }

@@ -2,20 +2,33 @@
 
 use std::collections::HashMap;
 
+use crate::bert::{Bert, Settings};
 use crate::decode::Logits;
+use crate::layout::PairLayout;
 use crate::normalize::Normalization;
 use crate::pool::Pool;
 use crate::pretokenize::words;
-use crate::tokenizer::{Settings, Tokenizer};
+use crate::tokenizer::{Engine, Tokenizer};
 use crate::vocab::{SpecialTokens, Vocabulary};
 use crate::windows::Windows;
 
 const WORDS: &str = "[PAD] [UNK] [CLS] [SEP] the a an b c un ##aff ##able ##a ##b ##c ##1 x1 é cafe ##é 漢 字 \
                      . , - ! ' \" $ = ᄒ ##ᅡ ##ᆫ я ##я при ##вет 2024 ##s word ##word";
 
+/// BERT's layout.
+pub(crate) fn layout() -> PairLayout {
+    PairLayout::bert(2, 3)
+}
+
 /// A small tokenizer that cleans, isolates ideographs, strips accents, lowers the case (in this order).
 #[allow(clippy::unwrap_used)] // The vocabulary above is right.
 pub fn tokenizer(normalization: [bool; 4], threads: usize) -> Tokenizer {
+    let pool = Pool::new(Some(threads)).unwrap();
+    Tokenizer::new(Engine::Bert(Box::new(bert(normalization))), layout(), pool)
+}
+
+#[allow(clippy::unwrap_used)] // As above.
+pub(crate) fn bert(normalization: [bool; 4]) -> Bert {
     let [clean_text, handle_chinese_chars, strip_accents, lowercase] = normalization;
     let settings = Settings {
         normalization: Normalization { clean_text, handle_chinese_chars, strip_accents, lowercase },
@@ -23,7 +36,7 @@ pub fn tokenizer(normalization: [bool; 4], threads: usize) -> Tokenizer {
         added_tokens: Vec::new(),
         match_special_tokens: true,
     };
-    Tokenizer::new(vocabulary(), settings, Pool::new(Some(threads)).unwrap()).unwrap()
+    Bert::new(vocabulary(), settings, 1).unwrap()
 }
 
 #[allow(clippy::unwrap_used)] // As above.
@@ -36,8 +49,10 @@ pub(crate) fn vocabulary() -> Vocabulary {
 /// Ids and byte offsets of a text without blocks, runs or cache: normalise all, split, look each word up.
 pub fn encode(tokenizer: &Tokenizer, text: &str) -> (Vec<i32>, Vec<[i32; 2]>) {
     let (mut aligned, mut pieces) = (Vec::new(), Vec::new());
-    tokenizer.normalization().apply(text, &mut aligned);
-    words(&aligned, |word| tokenizer.wordpiece().pieces(word, &mut pieces));
+    if let Engine::Bert(bert) = tokenizer.engine() {
+        bert.normalization.apply(text, &mut aligned);
+        words(&aligned, |word| bert.wordpiece.pieces(word, &mut pieces));
+    }
     pieces.iter().map(|piece| (piece.id as i32, [piece.start as i32, piece.end as i32])).unzip()
 }
 

@@ -1,103 +1,52 @@
-//! One text -> ids and offsets.
+//! A tokenizer of any kind, and what all kinds have: vocabulary, layout of pairs, threads.
 
-use std::num::NonZero;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::available_parallelism;
 
-use crate::added::{AddedToken, Matcher};
-use crate::cache::{Key, MAX_WORD, WordCache};
-use crate::character::Properties;
-use crate::encoding::{Encodings, Output};
-use crate::error::Result;
-use crate::normalize::{Aligned, Normalization};
+use crate::bert::Bert;
+use crate::encoding::Encodings;
+use crate::layout::PairLayout;
+use crate::library::Library;
+use crate::normalize::Normalization;
 use crate::pool::Pool;
-use crate::pretokenize::words;
-use crate::runs::{MAX_RUNS, Run, Runs};
 use crate::vocab::Vocabulary;
-use crate::wordpiece::{Piece, WordPiece};
 
-/// What a tokenizer is made of, beside its vocabulary.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What the normaliser does.
-    pub normalization: Normalization,
-    /// A word of more characters than this, counted after normalisation, is unknown.
-    pub max_characters: usize,
-    /// Texts that become one token wherever they stand.
-    pub added_tokens: Vec<AddedToken>,
-    /// Whether special tokens typed in a text become those tokens.
-    pub match_special_tokens: bool,
-}
-
-/// BERT's tokenizer, equal in ids and offsets to the Hugging Face `tokenizers` package.
+/// Turns texts into ids and offsets, which are equal to those of the Hugging Face `tokenizers` package.
 #[derive(Debug)]
 pub struct Tokenizer {
     /// Tells the encodings of one tokenizer from those of another.
     identity: u64,
-    wordpiece: WordPiece,
-    normalization: Normalization,
-    raw: Option<Matcher>,
-    normalized: Option<Matcher>,
+    engine: Engine,
+    layout: PairLayout,
     pool: Pool,
-    /// What calls that are over have left for later ones; as many as can run at once.
-    scratches: Box<[Mutex<Option<Scratch>>]>,
 }
 
-/// A run and its place in the cache.
-#[derive(Debug, Clone, Copy, Default)]
-struct Probe {
-    run: Run,
-    key: Key,
-}
-
-/// The runs of the block that is written and of the one after it.
+/// What makes tokens of a text.
 #[derive(Debug)]
-struct Probes {
-    current: [Probe; MAX_RUNS],
-    next: [Probe; MAX_RUNS],
-}
-
-impl Default for Probes {
-    fn default() -> Probes {
-        Probes { current: [Probe::default(); MAX_RUNS], next: [Probe::default(); MAX_RUNS] }
-    }
-}
-
-/// What one call works with.
-#[derive(Debug)]
-pub(crate) struct Scratch {
-    cache: WordCache,
-    /// None while a call works with them.
-    probes: Option<Box<Probes>>,
-    aligned: Vec<Aligned>,
-    pieces: Vec<Piece>,
+pub enum Engine {
+    /// BERT's tokenizer.
+    Bert(Box<Bert>),
+    /// Any other.
+    Library(Box<Library>),
 }
 
 impl Tokenizer {
-    /// Build from a vocabulary and settings.
-    ///
-    /// # Errors
-    /// `Error::Vocabulary`: the added tokens cannot be matched.
-    pub fn new(vocabulary: Vocabulary, settings: Settings, pool: Pool) -> Result<Tokenizer> {
+    /// Build from its parts.
+    pub fn new(engine: Engine, layout: PairLayout, pool: Pool) -> Tokenizer {
         static IDENTITIES: AtomicU64 = AtomicU64::new(1);
-        let Settings { normalization, max_characters, added_tokens, match_special_tokens } = settings;
-        let places = available_parallelism().map_or(1, NonZero::get).max(pool.threads());
-        let scratches = (0..places).map(|_| Mutex::new(None)).collect();
-        Ok(Tokenizer {
-            identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
-            raw: Matcher::raw(&added_tokens, match_special_tokens)?,
-            normalized: Matcher::normalized(&added_tokens, match_special_tokens, &normalization)?,
-            wordpiece: WordPiece { vocabulary, max_characters },
-            normalization,
-            pool,
-            scratches,
-        })
+        Tokenizer { identity: IDENTITIES.fetch_add(1, Ordering::Relaxed), engine, layout, pool }
     }
 
     /// The vocabulary.
     pub fn vocabulary(&self) -> &Vocabulary {
-        &self.wordpiece.vocabulary
+        match &self.engine {
+            Engine::Bert(bert) => &bert.wordpiece.vocabulary,
+            Engine::Library(library) => library.vocabulary(),
+        }
+    }
+
+    /// What stands around the two texts of a pair.
+    pub fn layout(&self) -> &PairLayout {
+        &self.layout
     }
 
     /// The threads of batch calls.
@@ -110,261 +59,24 @@ impl Tokenizer {
         encodings.tokenizer == self.identity
     }
 
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn wordpiece(&self) -> &WordPiece {
-        &self.wordpiece
-    }
-
     pub(crate) fn identity(&self) -> u64 {
         self.identity
     }
 
-    pub(crate) fn normalization(&self) -> &Normalization {
-        &self.normalization
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
-    /// Never waits: in a forked child a lock may belong to a thread that is not there.
-    pub(crate) fn take_scratch(&self) -> Scratch {
-        let left = self.scratches.iter().find_map(|place| place.try_lock().ok()?.take());
-        left.unwrap_or_else(|| Scratch {
-            cache: WordCache::new(),
-            probes: None,
-            aligned: Vec::new(),
-            pieces: Vec::new(),
-        })
-    }
-
-    /// Leave it where there is room; dropped where there is none.
-    pub(crate) fn return_scratch(&self, mut scratch: Scratch) {
-        scratch.aligned.shrink_to(1 << 16);
-        scratch.pieces.shrink_to(1 << 16);
-        let mut free = self.scratches.iter().filter_map(|place| place.try_lock().ok());
-        if let Some(mut place) = free.find(|place| place.is_none()) {
-            *place = Some(scratch);
+    /// What BERT's tokenizer does to a text before it splits it; None for other kinds.
+    pub(crate) fn normalization(&self) -> Option<&Normalization> {
+        match &self.engine {
+            Engine::Bert(bert) => Some(&bert.normalization),
+            Engine::Library(_) => None,
         }
     }
 
-    /// Tokens of one text.
-    #[inline(always)]
-    pub(crate) fn encode_text<const OFFSETS: bool>(
-        &self,
-        text: &str,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        match &self.raw {
-            Some(matcher) if matcher.matches(text) => self.encode_split(text, matcher, scratch, output),
-            _ => self.encode_plain(text, 0, text.len(), scratch, output),
-        }
-    }
-
-    /// Tokens of a text in which added tokens stand.
-    #[cold]
-    #[inline(never)]
-    fn encode_split<const OFFSETS: bool>(
-        &self,
-        text: &str,
-        matcher: &Matcher,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        matcher.split(text, |part| match part.id {
-            Some(id) => output.push(1, [id as i32], || [[part.start as i32, part.end as i32]]),
-            None => self.encode_plain(text, part.start, part.end, scratch, output),
-        });
-    }
-
-    /// Tokens of `text[start..end]`, in which no added token of the raw text stands.
-    #[inline(always)]
-    fn encode_plain<const OFFSETS: bool>(
-        &self,
-        text: &str,
-        start: usize,
-        end: usize,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        if let Some(matcher) = &self.normalized {
-            return self.encode_normalized(&text[start..end], start, matcher, scratch, output);
-        }
-        let part = &text[..end];
-        let mut runs = Runs::new(part.as_bytes(), start);
-        let mut probes = scratch.probes.take().unwrap_or_default();
-        let Probes { current, next } = &mut *probes;
-        let (mut current, mut next) = (current, next);
-        let mut waiting = 0;
-        loop {
-            // The lookups of a block are on their way while the block before it is written.
-            let found = runs.next_block(|place, run| {
-                let key = Key::new(part.as_bytes(), run.begin, run.length);
-                scratch.cache.prefetch(key);
-                next[place] = Probe { run, key };
-            });
-            for &Probe { run: Run { begin, length }, key } in &current[..waiting] {
-                if length <= MAX_WORD {
-                    self.encode_cached(part, begin, length, key, scratch, output);
-                } else {
-                    self.encode_long(part, begin, begin + length, scratch, output);
-                }
-            }
-            let Some(count) = found else { break };
-            std::mem::swap(&mut current, &mut next);
-            waiting = count;
-        }
-        scratch.probes = Some(probes);
-    }
-
-    /// Tokens of a short run, from the cache when it has them.
-    #[inline(always)]
-    fn encode_cached<const OFFSETS: bool>(
-        &self,
-        text: &str,
-        start: usize,
-        length: usize,
-        key: Key,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        match scratch.cache.get(key) {
-            Some(entry) if entry.count() == 1 => {
-                output.push(1, [entry.ids[0]], || [entry.offset(0, start as i32)]);
-            }
-            Some(entry) if !entry.overflows() => {
-                output.push(entry.count(), entry.ids, || {
-                    std::array::from_fn(|i| entry.offset(i, start as i32))
-                });
-            }
-            Some(entry) => {
-                for piece in scratch.cache.overflow(entry) {
-                    let offset = || [[start as i32 + piece.start as i32, start as i32 + piece.end as i32]];
-                    output.push(1, [piece.id as i32], offset);
-                }
-            }
-            None => self.encode_new(text, start, length, key, scratch, output),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn encode_new<const OFFSETS: bool>(
-        &self,
-        text: &str,
-        start: usize,
-        length: usize,
-        key: Key,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        self.encode_run(&text[start..start + length], start, scratch, output);
-        scratch.cache.insert(key, &scratch.pieces, start as u32);
-    }
-
-    /// Tokens of a run that is too long for the cache: its parts between characters that stand alone
-    /// may be in it.
-    #[cold]
-    #[inline(never)]
-    fn encode_long<const OFFSETS: bool>(
-        &self,
-        text: &str,
-        start: usize,
-        end: usize,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        let mut encode = |begin: usize, end: usize| {
-            if (1..=MAX_WORD).contains(&(end - begin)) {
-                let key = Key::new(text.as_bytes(), begin, end - begin);
-                self.encode_cached(text, begin, end - begin, key, scratch, output);
-            } else if begin < end {
-                self.encode_run(&text[begin..end], begin, scratch, output);
-            }
-        };
-        let mut begin = start;
-        if !text.as_bytes()[start..end].is_ascii() {
-            for (i, c) in text[start..end].char_indices() {
-                if !c.is_ascii() && self.stands_alone(c) {
-                    let (place, next) = (start + i, start + i + c.len_utf8());
-                    encode(begin, place);
-                    encode(place, next);
-                    begin = next;
-                }
-            }
-        }
-        encode(begin, end);
-    }
-
-    /// Whether a text may be cut before and after this character without changing its tokens.
-    fn stands_alone(&self, c: char) -> bool {
-        let properties = Properties::of(c);
-        !properties.decomposes()
-            && !properties.is_removed()
-            && (properties.is_punctuation()
-                || properties.is_whitespace()
-                || properties.is_cjk() && self.normalization.handle_chinese_chars)
-    }
-
-    /// Tokens of a run that begins at byte `offset`, without the cache; they stay in `scratch.pieces`.
-    fn encode_run<const OFFSETS: bool>(
-        &self,
-        run: &str,
-        offset: usize,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        let Scratch { aligned, pieces, .. } = scratch;
-        pieces.clear();
-        if run.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.wordpiece.ascii_pieces(run.as_bytes(), self.normalization.lowercase, offset as u32, pieces);
-        } else {
-            aligned.clear();
-            self.normalization.apply(run, aligned);
-            words(aligned, |word| self.wordpiece.pieces(word, pieces));
-            for piece in pieces.iter_mut() {
-                piece.start += offset as u32;
-                piece.end += offset as u32;
-            }
-        }
-        write(pieces, output);
-    }
-
-    /// Tokens of a text at byte `offset`, when there are added tokens to find in its normal form.
-    fn encode_normalized<const OFFSETS: bool>(
-        &self,
-        text: &str,
-        offset: usize,
-        matcher: &Matcher,
-        scratch: &mut Scratch,
-        output: &mut Output<OFFSETS>,
-    ) {
-        let Scratch { aligned, pieces, .. } = scratch;
-        aligned.clear();
-        pieces.clear();
-        self.normalization.apply(text, aligned);
-        for character in aligned.iter_mut() {
-            character.start += offset as u32;
-            character.end += offset as u32;
-        }
-        let normal: String = aligned.iter().map(|aligned| aligned.char).collect();
-        let mut begin = 0;
-        matcher.split(&normal, |part| {
-            let end = begin + normal[part.start..part.end].chars().count();
-            let characters = &aligned[begin..end];
-            begin = end;
-            match (part.id, characters) {
-                (Some(id), [first, .., last]) => pieces.push(Piece { id, start: first.start, end: last.end }),
-                (Some(id), [one]) => pieces.push(Piece { id, start: one.start, end: one.end }),
-                _ => words(characters, |word| self.wordpiece.pieces(word, pieces)),
-            }
-        });
-        write(pieces, output);
+    /// Whether tokens may take in the white space around their words.
+    pub(crate) fn takes_white_space(&self) -> bool {
+        matches!(self.engine, Engine::Library(_))
     }
 }
-
-fn write<const OFFSETS: bool>(pieces: &[Piece], output: &mut Output<OFFSETS>) {
-    for piece in pieces {
-        output.push(1, [piece.id as i32], || [[piece.start as i32, piece.end as i32]]);
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,37 +5,31 @@ use std::collections::HashMap;
 use crate::error::{Error, Result};
 use crate::trie::Trie;
 
-/// The special tokens that question answering needs.
+/// The special tokens that no sequence of a pair shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecialTokens {
-    /// Stands for a word that the vocabulary cannot spell.
-    pub unk: String,
-    /// Opens a window.
-    pub cls: String,
-    /// Ends the question and the context.
-    pub sep: String,
+    /// Stands for a text that the vocabulary cannot spell; None: there is nothing of the kind.
+    pub unk: Option<String>,
     /// Fills a batch's shorter rows.
     pub pad: String,
 }
 
 impl Default for SpecialTokens {
     fn default() -> Self {
-        SpecialTokens { unk: "[UNK]".into(), cls: "[CLS]".into(), sep: "[SEP]".into(), pad: "[PAD]".into() }
+        SpecialTokens { unk: Some("[UNK]".into()), pad: "[PAD]".into() }
     }
 }
 
-/// A WordPiece vocabulary.
+/// The tokens of a tokenizer.
 #[derive(Debug)]
 pub struct Vocabulary {
     /// Tokens by id; None where an id is not in use.
     tokens: Vec<Option<String>>,
     trie: Trie,
-    /// Added tokens that no word is made of.
-    added: HashMap<String, u32>,
+    /// Tokens that no word is made of.
+    others: HashMap<String, u32>,
     continuing_prefix: String,
-    unk: u32,
-    cls: u32,
-    sep: u32,
+    unk: Option<u32>,
     pad: u32,
 }
 
@@ -43,8 +37,8 @@ pub struct Vocabulary {
 const MAX_ID: u32 = 1 << 24;
 
 impl Vocabulary {
-    /// Build from the tokens that words are made of and from the added tokens, each with its id.
-    /// `continuing_prefix` marks the tokens that continue a word (`##`).
+    /// Build from the WordPieces and from the added tokens, each with its id. `continuing_prefix` marks
+    /// the tokens that continue a word (`##`).
     ///
     /// # Errors
     /// `Error::Vocabulary`: no tokens, an id twice or out of range, a special token that is missing.
@@ -55,33 +49,7 @@ impl Vocabulary {
         special: &SpecialTokens,
     ) -> Result<Self> {
         added.retain(|token, _| !entries.contains_key(token));
-        let Some(&largest) = entries.values().chain(added.values()).max() else {
-            return Err(Error::Vocabulary("has no tokens".into()));
-        };
-        if largest > MAX_ID {
-            return Err(Error::Vocabulary(format!("has the id {largest}, expected at most {MAX_ID}")));
-        }
-        let id_of = |role: &str, token: &str| {
-            entries.get(token).or_else(|| added.get(token)).copied().ok_or_else(|| {
-                let count = entries.len() + added.len();
-                Error::Vocabulary(format!(
-                    "lacks the {role} token {token:?}, expected it among {count} tokens"
-                ))
-            })
-        };
-        let unk = id_of("unknown", &special.unk)?;
-        let cls = id_of("classification", &special.cls)?;
-        let sep = id_of("separator", &special.sep)?;
-        let pad = id_of("padding", &special.pad)?;
-
-        let begin = entries.iter().map(|(token, &id)| (token.as_bytes(), id)).collect();
-        let continuing = entries
-            .iter()
-            .filter_map(|(token, &id)| Some((token.strip_prefix(continuing_prefix)?.as_bytes(), id)))
-            .collect();
-        let trie = Trie::new(begin, continuing);
-
-        let mut tokens: Vec<Option<String>> = vec![None; largest as usize + 1];
+        let mut tokens: Vec<Option<String>> = vec![None; size(entries.values().chain(added.values()))?];
         for (token, &id) in entries.iter().chain(&added) {
             let place = &mut tokens[id as usize];
             if let Some(other) = place {
@@ -92,15 +60,56 @@ impl Vocabulary {
             }
             *place = Some(token.clone());
         }
-        Ok(Vocabulary {
+        let begin = entries.iter().map(|(token, &id)| (token.as_bytes(), id)).collect();
+        let continuing = entries
+            .iter()
+            .filter_map(|(token, &id)| Some((token.strip_prefix(continuing_prefix)?.as_bytes(), id)))
+            .collect();
+        let vocabulary = Vocabulary {
             tokens,
-            trie,
-            added,
+            trie: Trie::new(begin, continuing),
+            others: added,
             continuing_prefix: continuing_prefix.to_owned(),
-            unk,
-            cls,
-            sep,
-            pad,
+            unk: None,
+            pad: 0,
+        };
+        vocabulary.with_special(special)
+    }
+
+    /// Build from the ids of tokens and the tokens of ids; one id may have several tokens.
+    ///
+    /// # Errors
+    /// `Error::Vocabulary`: no tokens, an id out of range, a special token that is missing.
+    pub(crate) fn listed(
+        ids: HashMap<String, u32>,
+        token: impl Fn(u32) -> Option<String>,
+        special: &SpecialTokens,
+    ) -> Result<Self> {
+        let vocabulary = Vocabulary {
+            tokens: (0..size(ids.values())? as u32).map(token).collect(),
+            trie: Trie::new(Vec::new(), Vec::new()),
+            others: ids,
+            continuing_prefix: String::new(),
+            unk: None,
+            pad: 0,
+        };
+        vocabulary.with_special(special)
+    }
+
+    fn with_special(mut self, special: &SpecialTokens) -> Result<Self> {
+        self.unk = special.unk.as_ref().map(|unk| self.special_id("unknown", unk)).transpose()?;
+        self.pad = self.special_id("padding", &special.pad)?;
+        Ok(self)
+    }
+
+    /// The id of a token that must be there.
+    ///
+    /// # Errors
+    /// `Error::Vocabulary`: it is not.
+    pub(crate) fn special_id(&self, role: &str, token: &str) -> Result<u32> {
+        self.id(token).ok_or_else(|| {
+            let count = self.tokens.iter().flatten().count();
+            Error::Vocabulary(format!("lacks the {role} token {token:?}, expected it among {count} tokens"))
         })
     }
 
@@ -116,7 +125,7 @@ impl Vocabulary {
 
     /// The id of a token.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.trie.get(Trie::BEGIN, token.as_bytes()).or_else(|| self.added.get(token).copied())
+        self.trie.get(Trie::BEGIN, token.as_bytes()).or_else(|| self.others.get(token).copied())
     }
 
     /// What marks the tokens that continue a word.
@@ -124,19 +133,9 @@ impl Vocabulary {
         &self.continuing_prefix
     }
 
-    /// Id of the unknown token.
-    pub fn unk(&self) -> u32 {
+    /// Id of the unknown token, if there is one.
+    pub fn unk(&self) -> Option<u32> {
         self.unk
-    }
-
-    /// Id of the token that opens a window.
-    pub fn cls(&self) -> u32 {
-        self.cls
-    }
-
-    /// Id of the token that ends the question and the context.
-    pub fn sep(&self) -> u32 {
-        self.sep
     }
 
     /// Id of the padding token.
@@ -146,5 +145,16 @@ impl Vocabulary {
 
     pub(crate) fn trie(&self) -> &Trie {
         &self.trie
+    }
+}
+
+/// The largest id plus one.
+fn size<'a>(ids: impl Iterator<Item = &'a u32>) -> Result<usize> {
+    match ids.max() {
+        None => Err(Error::Vocabulary("has no tokens".into())),
+        Some(largest) if *largest > MAX_ID => {
+            Err(Error::Vocabulary(format!("has the id {largest}, expected at most {MAX_ID}")))
+        }
+        Some(largest) => Ok(*largest as usize + 1),
     }
 }

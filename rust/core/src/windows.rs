@@ -50,13 +50,25 @@ impl Context {
         &self.encodings.ids()[self.encodings.rows(self.index)]
     }
 
-    /// In characters.
-    pub(crate) fn offsets(&self) -> &[[i32; 2]] {
-        &self.encodings.offsets()[self.encodings.rows(self.index)]
-    }
-
     pub(crate) fn byte_offsets(&self) -> &[[i32; 2]] {
         &self.encodings.byte_offsets()[self.encodings.rows(self.index)]
+    }
+
+    /// In characters, see `Encodings::answer_offsets`.
+    pub(crate) fn answer_offsets(&self) -> &[[i32; 2]] {
+        &self.encodings.answer_offsets()[self.encodings.rows(self.index)]
+    }
+
+    /// The bytes of the answer from token `first` to token `last`; empty where it is only white space.
+    pub(crate) fn answer_bytes(&self, first: usize, last: usize) -> Range<usize> {
+        let offsets = self.byte_offsets();
+        let (start, end) = (offsets[first][0] as usize, offsets[last][1] as usize);
+        if !self.encodings.takes_white_space() {
+            return start..end;
+        }
+        let text = self.text().get(start..end).unwrap_or_default();
+        let start = end - text.trim_start().len();
+        start..end.min(start + text.trim().len())
     }
 }
 
@@ -69,7 +81,7 @@ pub enum ContextInput<T> {
     Encoded(Context),
 }
 
-/// `[CLS] question [SEP] context part [SEP]`, ragged.
+/// A question and a part of its context each, in the tokenizer's layout of pairs; ragged.
 #[derive(Debug)]
 pub struct Windows {
     pub(crate) tokenizer: Arc<Tokenizer>,
@@ -89,22 +101,20 @@ pub struct Windows {
     pub(crate) question_windows: Vec<usize>,
 }
 
-/// Tokens of a window that are neither question nor context.
-const SPECIAL: usize = 3;
-
 impl Windows {
     /// Cut contexts into windows. A text that occurs more than once is tokenized once.
     ///
     /// # Errors
     /// `Error::Pairs`, `Error::Empty`, `Error::TooLong`, `Error::NoRoom`, `Error::ForeignEncoding`,
-    /// `Error::Argument`.
+    /// `Error::Argument`, `Error::Text`.
     pub fn new(
         tokenizer: &Arc<Tokenizer>,
         questions: &[&str],
         contexts: Vec<ContextInput<impl AsRef<str> + Send + Sync + 'static>>,
         options: &WindowOptions,
     ) -> Result<Windows> {
-        options.check()?;
+        let special = tokenizer.layout().special();
+        options.check(special)?;
         if questions.len() != contexts.len() {
             return Err(Error::Pairs { questions: questions.len(), contexts: contexts.len() });
         }
@@ -112,7 +122,7 @@ impl Windows {
             check_size(Role::Question, index, question)?;
         }
         let contexts = encode_contexts(tokenizer, contexts)?;
-        let (question_ids, bounds) = tokenizer.encode_ids(questions);
+        let (question_ids, bounds) = tokenizer.encode_ids(questions)?;
         let question = |index: usize| &question_ids[bounds[index] as usize..bounds[index + 1] as usize];
         let mut windows = Windows {
             tokenizer: Arc::clone(tokenizer),
@@ -153,7 +163,8 @@ impl Windows {
 
     /// Positions of the context in window `index`, which must exist.
     pub(crate) fn context_positions(&self, index: usize) -> Range<usize> {
-        self.context_start[index] as usize..self.rows(index).len() - 1
+        let context_start = self.context_start[index] as usize;
+        self.tokenizer.layout().context_positions(context_start, self.rows(index).len())
     }
 
     /// The windows of question `index`, which must exist.
@@ -187,7 +198,9 @@ impl Windows {
         }
         let question = question.min(options.max_question_length.unwrap_or(usize::MAX));
         let tokens = self.contexts[index].ids().len();
-        let room = options.room(index, question, tokens)?;
+        let layout = self.tokenizer.layout();
+        let (special, context_start) = (layout.special(), layout.context_start(question));
+        let room = options.room(index, question, tokens, special)?;
         let step = match options.convention {
             Convention::Advance => options.doc_stride.min(room),
             Convention::Overlap => room - options.doc_stride.min(room - 1),
@@ -196,10 +209,10 @@ impl Windows {
         let mut first = 0;
         loop {
             let last = tokens.min(first + room);
-            end += question + last - first + SPECIAL;
+            end += question + last - first + special;
             self.indptr.push(end as i64);
             self.question.push(index as i32);
-            self.context_start.push(question as i32 + 2);
+            self.context_start.push(context_start as i32);
             self.context_offset.push(first as i32);
             if last == tokens {
                 break;
@@ -212,32 +225,28 @@ impl Windows {
 
     /// The ids of all windows, as they are planned.
     fn fill<'q>(&self, question: impl Fn(usize) -> &'q [i32] + Sync) -> Vec<i32> {
-        let vocabulary = self.tokenizer.vocabulary();
-        let (cls, sep) = (vocabulary.cls() as i32, vocabulary.sep() as i32);
+        let layout = self.tokenizer.layout();
         let mut ids = vec![0; self.indptr.last().map_or(0, |&end| end as usize)];
         let end = |window: usize| self.indptr[window + 1] as usize;
         self.tokenizer.pool().fill_rows(&mut ids, self.len(), end, |window, row| {
             let index = self.question[window] as usize;
             let start = self.context_start[window] as usize;
             let first = self.context_offset[window] as usize;
-            let last = row.len() - 1;
-            row[0] = cls;
-            row[1..start - 1].copy_from_slice(&question(index)[..start - 2]);
-            row[start - 1] = sep;
-            row[start..last].copy_from_slice(&self.contexts[index].ids()[first..first + last - start]);
-            row[last] = sep;
+            let length = layout.context_positions(start, row.len()).len();
+            let context = &self.contexts[index].ids()[first..first + length];
+            layout.write_ids(question(index), context, start, row);
         });
         ids
     }
 }
 
 impl WindowOptions {
-    fn check(&self) -> Result<()> {
-        if self.max_length <= SPECIAL {
+    fn check(&self, special: usize) -> Result<()> {
+        if self.max_length <= special {
             return Err(Error::argument(
                 "max_length",
                 self.max_length,
-                "at least 4: three special tokens and one of the context",
+                format!("at least {}: {special} special tokens and one of the context", special + 1),
             ));
         }
         if self.doc_stride == 0 && self.convention == Convention::Advance {
@@ -250,8 +259,8 @@ impl WindowOptions {
     }
 
     /// Context tokens that fit into a window.
-    fn room(&self, index: usize, question: usize, context: usize) -> Result<usize> {
-        let room = self.max_length.saturating_sub(question + SPECIAL);
+    fn room(&self, index: usize, question: usize, context: usize, special: usize) -> Result<usize> {
+        let room = self.max_length.saturating_sub(question + special);
         let expected = match self.convention {
             Convention::Overlap if room > 0 && context > room && self.doc_stride >= room => {
                 format!("more than the doc_stride of {}, which neighbouring windows share", self.doc_stride)
@@ -259,8 +268,8 @@ impl WindowOptions {
             _ if room == 0 => "at least 1".to_owned(),
             _ => return Ok(room),
         };
-        let missing = self.max_length as i64 - question as i64 - SPECIAL as i64;
-        Err(Error::NoRoom { index, max_length: self.max_length, question, room: missing, expected })
+        let missing = self.max_length as i64 - question as i64 - special as i64;
+        Err(Error::NoRoom { index, max_length: self.max_length, question, special, room: missing, expected })
     }
 }
 
@@ -298,7 +307,7 @@ fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
             ContextInput::Encoded(_) => return Err(Error::ForeignEncoding { index }),
         });
     }
-    let encodings = Arc::new(tokenizer.encode(texts));
+    let encodings = Arc::new(tokenizer.encode(texts).map_err(|error| in_first(error, &encoded, &places))?);
     let context = |(index, (context, place)): (usize, (Option<Context>, usize))| {
         let context = context.unwrap_or_else(|| Context { encodings: Arc::clone(&encodings), index: place });
         if context.ids().is_empty() {
@@ -307,6 +316,16 @@ fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
         Ok(context)
     };
     encoded.into_iter().zip(places).enumerate().map(context).collect()
+}
+
+/// The same error with the index of the first context that is the text.
+fn in_first(error: Error, encoded: &[Option<Context>], places: &[usize]) -> Error {
+    let Error::Text { index: place, reason } = error else {
+        return error;
+    };
+    let mut contexts = encoded.iter().zip(places);
+    let index = contexts.position(|(encoded, &other)| encoded.is_none() && other == place).unwrap_or(place);
+    Error::Text { index, reason }
 }
 
 /// For each text its place among the distinct ones, in the order in which they first occur; 0 for None.

@@ -16,6 +16,8 @@ pub(crate) struct Piece {
 #[derive(Debug)]
 pub(crate) struct WordPiece {
     pub(crate) vocabulary: Vocabulary,
+    /// Id of a word that the vocabulary cannot spell.
+    pub(crate) unk: u32,
     /// A word of more characters than this, counted after normalisation, is unknown.
     pub(crate) max_characters: usize,
 }
@@ -82,8 +84,7 @@ impl WordPiece {
         }
         if begin < length {
             output.truncate(before);
-            let id = self.vocabulary.unk();
-            output.push(Piece { id, start: source(0).0, end: source(length - 1).1 });
+            output.push(Piece { id: self.unk, start: source(0).0, end: source(length - 1).1 });
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::windows::Windows;
 /// Ids of texts and where each text's begin.
 type FlatIds = (Py<PyArray1<i32>>, Py<PyArray1<i64>>);
 
-/// BERT's tokenizer: normalisation, pre-tokenization and greedy WordPiece.
+/// Texts to tokens: WordPiece, byte-level BPE or Unigram.
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Tokenizer {
     tokenizer: Arc<core::Tokenizer>,
@@ -59,22 +59,22 @@ impl Tokenizer {
         self.tokenizer.vocabulary().pad()
     }
 
-    /// Id of the unknown token.
+    /// Id of the unknown token, or None.
     #[getter]
-    fn unk_token_id(&self) -> u32 {
+    fn unk_token_id(&self) -> Option<u32> {
         self.tokenizer.vocabulary().unk()
     }
 
     /// Id of the token that opens a window.
     #[getter]
-    fn cls_token_id(&self) -> u32 {
-        self.tokenizer.vocabulary().cls()
+    fn cls_token_id(&self) -> i32 {
+        self.tokenizer.layout().cls()
     }
 
     /// Id of the token that ends the question and the context.
     #[getter]
-    fn sep_token_id(&self) -> u32 {
-        self.tokenizer.vocabulary().sep()
+    fn sep_token_id(&self) -> i32 {
+        self.tokenizer.layout().sep()
     }
 
     /// The id of a vocabulary entry, or None.
@@ -104,7 +104,6 @@ impl Tokenizer {
         Ok(Encodings { encodings: Arc::new(encodings), tokenizer: Arc::clone(&self.tokenizer) })
     }
 
-    /// Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
     /// The ids alone, flat, and where each text's begin: quicker than ``encode_batch``.
     #[pyo3(signature = (texts))]
     fn encode_ids(&self, py: Python<'_>, texts: &Bound<'_, PyAny>) -> PyResult<FlatIds> {
@@ -112,11 +111,12 @@ impl Tokenizer {
         let slices: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let (ids, indptr) = run(py, || {
             check_all(&texts)?;
-            Ok(self.tokenizer.encode_ids(&slices))
+            self.tokenizer.encode_ids(&slices)
         })?;
         Ok((owned(py, ids), owned(py, indptr)))
     }
 
+    /// Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
     // The text signature shows the default inside the Option.
     #[pyo3(
         signature = (
@@ -159,7 +159,7 @@ impl Tokenizer {
     fn encode_texts(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<CoreEncodings> {
         run(py, || {
             check_all(&texts)?;
-            Ok(self.tokenizer.encode(texts))
+            self.tokenizer.encode(texts)
         })
     }
 }

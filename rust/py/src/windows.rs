@@ -125,6 +125,6 @@ pub(crate) struct Batch {
     input_ids: Py<PyArray2<i32>>,
     /// int32[rows, length]: 1 for tokens, 0 for padding.
     attention_mask: Py<PyArray2<i32>>,
-    /// int32[rows, length]: 0 for the question's part, 1 for the context and its ``[SEP]``.
+    /// int32[rows, length]: what the tokenizer says; for BERT 1 for the context and its ``[SEP]``.
     token_type_ids: Py<PyArray2<i32>>,
 }

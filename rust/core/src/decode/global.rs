@@ -187,13 +187,16 @@ impl Decoder {
         let scores = candidates.iter().map(|candidate| candidate.score);
         let mut probabilities = softmax(std::iter::once(null_score).chain(scores), &mut self.powers);
         let null_probability = probabilities.next().unwrap_or(0.0);
-        let bytes = windows.contexts[question].byte_offsets();
-        let answer = |(candidate, probability): (&Candidate, f32)| Answer {
-            characters: candidate.start..candidate.end,
-            bytes: bytes[candidate.first as usize][0]..bytes[candidate.last as usize][1],
-            score: candidate.score,
-            probability,
-            window: candidate.window as i32,
+        let context = &windows.contexts[question];
+        let answer = |(candidate, probability): (&Candidate, f32)| {
+            let bytes = context.answer_bytes(candidate.first as usize, candidate.last as usize);
+            Answer {
+                characters: candidate.start..candidate.end,
+                bytes: bytes.start as i32..bytes.end as i32,
+                score: candidate.score,
+                probability,
+                window: candidate.window as i32,
+            }
         };
         answers.extend(candidates.iter().take(self.top_k).zip(probabilities).map(answer));
         Ok(Null { score: null_score, probability: null_probability })
@@ -206,7 +209,7 @@ impl Decoder {
         let positions = windows.context_positions(window);
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
         let first = windows.context_offset[window] as usize;
-        let offsets = &windows.contexts[question].offsets()[first..first + start.len()];
+        let offsets = &windows.contexts[question].answer_offsets()[first..first + start.len()];
         let length = self.max_answer_length.min(start.len());
         span_bounds(start, end, length, &mut self.bounds);
         let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
@@ -222,21 +225,25 @@ impl Decoder {
                     let behind = end.len().min(i + length);
                     for from in (i..behind).step_by(LANES) {
                         for j in reaching(start[i], &self.ends, from..behind, least) {
-                            self.best.push(Candidate {
+                            let candidate = Candidate {
                                 score: start[i] + end[j],
                                 start: offsets[i][0],
                                 end: offsets[j][1],
                                 first: (first + i) as u32,
                                 last: (first + j) as u32,
                                 window: window as u32,
-                            });
+                            };
+                            // Otherwise it is only white space.
+                            if candidate.start < candidate.end {
+                                self.best.push(candidate);
+                            }
                         }
                     }
                 }
             }
             self.best.sort();
-            // Tokens of one character have the same offsets: there may be fewer spans than starts, and
-            // worse ones of other windows in their place.
+            // Tokens of one character have the same offsets, and some are only white space: there may be
+            // fewer spans than starts, and worse ones of other windows in their place.
             if self.best.threshold >= floor {
                 return;
             }

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use super::{Answer, DecodeOptions, Logits, Null, WindowLogits, softmax};
 use crate::encoding::character_range;
 use crate::error::Result;
-use crate::project::{project, spell};
-use crate::windows::Windows;
+use crate::project::{Projected, project, spell};
+use crate::tokenizer::Tokenizer;
+use crate::windows::{Context, Windows};
 
 /// A pair of context tokens, or None for the null answer.
 #[derive(Debug, Clone, Copy)]
@@ -106,8 +107,6 @@ impl Decoder {
         null: Candidate,
     ) -> Vec<(Candidate, std::ops::Range<usize>)> {
         let context = &windows.contexts[question];
-        let (ids, offsets) = (context.ids(), context.byte_offsets());
-        let vocabulary = windows.tokenizer.vocabulary();
         let mut chosen = Vec::new();
         let mut seen = HashSet::new();
         for &candidate in candidates {
@@ -118,10 +117,10 @@ impl Decoder {
                 chosen.push((candidate, 0..0));
                 continue;
             };
-            let pieces = ids[start..=end].iter().map(|&id| vocabulary.token(id as u32).unwrap_or_default());
-            let spelling = spell(pieces, vocabulary.continuing_prefix());
-            let bytes = offsets[start][0] as usize..offsets[end][1] as usize;
-            let answer = project(context.text(), bytes, &spelling, windows.tokenizer.normalization());
+            let answer = text_of(context, start, end, &windows.tokenizer);
+            if answer.bytes.is_empty() {
+                continue;
+            }
             if seen.insert(answer.text) {
                 chosen.push((candidate, answer.bytes));
             }
@@ -131,6 +130,20 @@ impl Decoder {
         }
         chosen
     }
+}
+
+/// The answer from context token `start` to token `end`. Projecting is made for BERT's normalisation; the
+/// tokens of other tokenizers cover their text as it stands.
+fn text_of(context: &Context, start: usize, end: usize, tokenizer: &Tokenizer) -> Projected {
+    let bytes = context.answer_bytes(start, end);
+    let Some(normalization) = tokenizer.normalization() else {
+        return Projected { text: context.text()[bytes.clone()].to_owned(), bytes };
+    };
+    let vocabulary = tokenizer.vocabulary();
+    let ids = &context.ids()[start..=end];
+    let pieces = ids.iter().map(|&id| vocabulary.token(id as u32).unwrap_or_default());
+    let spelling = spell(pieces, vocabulary.continuing_prefix());
+    project(context.text(), bytes, &spelling, normalization)
 }
 
 /// The greater of two finite numbers first; zeros are equal whatever their sign.
