@@ -3,8 +3,9 @@
     python tests/parity.py --squad dev-v1.1.json --strings 300000
 
 It compares ids and offsets on every question and paragraph of a SQuAD file, every Unicode scalar value
-(alone, between letters, after a space) and seeded random strings, and windows on all questions. The
-exit status is 1 if anything differs or there was nothing to compare.
+(alone, between letters, after a space) and seeded random strings, and windows on all questions; then the
+same with a third of the random strings for each kind of tokenizer that is not BERT's. The exit status is 1
+if anything differs or there was nothing to compare.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import peer
 import reference
 import texts
 import tokenizer_files
+import trained_tokenizers
 from rich.console import Console
 from rich.table import Table
 from spanjet import Tokenizer, Windows
@@ -103,6 +105,21 @@ def one_by_one(strings: int, seed: int) -> Iterator[Row]:
             yield compare("random strings", name, path, texts.random_texts(strings // 3, seed + 2))
 
 
+def kinds(squad: Sequence[str], pairs: Sequence[tuple[str, str]], strings: int, seed: int) -> Iterator[Row]:
+    """Tokenizers other than BERT's, each trained on the tests' own texts."""
+    for kind in trained_tokenizers.KINDS:
+        with tempfile.TemporaryDirectory() as directory:
+            path = trained_tokenizers.write(Path(directory), kind)
+            scalars = texts.scalar_values()
+            yield compare("SQuAD texts", kind, path, squad)
+            yield compare("scalar values between letters", kind, path, (f"a{c}b" for c in scalars))
+            lines = trained_tokenizers.random_texts(strings // 3, seed + 3)
+            yield compare("random strings", kind, path, lines)
+            lines = trained_tokenizers.random_texts(strings // 30, seed + 4)
+            yield compare("random strings, special tokens as text", kind, path, lines, match=False)
+            yield from windows(kind, path, pairs)
+
+
 def window_ids(windows: Windows) -> list[list[int]]:
     return [part.tolist() for part in np.split(windows.ids, windows.indptr[1:-1])]
 
@@ -114,7 +131,8 @@ def windows(name: str, path: Path, pairs: Sequence[tuple[str, str]]) -> Iterator
     distinct = list(dict.fromkeys(questions + contexts))
     encodings = other.encode_batch(distinct, add_special_tokens=False)
     ids = {text: encoding.ids for text, encoding in zip(distinct, encodings, strict=True)}
-    options = OPTIONS | {"cls": tokenizer.cls_token_id, "sep": tokenizer.sep_token_id}
+    before, between, after = peer.layout(other)
+    options = OPTIONS | {"cls": before[0], "between": between, "sep": after[0]}
     ours = window_ids(tokenizer.windows(questions, contexts, convention="advance", **OPTIONS))
     texts_ids = [ids[question] for question in questions], [ids[context] for context in contexts]
     listed = reference.windows(*texts_ids, convention="advance", **options)
@@ -178,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             windows(path.name, path, pairs),
         ]
     parts.append(one_by_one(options.strings, options.seed))
+    parts.append(kinds(squad, pairs, options.strings, options.seed))
     return 0 if report(chain.from_iterable(parts), Console()) else 1
 
 

@@ -83,8 +83,16 @@ def layout(peer: Any) -> tuple[list[int], list[int], list[int]]:
 
 
 def encode(peer: Any, texts: Sequence[str]) -> Flat:
-    """Tokenize without ``[CLS]`` and ``[SEP]``."""
-    return flat(peer.encode_batch(list(texts), add_special_tokens=False))
+    """Tokenize without ``[CLS]`` and ``[SEP]``.
+
+    Where special tokens are plain text, those that a model other than BERT's spells itself are unknown.
+    """
+    tokens = flat(peer.encode_batch(list(texts), add_special_tokens=False))
+    if peer.encode_special_tokens and not isinstance(peer.model, models.WordPiece):
+        special = [index for index, token in peer.get_added_tokens_decoder().items() if token.special]
+        unk = next(filter(None, map(peer.token_to_id, ("<unk>", "[UNK]"))))
+        tokens.ids[np.isin(tokens.ids, special)] = unk
+    return tokens
 
 
 def flat(encodings: Sequence[Any]) -> Flat:

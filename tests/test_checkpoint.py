@@ -205,8 +205,13 @@ def test_tokenizer_files(checkpoint: Path) -> None:
     (checkpoint / "tokenizer.json").unlink()
     assert load_model(checkpoint).tokenizer == checkpoint / "vocab.txt"
     (checkpoint / "vocab.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no tokenizer, expected tokenizer\.json or vocab\.txt"):
+    (checkpoint / "vocab.json").write_text("{}")
+    expected = r"no tokenizer, expected tokenizer\.json, vocab\.txt, or vocab\.json and merges\.txt"
+    with pytest.raises(FileNotFoundError, match=expected):
         load_model(checkpoint)
+    (checkpoint / "merges.txt").write_text("")
+    assert load_model(checkpoint).tokenizer == checkpoint / "vocab.json"
+    (checkpoint / "vocab.json").unlink()
     (checkpoint / "spiece.model").write_bytes(b"")
     with pytest.raises(ValueError, match=r"spiece\.model: a SentencePiece model; expected a tokenizer\.json"):
         load_model(checkpoint)

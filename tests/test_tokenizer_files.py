@@ -130,7 +130,7 @@ REFUSED_BPE: list[tuple[str, str, str]] = [
     ("merges.txt", "zz yy\n", "merges|Token"),
     ("vocab.json", '{"a": -1}', r"vocab\.json"),
     ("vocab.json", '{"a": 0}', r"vocab\.json: is no tokenizer that can be read: Token .* out of vocabulary"),
-    ("tokenizer_config.json", '{"cls_token": "<none>"}', "classification token \"<none>\""),
+    ("tokenizer_config.json", '{"cls_token": "<none>"}', 'classification token "<none>"'),
     ("added_tokens.json", '{"x": 900}', r"added_tokens\.json: is not read, expected a tokenizer\.json"),
 ]
 
@@ -158,16 +158,28 @@ def without(token: str) -> Callable[[Any], None]:
 
 REFUSED: list[tuple[str, Callable[[Any], Any], str]] = [
     ("no padding", without("<pad>"), r"padding token \"\[PAD\]\""),
-    ("no <s>", without("<s>"), "classification token \"<s>\""),
-    ("another id", lambda content: content["post_processor"].update(cls=["<s>", 3]), r"<s>.*id 0.*expected 3"),
+    ("no <s>", without("<s>"), 'classification token "<s>"'),
+    (
+        "another id",
+        lambda content: content["post_processor"].update(cls=["<s>", 3]),
+        r"<s>.*id 0.*expected 3",
+    ),
     ("one text", template("<s>:0", "A:0", "</s>:0"), "post_processor does not make pairs"),
     ("twice", template("<s>:0", "A:0", "</s>:0", "A:0", "</s>:0"), "post_processor does not make pairs"),
-    ("wrong order", template("<s>:0", "B:0", "</s>:0", "A:0", "</s>:0"), "post_processor does not make pairs"),
+    (
+        "wrong order",
+        template("<s>:0", "B:0", "</s>:0", "A:0", "</s>:0"),
+        "post_processor does not make pairs",
+    ),
     ("no opening", template("A:0", "</s>:0", "B:0", "</s>:0"), "post_processor does not make pairs"),
     ("no end", template("<s>:0", "A:0", "</s>:0", "B:0"), "post_processor does not make pairs"),
     ("mixed types", template("<s>:0", "A:0", "</s>:0", "</s>:1", "B:0", "</s>:1"), "does not make pairs"),
     ("unknown special", template("<s>:0", "A:0", "what:0", "B:0", "</s>:0"), "Special|special|pairs"),
-    ("bytes only", lambda content: content.update(post_processor=content["pre_tokenizer"]), "does not make pairs"),
+    (
+        "bytes only",
+        lambda content: content.update(post_processor=content["pre_tokenizer"]),
+        "does not make pairs",
+    ),
     ("dropout", lambda content: content["model"].update(dropout=0.1), r"dropout 0\.1.*random"),
     ("another model", lambda content: content["model"].update(type="Magic"), "no tokenizer that can be read"),
     ("broken merges", lambda content: content["model"].update(merges=[["q", "zzz"]]), "can be read"),
@@ -198,7 +210,7 @@ def nodes(value: Any) -> list[tuple[Any, Any]]:
 @pytest.mark.parametrize("kind", ["byte-level", "unigram-precompiled", "byte-fallback", "word-piece"])
 def test_any_damage_is_an_error_or_a_tokenizer(tmp_path: Path, kind: str) -> None:
     rng = random.Random(42)
-    values = [None, -1, 0, 2**40, 1.5, "", "x", "\u2581", [], {}, [[]], {"type": "x"}, True]
+    values: list[Any] = [None, -1, 0, 2**40, 1.5, "", "x", "\u2581", [], {}, [[]], {"type": "x"}, True]
     outcomes = []
     for _ in range(250):
         content = json.loads(trained_tokenizers.content(kind))

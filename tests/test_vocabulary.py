@@ -167,7 +167,7 @@ REFUSED: list[tuple[str, Callable[[], Any], str]] = [
         lambda: changed(
             "post_processor", {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0]}
         ),
-        "classification token \"<s>\"",
+        'classification token "<s>"',
     ),
     ("repeated id", lambda: with_ids(one=900, two=900), "900"),
     ("negative id", lambda: with_ids(one=-1), "-1"),

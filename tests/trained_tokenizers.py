@@ -1,6 +1,6 @@
 """Small tokenizers of every kind but BERT's, trained on the tests' own texts.
 
-    path = trained_tokenizers.write(directory, "byte-level")
+path = trained_tokenizers.write(directory, "byte-level")
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def byte_level() -> Any:
     tokenizer = _byte_level_model(ROBERTA, prefix_space=False)
     tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
     sep, cls = ((token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>"))
-    tokenizer.post_processor = processors.RobertaProcessing(sep, cls, trim_offsets=True, add_prefix_space=False)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        sep, cls, trim_offsets=True, add_prefix_space=False
+    )
     return tokenizer
 
 
@@ -118,7 +120,7 @@ def unigram_precompiled() -> Any:
 
 def byte_fallback() -> Any:
     """BPE of characters, in which a character without a token is spelt in bytes."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    tokenizer = Tokenizer(models.BPE(unk_token=ROBERTA[-1], fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE, special_tokens=list(ROBERTA), limit_alphabet=100, show_progress=False
@@ -134,7 +136,7 @@ def byte_fallback() -> Any:
 
 def word_piece() -> Any:
     """WordPiece with other steps before it than BERT's."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(unk_token=BERT[-1]))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.WordPieceTrainer(vocab_size=SIZE, special_tokens=list(BERT), show_progress=False)

@@ -31,7 +31,8 @@ class Tokenizer:
             (byte-level BPE, RoBERTa's special tokens and pairs); or a directory that holds one of these,
             the first of them. A ``tokenizer_config.json`` beside a vocabulary is read.
         match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those
-            tokens. With ``False`` they are plain text, which is what untrusted text needs.
+            tokens. With ``False`` they are plain text, which is what untrusted text needs; where a model
+            spells such a text with the special token itself, as Unigram does, it becomes unknown.
         threads: threads that a batch call may use; default: the CPUs this process may run on.
             Results do not depend on it.
 

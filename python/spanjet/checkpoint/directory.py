@@ -97,8 +97,9 @@ class ModelDirectory:
 
 
 def find_tokenizer(path: Path) -> Path:
-    """The tokenizer's file in a directory: ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json``
-    that has a ``merges.txt`` beside it.
+    """The tokenizer's file in a directory.
+
+    It is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
 
     Raises:
         FileNotFoundError: there is none of them.

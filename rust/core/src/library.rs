@@ -1,7 +1,7 @@
 //! Every tokenizer but BERT's: byte-level BPE, Unigram and the like, by the Hugging Face crate.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokenizers::Tokenizer;
@@ -15,6 +15,8 @@ use crate::vocab::{SpecialTokens, Vocabulary};
 pub struct Library {
     tokenizer: Tokenizer,
     vocabulary: Vocabulary,
+    /// Ids that no text may have.
+    reserved: HashSet<u32>,
 }
 
 impl Library {
@@ -34,11 +36,16 @@ impl Library {
     ) -> Result<Library> {
         let ids: HashMap<String, u32> = tokenizer.get_vocab(true);
         let vocabulary = Vocabulary::listed(ids, |id| tokenizer.id_to_token(id), special)?;
-        tokenizer.set_encode_special_tokens(!match_special_tokens);
+        let mut reserved = HashSet::new();
+        if !match_special_tokens {
+            tokenizer.set_encode_special_tokens(true);
+            let added = tokenizer.get_added_tokens_decoder();
+            reserved.extend(added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id));
+        }
         tokenizer.with_padding(None);
         // Taking truncation away cannot fail.
         let _ = tokenizer.with_truncation(None);
-        Ok(Library { tokenizer, vocabulary })
+        Ok(Library { tokenizer, vocabulary, reserved })
     }
 
     pub(crate) fn vocabulary(&self) -> &Vocabulary {
@@ -46,6 +53,9 @@ impl Library {
     }
 
     /// Tokens of one text, their offsets in characters; or why it has none.
+    ///
+    /// Some models spell special tokens themselves: Unigram has them among its pieces. Where special tokens
+    /// are plain text, such a piece is unknown, in which this differs from the crate.
     pub(crate) fn encode_text<const OFFSETS: bool>(
         &self,
         text: &str,
@@ -61,9 +71,18 @@ impl Library {
         let last = if OFFSETS { text.chars().count() } else { 0 };
         let place = |character: usize| character.min(last) as i32;
         for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            let id = if self.reserved.contains(&id) { self.unknown(id)? } else { id };
             output.push(1, [id as i32], || [[place(start), place(end.max(start))]]);
         }
         Ok(())
+    }
+
+    /// What stands for a reserved token.
+    fn unknown(&self, id: u32) -> std::result::Result<u32, String> {
+        self.vocabulary.unk().ok_or_else(|| {
+            let token = self.vocabulary.token(id).unwrap_or_default();
+            format!("it spells the special token {token:?}, and there is no unknown token")
+        })
     }
 }
 
