@@ -1,4 +1,4 @@
-"""From a checkpoint with its own tokenizer to answers: RoBERTa, XLM-RoBERTa and DeBERTa-v3, tiny and random."""
+"""From a checkpoint with its own tokenizer to answers: RoBERTa, XLM-RoBERTa, DeBERTa-v3; tiny, random."""
 
 from __future__ import annotations
 
@@ -85,9 +85,8 @@ def test_answers(checkpoint: Checkpoint) -> None:
     windows = WindowConfig(max_length=checkpoint.max_length, doc_stride=8, convention="overlap")
     runtime = RuntimeConfig(precision="f32", cache_dir=None)
     reader = Reader(checkpoint.path, windows=windows, runtime=runtime)
-    contexts = [
-        text.replace("\x1c", " ").replace("[", "(")[:400] for text in texts.passages(6, seed=62, most=40)
-    ]
+    # A special token's text is that token to the peer's Unigram.
+    contexts = [text.replace("[", "(")[:400] for text in texts.passages(6, seed=62, most=40)]
     contexts += [text[:300] for text in trained_tokenizers.corpus()[:4]]
     questions = ["the river"] * len(contexts)
     found = reader.ask_many(questions, contexts, top_k=3)

@@ -142,7 +142,7 @@ def test_unknown_character_is_an_error_with_its_index(tmp_path: Path) -> None:
     lines = ["the river"] * 2_000
     lines[1_234] = "a \U0001f9ff b"
     for call in (tokenizer.encode_batch, tokenizer.encode_ids):
-        with pytest.raises(ValueError, match="text 1234 .*unk"):
+        with pytest.raises(ValueError, match=r"text 1234 .*unk"):
             call(lines)
     with pytest.raises(ValueError, match="text 3 "):
         tokenizer.windows(["the"] * 5, ["a", "the", "a", lines[1_234], "the"])

@@ -296,9 +296,10 @@ def decode(
     ``squad``: run_squad.py of Devlin et al. 2019, as MLPerf uses it. Candidates are pairs of each
     window's ``n_best`` best starts and ends; the start must lie where its window is the one of
     maximum context; texts are projected back to the original (``get_final_text``; with tokenizers other
-    than BERT's they are what the tokens cover) and equal texts are one; probabilities: one softmax over the ``n_best`` list, in which the null answer takes part
-    when there is a ``null_threshold`` (otherwise ``null_probability`` is 0). With a small ``n_best`` no
-    pair may be left, and the question then has no span.
+    than BERT's they are what the tokens cover) and equal texts are one; probabilities: one softmax over
+    the ``n_best`` list, in which the null answer takes part when there is a ``null_threshold``
+    (otherwise ``null_probability`` is 0). With a small ``n_best`` no pair may be left, and the question
+    then has no span.
 
     Args:
         windows: the windows that the logits belong to.
