@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import toy_model
@@ -30,3 +31,14 @@ def exact() -> RuntimeConfig:
 def reader(toy: LoadedModel, exact: RuntimeConfig) -> Reader:
     """A reader of the toy model, with short windows."""
     return Reader(toy, windows=WindowConfig(max_length=48, doc_stride=16), runtime=exact)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A directory with inputs, an optimised model ``out`` and its ``export``; and its card."""
+    import optimizing  # noqa: PLC0415  (what an optimisation imports takes seconds)
+
+    directory = tmp_path_factory.mktemp("optimize")
+    optimizing.write_inputs(directory)
+    options = {"export": directory / "export", "evaluation": directory / optimizing.DATA}
+    return directory, optimizing.run(directory, directory / "out", **options)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from spanjet.checkpoint import load_model
+from spanjet.checkpoint.random_weights import SHAPES, Shape, write_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benches.large import __main__ as command
-from benches.large.checkpoint import SHAPES, Shape, write_checkpoint
 
 SMALL = Shape(width=64, layers=2, heads=4, vocabulary=4000, positions=400)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from spanjet.checkpoint.random_weights import SHAPES
 from spanjet.machine import describe_machine
 from spanjet.terminal import progress_bar
 
-from benches.large.checkpoint import SHAPES
 from benches.large.measure import Measured, measure
 
 MOST_LOADING = 1.5

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from spanjet.bench import built_in
+from spanjet.checkpoint.random_weights import Shape, write_checkpoint
 from spanjet.evaluate import SquadDataset
 from spanjet.quantize.checkpoint import quantize_checkpoint
 from spanjet.quantize.settings import QuantizeConfig
 from spanjet.quantize.trials import Bars, no_bars
-
-from benches.large.checkpoint import Shape, write_checkpoint
 
 __all__ = ["Measured", "measure"]
 

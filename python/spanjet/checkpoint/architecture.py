@@ -9,7 +9,8 @@ import openvino as ov
 from spanjet.checkpoint.activations import ACTIVATIONS
 from spanjet.checkpoint.config import Fields
 from spanjet.checkpoint.layout import PairLayout
-from spanjet.checkpoint.weights import Weights
+from spanjet.checkpoint.shape import KEY
+from spanjet.checkpoint.tensors import TensorSource
 
 __all__ = ["Architecture"]
 
@@ -83,7 +84,7 @@ class Architecture(ABC):
         """
 
     @abstractmethod
-    def build(self, weights: Weights) -> ov.Model:
+    def build(self, weights: TensorSource) -> ov.Model:
         """The question-answering graph.
 
         Inputs, int32[batch, length], both dimensions free, with padding on the right:
@@ -132,7 +133,14 @@ class Architecture(ABC):
             "layer_norm_eps": fields.small("layer_norm_eps", default=eps),
         }
         cls._check_heads(fields, sizes["num_attention_heads"], "hidden_size", sizes["hidden_size"])
-        return sizes
+        return {**sizes, **cls._shapes(fields, sizes)}
+
+    @classmethod
+    def _shapes(cls, fields: Fields, _sizes: dict[str, Any]) -> dict[str, Any]:
+        """The shapes of single layers, where an architecture's layers can have any."""
+        if fields.get(KEY) is not None:
+            raise fields.error(KEY, f"no such key: {fields.get('model_type')}'s layers all have one shape")
+        return {}
 
     @staticmethod
     def _check_heads(fields: Fields, heads: int, key: str, width: int) -> None:

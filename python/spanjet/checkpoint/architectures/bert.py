@@ -4,20 +4,19 @@ from dataclasses import dataclass
 
 import openvino as ov
 
-from spanjet.checkpoint.architecture import Architecture
 from spanjet.checkpoint.blocks import Blocks
 from spanjet.checkpoint.config import Fields
 from spanjet.checkpoint.embeddings import embed
-from spanjet.checkpoint.encoder import encode
+from spanjet.checkpoint.encoder import Encoder, encode
 from spanjet.checkpoint.graph import Inputs, question_answering
 from spanjet.checkpoint.layout import PairLayout
-from spanjet.checkpoint.weights import Weights
+from spanjet.checkpoint.tensors import TensorSource
 
 __all__ = ["Bert"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bert(Architecture):
+class Bert(Encoder):
     """BERT, also the smaller ones that were distilled from it in its own form, such as MiniLM."""
 
     prefix = "bert."
@@ -32,7 +31,7 @@ class Bert(Architecture):
     def read(cls, fields: Fields) -> "Bert":  # noqa: D102
         return cls(**cls._sizes(fields))
 
-    def build(self, weights: Weights) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
         inputs, width = Inputs(token_types=self.layout.token_types), self.hidden_size
         vectors = encode(blocks, self, inputs, embed(blocks, self, inputs, width=width))

@@ -17,7 +17,7 @@ from spanjet.checkpoint.encoder import add_and_normalise, feed_forward
 from spanjet.checkpoint.graph import Inputs, question_answering
 from spanjet.checkpoint.layout import PairLayout
 from spanjet.checkpoint.relative import Distances, bucketed
-from spanjet.checkpoint.weights import Weights
+from spanjet.checkpoint.tensors import TensorSource
 
 __all__ = ["Deberta"]
 
@@ -111,7 +111,7 @@ class Deberta(Architecture):
             kernel_act=fields.choice("conv_act", list(ACTIVATIONS), default="tanh"),
         )
 
-    def build(self, weights: Weights) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
         graph = _Graph(self, weights)
         vectors, bias = graph.embed(), graph.attention_bias()
         for index in range(self.num_hidden_layers):
@@ -121,7 +121,15 @@ class Deberta(Architecture):
             attended = add_and_normalise(
                 graph.blocks, self, changed, vectors, name=f"{name}.attention", tensor=norm
             )
-            output = feed_forward(graph.blocks, self, attended, name=name, tensors=_LAYER, layer=name)
+            output = feed_forward(
+                graph.blocks,
+                self,
+                attended,
+                units=self.intermediate_size,
+                name=name,
+                tensors=_LAYER,
+                layer=name,
+            )
             vectors = graph.convolve(vectors, output) if index == 0 and self.kernel_size else output
         return question_answering(graph.blocks, graph.inputs, vectors, width=self.hidden_size, name=self.name)
 
@@ -149,7 +157,7 @@ def _distances(fields: Fields, positions: int) -> dict[str, Any]:
 class _Graph:
     """Builds the parts that only DeBERTa has."""
 
-    def __init__(self, sizes: Deberta, weights: Weights) -> None:
+    def __init__(self, sizes: Deberta, weights: TensorSource) -> None:
         self.blocks = Blocks(weights, layer_norm_eps=sizes.layer_norm_eps)
         self.inputs = Inputs(token_types=sizes.layout.token_types)
         self._sizes = sizes

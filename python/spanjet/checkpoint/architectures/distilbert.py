@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import openvino as ov
 
-from spanjet.checkpoint.architecture import Architecture
 from spanjet.checkpoint.blocks import Blocks, LayerTensors
 from spanjet.checkpoint.config import Fields
 from spanjet.checkpoint.embeddings import embed
-from spanjet.checkpoint.encoder import encode
+from spanjet.checkpoint.encoder import Encoder, encode
 from spanjet.checkpoint.graph import Inputs, question_answering
 from spanjet.checkpoint.layout import PairLayout
-from spanjet.checkpoint.weights import Weights
+from spanjet.checkpoint.tensors import TensorSource
 
 __all__ = ["DistilBert"]
 
@@ -38,9 +37,11 @@ _FIXED = {"type_vocab_size": 0, "layer_norm_eps": 1e-12}
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistilBert(Architecture):
+class DistilBert(Encoder):
     """BERT's encoder without token types and with tensor names of its own."""
 
+    tensors = _LAYER
+    layers = "transformer.layer"
     prefix = "distilbert."
     ignored = r"vocab_(transform|layer_norm|projector)\..*|(pre_)?classifier\..*|embeddings\.position_ids"
 
@@ -52,9 +53,9 @@ class DistilBert(Architecture):
     def read(cls, fields: Fields) -> "DistilBert":  # noqa: D102
         return cls(**{**cls._sizes(fields.renamed(_NAMES)), **_FIXED})
 
-    def build(self, weights: Weights) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
         inputs, width = Inputs(token_types=False), self.hidden_size
         vectors = embed(blocks, self, inputs, width=width)
-        vectors = encode(blocks, self, inputs, vectors, tensors=_LAYER, layers="transformer.layer")
+        vectors = encode(blocks, self, inputs, vectors)
         return question_answering(blocks, inputs, vectors, width=width, name=self.name)

@@ -10,7 +10,7 @@ from spanjet.checkpoint.config import Fields
 from spanjet.checkpoint.embeddings import embed
 from spanjet.checkpoint.encoder import encode
 from spanjet.checkpoint.graph import Inputs, question_answering
-from spanjet.checkpoint.weights import Weights
+from spanjet.checkpoint.tensors import TensorSource
 
 __all__ = ["Electra"]
 
@@ -32,7 +32,7 @@ class Electra(Bert):
     def read(cls, fields: Fields) -> "Electra":  # noqa: D102
         return cls(**cls._sizes(fields), embedding_size=fields.count("embedding_size", default=128))
 
-    def build(self, weights: Weights) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
         inputs, width = Inputs(token_types=True), self.hidden_size
         vectors = embed(blocks, self, inputs, width=self.embedding_size)

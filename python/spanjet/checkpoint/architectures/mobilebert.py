@@ -12,7 +12,7 @@ from spanjet.checkpoint.embeddings import add_positions, add_types, look_up_word
 from spanjet.checkpoint.encoder import BERT_LAYER
 from spanjet.checkpoint.graph import Inputs, question_answering
 from spanjet.checkpoint.layout import PairLayout
-from spanjet.checkpoint.weights import Weights
+from spanjet.checkpoint.tensors import TensorSource
 
 __all__ = ["MobileBert"]
 
@@ -81,7 +81,7 @@ class MobileBert(Architecture):
             == "layer_norm",
         )
 
-    def build(self, weights: Weights) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
         graph, inputs = _Graph(self, weights), Inputs(token_types=True)
         vectors = graph.embed(inputs)
         bias = graph.blocks.attention_bias(inputs.attention_mask, name="attention_bias")
@@ -93,7 +93,7 @@ class MobileBert(Architecture):
 class _Graph:
     """Builds the parts that only MobileBERT has."""
 
-    def __init__(self, sizes: MobileBert, weights: Weights) -> None:
+    def __init__(self, sizes: MobileBert, weights: TensorSource) -> None:
         self.blocks = Blocks(weights, layer_norm_eps=sizes.layer_norm_eps)
         self._fixed = Blocks(weights, layer_norm_eps=_FIXED_EPS)
         self._sizes = sizes

@@ -1,0 +1,77 @@
+"""Leave one part of the optimiser out at a time.
+
+python -m benches.ablations MODEL --data TRAIN.json --work OUT.stages [--budget 0.7] [--held-out 500]
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from spanjet.optimize.network import Network
+from spanjet.optimize.run import Run, counter
+from spanjet.optimize.settings import OptimizeConfig
+from spanjet.optimize.stages import Stages
+from spanjet.optimize.verify import measure_scores
+from spanjet.quantize.card import describe_source
+from spanjet.quantize.run import SquadFile
+from spanjet.terminal import progress_bar
+
+from benches.ablations.variants import variants
+
+_VARIANTS = 9
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benches.ablations")
+    parser.add_argument("model", type=Path, help="checkpoint directory")
+    parser.add_argument("--data", type=Path, required=True, help="SQuAD file, as of spanjet optimize")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="stages of spanjet optimize; made if missing"
+    )
+    parser.add_argument("--budget", type=float, default=0.7, help="share of the whole model's time")
+    for name in ("samples", "calibration", "validation", "windows", "trials", "held_out", "seed"):
+        default = getattr(OptimizeConfig(), name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    options = parser.parse_args(arguments)
+    settings = {name: value for name, value in vars(options).items() if hasattr(OptimizeConfig, name)}
+    network = Network.load(options.model)
+    run = Run(
+        network=network,
+        source=describe_source(network.loaded(), options.model),
+        data=SquadFile.load(options.data),
+        config=OptimizeConfig(**{**settings, "budget": None}),
+        stages=Stages(options.work),
+        bars=progress_bar,
+    )
+    with run.stages.locked():
+        show(run, options.budget)
+    return 0
+
+
+def show(run: Run, budget: float) -> None:
+    """Measure all variants and print a table."""
+    with progress_bar("variants") as bar:
+        made = variants(run, budget, counter(bar, _VARIANTS))
+    whole = run.table.total(run.network.shapes)
+    table = Table(
+        title=f"At {budget:.0%} of the time: F1 in float32 of {len(run.material.held_out)} held-out questions"
+    )
+    for name in ("variant", "time", "divergence", "F1", "EM"):
+        table.add_column(name, justify="left" if name == "variant" else "right")
+    rows = [("nothing cut", run.network.shapes, run.network)]
+    rows += [(variant.name, variant.shapes, variant.network) for variant in made]
+    for name, shapes, network in rows:
+        scores = measure_scores(
+            network.loaded(), run.material.held_out, run.windows, name=name, bars=progress_bar, exact=True
+        )
+        divergence = run.divergence(network.build())
+        cells = (f"{run.table.total(shapes) / whole:.3f}", f"{divergence:.4f}")
+        table.add_row(name, *cells, f"{scores['f1']:.2f}", f"{scores['exact_match']:.2f}")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

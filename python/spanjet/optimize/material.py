@@ -1,0 +1,49 @@
+"""The questions that an optimisation learns from, searches with and is measured on, all on other contexts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spanjet.evaluate.squad import Question, SquadDataset
+from spanjet.optimize.settings import OptimizeConfig
+from spanjet.quantize.calibration import choose_questions, hold_out
+
+__all__ = ["Material"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Questions by what they are for; no two parts share a context.
+
+    Attributes:
+        samples: activations are read, and INT8 is calibrated, on these.
+        validation: rebuilt layers are compared on these.
+        search: candidates are compared on these.
+        held_out: F1 is measured on these.
+    """
+
+    samples: Sequence[Question]
+    validation: Sequence[Question]
+    search: Sequence[Question]
+    held_out: SquadDataset
+
+    @classmethod
+    def choose(cls, dataset: SquadDataset, config: OptimizeConfig) -> "Material":
+        """Divide a data set.
+
+        Raises:
+            ValueError: it has too few contexts.
+        """
+        used: list[Question] = []
+
+        def choose(count: int) -> Sequence[Question]:
+            left = hold_out(dataset, used, count=len(dataset), seed=config.seed)
+            chosen = choose_questions(left, count=count, seed=config.seed)
+            used.extend(chosen)
+            return chosen
+
+        return cls(
+            samples=choose(config.samples),
+            validation=choose(config.validation),
+            search=choose(config.windows),
+            held_out=hold_out(dataset, used, count=config.held_out, seed=config.seed),
+        )

@@ -1,0 +1,104 @@
+"""Which option of each module: least cost within a time, by dynamic programming."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["BUCKETS", "Options", "Programme"]
+
+#: Steps that a time is cut into.
+BUCKETS = 10_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one module can be: its time and cost for each option, float64[options] each.
+
+    An option of time 0 is one like all others.
+    """
+
+    seconds: NDArray[np.float64]
+    cost: NDArray[np.float64]
+
+
+class Programme:
+    """The cheapest choice for every budget up to the greatest, made at once.
+
+    A multiple-choice knapsack, as SPDY solves it (Frantar and Alistarh 2022, arXiv 2201.13096). Times are
+    rounded up to buckets, so that a choice never takes more than its budget; it can miss one that would fit
+    by less than a bucket a module.
+
+    Args:
+        modules: each of which needs one option.
+        most: the greatest budget, in seconds, above 0.
+        buckets: steps of a budget of ``most``.
+
+    Raises:
+        ValueError: a module has no option, a time or cost that is not finite and at least 0, or ``most`` is
+            not above 0.
+    """
+
+    def __init__(self, modules: Sequence[Options], most: float, *, buckets: int = BUCKETS) -> None:
+        if not most > 0:
+            raise ValueError(f"the greatest budget is {most}; expected more than 0 seconds")
+        for index, module in enumerate(modules):
+            _check(index, module)
+        self._modules = modules
+        self._step = most / buckets
+        # A time of exactly so many buckets stays so many, whatever the division rounds to.
+        self._times = [np.ceil(each.seconds / self._step - 1e-9).astype(np.int64) for each in modules]
+        self._least = float(sum(each.seconds.min() for each in modules))
+        best = np.zeros(buckets + 1)
+        self._chosen: list[NDArray[np.int16]] = []
+        for module, times in zip(modules, self._times, strict=True):
+            best, chosen = _extend(best, module.cost, times)
+            self._chosen.append(chosen)
+        self._best = best
+
+    def solve(self, budget: float) -> list[int]:
+        """The index of the chosen option of each module.
+
+        Args:
+            budget: seconds, the greatest budget at most.
+
+        Raises:
+            ValueError: nothing fits, or the budget is beyond the greatest; the message says what would fit.
+        """
+        left = int(budget / self._step + 1e-9)
+        if left >= len(self._best):
+            raise ValueError(f"a budget of {budget:.3g} s is beyond the programme's greatest")
+        if left < 0 or not np.isfinite(self._best[left]):
+            raise ValueError(f"nothing fits into {budget:.3g} s: the least is {self._least:.3g} s")
+        choice = []
+        for chosen, times in zip(reversed(self._chosen), reversed(self._times), strict=True):
+            option = int(chosen[left])
+            choice.append(option)
+            left -= int(times[option])
+        return choice[::-1]
+
+
+def _extend(
+    best: NDArray[np.float64], cost: NDArray[np.float64], times: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
+    """The least cost within each number of buckets with one module more, and its option."""
+    least = np.full(len(best), np.inf)
+    chosen = np.full(len(best), -1, np.int16)
+    for option in np.lexsort((np.arange(len(cost)), times)):
+        time = int(times[option])
+        if time >= len(best):
+            continue
+        reached = best[: len(best) - time] + cost[option]
+        better = reached < least[time:]
+        least[time:][better] = reached[better]
+        chosen[time:][better] = option
+    return least, chosen
+
+
+def _check(index: int, module: Options) -> None:
+    if len(module.seconds) == 0 or module.seconds.shape != module.cost.shape:
+        raise ValueError(f"module {index} has {len(module.seconds)} times and {len(module.cost)} costs")
+    for name, values in (("time", module.seconds), ("cost", module.cost)):
+        if not (np.isfinite(values).all() and (values >= 0).all()):
+            raise ValueError(f"module {index} has a {name} that is not finite and at least 0")

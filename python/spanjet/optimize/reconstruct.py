@@ -1,0 +1,144 @@
+"""Layer by layer, what is left of a network fitted to what the whole network computes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.optimize.answer_head import HeadData, refit_head
+from spanjet.optimize.halves import HALVES, Half, Kind
+from spanjet.optimize.least_squares import LeastSquares
+from spanjet.optimize.network import Network
+from spanjet.optimize.windows import Inputs, Taps, pack
+
+__all__ = ["DAMPINGS", "refit"]
+
+#: How strongly a fit is held to what it starts from, as shares of the mean of the Gram matrix's diagonal.
+DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+Vectors = NDArray[np.float32]
+Weights = dict[str, Vectors]
+
+
+@dataclass
+class _Data:
+    """Some windows on their way through both networks.
+
+    Attributes:
+        masks: int32[rows, length] of each batch.
+        whole, cut: what the next half reads in either network, float32[rows, length, hidden]; the same
+            lists as long as nothing was cut.
+    """
+
+    masks: list[NDArray[np.int32]]
+    whole: list[Vectors]
+    cut: list[Vectors]
+
+
+def refit(
+    network: Network,
+    start: Network,
+    inputs: Sequence[Inputs],
+    held_out: Sequence[Inputs],
+    *,
+    head: bool = True,
+    on_half: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Network:
+    """Fit the output products of a cut network to the whole one's sums, one after another.
+
+    Each half of a layer is fitted on what the halves before it really give, to the whole network's sum of
+    the same half, what came in besides included: so that errors made before are made good where that is
+    possible, as the layers before are already fitted (He et al. 2017, arXiv 1707.06168; Kurtic et al.
+    2023, arXiv 2302.04089). A fit is kept where it lowers the squared error on the held-out windows, of some
+    strengths of damping the best; halves that are not cut are fitted too.
+
+    Args:
+        network: the whole network.
+        start: the cut one, whose halves are fitted each by itself.
+        inputs: windows to fit to, see `spanjet.optimize.windows.pack`.
+        held_out: windows that decide what is kept.
+        head: whether the last product, ``qa_outputs``, is fitted to the whole network's logits.
+        on_half: called with the numbers of finished and of all halves.
+    """
+    padding, layers = network.architecture.pad_token_id, len(network.shapes)
+    fit, kept = (_embedded(network, pack(part, padding=padding)) for part in (inputs, held_out))
+    parts = (fit, kept)
+    for step in range(2 * layers):
+        index, kind = step // 2, HALVES[step % 2]
+        start = start.with_tensors(_fit_half(network, start, index, kind, parts))
+        on_half(step + 1, 2 * layers)
+    if head:
+        ends = (HeadData(part.masks, part.whole, part.cut) for part in parts)
+        start = start.with_tensors(refit_head(network, *ends))
+    return start
+
+
+def _fit_half(
+    network: Network, start: Network, index: int, kind: Kind, parts: tuple[_Data, _Data]
+) -> Weights:
+    """The tensors of a half that are fitted; afterwards the data is what the next half reads."""
+    whole, cut = Half(network, index, kind), Half(start, index, kind)
+    if network.shapes[index] == start.shapes[index] and all(part.whole is part.cut for part in parts):
+        for part in parts:
+            part.whole = part.cut = [
+                _padded(whole.normalised(total), mask)
+                for total, mask in zip(_sums(whole, part.whole, part.masks), part.masks, strict=True)
+            ]
+        return {}
+    fit, held_out = parts
+    targets = [list(_sums(whole, part.whole, part.masks)) for part in parts]
+    squares = LeastSquares(cut.width, network.architecture.hidden_size)
+    for inner, vectors, mask, target in _steps(cut, fit, targets[0]):
+        squares.add(inner, target - vectors[mask == 1] - cut.added(inner))
+    fitted = _best(cut, held_out, targets[1], squares.corrections(DAMPINGS))
+    for part, target in zip(parts, targets, strict=True):
+        part.cut = [
+            _padded(cut.normalised(vectors[mask == 1] + cut.added(inner, fitted)), mask)
+            for inner, vectors, mask, _ in _steps(cut, part, target)
+        ]
+        part.whole = [
+            _padded(whole.normalised(total), mask) for total, mask in zip(target, part.masks, strict=True)
+        ]
+    return fitted
+
+
+def _best(
+    cut: Half, data: _Data, targets: Sequence[Vectors], corrections: Sequence[tuple[Vectors, Vectors]]
+) -> Weights:
+    """Of what a half has and all corrections of it, what has the least squared error."""
+    options = [{}, *(cut.corrected(*correction) for correction in corrections)]
+    errors = np.zeros(len(options))
+    for inner, vectors, mask, target in _steps(cut, data, targets):
+        missing = target - vectors[mask == 1]
+        errors += [float(np.square(missing - cut.added(inner, option)).sum()) for option in options]
+    return options[int(errors.argmin())]
+
+
+def _steps(
+    half: Half, data: _Data, targets: Sequence[Vectors]
+) -> Iterator[tuple[Vectors, Vectors, NDArray[np.int32], Vectors]]:
+    """Of each batch: what the cut half's product reads, what comes in, the mask, the target."""
+    yield from zip(half.inner(data.cut, data.masks), data.cut, data.masks, targets, strict=True)
+
+
+def _sums(half: Half, vectors: Sequence[Vectors], masks: Sequence[NDArray[np.int32]]) -> Iterator[Vectors]:
+    """What a half normalises, of real tokens: float32[tokens, hidden] for each batch."""
+    for inner, batch, mask in zip(half.inner(vectors, masks), vectors, masks, strict=True):
+        yield batch[mask == 1] + half.added(inner)
+
+
+def _padded(values: Vectors, mask: NDArray[np.int32]) -> Vectors:
+    result = np.zeros((*mask.shape, values.shape[1]), np.float32)
+    result[mask == 1] = values
+    return result
+
+
+def _embedded(network: Network, batches: Sequence[Inputs]) -> _Data:
+    taps = Taps(network, ["embeddings.norm"])
+    masks = [np.ascontiguousarray(batch["attention_mask"]) for batch in batches]
+    vectors = []
+    for batch, mask in zip(batches, masks, strict=True):
+        for _, values in taps(batch):
+            vectors.append(_padded(values, mask))
+    return _Data(masks, vectors, vectors)

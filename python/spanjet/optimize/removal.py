@@ -1,0 +1,147 @@
+"""In which order a product's inputs can be done without, and what the others become then."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["DAMPING", "Order", "damped", "head_order", "reduced", "unit_order"]
+
+#: What is added to the diagonal of a Gram matrix, as a share of its mean.
+DAMPING = 1e-3
+
+
+@dataclass(frozen=True)
+class Order:
+    """A removal order of heads or units.
+
+    Attributes:
+        removed: int64[n], structures in the order of their removal.
+        error: float64[n + 1], the squared output error after k removals, with the others refitted, over
+            that after all; 0 to 1.
+    """
+
+    removed: NDArray[np.int64]
+    error: NDArray[np.float64]
+
+    def kept(self, count: int) -> NDArray[np.int64]:
+        """The ``count`` structures that are left, ascending."""
+        return np.sort(self.removed[len(self.removed) - count :])
+
+
+def damped(gram: NDArray[np.float64], damping: float = DAMPING) -> NDArray[np.float64]:
+    """A Gram matrix with a share of its mean added to its diagonal, but for the last place, the bias."""
+    result = gram.copy()
+    inner = np.arange(len(gram) - 1)
+    result[inner, inner] += damping * np.diagonal(gram)[:-1].mean() + np.finfo(np.float64).tiny
+    return result
+
+
+def unit_order(weight: NDArray[np.floating], gram: NDArray[np.float64], *, block: int = 16) -> Order:
+    """The order of single inputs.
+
+    Optimal brain surgeon (Hassibi and Stork 1992) for the columns of a matrix, as OBC (Frantar and Alistarh
+    2022, arXiv 2208.11580) and ZipLM (Kurtic et al. 2023, arXiv 2302.04089) remove them: the column whose
+    removal costs least, all others being refitted, goes first.
+
+    Args:
+        weight: [outputs, inputs].
+        gram: damped Gram matrix of the inputs and a 1, float64[inputs + 1] squared; see `damped`.
+        block: inputs that are removed at once. With 16, the errors of a 1,536 wide block are those of 1
+            within 1 %.
+    """
+    rest, inverse = _start(weight, gram)
+    left = np.arange(rest.shape[1])
+    removed, costs = [], []
+    while len(left):
+        scores = np.einsum("ij,ij->j", rest, rest) / np.diagonal(inverse)
+        chosen = np.argsort(scores, kind="stable")[:block]
+        removed.append(left[chosen])
+        costs.append(_costs(rest, inverse, chosen))
+        rest, inverse = _without(rest, inverse, chosen)
+        left = np.delete(left, chosen)
+    return _order(np.concatenate(removed), np.concatenate(costs))
+
+
+def head_order(weight: NDArray[np.floating], gram: NDArray[np.float64], heads: int) -> Order:
+    """The order of heads: groups of equal size of neighbouring inputs.
+
+    Args:
+        weight: [outputs, heads * head_size].
+        gram: damped Gram matrix of the inputs and a 1; see `damped`.
+        heads: how many there are.
+    """
+    rest, inverse = _start(weight, gram)
+    size = rest.shape[1] // heads
+    left, removed, costs = list(range(heads)), [], []
+    while left:
+        groups = [np.arange(place * size, (place + 1) * size) for place in range(len(left))]
+        each = [float(_costs(rest, inverse, group).sum()) for group in groups]
+        place = int(np.argmin(each))
+        removed.append(left.pop(place))
+        costs.append(each[place])
+        rest, inverse = _without(rest, inverse, groups[place])
+    return _order(np.array(removed, np.int64), np.array(costs))
+
+
+def reduced(
+    weight: NDArray[np.floating],
+    bias: NDArray[np.floating],
+    gram: NDArray[np.float64],
+    kept: NDArray[np.int64],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The weight and bias that come nearest to a product's outputs with some of its inputs.
+
+    The closed form of all updates of optimal brain surgeon: W_R = W A_:R A_RR⁻¹, the bias being a column of W
+    that is always kept.
+
+    Args:
+        weight: [outputs, inputs].
+        bias: [outputs].
+        gram: damped Gram matrix of the inputs and a 1; see `damped`.
+        kept: indices of the inputs that are left.
+
+    Returns:
+        float32[outputs, kept] and float32[outputs].
+    """
+    places = np.append(kept, len(gram) - 1)
+    whole = np.concatenate([weight, bias[:, None]], axis=1).astype(np.float64)
+    right = gram[np.ix_(places, np.arange(len(gram)))] @ whole.T
+    solution = np.linalg.solve(gram[np.ix_(places, places)], right).T.astype(np.float32)
+    return np.ascontiguousarray(solution[:, :-1]), np.ascontiguousarray(solution[:, -1])
+
+
+def _start(
+    weight: NDArray[np.floating], gram: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The weight, and the inverse of the Gram matrix for the inputs; the bias stays and is refitted."""
+    inverse = np.linalg.inv(gram)[:-1, :-1]
+    return weight.astype(np.float64), (inverse + inverse.T) / 2
+
+
+def _costs(
+    weight: NDArray[np.float64], inverse: NDArray[np.float64], chosen: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What each of some inputs adds to the squared error when they are removed in this order."""
+    factor = np.linalg.cholesky(inverse[np.ix_(chosen, chosen)])
+    columns = np.linalg.solve(factor, weight[:, chosen].T)
+    costs: NDArray[np.float64] = np.square(columns).sum(axis=1)
+    return costs
+
+
+def _without(
+    weight: NDArray[np.float64], inverse: NDArray[np.float64], chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The weight and the inverse without some inputs, the others refitted."""
+    left = np.delete(np.arange(weight.shape[1]), chosen)
+    update = np.linalg.solve(inverse[np.ix_(chosen, chosen)], inverse[np.ix_(chosen, left)])
+    smaller = inverse[np.ix_(left, left)] - inverse[np.ix_(left, chosen)] @ update
+    return weight[:, left] - weight[:, chosen] @ update, smaller
+
+
+def _order(removed: NDArray[np.int64], costs: NDArray[np.float64]) -> Order:
+    error = np.concatenate([[0.0], np.cumsum(costs)])
+    total = error[-1] if error[-1] > 0 else 1.0
+    error /= total
+    error[-1] = 1.0
+    return Order(removed.astype(np.int64), error)

@@ -1,0 +1,274 @@
+"""One run of an optimisation: the stages in their order, each out of those before it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.checkpoint.shape import LayerShape
+from spanjet.config import RuntimeConfig, WindowConfig
+from spanjet.evaluate.squad import Question
+from spanjet.machine import describe_machine, int8_saturates
+from spanjet.optimize.activations import Grams, collect
+from spanjet.optimize.builder import Builder
+from spanjet.optimize.divergence import Divergence
+from spanjet.optimize.latency import LatencyTable
+from spanjet.optimize.ledger import Ledger
+from spanjet.optimize.local_search import LocalSearch
+from spanjet.optimize.material import Material
+from spanjet.optimize.measure_latency import LatencySettings, measure_latency
+from spanjet.optimize.narrowing import NARROWING_STEPS, Shares, find_shares, fit_probes
+from spanjet.optimize.network import Network
+from spanjet.optimize.orders import Orders, find_orders, unit_levels
+from spanjet.optimize.sensitivity import SHARES, measure_costs
+from spanjet.optimize.settings import OptimizeConfig
+from spanjet.optimize.space import Module, Space
+from spanjet.optimize.stages import Stages, digest
+from spanjet.quantize.calibration import calibration_inputs
+from spanjet.quantize.card import describe_tools
+from spanjet.quantize.run import SquadFile
+from spanjet.quantize.trials import Bars
+from spanjet.reader import Reader
+
+__all__ = ["Run", "counter"]
+
+# Questions of the data whose windows' lengths are what latency is weighted with.
+_LENGTHS = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run reads and how; its stages are computed when they are first asked for, or read from disk.
+
+    Attributes:
+        network: the start.
+        source: what it was loaded from, ready for JSON.
+        data: what is learned from, searched with and measured on.
+        config: what is searched for.
+        stages: keeps results.
+        bars: shows progress.
+        latency: how much is measured for the latency table.
+    """
+
+    network: Network
+    source: dict[str, Any]
+    data: SquadFile
+    config: OptimizeConfig
+    stages: Stages
+    bars: Bars
+    latency: LatencySettings = field(default_factory=LatencySettings)
+
+    @cached_property
+    def windows(self) -> WindowConfig:
+        """How texts are cut."""
+        return WindowConfig(max_length=min(WindowConfig().max_length, self.network.architecture.max_length))
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Of the start model, in float32."""
+        runtime = RuntimeConfig(precision="f32", cache_dir=None)
+        return Reader(self.network.loaded(), windows=self.windows, runtime=runtime)
+
+    @cached_property
+    def material(self) -> Material:
+        """The questions by what they are for."""
+        return Material.choose(self.data.dataset, self.config)
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        """All that the activations depend on."""
+        config = self.config
+        return {
+            "source": self.source,
+            "data": self.data.digest,
+            "windows": asdict(self.windows),
+            "counts": [config.samples, config.calibration, config.validation, config.windows],
+            "half_range": self.half_range,
+            "seed": config.seed,
+            **{name: value for name, value in describe_tools().items() if name != "date"},
+        }
+
+    @cached_property
+    def half_range(self) -> bool:
+        """See `spanjet.quantize.int8.calibrate`."""
+        return self.config.quantization().target == "any"
+
+    @property
+    def int8(self) -> bool | None:
+        """Whether F1 is measured in INT8 arithmetic, see `RuntimeConfig`: wherever that is right."""
+        return None if int8_saturates() and not self.half_range else True
+
+    def inputs(self, questions: list[Question]) -> list[dict[str, NDArray[np.int32]]]:
+        """One window of each of so many questions."""
+        return calibration_inputs(self.reader, questions, count=len(questions))
+
+    @cached_property
+    def grams(self) -> Grams:
+        """The second moments of the activations."""
+
+        def make() -> dict[str, NDArray[np.float64]]:
+            with self.bars("activations") as bar:
+                inputs = self.inputs(list(self.material.samples))
+                return collect(self.network, inputs, on_batch=bar or _nothing).arrays()
+
+        return Grams.from_arrays(self.stages.arrays("activations", self.key, make))
+
+    @cached_property
+    def orders(self) -> Orders:
+        """In which order heads and units are removed."""
+
+        def make() -> dict[str, NDArray[Any]]:
+            with self.bars("orders") as bar:
+                return find_orders(self.network, self.grams, on_block=bar or _nothing).arrays()
+
+        return Orders.from_arrays(self.stages.arrays("orders", self.key, make))
+
+    @cached_property
+    def probes(self) -> dict[str, NDArray[np.float32]]:
+        """What ranks the tokens before each layer."""
+
+        def make() -> dict[str, NDArray[np.float32]]:
+            with self.bars("probes") as bar:
+                return fit_probes(
+                    self.network, self.inputs(list(self.material.samples)), on_batch=bar or _nothing
+                )
+
+        return self.stages.arrays("probes", self.key, make)
+
+    @cached_property
+    def space(self) -> Space:
+        """What can be chosen."""
+        full, modules = self.network.architecture, []
+        sizes = (np.arange(full.num_attention_heads + 1), unit_levels(full.intermediate_size))
+        for index in range(len(self.network.shapes)):
+            for order, levels in zip(self.orders.layer(index), sizes, strict=True):
+                left = np.array(sorted(levels), np.int64)
+                modules.append(Module(left, order.error[left[-1] - left]))
+        return Space(tuple(modules), (1.0,) * len(self.network.shapes))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of the data's windows, int64[windows]."""
+        chosen = np.random.default_rng(self.config.seed).permutation(len(self.data.dataset))[:_LENGTHS]
+        asked = [self.data.dataset.questions[index] for index in chosen.tolist()]
+        windows = self.reader.cut([each.question for each in asked], [each.context for each in asked])
+        return np.diff(windows.indptr).astype(np.int64)
+
+    @cached_property
+    def table(self) -> LatencyTable:
+        """What blocks cost on this machine."""
+        sizes = self.network.architecture
+        key = {
+            "sizes": {name: value for name, value in asdict(sizes).items() if name != "vocab_size"},
+            "lengths": digest(self.lengths.tolist()),
+            "settings": asdict(self.latency),
+            "machine": describe_machine(),
+        }
+
+        def make() -> dict[str, Any]:
+            with self.bars("latency") as bar:
+                return measure_latency(
+                    sizes,
+                    self.lengths,
+                    sorted(unit_levels(sizes.intermediate_size)),
+                    settings=self.latency,
+                    progress=bar,
+                ).as_dict()
+
+        return LatencyTable.of_dict(self.stages.value("latency", key, make))
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Makes models of any shapes."""
+        return Builder(
+            network=self.network,
+            grams=self.grams,
+            orders=self.orders,
+            probes=self.probes,
+            inputs=self.inputs(list(self.material.samples)),
+            validation=self.inputs(list(self.material.validation)),
+            calibration=self.config.calibration,
+            half_range=self.half_range,
+            stages=self.stages,
+            key=self.key,
+            bars=self.bars,
+        )
+
+    @cached_property
+    def divergence(self) -> Divergence:
+        """Of any model's answers from the start's."""
+        return Divergence(self.reader, self.material.search)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The divergences of candidates."""
+
+        def measure(shapes: tuple[LayerShape, ...]) -> float:
+            return self.divergence(self.builder.candidate(shapes))
+
+        return Ledger(self.stages.file("divergences", self.key, "json"), measure)
+
+    @cached_property
+    def costs(self) -> list[NDArray[np.float64]]:
+        """What it costs to cut each module, at each of its options."""
+        with self.bars("cost of cuts") as bar:
+            steps = counter(bar, len(self.space.modules) * (len(SHARES) + 1))
+            return measure_costs(self.space, self.ledger, on_measured=steps)
+
+    @cached_property
+    def selections(self) -> list[Shares]:
+        """Shares of tokens that layers may change, from all to few."""
+        if not self.config.narrow:
+            return [(1.0,) * len(self.network.shapes)]
+
+        def shapes(shares: Shares) -> tuple[LayerShape, ...]:
+            pairs = zip(self.network.shapes, shares, strict=True)
+            return tuple(replace(shape, tokens=share) for shape, share in pairs)
+
+        with self.bars("tokens to leave behind") as bar:
+            steps = counter(bar, NARROWING_STEPS)
+            return find_shares(
+                len(self.network.shapes),
+                lambda shares: self.ledger(shapes(shares)),
+                lambda shares: self.table.total(shapes(shares)),
+                on_measured=steps,
+            )
+
+    @cached_property
+    def searches(self) -> list[LocalSearch]:
+        """What searches candidates for a budget, with each selection of tokens."""
+        spaces = [replace(self.space, tokens=shares) for shares in self.selections]
+        return [
+            LocalSearch(space, space.seconds(self.table), self.costs, self.ledger, seed=self.config.seed)
+            for space in spaces
+        ]
+
+    def shapes(self, budget: float) -> tuple[LayerShape, ...]:
+        """The best architecture for a share of the plain model's time.
+
+        Raises:
+            ValueError: nothing fits.
+        """
+        left = budget * self.table.total(self.network.shapes) - self.table.rest
+        with self.bars(f"search at {budget:.0%} of the time") as bar:
+            steps = counter(bar, len(self.searches) + self.config.trials + 1)
+
+            def first(search: LocalSearch) -> float:
+                steps()
+                return search.first(left)
+
+            best = min(self.searches, key=first)
+            return best.shapes(best.run(left, self.config.trials, steps))
+
+
+def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
+    """What moves a bar by one step each time."""
+    done = iter(range(1, total + 1))
+    return (lambda: None) if bar is None else (lambda: bar(next(done), total))
+
+
+def _nothing(_done: int, _total: int | None) -> None:
+    pass

@@ -1,0 +1,106 @@
+"""The proof: accuracy on questions that nothing has seen, and speed beside the plain INT8 model."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from spanjet.bench.operations import measure_operations
+from spanjet.bench.rounds import Spread, alternate, ratios
+from spanjet.bench.workload import Workload
+from spanjet.checkpoint import LoadedModel
+from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.evaluate.squad import Question, SquadDataset, evaluate
+from spanjet.quantize.trials import Bars, plain_scores
+from spanjet.reader import Reader
+from spanjet.runtime import ModelInputs, Runtime
+
+__all__ = ["ROUNDS", "compare_operations", "compare_speed", "measure_scores"]
+
+ROUNDS = 5
+
+
+def measure_scores(
+    model: LoadedModel,
+    dataset: SquadDataset,
+    windows: WindowConfig,
+    *,
+    name: str,
+    bars: Bars,
+    exact: bool = False,
+    int8: bool | None = None,
+) -> dict[str, Any]:
+    """EM and F1 in percent.
+
+    Args:
+        model: what answers.
+        dataset: what is asked.
+        windows: how texts are cut.
+        name: what is measured, for the bar.
+        bars: shows progress.
+        exact: whether the arithmetic is float32; else what OpenVINO chooses for this CPU.
+        int8: see `RuntimeConfig`.
+    """
+    reader = Reader(
+        model,
+        windows=windows,
+        decode=DecodeConfig(null_threshold=math.inf),
+        runtime=RuntimeConfig(precision="f32" if exact else None, int8=int8, cache_dir=None),
+    )
+    with bars(name) as bar:
+        return plain_scores(evaluate(reader, dataset, progress=bar).scores)
+
+
+def compare_speed(
+    plain: LoadedModel,
+    result: LoadedModel,
+    questions: Sequence[Question],
+    windows: WindowConfig,
+    *,
+    on_turn: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Inference alone on the same windows, in alternating rounds, with all CPUs of this process.
+
+    Args:
+        plain: the INT8 model that nothing was cut from.
+        result: what became of it.
+        questions: whose windows are inferred.
+        windows: how they are cut.
+        on_turn: called ``2 * (ROUNDS + 1)`` times.
+
+    Returns:
+        Windows a second of ``plain`` and ``optimized``, medians; the median and the quartiles of the rounds'
+        ratios; and what was run.
+    """
+    asked, contexts = [each.question for each in questions], [each.context for each in questions]
+    runtime = RuntimeConfig(cache_dir=None)
+    work = {
+        name: Workload(Reader(model, windows=windows, runtime=runtime), asked, contexts)
+        for name, model in (("plain", plain), ("optimized", result))
+    }
+    turns = alternate({name: each.infer for name, each in work.items()}, ROUNDS, on_turn)
+    ratio = Spread.of(ratios(turns["plain"], turns["optimized"]))
+    count = work["plain"].windows
+    return {
+        "unit": "windows/s",
+        **{
+            name: round(count / Spread.of([turn.wall for turn in each]).median, 2)
+            for name, each in turns.items()
+        },
+        "optimized_over_plain": round(ratio.median, 3),
+        "quartiles": [round(ratio.low, 3), round(ratio.high, 3)],
+        "windows": count,
+        "tokens": work["plain"].tokens,
+        "rounds": ROUNDS,
+    }
+
+
+def compare_operations(
+    plain: LoadedModel, result: LoadedModel, batches: Sequence[ModelInputs]
+) -> dict[str, dict[str, float]]:
+    """Milliseconds by part of the model, of the same batches in both models."""
+    runtime = RuntimeConfig(cache_dir=None)
+    found = {}
+    for name, model in (("plain", plain), ("optimized", result)):
+        times = measure_operations(Runtime(model.model, runtime), batches)
+        found[name] = {part.name: round(part.milliseconds, 3) for part in times.by_part()}
+    return found
