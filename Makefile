@@ -7,7 +7,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine parity fuzz clean
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity fuzz clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,13 @@ bench-engine: .venv-engine/built  ## One table of ours against whole engines: ma
 .venv-engine/built: .venv-engine/created pyproject.toml $(RUST_SOURCES)
 	.venv-engine/bin/maturin develop --release --locked
 	touch $@
+
+MLPERF_OUT ?= out/mlperf
+
+bench-mlperf: .venv/tested  ## MLPerf's table of this machine: make bench-mlperf SQUAD=dev-v1.1.json [MODELS="model ..."]
+	mkdir -p $(MLPERF_OUT)
+	$(BIN)/spanjet mlperf table $(MODELS) --squad $(SQUAD) --markdown $(MLPERF_OUT)/table.md \
+	  --json $(MLPERF_OUT)/table.json --html $(MLPERF_OUT)/table.html $(MLPERF_OPTIONS)
 
 parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json [STRINGS=5000000]
 	$(BIN)/python tests/parity.py --squad $(SQUAD) $(if $(STRINGS),--strings $(STRINGS))

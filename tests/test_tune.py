@@ -1,6 +1,8 @@
 """Tuning: the fastest settings win, and what is measured is real."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from spanjet import RuntimeConfig
 from spanjet import tune as module
 from spanjet.checkpoint import LoadedModel
 from spanjet.cli import app
+from spanjet.cli import tune as command
 from spanjet.config import TUNED_DEFAULTS
 from spanjet.evaluate import load_squad
 from spanjet.tune import LENGTH_QUANTILES, tune, typical_lengths
@@ -49,6 +52,21 @@ def test_no_gain_changes_nothing(toy: LoadedModel, monkeypatch: pytest.MonkeyPat
     assert tune(toy, CONFIG, lengths=LENGTHS, rounds=1).settings == TUNED_DEFAULTS
 
 
+def test_luck_is_not_kept(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was faster in its comparison alone is not so against the beginning, at the end."""
+    lucky = iter([1.0, 1.0])
+    fake_seconds(monkeypatch, lambda settings: next(lucky, 2.0) if settings["batch_tokens"] == 512 else 2.0)
+    tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
+    assert [each.settings["batch_tokens"] for each in tuned.candidates if each.is_best] == [1024, 512]
+    assert (tuned.settings, tuned.gain) == (TUNED_DEFAULTS, 1.0)
+
+
+def test_gain_is_over_the_beginning(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    cost = {512: 3.0, 1024: 4.0, 1536: 2.0}
+    fake_seconds(monkeypatch, lambda settings: cost.get(settings["batch_tokens"], 5.0))
+    assert tune(toy, CONFIG, lengths=LENGTHS, rounds=1).gain == 2.0
+
+
 def test_too_much_memory_for_a_model_of_each_length(
     toy: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,8 +88,8 @@ def test_measures_the_real_thing(toy: LoadedModel) -> None:
     for candidate in tuned.candidates:
         assert candidate.tokens_per_second > 0
         assert 0 <= candidate.padding < 1
-    exact = [each for each in tuned.candidates if each.settings["length_multiple"] == 1]
-    assert exact[0].padding < tuned.candidates[0].padding
+    coarse = [each for each in tuned.candidates if each.settings["length_multiple"] == 64]
+    assert coarse[0].padding > tuned.candidates[0].padding
     assert json.loads(json.dumps(tuned.as_dict()))["settings"] == tuned.settings
 
 
@@ -123,3 +141,22 @@ def test_command(toy: LoadedModel, data: Path, tmp_path: Path, monkeypatch: pyte
     lines = [line.split("\t") for line in table.stdout.splitlines()]
     assert lines[0][:2] == ["streams", "batch tokens"]
     assert [line[1] for line in lines if line[-1] == "kept"] == ["512"]
+
+
+@pytest.mark.parametrize(("fast", "words"), [(512, "kept: 2.00 times as fast"), (0, "nothing was faster")])
+def test_command_on_a_terminal(
+    toy: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: int, words: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    tuned = tune_with(monkeypatch, toy, fast)
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", shown)
+    command._show(tuned, tmp_path / "kept.json")
+    assert words in shown.getvalue()
+    assert "kept.json" in shown.getvalue()
+
+
+def tune_with(monkeypatch: pytest.MonkeyPatch, toy: LoadedModel, fast: int) -> module.Tuned:
+    fake_seconds(monkeypatch, lambda settings: 1 if settings["batch_tokens"] == fast else 2)
+    return tune(toy, CONFIG, lengths=LENGTHS, rounds=1)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from spanjet import __version__
-from spanjet.cli import answer, ask, bench, evaluate, info, quantize, tune
+from spanjet.cli import answer, ask, bench, evaluate, info, mlperf, optimize, quantize, tune
 from spanjet.cli.errors import Commands
 
 __all__ = ["app"]
@@ -39,5 +39,7 @@ app.command("ask")(ask.ask)
 app.command("bench")(bench.bench)
 app.command("eval")(evaluate.evaluate)
 app.command("info")(info.info)
+app.add_typer(mlperf.mlperf, name="mlperf")
+app.add_typer(optimize.commands, name="optimize")
 app.command("quantize")(quantize.quantize)
 app.command("tune")(tune.tune)

@@ -142,5 +142,9 @@ def _show(tuned: "Tuned", path: Path | None) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(f"speed: against the best before it, in {tuned.windows} windows", style="dim")
+    if tuned.settings == tuned.candidates[0].settings:
+        console.print("nothing was faster than the first line, which is kept")
+    else:
+        console.print(f"kept: {tuned.gain:.2f} times as fast as the first line, when measured once more")
     if path is not None:
-        console.print(f"kept in {path}", style="dim")
+        console.print(f"readers use it from now on: {path}", style="dim")

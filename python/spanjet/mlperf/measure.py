@@ -1,0 +1,160 @@
+"""Short LoadGen tests that take turns: throughput, latency, and what LoadGen itself costs."""
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spanjet.bench.rounds import Spread, alternate
+from spanjet.mlperf.batching import Batching
+from spanjet.mlperf.contenders import Contender
+from spanjet.mlperf.loadgen import import_loadgen, run_test
+from spanjet.mlperf.rules import Scenario
+from spanjet.mlperf.samples import Samples
+from spanjet.mlperf.settings import LoadSettings
+from spanjet.mlperf.system import System
+from spanjet.mlperf.verdict import Verdict
+from spanjet.reader import Reader
+from spanjet.runtime import Hint
+
+__all__ = ["choose_count", "measure_overhead", "measure_single", "measure_throughputs", "warm_up"]
+
+FEWEST, MOST = 32, 320
+"""Samples that all contenders answer: multiples of 32, so that two streams have as many batches of 16."""
+
+SHORTEST = 4.0
+"""Seconds of a turn at least: quick contenders answer the samples several times in it."""
+
+LEAST_QUERIES = 12
+
+
+def choose_count(rate: float, seconds: float) -> int:
+    """How many samples are answered in some seconds at a rate: a multiple of `FEWEST`, up to `MOST`."""
+    return int(min(max(rate * seconds // FEWEST, 1) * FEWEST, MOST))
+
+
+def warm_up(contender: Contender, samples: Samples) -> float:
+    """Compile a contender's model, have it meet its shapes, and tell how many samples a second it answers."""
+    indices = np.arange(min(FEWEST, len(samples)))
+    with _system(contender.reader, samples, "Offline", contender.batching, contender.hint) as system:
+        for _ in system.infer(indices[:2]):
+            pass
+        began = time.perf_counter()
+        for _ in system.infer(indices):
+            pass
+    return len(indices) / (time.perf_counter() - began)
+
+
+def measure_throughputs(
+    contenders: Sequence[Contender],
+    samples: Mapping[str, Samples],
+    *,
+    rounds: int,
+    on_turn: Callable[[], None] = lambda: None,
+) -> dict[str, list[float]]:
+    """Samples a second in the Offline scenario, by LoadGen, of contenders that take turns.
+
+    Args:
+        contenders: what is compared; in the first of their turns they warm up.
+        samples: the same windows for each contender's reader, by the contender's key. LoadGen asks for each
+            of them equally often.
+        rounds: turns that count.
+        on_turn: called ``len(contenders) * (rounds + 1)`` times.
+
+    Returns:
+        By the contender's key, one number for each round.
+    """
+    rates: dict[str, list[float]] = {each.key: [] for each in contenders}
+    expected: dict[str, float] = {}
+
+    def turn(contender: Contender) -> None:
+        chosen = samples[contender.key]
+        if contender.key not in expected:
+            expected[contender.key] = warm_up(contender, chosen)
+            return
+        times = math.ceil(SHORTEST * expected[contender.key] / len(chosen))
+        least = times * len(chosen)
+        found = _test(
+            contender, chosen, "Offline", contender.batching, contender.hint, least=least, evenly=True
+        )
+        rates[contender.key].append(found.value)
+
+    alternate({each.key: lambda each=each: turn(each) for each in contenders}, rounds, on_turn)  # type: ignore[misc]
+    return rates
+
+
+def measure_single(contender: Contender, samples: Samples, *, seconds: float) -> float:
+    """Milliseconds that 90 % of single queries take at most, in the SingleStream scenario."""
+    found = _test(
+        contender,
+        samples,
+        "SingleStream",
+        contender.single,
+        "LATENCY",
+        least=LEAST_QUERIES,
+        seconds=seconds,
+    )
+    return found.percentiles["p90"]
+
+
+def measure_overhead(
+    contender: Contender, samples: Samples, *, rounds: int, on_turn: Callable[[], None] = lambda: None
+) -> Spread:
+    """What LoadGen and our system around the engine cost, as a share of the engine's time alone.
+
+    The engine alone runs batches of the same samples that were made beforehand.
+
+    Args:
+        contender: the system.
+        samples: what is asked, each once.
+        rounds: turns of each side, after one to warm up.
+        on_turn: called ``2 * (rounds + 1)`` times.
+    """
+    engine, count = contender.reader.engine, len(samples)
+    plan = contender.batching(samples.lengths, engine.streams)
+    batches = [samples.batch(places, length=length) for places, length in plan]
+    rates: list[float] = []
+
+    def alone() -> None:
+        for _ in engine.run(batches, hint=contender.hint):
+            pass
+
+    def with_loadgen() -> None:
+        found = _test(
+            contender, samples, "Offline", contender.batching, contender.hint, least=count, evenly=True
+        )
+        rates.append(found.value)
+
+    turns = alternate({"alone": alone, "LoadGen": with_loadgen}, rounds, on_turn)
+    measured = zip(rates[1:], turns["alone"], strict=True)
+    return Spread.of([count / rate / turn.wall - 1 for rate, turn in measured])
+
+
+def _system(reader: Reader, samples: Samples, scenario: Scenario, batching: Batching, hint: Hint) -> System:
+    return System(import_loadgen(), reader, samples, scenario, batching=batching, hint=hint)
+
+
+def _test(
+    contender: Contender,
+    samples: Samples,
+    scenario: Scenario,
+    batching: Batching,
+    hint: Hint,
+    *,
+    least: int,
+    seconds: float | None = None,
+    evenly: bool = False,
+) -> Verdict:
+    """One short LoadGen test, whose logs are not kept."""
+    load = LoadSettings(
+        scenario=scenario, samples=len(samples), least=least, seconds=seconds, evenly=evenly, target_latency=1
+    )
+    with tempfile.TemporaryDirectory(prefix="spanjet-mlperf-") as directory:
+        path = Path(directory)
+        settings = load.build(import_loadgen(), path / "user.conf")
+        with _system(contender.reader, samples, scenario, batching, hint) as system:
+            run_test(system, settings, len(samples), path)
+        return Verdict.read(path)
