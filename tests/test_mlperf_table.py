@@ -1,6 +1,7 @@
 """The table: what is compared, that rates and factors fit together, and how it is shown."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from spanjet.mlperf import large as large_module
 from spanjet.mlperf.contenders import BASELINE, BUNDLED, contenders
 from spanjet.mlperf.large import has_random_weights, random_int8, shape_named
 from spanjet.mlperf.measure import choose_count, measure_overhead, measure_single, warm_up
-from spanjet.mlperf.models import FLOOR_NAMES, floors_met, start_f1
+from spanjet.mlperf.models import floors_met, start_f1
+from spanjet.mlperf.report.cells import row_cells
 from spanjet.mlperf.report.page import render_table
 from spanjet.mlperf.report.text import markdown, show
 from spanjet.mlperf.samples import Samples
@@ -172,10 +174,19 @@ def test_settings_out_of_range(fields: dict[str, float], message: str) -> None:
         TableConfig(**fields)  # type: ignore[arg-type]
 
 
-def test_floors() -> None:
-    assert floors_met(89.97, 90.0) == dict(zip(FLOOR_NAMES, [True, False, True, True], strict=True))
-    assert floors_met(90.79, None) == dict(zip(FLOOR_NAMES, [True, True, None, None], strict=True))
+def test_floors(table: Table) -> None:
+    names = ["99 % of reference", "99.9 % of reference", "99 % of start", "99.9 % of start"]
+    assert floors_met(89.97, 90.0) == dict(zip(names, [True, False, True, True], strict=True))
+    assert floors_met(90.79, None) == dict(zip(names, [True, True, None, None], strict=True))
     assert start_f1(load_model(TINY)) is None
+    row = table.rows[-1]
+    cells = {f1: row_cells(replace(row, f1=f1, floors=floors_met(f1, 90.0))) for f1 in (88.0, 89.5, 89.97)}
+    assert [each[5:7] for each in cells.values()] == [
+        ("< 99 %", "< 99 %"),
+        ("< 99 %", "≥ 99 %"),
+        ("≥ 99 %", "≥ 99.9 %"),
+    ]
+    assert row_cells(table.rows[2])[6] == row_cells(table.rows[0])[5] == ""
 
 
 def test_text_and_markdown(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +200,7 @@ def test_text_and_markdown(table: Table, capsys: pytest.CaptureFixture[str]) -> 
     lines = text.splitlines()
     header = lines.index(next(line for line in lines if line.startswith("| model")))
     cells = [line.count("|") for line in lines[header : header + 2 + len(table.rows)]]
-    assert set(cells) == {12}
+    assert set(cells) == {10}
     assert "## How the speed-up divides" in text
     assert "## Configuration Details" in text
     assert text.count("| pruning |") == 1

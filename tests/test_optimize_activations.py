@@ -29,16 +29,21 @@ def vectors_before_layers(network: Network, item: Batch) -> NDArray[np.float64]:
 
 def inner_vectors(network: Network, item: Batch) -> dict[tuple[str, int], NDArray[np.float64]]:
     """What the output products read, by numpy in float64: float64[tokens, inner] by kind and layer."""
-    sizes, tensors, found = network.architecture, network.tensors, {}
+    sizes, tensors = network.architecture, network.tensors
+    found: dict[tuple[str, int], NDArray[np.float64]] = {}
     vectors = vectors_before_layers(network, item)
 
     def linear(values: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-        return values @ tensors[f"{name}.weight"].T.astype(np.float64) + tensors[f"{name}.bias"]
+        product: NDArray[np.float64] = (
+            values @ tensors[f"{name}.weight"].T.astype(np.float64) + tensors[f"{name}.bias"]
+        )
+        return product
 
     def normalised(values: NDArray[np.float64], name: str) -> NDArray[np.float64]:
         centred = values - values.mean(axis=1, keepdims=True)
         scale = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + sizes.layer_norm_eps)
-        return centred / scale * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+        result: NDArray[np.float64] = centred / scale * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+        return result
 
     for index, shape in enumerate(network.shapes):
         names, heads = network.layer(index), []

@@ -17,7 +17,7 @@ from spanjet.config import RuntimeConfig
 from spanjet.optimize import measure_latency as measuring
 from spanjet.optimize import timing
 from spanjet.optimize.batches import typical_batches
-from spanjet.optimize.latency import Check, LatencyTable, fit_factor, macs_table
+from spanjet.optimize.latency import Check, LatencyTable, fitted, macs_table
 from spanjet.optimize.measure_latency import LatencySettings, measure_latency
 from spanjet.optimize.random_model import VOCABULARY, RandomTensors, random_int8_model
 from spanjet.optimize.timing import relative_times
@@ -67,13 +67,29 @@ def test_factor_of_whole_models() -> None:
         Check((LayerShape(2, 32),), 14.0),
         Check((LayerShape(0, 64),), 13.0),
     ]
-    factor = fit_factor(TABLE, checks)
+    table = fitted(TABLE, checks)
 
-    def error(value: float) -> float:
-        table = LatencyTable.of_dict({**TABLE.as_dict(), "factor": value})
-        return sum((table.total(check.shapes) / check.seconds - 1) ** 2 for check in checks)
+    def error(factor: float) -> float:
+        other = replace(table, factor=factor)
+        return sum((other.total(check.shapes) / check.seconds - 1) ** 2 for check in checks)
 
-    assert error(factor) < min(error(factor * 0.99), error(factor * 1.01), error(1.0))
+    assert error(table.factor) < min(error(table.factor * 0.99), error(table.factor * 1.01), error(1.0))
+    assert table.checks == tuple(checks)
+    assert table.selection == 0
+
+
+def test_time_of_a_selection() -> None:
+    """What models take that leave tokens behind, beyond what their blocks do."""
+    wide = Check((LayerShape(4, 64),) * 2, 24.0)
+    narrow = (LayerShape(4, 64), LayerShape(4, 64, 0.5), LayerShape(4, 64, 0.5), LayerShape(4, 64, 0.25))
+    tokens = 1 + 0.5 + 0.5 + 0.25
+    blocks = 10 + 4 * (0.5 * 4 + 0.5 * tokens) + 3 * tokens
+    table = fitted(TABLE, [wide, Check(narrow, blocks + 2 * 0.7)])
+    assert table.factor == pytest.approx(1)
+    assert table.selecting([shape.tokens for shape in narrow]) == pytest.approx(2 * table.selection)
+    assert table.total(narrow) == pytest.approx(blocks + 2 * 0.7)
+    assert table.errors == pytest.approx([0, 0])
+    assert fitted(TABLE, [wide, Check(narrow, 1.0)]).selection == 0
 
 
 def test_table_through_json() -> None:

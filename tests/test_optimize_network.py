@@ -1,7 +1,9 @@
 """A network is what its checkpoint is, cut to any shape, written and read back, and quantized."""
 
+import json
 import re
 import runpy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ SHAPES = {
     "no-layer": (LayerShape(2, 20), LayerShape(0, 0)),
     "nothing": (LayerShape(0, 0), LayerShape(0, 0)),
 }
+# BERT's names with every kind of layer, DistilBERT's and a layout of RoBERTa's with the first and the last.
+CASES = [
+    *(("electra", shapes) for shapes in SHAPES),
+    *((name, shapes) for name in ("distilbert", "roberta") for shapes in ("some", "nothing")),
+]
 NAMES = ("camembert", "distilbert", "electra", "electra-wide", "roberta", "xlm-roberta")
 
 
@@ -60,11 +67,9 @@ def test_a_network_has_its_checkpoint_s_logits(tmp_path: Path, name: str) -> Non
     assert loaded.layout == network.architecture.layout
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
-def test_a_smaller_network_is_the_masked_one(
-    tmp_path: Path, name: str, shapes: tuple[LayerShape, ...]
-) -> None:
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_smaller_network_is_the_masked_one(tmp_path: Path, name: str, kind: str) -> None:
+    shapes = SHAPES[kind]
     network = networks.alive(networks.load(name, tmp_path))
     small, large = cut(network, shapes), masked(network, shapes)
     assert small.shapes == shapes
@@ -79,11 +84,9 @@ def test_a_smaller_network_is_the_masked_one(
     assert any(np.abs(dense[output] - expected[output]).max() > 1e-3 for output in OUTPUTS)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
-def test_what_is_saved_is_loaded_bit_for_bit(
-    tmp_path: Path, name: str, shapes: tuple[LayerShape, ...]
-) -> None:
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_what_is_saved_is_loaded_bit_for_bit(tmp_path: Path, name: str, kind: str) -> None:
+    shapes = SHAPES[kind]
     small = cut(networks.load(name, tmp_path), shapes)
     small.save(tmp_path / "out")
     loaded, again = load_model(tmp_path / "out"), Network.load(tmp_path / "out")
@@ -126,11 +129,8 @@ def test_the_loader_is_a_program(tmp_path: Path) -> None:
     networks.tiny().save(tmp_path / "out")
     source = (tmp_path / "out" / LOADER).read_text()
     compile(source, LOADER, "exec")
-    try:
-        import torch  # noqa: F401, PLC0415
-        import transformers  # noqa: F401, PLC0415
-    except ImportError:
-        with pytest.raises(ImportError):
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        with pytest.raises(ModuleNotFoundError, match=r"torch|transformers"):
             runpy.run_path(str(tmp_path / "out" / LOADER))
 
 
@@ -141,7 +141,7 @@ def test_the_loader_is_a_program(tmp_path: Path) -> None:
         ({}, 'expected an object with a list "layers"'),
         ({"layers": 2}, 'expected an object with a list "layers"'),
         ({"layers": [{"heads": 1, "units": 1}]}, '"spanjet.layers" has 1 items, expected 2'),
-        ({"layers": [1, 2]}, '"spanjet.layers[0].heads" is 1, expected a whole number from 0 to 4'),
+        ({"layers": [1, 2]}, '"spanjet.layers[0]" is 1, expected an object with "heads" and "units"'),
         ({"layers": [{"heads": 5, "units": 1}] * 2}, '"spanjet.layers[0].heads" is 5'),
         ({"layers": [{"heads": 4, "units": 65}] * 2}, '"spanjet.layers[0].units" is 65'),
         ({"layers": [{"heads": 4, "units": -1}] * 2}, 'units" is -1, expected a whole number from 0 to 64'),
@@ -207,14 +207,17 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
 )
 def test_cut_networks_are_quantized(shapes: tuple[tuple[int, int], ...]) -> None:
     """NNCF finds the products, and restoring all of them gives the float logits."""
-    network = networks.alive(networks.tiny())
+    network = networks.tiny()
     small = cut(network, tuple(LayerShape(*shape) for shape in shapes))
     inputs = networks.windows(network, [20, 17, 9, 23])
     original = small.build()
-    model = calibrate(original, inputs)
-    products = [name for name in find_layers(model) if "product" in name and "qa_outputs" not in name]
-    per_layer = [6 * bool(heads) + 2 * bool(units) for heads, units in shapes]
-    assert len(products) == sum(per_layer)
+    model = calibrate(original, inputs, half_range=True)
+    products = {
+        node.get_friendly_name() for node in original.get_ordered_ops() if node.get_type_name() == "MatMul"
+    }
+    # The preset for transformers leaves the product of probabilities and values as it is.
+    assert set(find_layers(model)) == {name for name in products if not name.endswith("context.heads")}
+    assert len(products) == 1 + sum(6 * bool(heads) + 2 * bool(units) for heads, units in shapes)
     quantized = finish(model.clone())
     for item in inputs:
         expected, found = run(small.build(), item), run(quantized, item)
@@ -226,12 +229,15 @@ def test_cut_networks_are_quantized(shapes: tuple[tuple[int, int], ...]) -> None
         np.testing.assert_allclose(found[output], expected[output], atol=1e-4)
 
 
-def test_names_of_nodes_stay(tmp_path: Path) -> None:
-    model = cut(networks.tiny(), (LayerShape(3, 40), LayerShape(1, 9))).build()
-    names = {node.get_friendly_name() for node in model.get_ordered_ops()}
-    whole = {node.get_friendly_name() for node in networks.tiny().build().get_ordered_ops()}
-    assert names == whole
-    del tmp_path
+def test_names_of_nodes_stay() -> None:
+    whole = networks.tiny()
+    small, large = (
+        {node.get_friendly_name() for node in network.build().get_ordered_ops()}
+        for network in (cut(whole, (LayerShape(3, 40), LayerShape(1, 9))), whole)
+    )
+    named = {name for name in large if "Constant_" not in name}
+    assert named <= small
+    assert {name for name in small if "Constant_" not in name} == named
 
 
 def test_golden_checkpoints_are_all_tried() -> None:
@@ -242,8 +248,6 @@ def test_golden_checkpoints_are_all_tried() -> None:
 
 
 def load_kind(path: Path) -> str:
-    import json  # noqa: PLC0415
-
     return str(json.loads(path.read_text())["model_type"])
 
 

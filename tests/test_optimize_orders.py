@@ -23,7 +23,8 @@ def problem(
 
 def gram(values: NDArray[np.float64]) -> NDArray[np.float64]:
     longer = np.concatenate([values, np.ones((len(values), 1))], axis=1)
-    return longer.T @ longer
+    total: NDArray[np.float64] = longer.T @ longer
+    return total
 
 
 def ridge_error(weight: NDArray[np.float64], total: NDArray[np.float64], kept: list[int]) -> float:
@@ -107,12 +108,8 @@ def test_what_is_left_is_the_least_squares_fit(count: int) -> None:
     weight, bias, values = problem(12)
     kept = np.sort(np.random.default_rng(1).permutation(12)[:count])
     fitted, shift = reduced(weight, bias, damped(gram(values), 1e-12), kept)
-    assert (fitted.dtype, fitted.shape, shift.dtype, shift.shape) == (
-        np.float32,
-        (5, count),
-        np.float32,
-        (5,),
-    )
+    assert fitted.dtype == shift.dtype == np.float32
+    assert (fitted.shape, shift.shape) == ((5, count), (5,))
     rows = np.concatenate([values[:, kept], np.ones((len(values), 1))], axis=1)
     expected = np.linalg.lstsq(rows, values @ weight.T + bias, rcond=None)[0].T
     np.testing.assert_allclose(np.column_stack([fitted, shift]), expected, rtol=1e-4, atol=1e-4)

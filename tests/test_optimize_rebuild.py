@@ -1,11 +1,11 @@
-"""Cut networks are fitted: each block by itself, or one after another, and never worse on held-out windows."""
+"""Cut networks are fitted: each block by itself, or one after another, never worse on held-out windows."""
 
 import networks
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 import pytest
-from checkpoints import OUTPUTS, Batch, run
+from checkpoints import OUTPUTS, Batch
 from numpy.typing import NDArray
 from spanjet.checkpoint.shape import LayerShape
 from spanjet.optimize.activations import Grams, collect
@@ -19,7 +19,7 @@ from spanjet.optimize.removal import damped, reduced
 
 SHAPES = (LayerShape(3, 40), LayerShape(2, 20))
 # Tokens enough for the widest block.
-FIT, HELD_OUT = (30, 24, 33, 28, 19, 35, 22, 27) * 4, (25, 31, 18, 29) * 2
+FIT, HELD_OUT = (90, 124, 133, 128, 99, 115), (95, 131, 118)
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +59,18 @@ def values_of(network: Network, names: list[str], items: list[Batch]) -> list[ND
 
 def divergence(network: Network, whole: Network, items: list[Batch]) -> float:
     total = 0.0
-    for item in items:
-        expected, found = run(whole.build(), item), run(network.build(), item)
-        for name in OUTPUTS:
-            one, two = (
-                values - np.log(np.exp(values).sum())
-                for values in (expected[name].astype(np.float64)[0], found[name].astype(np.float64)[0])
-            )
+    for name in OUTPUTS:
+        for expected, found in zip(
+            logits_of(whole, name, items), logits_of(network, name, items), strict=True
+        ):
+            one, two = (each - np.log(np.exp(each).sum()) for each in (expected, found))
             total += float((np.exp(one) * (one - two)).sum())
     return total
+
+
+def logits_of(network: Network, name: str, items: list[Batch]) -> list[NDArray[np.float64]]:
+    compiled = ov.Core().compile_model(network.build(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return [compiled(dict(item))[name].astype(np.float64)[0] for item in items]
 
 
 def test_one_shot_is_the_closed_form_of_each_block(network: Network, grams: Grams, orders: Orders) -> None:
@@ -159,7 +162,7 @@ def test_no_half_is_worse_on_held_out_windows(
         after = np.square(values_of(so_far, [node], held_out)[0] - expected[step]).sum()
         assert after <= before * (1 + 1e-5)
         gains.append(1 - after / max(before, 1e-9))
-    assert gains[-1] > 0.05
+    assert max(gains) > 0.05
     assert set(so_far.tensors) == set(made.tensors)
 
 
@@ -211,8 +214,11 @@ def test_corrections_are_ridge_regressions() -> None:
         rows = np.block([[inner, np.ones((300, 1))], [ridge, np.zeros((6, 1))]])
         expected = np.linalg.lstsq(rows, np.concatenate([missing, np.zeros((6, 4))]), rcond=None)[0].T
         np.testing.assert_allclose(np.column_stack([weight, bias]), expected, atol=1e-4)
-    weight, bias = LeastSquares(0, 4).corrections((1.0,))[0]
-    assert (weight.shape, bias.tolist()) == ((4, 0), [0.0] * 4)
+    bias_alone = LeastSquares(0, 4)
+    bias_alone.add(inner[:, :0], missing)
+    weight, bias = bias_alone.corrections((1.0,))[0]
+    assert weight.shape == (4, 0)
+    np.testing.assert_allclose(bias, missing.mean(axis=0), atol=1e-5)
 
 
 def head_data(seed: int, rotation: NDArray[np.float32]) -> HeadData:

@@ -62,9 +62,15 @@ def read_shapes(fields: Fields, *, layers: int, heads: int, units: int) -> tuple
             f'{fields.path}: "{KEY}.layers" has {len(listed)} items, expected {layers}, one a layer'
         )
 
+    for index, item in enumerate(listed):
+        if not isinstance(item, dict):
+            raise ValueError(
+                f'{fields.path}: "{KEY}.layers[{index}]" is {json.dumps(item):.80}, expected an object with '
+                '"heads" and "units"'
+            )
+
     def read(index: int, name: str, most: int) -> int:
-        item = listed[index]
-        value = item.get(name) if isinstance(item, dict) else item
+        value = listed[index].get(name)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
             return value
         raise ValueError(

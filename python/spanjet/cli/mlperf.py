@@ -1,5 +1,6 @@
 """`spanjet mlperf`: MLPerf Inference with LoadGen: one scenario, a submission, the table of this machine."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,10 +9,11 @@ from typer.core import TyperGroup
 
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
-from spanjet.cli.output import check_writable, print_json, show, write_json
+from spanjet.cli.output import check_writable, print_json, show
 from spanjet.config import default_cache_dir
 from spanjet.evaluate import load_squad
 from spanjet.reader import BUNDLED_MODEL
+from spanjet.records.safe_files import replace_file
 from spanjet.terminal import progress_bar
 
 __all__ = ["mlperf"]
@@ -194,7 +196,7 @@ def table(
     from spanjet.checkpoint import load_model  # noqa: PLC0415
     from spanjet.mlperf.large import random_int8, shape_named  # noqa: PLC0415
     from spanjet.mlperf.loadgen import import_loadgen  # noqa: PLC0415
-    from spanjet.mlperf.report.page import write_table  # noqa: PLC0415
+    from spanjet.mlperf.report.page import render_table  # noqa: PLC0415
     from spanjet.mlperf.report.text import markdown  # noqa: PLC0415
     from spanjet.mlperf.report.text import show as show_table  # noqa: PLC0415
     from spanjet.mlperf.table import TableConfig, measure_table  # noqa: PLC0415
@@ -212,13 +214,13 @@ def table(
     with progress_bar(f"making {baseline}") as progress:
         large = random_int8(_cache(cache), name=baseline, shape=shape, progress=progress)
     found = measure_table(large, loaded[0], loaded[1:], dataset, config, bars=progress_bar)
-    if markdown_file is not None:
-        markdown_file.write_text(markdown(found), encoding="utf-8")
-    if json_file is not None:
-        write_json(json_file, found.as_dict())
-    if html_file is not None:
-        write_table(html_file, found)
     show_table(found)
+    if markdown_file is not None:
+        replace_file(markdown_file, markdown(found).encode())
+    if json_file is not None:
+        replace_file(json_file, json.dumps(found.as_dict(), ensure_ascii=False, indent=1).encode())
+    if html_file is not None:
+        replace_file(html_file, render_table(found).encode())
 
 
 def _cache(given: Path | None) -> Path:

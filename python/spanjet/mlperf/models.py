@@ -5,10 +5,10 @@ from typing import Any
 from spanjet.checkpoint import LoadedModel
 from spanjet.mlperf.rules import FLOORS, REFERENCE_F1
 
-__all__ = ["FLOOR_NAMES", "describe_model", "floors_met", "megabytes", "name_of", "start_f1"]
+__all__ = ["BASES", "describe_model", "floor_name", "floors_met", "megabytes", "name_of", "start_f1"]
 
-FLOOR_NAMES = tuple(f"{100 * share:g} % of {base}" for base in ("reference", "start") for share in FLOORS)
-"""Shares of the reference model's F1, and of that of the model that a model was made of."""
+BASES = ("reference", "start")
+"""What floors are shares of: the reference model's F1, and that of the model that a model was made of."""
 
 
 def describe_model(model: LoadedModel) -> dict[str, Any]:
@@ -48,7 +48,13 @@ def floors_met(f1: float, start: float | None) -> dict[str, bool | None]:
         f1: in percent.
         start: of the model that it was made of; None: not known.
     """
-    floors = [share * base if base else None for base in (REFERENCE_F1, start) for share in FLOORS]
-    return {
-        name: None if floor is None else f1 >= floor for name, floor in zip(FLOOR_NAMES, floors, strict=True)
-    }
+    found: dict[str, bool | None] = {}
+    for base, value in zip(BASES, (REFERENCE_F1, start), strict=True):
+        for share in FLOORS:
+            found[floor_name(share, base)] = None if value is None else f1 >= share * value
+    return found
+
+
+def floor_name(share: float, base: str) -> str:
+    """A floor in words: "99 % of reference"."""
+    return f"{100 * share:g} % of {base}"

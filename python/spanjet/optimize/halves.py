@@ -46,8 +46,6 @@ class Half:
     def inner(self, vectors: Sequence[Vectors], masks: Sequence[NDArray[np.int32]]) -> Iterator[Vectors]:
         """What the output product reads, of real tokens: float32[tokens, inner] for each batch.
 
-        Each is valid until the next one is asked for.
-
         Args:
             vectors: what the half reads, float32[rows, length, hidden] each.
             masks: int32[rows, length], 1 for tokens.
@@ -58,8 +56,7 @@ class Half:
                 continue
             inputs = {"vectors": batch, "attention_mask": mask}
             known = {port.any_name: inputs[port.any_name] for port in self._compiled.inputs}
-            values = self._compiled(known, share_inputs=True, share_outputs=True)[0]
-            yield values[mask == 1]
+            yield self._compiled(known, share_inputs=True, share_outputs=True)[0][mask == 1]
 
     @property
     def width(self) -> int:

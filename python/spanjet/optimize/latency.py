@@ -1,7 +1,8 @@
 """What blocks cost on this CPU: a table of measured times, and what it predicts for whole models."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from spanjet.checkpoint.shape import LayerShape
 
-__all__ = ["Check", "LatencyTable", "fit_factor", "macs_table"]
+__all__ = ["Check", "LatencyTable", "fitted", "macs_table"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class LatencyTable:
         keys: share of an attention block's time that goes to keys and values, which are made of all tokens.
         rest: what a model without any block takes: embeddings, norms, and the head.
         factor: what blocks take in a whole model over what they take in a stack of their like.
-        checks: the whole models that ``factor`` was fitted to.
+        selection: what it takes to choose the tokens of a layer that changes fewer than the one before.
+        checks: the whole models that ``factor`` and ``selection`` were fitted to.
     """
 
     heads: tuple[int, ...]
@@ -42,6 +44,7 @@ class LatencyTable:
     rest: float
     keys: float = 0.5
     factor: float = 1.0
+    selection: float = 0.0
     checks: tuple[Check, ...] = ()
 
     def attention_seconds(self, heads: int | NDArray[np.int64], tokens: float = 1.0) -> Any:
@@ -62,7 +65,11 @@ class LatencyTable:
             self.attention_seconds(each.heads, each.tokens) + self.ffn_seconds(each.units, each.tokens)
             for each in shapes
         )
-        return self.rest + float(sum(blocks))
+        return self.rest + float(sum(blocks)) + self.selecting([shape.tokens for shape in shapes])
+
+    def selecting(self, tokens: Sequence[float]) -> float:
+        """Of choosing tokens in a model whose layers change these shares of them."""
+        return self.selection * sum(share < before for before, share in pairwise((1.0, *tokens)))
 
     @property
     def errors(self) -> list[float]:
@@ -84,12 +91,27 @@ class LatencyTable:
         return cls(**{**values, **curves, "checks": checks})
 
 
-def fit_factor(table: LatencyTable, checks: Sequence[Check]) -> float:
-    """The factor of least squared relative error of whole models."""
-    blocks = np.array([(table.total(check.shapes) - table.rest) / table.factor for check in checks])
-    whole = np.array([check.seconds for check in checks])
-    shares = blocks / whole
-    return float((shares * (1 - table.rest / whole)).sum() / np.square(shares).sum())
+def fitted(table: LatencyTable, checks: Sequence[Check]) -> LatencyTable:
+    """The table with the factor of least squared relative error of whole models that change all tokens.
+
+    The time of a selection is what is missing on average, in the models that change fewer.
+
+    Args:
+        table: whose blocks were measured.
+        checks: whole models, at least one of which changes all tokens.
+    """
+    table = replace(table, factor=1.0, selection=0.0, checks=tuple(checks))
+    wide = [check for check in checks if all(shape.tokens == 1 for shape in check.shapes)]
+    whole = np.array([check.seconds for check in wide])
+    shares = np.array([table.total(check.shapes) - table.rest for check in wide]) / whole
+    factor = (shares * (1 - table.rest / whole)).sum() / np.square(shares).sum()
+    table, unit = replace(table, factor=float(factor)), replace(table, selection=1.0)
+    missing = [
+        (check.seconds - table.total(check.shapes)) / unit.selecting([shape.tokens for shape in check.shapes])
+        for check in checks
+        if check not in wide
+    ]
+    return replace(table, selection=max(float(np.mean(missing)), 0.0)) if missing else table
 
 
 def macs_table(*, heads: int, units: int, width: int, length: float) -> LatencyTable:

@@ -53,6 +53,11 @@ class LocalSearch:
         self._divergence, self._seed = divergence, seed
         self._tried: dict[Choice, float] = {}
 
+    @property
+    def tokens(self) -> tuple[float, ...]:
+        """The share of the tokens that each layer changes."""
+        return self._space.tokens
+
     def shapes(self, choice: Sequence[int]) -> tuple[LayerShape, ...]:
         """The layers of a choice."""
         return self._space.shapes(choice)

@@ -12,7 +12,7 @@ from spanjet.checkpoint.shape import LayerShape
 from spanjet.config import RuntimeConfig
 from spanjet.optimize.batches import RandomBatch, typical_batches
 from spanjet.optimize.isotonic import isotonic
-from spanjet.optimize.latency import Check, LatencyTable, fit_factor
+from spanjet.optimize.latency import Check, LatencyTable, fitted
 from spanjet.optimize.random_model import VOCABULARY, random_int8_model
 from spanjet.optimize.timing import relative_times, runner
 from spanjet.runtime import Runtime
@@ -102,7 +102,7 @@ def measure_latency(
     )
     measured = [Check(shapes, times[f"check {number}"]) for number, shapes in checks.items()]
     measured.append(Check(whole, seconds / windows))
-    return replace(table, factor=fit_factor(table, measured), checks=tuple(measured))
+    return fitted(table, measured)
 
 
 def _keys(sizes: Encoder, length: float) -> float:

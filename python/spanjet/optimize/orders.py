@@ -77,24 +77,26 @@ def find_orders(
     count = len(network.shapes)
     for index, shape in enumerate(network.shapes):
         names = network.layer(index)
-        weights = [network.tensors[f"{name}.weight"] for name in (names.attention_output, names.down)]
-        if outputs is not None:
-            weights = [
-                _seen(weight, outputs[kind, index])
-                for kind, weight in zip(("attention", "ffn"), weights, strict=True)
-            ]
-        heads.append(head_order(weights[0], damped(grams.attention[index], damping), shape.heads))
+        joined, down = (
+            _seen(network.tensors[f"{name}.weight"], None if outputs is None else outputs[kind, index])
+            for kind, name in (("attention", names.attention_output), ("ffn", names.down))
+        )
+        heads.append(head_order(joined, damped(grams.attention[index], damping), shape.heads))
         on_block(2 * index + 1, 2 * count)
-        units.append(unit_order(weights[1], damped(grams.ffn[index], damping)))
+        units.append(unit_order(down, damped(grams.ffn[index], damping)))
         on_block(2 * index + 2, 2 * count)
     return Orders(tuple(heads), tuple(units))
 
 
-def _seen(weight: NDArray[np.float32], cost: NDArray[np.float64]) -> NDArray[np.float64]:
+def _seen(
+    weight: NDArray[np.float32], cost: NDArray[np.float64] | None
+) -> NDArray[np.float64] | NDArray[np.float32]:
     """A weight whose squared outputs are the costs of the given one's."""
+    if cost is None:
+        return weight
     values, vectors = np.linalg.eigh(cost)
-    root = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
-    return root @ weight
+    seen: NDArray[np.float64] = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T @ weight
+    return seen
 
 
 def head_levels(heads: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Layer by layer, what is left of a network fitted to what the whole network computes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,54 @@ class _Data:
     masks: list[NDArray[np.int32]]
     whole: list[Vectors]
     cut: list[Vectors]
+
+    def sums(self, half: Half, vectors: Sequence[Vectors]) -> Iterator[Vectors]:
+        """What a half normalises, of real tokens: float32[tokens, hidden] for each batch."""
+        for inner, batch, mask in zip(half.inner(vectors, self.masks), vectors, self.masks, strict=True):
+            yield batch[mask == 1] + half.added(inner)
+
+    def following(self, half: Half, sums: Iterable[Vectors]) -> list[Vectors]:
+        """What the next half reads: sums normalised, and zeros for padding."""
+        return [_padded(half.normalised(each), mask) for each, mask in zip(sums, self.masks, strict=True)]
+
+
+@dataclass(frozen=True)
+class _HalfData:
+    """Some windows at one half of the cut network, real tokens only.
+
+    Attributes:
+        inner: what the output product reads, float32[tokens, inner] of each batch.
+        before: what comes in, to which the product is added, float32[tokens, hidden].
+        targets: the whole network's sums, float32[tokens, hidden].
+    """
+
+    inner: list[Vectors]
+    before: list[Vectors]
+    targets: list[Vectors]
+
+    @classmethod
+    def run(cls, half: Half, data: _Data, targets: list[Vectors]) -> "_HalfData":
+        """Run the half once."""
+        before = [vectors[mask == 1] for vectors, mask in zip(data.cut, data.masks, strict=True)]
+        return cls(list(half.inner(data.cut, data.masks)), before, targets)
+
+    def batches(self) -> Iterator[tuple[Vectors, Vectors]]:
+        """What the product reads, and what it should give."""
+        for inner, before, target in zip(self.inner, self.before, self.targets, strict=True):
+            yield inner, target - before
+
+    def sums(self, half: Half, tensors: Weights) -> Iterator[Vectors]:
+        """What the half normalises, with these tensors of its product."""
+        for inner, before in zip(self.inner, self.before, strict=True):
+            yield before + half.added(inner, tensors)
+
+    def best(self, half: Half, corrections: Sequence[tuple[Vectors, Vectors]]) -> Weights:
+        """Of what the product is and all corrections of it, what has the least squared error."""
+        options = [{}, *(half.corrected(*correction) for correction in corrections)]
+        errors = np.zeros(len(options))
+        for inner, wanted in self.batches():
+            errors += [float(np.square(wanted - half.added(inner, each)).sum()) for each in options]
+        return options[int(errors.argmin())]
 
 
 def refit(
@@ -81,51 +129,17 @@ def _fit_half(
     whole, cut = Half(network, index, kind), Half(start, index, kind)
     if network.shapes[index] == start.shapes[index] and all(part.whole is part.cut for part in parts):
         for part in parts:
-            part.whole = part.cut = [
-                _padded(whole.normalised(total), mask)
-                for total, mask in zip(_sums(whole, part.whole, part.masks), part.masks, strict=True)
-            ]
+            part.whole = part.cut = part.following(whole, part.sums(whole, part.whole))
         return {}
-    fit, held_out = parts
-    targets = [list(_sums(whole, part.whole, part.masks)) for part in parts]
+    fit, held_out = (_HalfData.run(cut, part, list(part.sums(whole, part.whole))) for part in parts)
     squares = LeastSquares(cut.width, network.architecture.hidden_size)
-    for inner, vectors, mask, target in _steps(cut, fit, targets[0]):
-        squares.add(inner, target - vectors[mask == 1] - cut.added(inner))
-    fitted = _best(cut, held_out, targets[1], squares.corrections(DAMPINGS))
-    for part, target in zip(parts, targets, strict=True):
-        part.cut = [
-            _padded(cut.normalised(vectors[mask == 1] + cut.added(inner, fitted)), mask)
-            for inner, vectors, mask, _ in _steps(cut, part, target)
-        ]
-        part.whole = [
-            _padded(whole.normalised(total), mask) for total, mask in zip(target, part.masks, strict=True)
-        ]
+    for inner, missing in fit.batches():
+        squares.add(inner, missing - cut.added(inner))
+    fitted = held_out.best(cut, squares.corrections(DAMPINGS))
+    for part, data in zip(parts, (fit, held_out), strict=True):
+        part.whole = part.following(whole, data.targets)
+        part.cut = part.following(cut, data.sums(cut, fitted))
     return fitted
-
-
-def _best(
-    cut: Half, data: _Data, targets: Sequence[Vectors], corrections: Sequence[tuple[Vectors, Vectors]]
-) -> Weights:
-    """Of what a half has and all corrections of it, what has the least squared error."""
-    options = [{}, *(cut.corrected(*correction) for correction in corrections)]
-    errors = np.zeros(len(options))
-    for inner, vectors, mask, target in _steps(cut, data, targets):
-        missing = target - vectors[mask == 1]
-        errors += [float(np.square(missing - cut.added(inner, option)).sum()) for option in options]
-    return options[int(errors.argmin())]
-
-
-def _steps(
-    half: Half, data: _Data, targets: Sequence[Vectors]
-) -> Iterator[tuple[Vectors, Vectors, NDArray[np.int32], Vectors]]:
-    """Of each batch: what the cut half's product reads, what comes in, the mask, the target."""
-    yield from zip(half.inner(data.cut, data.masks), data.cut, data.masks, targets, strict=True)
-
-
-def _sums(half: Half, vectors: Sequence[Vectors], masks: Sequence[NDArray[np.int32]]) -> Iterator[Vectors]:
-    """What a half normalises, of real tokens: float32[tokens, hidden] for each batch."""
-    for inner, batch, mask in zip(half.inner(vectors, masks), vectors, masks, strict=True):
-        yield batch[mask == 1] + half.added(inner)
 
 
 def _padded(values: Vectors, mask: NDArray[np.int32]) -> Vectors:

@@ -252,16 +252,20 @@ class Run:
         Raises:
             ValueError: nothing fits.
         """
-        left = budget * self.table.total(self.network.shapes) - self.table.rest
+        blocks = budget * self.table.total(self.network.shapes) - self.table.rest
+
+        def left(search: LocalSearch) -> float:
+            return blocks - self.table.selecting(search.tokens)
+
         with self.bars(f"search at {budget:.0%} of the time") as bar:
             steps = counter(bar, len(self.searches) + self.config.trials + 1)
 
             def first(search: LocalSearch) -> float:
                 steps()
-                return search.first(left)
+                return search.first(left(search))
 
             best = min(self.searches, key=first)
-            return best.shapes(best.run(left, self.config.trials, steps))
+            return best.shapes(best.run(left(best), self.config.trials, steps))
 
 
 def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:

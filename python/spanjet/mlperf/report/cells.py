@@ -2,7 +2,8 @@
 
 from spanjet.bench.report.table import number
 from spanjet.bench.rounds import Spread
-from spanjet.mlperf.models import FLOOR_NAMES
+from spanjet.mlperf.models import BASES, floor_name
+from spanjet.mlperf.rules import FLOORS
 from spanjet.mlperf.table import Row, Table
 
 __all__ = ["COLUMNS", "STEP_COLUMNS", "notes", "row_cells", "step_cells"]
@@ -13,25 +14,23 @@ COLUMNS = (
     "per core",
     "speed-up",
     "F1",
-    *(f"≥ {name}" for name in FLOOR_NAMES),
+    *(f"share of {base}" for base in BASES),
     "MB",
     "p90 latency, ms",
 )
-STEP_COLUMNS = ("what is changed", "factor", "quartiles", "samples/s after it", "which is then")
-MARKS = {True: "yes", False: "no", None: ""}
+STEP_COLUMNS = ("what is changed", "factor", "quartiles", "samples/s after it")
 RANDOM = "architecture only"
 
 
 def row_cells(row: Row) -> tuple[str, ...]:
     """One line of the table; what was not measured is empty."""
-    floors = (MARKS[row.floors.get(name)] for name in FLOOR_NAMES)
     return (
         f"{row.name} ({RANDOM})" if row.random else row.name,
         number(row.throughput.median),
         number(row.per_core),
         _times(row.speed_up),
         "" if row.f1 is None else f"{row.f1:.2f}",
-        *floors,
+        *(_floor(row, base) for base in BASES),
         f"{row.megabytes:,.0f}",
         number(row.latency),
     )
@@ -45,7 +44,6 @@ def step_cells(table: Table) -> list[tuple[str, ...]]:
             _times(step.factor),
             f"{step.factor.low:.2f} to {step.factor.high:.2f}",
             number(step.throughput.median),
-            step.contender,
         )
         for step in table.steps
     ]
@@ -70,8 +68,17 @@ def notes(table: Table) -> list[str]:
     return found
 
 
+def _floor(row: Row, base: str) -> str:
+    """The highest floor that F1 holds; "" where that is not known."""
+    met = {share: row.floors.get(floor_name(share, base)) for share in sorted(FLOORS)}
+    if None in met.values():
+        return ""
+    held = [share for share, holds in met.items() if holds]
+    return f"≥ {100 * held[-1]:g} %" if held else f"< {100 * min(FLOORS):g} %"
+
+
 def _times(factor: Spread) -> str:
-    return f"{number(factor.median)} times"
+    return f"{factor.median:.2f} times" if factor.median < 10 else f"{number(factor.median)} times"
 
 
 def _percent(share: Spread) -> str:

@@ -1,24 +1,12 @@
 """The HTML page of the table: one file that needs no other."""
 
-from pathlib import Path
-
 from spanjet.bench.report.page import render
 from spanjet.mlperf.report.cells import COLUMNS, STEP_COLUMNS, notes, row_cells, step_cells
 from spanjet.mlperf.table import Table
 
-__all__ = ["render_table", "write_table"]
+__all__ = ["render_table"]
 
 TEMPLATE = "table.html.j2"
-
-
-def write_table(path: Path, table: Table) -> None:
-    """Write the page.
-
-    Raises:
-        ImportError: the extra ``report`` is not installed.
-        OSError: the file cannot be written.
-    """
-    path.write_text(render_table(table), encoding="utf-8")
 
 
 def render_table(table: Table) -> str:
