@@ -189,11 +189,9 @@ def test_all_of_it_is_nearer_the_whole_network(
     without_head = refit(network, start, fit, held_out, head=False)
     near, nearer, nearest = (divergence(each, network, held_out) for each in (start, without_head, made))
     assert nearest <= nearer < near
-    again = reconstruct(network, grams, orders, SHAPES, fit, held_out)
-    assert all(np.array_equal(made.tensors[name], value) for name, value in again.tensors.items())
 
 
-def test_windows_with_padding_are_windows_without(
+def test_the_same_windows_give_the_same_bits_with_padding_or_without(
     network: Network, grams: Grams, orders: Orders, fit: list[Batch], held_out: list[Batch]
 ) -> None:
     start = one_shot(network, grams, orders, SHAPES)

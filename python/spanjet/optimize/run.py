@@ -1,7 +1,7 @@
 """One run of an optimisation: the stages in their order, each out of those before it."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -165,6 +165,7 @@ class Run:
             "sizes": {name: value for name, value in asdict(sizes).items() if name != "vocab_size"},
             "lengths": digest(self.lengths.tolist()),
             "settings": asdict(self.latency),
+            "fields": [each.name for each in fields(LatencyTable)],
             "machine": describe_machine(),
         }
 

@@ -173,7 +173,7 @@ class Run:
             return None
 
         def tune() -> dict[str, Any]:
-            runtime = RuntimeConfig(cache_dir=None)
+            runtime = RuntimeConfig(int8=trials.int8, cache_dir=None)
             reader = Reader(trials.loaded(count), windows=self.windows, runtime=runtime)
             with self.bars("null threshold") as bar:
                 found = tune_null_threshold(reader, tuning.dataset, progress=bar)

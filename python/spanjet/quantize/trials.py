@@ -57,6 +57,7 @@ class Trials:
 
     Attributes:
         inputs: calibration windows.
+        int8: see `RuntimeConfig`: INT8 arithmetic, wherever that is right.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Trials:
         self._windows = windows
         self._work = work
         # Sums that saturate here would say nothing about the CPUs that the model is for.
-        self._int8 = None if int8_saturates() and not half_range else True
+        self.int8 = None if int8_saturates() and not half_range else True
         self._bars = bars
         self._graph = work.model("quantized", lambda: self._calibrate(half_range, verbose))
 
@@ -167,7 +168,7 @@ class Trials:
     ) -> dict[str, Any]:
         decode = DecodeConfig(null_threshold=math.inf if null_threshold is None else null_threshold)
         key = name if null_threshold is None else f"{name}, null threshold {null_threshold}"
-        runtime = RuntimeConfig(precision=precision, int8=self._int8, cache_dir=None)
+        runtime = RuntimeConfig(precision=precision, int8=self.int8, cache_dir=None)
 
         def run() -> dict[str, Any]:
             reader = Reader(model, windows=self._windows, decode=decode, runtime=runtime)
