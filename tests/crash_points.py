@@ -4,20 +4,18 @@ Arguments: an empty directory, ``jsonl`` or ``parquet``. Prints the number of ki
 resumed run has given the files of the run that was not killed. A script of its own: it forks.
 """
 
-import os
 import shutil
-import signal
 import sys
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from kills import in_child, kill_before
 from records_inputs import ScriptedReader, write_json_lines
 from spanjet.records import Columns, Journal, answer_records, open_source
 from spanjet.records import journal as journal_module
 from spanjet.records.parquet import write_parquet
 
-OPERATIONS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.listdir"}
 ROWS = 40
 COMMIT_EVERY = 15
 
@@ -28,7 +26,7 @@ def run(source: Path, out: Path, *, resume: bool, operations: int | None) -> Non
     if out.suffix == ".parquet":
         import pyarrow.parquet  # noqa: F401, PLC0415  (its own files do not count)
     if operations is not None:
-        _kill_before(operations, out.parent)
+        kill_before(operations, out.parent)
     assemble = write_parquet if out.suffix == ".parquet" else None
     with Journal(out, {"input": 1}, resume=resume, assemble=assemble) as journal:
 
@@ -43,35 +41,9 @@ def run(source: Path, out: Path, *, resume: bool, operations: int | None) -> Non
         journal.finish()
 
 
-def _kill_before(operations: int, directory: Path) -> None:
-    left = operations
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal left
-        if event in OPERATIONS and str(arguments[0]).startswith(str(directory)):
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
-
-    sys.addaudithook(hook)
-
-
-def in_child(source: Path, out: Path, *, resume: bool, operations: int | None) -> bool:
-    """Whether the job ended by itself, in a process of its own."""
-    child = os.fork()
-    if child == 0:
-        try:
-            run(source, out, resume=resume, operations=operations)
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        return False
-    if os.WEXITSTATUS(status):
-        raise SystemExit(f"the job failed with {operations} operations")
-    return True
+def ends(source: Path, out: Path, *, resume: bool, operations: int | None) -> bool:
+    """Whether the job ended by itself."""
+    return in_child(lambda: run(source, out, resume=resume, operations=operations))
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -88,15 +60,15 @@ def main(directory: Path, form: str) -> None:
     write_json_lines(source, ROWS)
     whole, broken = directory / "whole", directory / "broken"
     whole.mkdir()
-    in_child(source, whole / f"out.{form}", resume=False, operations=None)
+    ends(source, whole / f"out.{form}", resume=False, operations=None)
     expected = contents(whole)
     if len(expected) != 3:
         raise SystemExit(f"expected an output, rejected rows and a record, found {list(expected)}")
     for operations in count():
         broken.mkdir()
         out = broken / f"out.{form}"
-        ended = in_child(source, out, resume=False, operations=operations)
-        in_child(source, out, resume=True, operations=None)
+        ended = ends(source, out, resume=False, operations=operations)
+        ends(source, out, resume=True, operations=None)
         if contents(broken) != expected or any(path.is_dir() for path in broken.iterdir()):
             raise SystemExit(
                 f"other files after a kill before operation {operations}: {list(contents(broken))}"

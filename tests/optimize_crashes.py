@@ -8,59 +8,34 @@ import random
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
+from kills import in_child, kill_before
 from optimizing import run
 
-OPERATIONS = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove"}
 MODEL = ("openvino_model.xml", "openvino_model.bin", "config.json")
 
 
-def in_child(
-    directory: Path, out: Path, *, operations: int | None = None, seconds: float | None = None
-) -> bool:
-    """Whether the run ended by itself, in a process of its own.
+def ended(directory: Path, out: Path, *, operations: int | None = None, seconds: float | None = None) -> bool:
+    """Whether the run ended by itself.
 
     It is killed before so many operations on files whose names begin with ``out``, or after so many seconds;
     None: never.
     """
-    child = os.fork()
-    if child == 0:
-        try:
-            if operations is not None:
-                kill_before(out, operations)
-            if seconds is not None:
-                signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-                signal.setitimer(signal.ITIMER_REAL, seconds)
-            run(directory, out)
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        return False
-    if os.WEXITSTATUS(status):
-        raise SystemExit("the run failed")
-    return True
 
+    def job() -> None:
+        if operations is not None:
+            kill_before(operations, out)
+        if seconds is not None:
+            signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        run(directory, out)
 
-def kill_before(out: Path, operations: int) -> None:
-    left = operations
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal left
-        if event in OPERATIONS and str(arguments[0]).startswith(str(out)):
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
-
-    sys.addaudithook(hook)
+    return in_child(job)
 
 
 def main(directory: Path, kills: int) -> None:
     whole, broken = directory / "whole", directory / "broken"
-    in_child(directory, whole)
+    ended(directory, whole)
     expected = {name: (whole / name).read_bytes() for name in MODEL}
     stages = {file.name for file in (directory / "whole.stages").iterdir()}
     generator = random.Random(0)
@@ -71,11 +46,11 @@ def main(directory: Path, kills: int) -> None:
             if number % 3 == 2
             else {"operations": generator.randrange(4, 60)}
         )
-        if in_child(directory, broken, **limit):
+        if ended(directory, broken, **limit):
             break
         killed += 1
     if not broken.exists():
-        in_child(directory, broken)
+        ended(directory, broken)
     found = {name: (broken / name).read_bytes() for name in MODEL}
     different = [name for name in MODEL if found[name] != expected[name]]
     if different:

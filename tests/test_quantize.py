@@ -183,8 +183,7 @@ def test_the_model_is_int8_and_answers(made: tuple[Path, dict[str, Any]]) -> Non
     assert len(weights) == 2 * 6 + 1
     assert any("smooth_quant" in node.get_friendly_name() for node in model.get_ordered_ops())
     with np.load(GOLDEN / "tiny-bert-logits.npz") as arrays:
-        names = ("input_ids", "attention_mask", "token_type_ids")
-        inputs = {name: arrays[f"gelu/1/{name}"].astype(np.int32) for name in names}
+        inputs = {name: arrays[f"gelu/1/{name}"].astype(np.int32) for name in checkpoints.INPUTS}
         expected = arrays["gelu/1/start_logits"]
     logits = ov.Core().compile_model(suited(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(inputs)
     tokens = inputs["attention_mask"] == 1
