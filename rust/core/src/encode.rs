@@ -169,7 +169,8 @@ mod tests {
         #[test]
         fn any_number_of_threads_gives_the_same(lengths in prop::collection::vec(0_usize..60_000, 1..12)) {
             let texts: Vec<String> = lengths.iter().map(|&length| "ab c, abc ".repeat(length / 10)).collect();
-            let [one, four] = [1, 4].map(|threads| tokenizer([true; 4], threads).encode(texts.clone()).unwrap());
+            let encode = |threads| tokenizer([true; 4], threads).encode(texts.clone()).unwrap();
+            let [one, four] = [1, 4].map(encode);
             prop_assert_eq!(one.ids(), four.ids());
             prop_assert_eq!(one.offsets(), four.offsets());
             prop_assert_eq!(one.indptr(), four.indptr());

@@ -93,8 +93,8 @@ pub enum Error {
     },
     /// The question leaves no room for the context.
     #[error(
-        "question {index} leaves no room: max_length {max_length} - {question} question tokens - {special} special \
-         tokens = {room} context tokens a window, expected {expected}"
+        "question {index} leaves no room: max_length {max_length} - {question} question tokens - \
+         {special} special tokens = {room} context tokens a window, expected {expected}"
     )]
     NoRoom {
         /// Index of the question.

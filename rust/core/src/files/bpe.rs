@@ -28,8 +28,8 @@ pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
     if added.is_file() {
         return Err(refuse(
             &added,
-            "is not read, expected a tokenizer.json, which transformers' AutoTokenizer.from_pretrained makes of \
-             these files and save_pretrained writes",
+            "is not read, expected a tokenizer.json, which transformers' AutoTokenizer.from_pretrained makes \
+             of these files and save_pretrained writes",
         ));
     }
     let vocabulary: HashMap<String, u32> = parse(path, text)?;

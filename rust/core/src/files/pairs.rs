@@ -41,8 +41,8 @@ impl Template {
         Template::read(post_processor).ok_or_else(|| {
             refuse(
                 path,
-                "post_processor does not make pairs of the form [CLS] A [SEP] B [SEP], with any special tokens in \
-                 these places",
+                "post_processor does not make pairs of the form [CLS] A [SEP] B [SEP], with any special tokens \
+                 in these places",
             )
         })
     }
