@@ -44,13 +44,13 @@ TABLE = LatencyTable(
 )
 
 
-def write_inputs(directory: Path) -> None:
-    """A checkpoint of one layer, and questions on it."""
+def write_inputs(directory: Path, *, layers: int = 1) -> None:
+    """A checkpoint of one layer, or of two, and questions on it."""
     checkpoint = directory / CHECKPOINT
     shutil.copytree(TINY, checkpoint)
-    edit_config(checkpoint, num_hidden_layers=1)
+    edit_config(checkpoint, num_hidden_layers=layers)
     edit_tensors(
-        checkpoint, lambda tensors: {name: tensors[name] for name in tensors if "layer.1" not in name}
+        checkpoint, lambda tensors: {name: tensors[name] for name in tensors if f"layer.{layers}" not in name}
     )
     _write_questions(directory / DATA, checkpoint)
 

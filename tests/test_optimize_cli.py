@@ -62,11 +62,19 @@ def test_every_option_arrives(calls: Calls) -> None:
         "--license": "MIT", "--data": "t.json",
     }  # fmt: skip
     flags = [part for pair in options.items() for part in pair]
-    command = ["optimize", *flags, "--keep-best", "--overwrite", "MODEL", "-o", "out"]
+    command = ["optimize", *flags, "--no-narrow", "--keep-best", "--overwrite", "MODEL", "-o", "out"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert calls.options["config"] == OptimizeConfig(
-        floor=0.97, budget=0.6, trials=5, samples=64, held_out=50, seed=3, cpu="vnni", keep_best=True
+        floor=0.97,
+        budget=0.6,
+        trials=5,
+        samples=64,
+        held_out=50,
+        seed=3,
+        cpu="vnni",
+        narrow=False,
+        keep_best=True,
     )
     assert {
         name: calls.options[name] for name in ("work", "export", "evaluation", "license_name", "overwrite")

@@ -73,6 +73,23 @@ def test_the_path_of_shares() -> None:
     assert found.index((1.0, 1.0, 1.0, SHARES[-1])) == len(SHARES) - 1
 
 
+def test_a_step_that_frees_no_time_is_the_last_resort() -> None:
+    """Choosing tokens takes time: the first share alone would not pay, the next does."""
+
+    def seconds(shares: Shares) -> float:
+        return sum(shares) + 0.4 * sum(after < before for before, after in itertools.pairwise(shares))
+
+    def divergence(shares: Shares) -> float:
+        return 0.01 * sum(1 - share for share in shares)
+
+    found = find_shares(2, divergence, seconds)
+    assert seconds(found[1]) > seconds(found[0])
+    assert found == [(1.0, share) for share in SHARES]
+    three = find_shares(3, divergence, seconds)
+    assert len(three) == len(set(three))
+    assert three[-1] == (1.0, SHARES[-1], SHARES[-1])
+
+
 def test_the_path_ends_where_little_is_left() -> None:
     def divergence(shares: Shares) -> float:
         return sum(1 - share for share in shares)

@@ -4,7 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 from optimizing import CHECKPOINT, CONFIG, DATA, TABLE, Made, run, write_inputs
 from spanjet import Reader, RuntimeConfig
 from spanjet.checkpoint import load_model
+from spanjet.checkpoint.shape import LayerShape
 from spanjet.evaluate import evaluate, load_squad
 from spanjet.optimize import builder
+from spanjet.optimize import run as stages
 from spanjet.optimize.card import read_card
 from spanjet.optimize.material import Material
 from spanjet.optimize.network import Network
@@ -103,6 +106,67 @@ def test_another_floor_takes_what_is_there(
     assert (tmp_path / "low" / "openvino_model.bin").read_bytes() != (
         tmp_path / "budget" / "openvino_model.bin"
     ).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def two_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("two-layers")
+    write_inputs(directory, layers=2)
+    return directory
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_selections_of_tokens_are_compared(two_layers: Path, narrow: bool) -> None:
+    seen: dict[str, list[tuple[int, int | None]]] = {}
+
+    @contextmanager
+    def bars(name: str) -> Iterator[Callable[[int, int | None], None]]:
+        seen.setdefault(name, [])
+        yield lambda done, total: seen[name].append((done, total))
+
+    out = two_layers / f"narrow-{narrow}"
+    card = run(two_layers, out, config=replace(CONFIG, budget=0.7, trials=0, narrow=narrow), bars=bars)
+    assert card["optimization"]["chosen"]["predicted"] <= 0.7
+    assert ("tokens to leave behind" in seen) == narrow
+    for steps in seen.values():
+        assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+        assert all(total is None or done <= total for done, total in steps)
+    (ledger,) = two_layers.glob(f"narrow-{narrow}.stages/divergences-*.json")
+    assert any("0.667" in shapes for shapes in json.loads(ledger.read_text())) == narrow
+
+
+def test_layers_that_leave_tokens_behind(two_layers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebuilt, with probes of their own, quantized, described and written."""
+    shapes = (LayerShape(3, 64), LayerShape(1, 32, 0.5))
+    monkeypatch.setattr(stages.Run, "shapes", lambda *_: shapes)
+    out, export = two_layers / "narrowed", two_layers / "narrowed-export"
+    card = run(two_layers, out, config=replace(CONFIG, budget=0.7), export=export)
+    assert Network.load(export).shapes == shapes
+    assert card["optimization"]["layers"][1]["tokens"] == 0.5
+    text = "the city was on a river by the king"
+    answers = [
+        Reader(path, runtime=RuntimeConfig(cache_dir=None)).ask("who was there", text)
+        for path in (out, export)
+    ]
+    assert all(text[answer.start : answer.end] == answer.text for answer in answers)
+    kinds = [node.get_type_name() for node in load_model(out).model.get_ops()]
+    assert kinds.count("TopK") == 1
+
+
+def test_a_refit_that_answers_worse_is_not_kept(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ruined(_: Network, start: Network, *__: Any, **___: Any) -> Network:
+        name = "qa_outputs.weight"
+        return start.with_tensors({name: -start.tensors[name]})
+
+    monkeypatch.setattr(builder, "refit", ruined)
+    directory, _ = made
+    run(
+        directory, directory / "guarded", work=directory / "guarded-work", export=directory / "guarded-export"
+    )
+    start, kept = (
+        Network.load(directory / name).tensors["qa_outputs.weight"] for name in (CHECKPOINT, "guarded-export")
+    )
+    assert np.array_equal(kept, start)
 
 
 def test_killed_at_any_time(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import openvino as ov
 import openvino.opset13 as ops
 
 from spanjet.checkpoint.blocks import Blocks
+from spanjet.schedule import VECTOR
 
 __all__ = ["LEAST", "Tokens", "probe_name"]
 
@@ -25,8 +26,6 @@ LEAST = np.float32(-10000.0)
 
 # The first token stands for "no answer" and always goes on; what was left behind never comes back.
 _ALWAYS, _NEVER = np.float32(1e9), np.float32(-1e9)
-# Batches are narrowed to whole vectors of OpenVINO's attention.
-_VECTOR = 16
 
 
 def probe_name(layer: str) -> str:
@@ -83,8 +82,8 @@ class Tokens:
         """
         scores = self._scores(blocks, width=width, name=name, tensor=tensor)
         active = _dimension(self.active)
-        wanted = ops.ceiling(ops.multiply(_float(_length(self.mask)), np.float32(share / _VECTOR)))
-        count = ops.minimum(ops.multiply(ops.convert(wanted, "i64"), np.int64(_VECTOR)), active)
+        wanted = ops.ceiling(ops.multiply(_float(_length(self.mask)), np.float32(share / VECTOR)))
+        count = ops.minimum(ops.multiply(ops.convert(wanted, "i64"), np.int64(VECTOR)), active)
         order = ops.topk(scores, _scalar(active), 1, "max", "value", stable=True).output(1)
         order = ops.convert(order, "i64")
         ranked = ops.gather(self.active, order, np.int64(1), batch_dims=1, name=f"{name}.ranked")

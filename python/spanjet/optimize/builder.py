@@ -1,7 +1,7 @@
 """Models of any shapes, made of one network: quick ones to search with, and finished ones."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ class Builder:
         network: the start.
         grams, orders: of its blocks.
         probes: of its layers.
+        divergence: of a model's answers from the start's, see `Divergence`.
         inputs: windows that weights are fitted to.
         validation: windows on which a rebuilt layer has to be better.
         calibration: how many of ``inputs`` INT8 ranges are fitted to.
@@ -51,6 +52,7 @@ class Builder:
     grams: Grams
     orders: Orders
     probes: Mapping[str, NDArray[np.float32]]
+    divergence: Callable[[ov.Model], float]
     inputs: Inputs
     validation: Inputs
     calibration: int
@@ -89,7 +91,9 @@ class Builder:
         wide = widened(shapes)
         with self.bars("rebuild") as bar:
             start = self._one_shot(wide)
-            network = refit(self.network, start, self.inputs, self.validation, on_half=bar or _nothing)
+            fitted = refit(self.network, start, self.inputs, self.validation, on_half=bar or _nothing)
+        # Sums that are nearer to the start's do not always make better answers.
+        network = min(start, fitted, key=lambda each: self.divergence(each.build()))
         if wide == tuple(shapes):
             return network
         with self.bars("probes") as bar:

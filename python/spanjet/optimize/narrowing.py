@@ -1,5 +1,6 @@
 """Which tokens later layers may leave behind: probes that rank them, and how far it pays to go."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,14 +12,12 @@ from spanjet.checkpoint.shape import LayerShape
 from spanjet.optimize.network import Network
 from spanjet.optimize.windows import Inputs, Taps, pack
 
-__all__ = ["NARROWING_STEPS", "SHARES", "Shares", "find_shares", "fit_probes", "narrow", "widened"]
+__all__ = ["SHARES", "Shares", "find_shares", "fit_probes", "narrow", "widened"]
 
 #: Shares of a window's tokens that a layer may change.
 SHARES = (1.0, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 8)
 #: No wider selections are tried beyond this divergence, in nats: most of the accuracy is gone there.
 _MOST = 0.4
-#: How many selections `find_shares` compares for six layers, about.
-NARROWING_STEPS = 30
 
 # What a probe is fitted to: log-odds against the best token, down to this; tokens near the best count most.
 _LEAST, _BASE_WEIGHT = -8.0, 0.02
@@ -101,7 +100,8 @@ def find_shares(
 ) -> list[Shares]:
     """Selections of tokens, from all to few.
 
-    Each step takes the layer that costs least for the time it frees.
+    Each step takes the layer that costs least for the time it frees. One that frees none, since choosing
+    tokens takes time too, is taken where no other is left: the next share of that layer may free some.
 
     Args:
         layers: of the network. The first changes all tokens.
@@ -114,13 +114,13 @@ def find_shares(
     while True:
         steps = []
         for following in _lowered(found[-1]):
-            change = divergence(following) - cost
+            change = max(divergence(following) - cost, 0.0)
             freed = seconds(found[-1]) - seconds(following)
-            steps.append((max(change, 0.0) / freed, following))
+            steps.append((change / freed if freed > 0 else math.inf, change, following))
             on_measured()
         if not steps:
             return found
-        best = min(steps)[1]
+        best = min(steps)[2]
         cost = divergence(best)
         if cost > _MOST:
             return found

@@ -23,6 +23,8 @@ _INT8, _CANDIDATE, _ALMOST_WHOLE = 0.5, 0.65, 0.9
 _READ, _REBUILD, _CALIBRATE = 2.0, 6.0, 4.0
 # Quantizing a model takes so many times as long as compiling it.
 _QUANTIZE = 12.0
+# Selections of tokens that are compared, for each layer but the first.
+_SELECTIONS = 5
 # Models of the latency table, their size against the whole one's, and passes over its windows.
 _STACKS, _STACK, _PASSES = 36, 0.35, 1000
 
@@ -78,9 +80,15 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
         window * (config.samples * _REBUILD + config.calibration * _CALIBRATE + config.held_out * _INT8)
         + model * _QUANTIZE
     )
+    compared = _SELECTIONS * (layers - 1)
+    narrowing = Step(
+        "find the tokens to leave behind",
+        window * _READ * config.samples + compared * (model + window * _ALMOST_WHOLE * config.windows),
+    )
     steps = (
         Step("read activations", window * _READ * config.samples),
         Step("measure latency", _STACKS * _STACK * model * _QUANTIZE + _PASSES * window * _INT8),
+        *([narrowing] if config.narrow else []),
         Step(
             f"measure the cost of {measured} cuts",
             measured * (model + window * _ALMOST_WHOLE * config.windows),

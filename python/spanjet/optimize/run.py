@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from spanjet.optimize.ledger import Ledger
 from spanjet.optimize.local_search import LocalSearch
 from spanjet.optimize.material import Material
 from spanjet.optimize.measure_latency import LatencySettings, measure_latency
-from spanjet.optimize.narrowing import NARROWING_STEPS, Shares, find_shares, fit_probes
+from spanjet.optimize.narrowing import Shares, find_shares, fit_probes
 from spanjet.optimize.network import Network
 from spanjet.optimize.orders import Orders, find_orders, unit_levels
 from spanjet.optimize.sensitivity import SHARES, measure_costs
@@ -189,6 +190,7 @@ class Run:
             grams=self.grams,
             orders=self.orders,
             probes=self.probes,
+            divergence=self.divergence,
             inputs=self.inputs(list(self.material.samples)),
             validation=self.inputs(list(self.material.validation)),
             calibration=self.config.calibration,
@@ -230,7 +232,7 @@ class Run:
             return tuple(replace(shape, tokens=share) for shape, share in pairs)
 
         with self.bars("tokens to leave behind") as bar:
-            steps = counter(bar, NARROWING_STEPS)
+            steps = counter(bar)
             return find_shares(
                 len(self.network.shapes),
                 lambda shares: self.ledger(shapes(shares)),
@@ -269,9 +271,9 @@ class Run:
             return best.shapes(best.run(left(best), self.config.trials, steps))
 
 
-def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
-    """What moves a bar by one step each time."""
-    done = iter(range(1, total + 1))
+def counter(bar: Callable[[int, int | None], None] | None, total: int | None = None) -> Callable[[], None]:
+    """What moves a bar by one step each time; without a total, one whose end is not known."""
+    done = count(1)
     return (lambda: None) if bar is None else (lambda: bar(next(done), total))
 
 
