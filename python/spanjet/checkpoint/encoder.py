@@ -13,7 +13,7 @@ from spanjet.checkpoint.graph import Inputs
 from spanjet.checkpoint.narrowing import Tokens, probe_name
 from spanjet.checkpoint.shape import LayerShape, read_shapes
 
-__all__ = ["BERT_LAYER", "Encoder", "add_and_normalise", "attend", "encode", "feed_forward"]
+__all__ = ["BERT_LAYER", "NODES", "Encoder", "add_and_normalise", "attend", "encode", "feed_forward"]
 
 #: The tensors of a layer as BERT's checkpoints call them.
 BERT_LAYER = LayerTensors(
@@ -25,6 +25,17 @@ BERT_LAYER = LayerTensors(
     up="intermediate.dense",
     down="output.dense",
     ffn_norm="output.LayerNorm",
+)
+#: The nodes of a layer, below ``encoder.layer.INDEX``; those of weights end in ``.weight`` and ``.bias``.
+NODES = LayerTensors(
+    query="attention.query",
+    key="attention.key",
+    value="attention.value",
+    attention_output="attention.output",
+    attention_norm="attention.norm",
+    up="ffn.up",
+    down="ffn.down",
+    ffn_norm="ffn.norm",
 )
 
 

@@ -19,7 +19,7 @@ import openvino.opset13 as ops
 from spanjet.checkpoint.blocks import Blocks
 from spanjet.schedule import VECTOR
 
-__all__ = ["LEAST", "Tokens", "probe_name"]
+__all__ = ["LEAST", "Tokens", "kept_name", "places_name", "probe_name"]
 
 LEAST = np.float32(-10000.0)
 """The logits of tokens that were left behind: less than any answer's."""
@@ -31,6 +31,16 @@ _ALWAYS, _NEVER = np.float32(1e9), np.float32(-1e9)
 def probe_name(layer: str) -> str:
     """The tensors of a layer's probe, before ``.weight`` [2, hidden] and ``.bias`` [2]."""
     return f"{layer}.narrowing"
+
+
+def places_name(layer: str) -> str:
+    """The node that says where the active tokens are, before a layer, see `Tokens`."""
+    return f"{layer}.places"
+
+
+def kept_name(layer: str) -> str:
+    """The node that says which of the active tokens are to be changed, before a layer, see `Tokens`."""
+    return f"{layer}.choice"
 
 
 @dataclass(frozen=True)
@@ -93,13 +103,16 @@ class Tokens:
         left = _cut(ranked, count, end)
         ranks = _float(ops.unsqueeze(ops.range(np.int64(0), _scalar(count), np.int64(1), "i64"), zero))
         limit = ops.maximum(ops.ceiling(ops.multiply(self.lengths, np.float32(share))), np.float32(1))
+        places, kept = _cut(places, zero, count), ops.unsqueeze(ops.less(ranks, limit), np.array([2], np.int64))
+        places.set_friendly_name(places_name(name))
+        kept.set_friendly_name(kept_name(name))
         return Tokens(
             active=_cut(ranked, zero, count),
             mask=mask,
             lengths=self.lengths,
             passive=left if self.passive is None else ops.concat([left, self.passive], 1),
-            places=_cut(places, zero, count),
-            kept=ops.unsqueeze(ops.less(ranks, limit), np.array([2], np.int64)),
+            places=places,
+            kept=kept,
         )
 
     def spread(self, logits: ov.Node, *, name: str) -> ov.Node:

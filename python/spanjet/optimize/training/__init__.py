@@ -1,0 +1,1 @@
+"""Training without a training framework: gradients of OpenVINO graphs, computed by OpenVINO."""
