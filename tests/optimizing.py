@@ -31,6 +31,7 @@ CONFIG = OptimizeConfig(
     budgets=(0.8, 0.5),
     samples=8,
     calibration=4,
+    training=6,
     validation=2,
     windows=3,
     trials=2,

@@ -27,7 +27,7 @@ def test_variants(made: Made, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> N
         return found
 
     monkeypatch.setattr(command, "variants", kept)
-    names = ("samples", "calibration", "validation", "windows", "trials", "held_out")
+    names = ("samples", "calibration", "training", "validation", "windows", "trials", "held_out")
     options = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(CONFIG, name)))]
     places = [
         str(directory / CHECKPOINT),
@@ -40,16 +40,16 @@ def test_variants(made: Made, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> N
         assert command.main([*places, "--budget", "0.6", *options]) == 0
     table = capsys.readouterr().out
     made_of = {variant.name: variant for variant in found}
-    assert len(made_of) == 9
+    assert len(made_of) == 11
     for name in ("nothing cut", *made_of):
         assert name in table
     wide = made_of["all tokens in all layers"]
-    for name in ("score by magnitude", "no reconstruction", "no weight update"):
+    for name in ("score by magnitude", "errors of all outputs alike", "no training", "no weight update"):
         assert made_of[name].shapes == wide.shapes
     assert all(shape.tokens == 1 for shape in wide.shapes)
     # Without an update, what is left is what it was.
     fitted = wide.network.tensors
-    updated, untouched = (made_of[name].network.tensors for name in ("no reconstruction", "no weight update"))
+    updated, untouched = (made_of[name].network.tensors for name in ("no training", "no weight update"))
     start = Network.load(directory / CHECKPOINT).tensors
     assert fitted.keys() == updated.keys() == untouched.keys()
     biases = [name for name in untouched if name.endswith("output.dense.bias")]

@@ -93,7 +93,7 @@ def test_another_floor_takes_what_is_there(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError
 
-    for name in ("OneShot", "refit", "quantize_network"):
+    for name in ("OneShot", "distil", "quantize_network"):
         monkeypatch.setattr(builder, name, refuse)
     config = replace(CONFIG, floor=0.01, bisections=0)
     other = run(directory, tmp_path / "low", work=directory / "out.stages", config=config)
@@ -153,20 +153,49 @@ def test_layers_that_leave_tokens_behind(two_layers: Path, monkeypatch: pytest.M
     assert kinds.count("TopK") == 1
 
 
-def test_a_refit_that_answers_worse_is_not_kept(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "training"), [("distil", 6), ("refit", 0)])
+def test_what_answers_worse_is_not_kept(
+    made: Made, monkeypatch: pytest.MonkeyPatch, name: str, training: int
+) -> None:
+    """Whether it was trained, or fitted layer by layer: then a run takes nothing that was trained."""
+
     def ruined(_: Network, start: Network, *__: Any, **___: Any) -> Network:
         name = "qa_outputs.weight"
         return start.with_tensors({name: -start.tensors[name]})
 
-    monkeypatch.setattr(builder, "refit", ruined)
-    directory, _ = made
+    monkeypatch.setattr(builder, name, ruined)
+    directory, out = made[0], f"guarded-{name}"
+    config = replace(CONFIG, training=training)
     run(
-        directory, directory / "guarded", work=directory / "guarded-work", export=directory / "guarded-export"
+        directory,
+        directory / out,
+        config=config,
+        work=directory / f"{out}-work",
+        export=directory / f"{out}-export",
     )
     start, kept = (
-        Network.load(directory / name).tensors["qa_outputs.weight"] for name in (CHECKPOINT, "guarded-export")
+        Network.load(directory / path).tensors["qa_outputs.weight"] for path in (CHECKPOINT, f"{out}-export")
     )
     assert np.array_equal(kept, start)
+
+
+def test_layers_fitted_one_after_another(two_layers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without training; with narrowed layers the probes are fitted to what became of the network."""
+    shapes = (LayerShape(3, 64), LayerShape(1, 32, 0.5))
+    monkeypatch.setattr(stages.Run, "shapes", lambda *_: shapes)
+    seen: list[str] = []
+
+    @contextmanager
+    def bars(name: str) -> Iterator[None]:
+        seen.append(name)
+        yield None
+
+    config = replace(CONFIG, budget=0.7, training=0)
+    card = run(two_layers, two_layers / "fitted", config=config, bars=bars)
+    assert "train" not in seen
+    assert seen.index("rebuild") < len(seen) - 1 - seen[::-1].index("probes")
+    assert card["optimization"]["method"].endswith("fitted layer by layer")
+    assert card["optimization"]["layers"][1]["tokens"] == 0.5
 
 
 def test_killed_at_any_time(tmp_path: Path) -> None:
@@ -232,6 +261,7 @@ def test_refused(
         ({"budget": 0.0}, "budget is 0.0; expected a share"),
         ({"budgets": (0.5, 1.0)}, "expected shares of the time between 0 and 1"),
         ({"samples": 7}, "samples is 7; expected at least 8"),
+        ({"training": -1}, "training is -1; expected at least 0"),
         ({"trials": -1}, "trials is -1; expected at least 0"),
         ({"cpu": "arm"}, "cpu is 'arm'"),
     ],
@@ -246,8 +276,11 @@ def test_material_shares_no_context(made: Made) -> None:
     material = Material.choose(dataset, CONFIG)
     parts = [material.samples, material.validation, material.search, material.held_out.questions]
     assert [len(part) for part in parts] == [8, 2, 3, 12]
-    contexts = [{question.context for question in part} for part in parts]
+    contexts: list[set[str]] = [{question.context for question in part} for part in parts]
     assert sum(map(len, contexts)) == len(set.union(*contexts))
+    trained = {question.context for question in material.training}
+    assert len(material.training) == CONFIG.training
+    assert not any(trained & part for part in contexts[1:])
     assert Material.choose(dataset, CONFIG) == material
     assert Material.choose(dataset, replace(CONFIG, seed=1)) != material
 
@@ -258,7 +291,13 @@ def test_plan() -> None:
     plan = plan_run(Probe(rate=30, compiling=0.5), config, layers=6)
     assert plan.seconds == pytest.approx(sum(step.seconds for step in plan.steps))
     assert 300 < plan.seconds < 3600
-    for more in (replace(config, trials=100), replace(config, samples=2000), replace(config, held_out=9000)):
+    for more in (
+        replace(config, trials=100),
+        replace(config, samples=2000),
+        replace(config, held_out=9000),
+        replace(config, training=9000),
+        replace(config, training=0, samples=2000),
+    ):
         assert plan_run(Probe(rate=30, compiling=0.5), more, layers=6).seconds > plan.seconds
     assert plan_run(Probe(rate=60, compiling=0.5), config, layers=6).seconds < plan.seconds
     assert plan_run(Probe(rate=30, compiling=0.5), config, layers=12).seconds > plan.seconds

@@ -14,6 +14,7 @@ from spanjet.optimize.local_search import LocalSearch
 from spanjet.optimize.sensitivity import SHARES, cost_curve, measure_costs
 from spanjet.optimize.space import Module, Space
 from spanjet.optimize.stages import Stages, digest
+from spanjet.optimize.tournament import best_of
 
 
 def space(layers: int, *, heads: int = 4, units: int = 6) -> Space:
@@ -82,7 +83,7 @@ def test_each_candidate_is_tried_once() -> None:
     search = searcher(landscape)
     before, steps = landscape.calls, []
     search.run(18.0, 25, lambda: steps.append(1))
-    assert len(steps) == 26
+    assert len(steps) == 25
     assert landscape.calls - before <= 26
     before = landscape.calls
     search.run(18.0, 0)
@@ -99,6 +100,44 @@ def test_the_seed_decides() -> None:
         search.run(25.0, 20)
         tried.append(set(search._tried))
     assert tried[0] != tried[1]
+
+
+def test_searches_share_their_trials() -> None:
+    """The better ones get more of them, and the result is as good as any one's that was tried."""
+    landscapes = [Landscape(space(3), seed) for seed in range(5)]
+    for worse, landscape in enumerate(landscapes):
+        landscape.weights *= 1 + worse
+    searches = [searcher(each) for each in landscapes]
+    before, steps = [each.calls for each in landscapes], []
+    search, choice = best_of([(each, 25.0) for each in searches], 30, lambda: steps.append(1))
+    assert len(steps) == 5 + 30
+    tried = [each.calls - count for each, count in zip(landscapes, before, strict=True)]
+    assert sum(tried) <= 35
+    assert max(tried) > 2 * min(tried) > 0
+    found = landscapes[searches.index(search)](search.shapes(choice))
+    assert found == min(each.least(25.0) for each in searches)
+    assert search.time(choice) <= 25.0
+
+
+def test_one_search_gets_all_trials() -> None:
+    landscape = Landscape(space(3), 1)
+    alone, shared = searcher(landscape), searcher(landscape)
+    search, choice = best_of([(shared, 25.0)], 20)
+    assert search is shared
+    assert choice == alone.run(25.0, 20)
+
+
+def test_searches_in_which_nothing_fits_are_left_out() -> None:
+    modules = tuple(Module(np.array([3, 6]), np.array([0.5, 0.0])) for _ in range(2))
+    landscape = Landscape(Space(modules, (1.0,)), 0)
+    large = LocalSearch(
+        landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
+    )
+    small = searcher(Landscape(space(2), 0))
+    search, _ = best_of([(large, 5.0), (small, 18.0)], 4)
+    assert search is small
+    with pytest.raises(ValueError, match="nothing fits into 5 s: the least is 6 s"):
+        best_of([(large, 5.0), (large, 4.0)], 4)
 
 
 def test_nothing_fits() -> None:

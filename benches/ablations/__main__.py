@@ -21,7 +21,7 @@ from spanjet.terminal import progress_bar
 
 from benches.ablations.variants import variants
 
-_VARIANTS = 9
+_VARIANTS = 11
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--work", type=Path, required=True, help="stages of spanjet optimize; made if missing"
     )
     parser.add_argument("--budget", type=float, default=0.7, help="share of the whole model's time")
-    for name in ("samples", "calibration", "validation", "windows", "trials", "held_out", "seed"):
+    for name in ("samples", "calibration", "training", "validation", "windows", "trials", "held_out", "seed"):
         default = getattr(OptimizeConfig(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
     options = parser.parse_args(arguments)

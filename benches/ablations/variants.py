@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spanjet.checkpoint.shape import LayerShape
 from spanjet.optimize.latency import LatencyTable, macs_table
 from spanjet.optimize.network import Network
-from spanjet.optimize.orders import Orders
+from spanjet.optimize.orders import Orders, find_orders
 from spanjet.optimize.programme import Options, Programme
 from spanjet.optimize.rebuild import OneShot
 from spanjet.optimize.reconstruct import refit
@@ -37,7 +37,8 @@ class Variant:
 def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None) -> list[Variant]:
     """All variants at one share of the whole model's time, by the latency table.
 
-    What leaves tokens behind is the first alone; the others are what the second is without some part.
+    The first is all that there is, the second does not leave tokens behind, the third is not trained either;
+    the others are what the third is without some part, or with another in its place.
 
     Args:
         run: whose stages are taken.
@@ -49,7 +50,6 @@ def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None
     chosen, wide = run.shapes(budget), run.searches[0]
     found = wide.shapes(wide.run(_allowed(run, budget) - table.rest, run.config.trials))
     architectures = {
-        "all tokens in all layers": found,
         "no local search": _programme(run, costs, table, budget),
         "costs from one weight": _programme(run, scaled_costs(run.space, weights), table, budget),
         "multiplications for time": _by_macs(run, costs, budget),
@@ -61,13 +61,18 @@ def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None
         made.append(Variant(name, shapes, network))
         on_made()
 
-    add("all parts", chosen, Network.load(run.builder.checkpoint(chosen)))
     one_shot = OneShot(run.network, run.grams, run.orders)
+    add("all parts", chosen, Network.load(run.builder.checkpoint(chosen)))
+    add("all tokens in all layers", found, Network.load(run.builder.checkpoint(found)))
+    add("no training", found, one_shot(found))
+    add("reconstruction in its place", found, _refitted(run, one_shot(found)))
     for name, shapes in architectures.items():
-        add(name, shapes, _refitted(run, one_shot(shapes)))
-    magnitude = OneShot(run.network, run.grams, _by_magnitude(run.network))(found)
-    add("score by magnitude", found, _refitted(run, magnitude))
-    add("no reconstruction", found, one_shot(found))
+        add(name, shapes, one_shot(shapes))
+    for name, orders in (
+        ("errors of all outputs alike", find_orders(run.network, run.grams)),
+        ("score by magnitude", _by_magnitude(run.network)),
+    ):
+        add(name, found, OneShot(run.network, run.grams, orders)(found))
     add("no weight update", found, _sliced(run, found))
     return made
 

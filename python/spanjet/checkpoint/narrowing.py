@@ -103,7 +103,10 @@ class Tokens:
         left = _cut(ranked, count, end)
         ranks = _float(ops.unsqueeze(ops.range(np.int64(0), _scalar(count), np.int64(1), "i64"), zero))
         limit = ops.maximum(ops.ceiling(ops.multiply(self.lengths, np.float32(share))), np.float32(1))
-        places, kept = _cut(places, zero, count), ops.unsqueeze(ops.less(ranks, limit), np.array([2], np.int64))
+        places, kept = (
+            _cut(places, zero, count),
+            ops.unsqueeze(ops.less(ranks, limit), np.array([2], np.int64)),
+        )
         places.set_friendly_name(places_name(name))
         kept.set_friendly_name(kept_name(name))
         return Tokens(

@@ -61,6 +61,10 @@ def run(
     ] = None,
     trials: Annotated[int, typer.Option(min=0, help="Candidates that are tried for each budget.")] = 24,
     samples: Annotated[int, typer.Option(min=8, help="Windows to fit weights and ranges to.")] = 256,
+    training: Annotated[
+        int,
+        typer.Option(min=0, help="Windows to train what is left on; 0: fit its layers one after another."),
+    ] = 2048,
     held_out: Annotated[
         int, typer.Option(min=1, help="Questions, used for nothing else, that F1 is measured on.")
     ] = 1000,
@@ -103,6 +107,7 @@ def run(
         budget=budget,
         trials=trials,
         samples=samples,
+        training=training,
         held_out=held_out,
         seed=seed,
         cpu=cpu,

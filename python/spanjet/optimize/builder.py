@@ -21,6 +21,7 @@ from spanjet.optimize.orders import Orders
 from spanjet.optimize.rebuild import OneShot
 from spanjet.optimize.reconstruct import refit
 from spanjet.optimize.stages import Stages, digest
+from spanjet.optimize.training.distillation import distil
 from spanjet.quantize.int8 import CALIBRATION_PASSES, calibrate, finish
 from spanjet.quantize.trials import Bars
 
@@ -38,11 +39,15 @@ class Builder:
         network: the start.
         grams, orders: of its blocks.
         probes: of its layers.
-        divergence: of a model's answers from the start's, see `Divergence`.
+        divergence: of a model's answers from the start's, see `Divergence`, on the windows of
+            ``validation``.
         inputs: windows that weights are fitted to.
-        validation: windows on which a rebuilt layer has to be better.
+        training: windows that finished networks are trained on; none: their layers are fitted one after
+            another.
+        validation: windows on which what was trained or fitted has to be better.
         calibration: how many of ``inputs`` INT8 ranges are fitted to.
         half_range: see `spanjet.quantize.int8.calibrate`.
+        seed: of the order of ``training``.
         stages: keeps results.
         key: all that they depend on, besides the shapes.
         bars: shows progress.
@@ -54,9 +59,11 @@ class Builder:
     probes: Mapping[str, NDArray[np.float32]]
     divergence: Callable[[ov.Model], float]
     inputs: Inputs
+    training: Inputs
     validation: Inputs
     calibration: int
     half_range: bool
+    seed: int
     stages: Stages
     key: Any
     bars: Bars
@@ -88,12 +95,21 @@ class Builder:
     def _rebuilt(self, shapes: Shapes) -> Network:
         if tuple(shapes) == self.network.shapes:
             return self.network
+        start = self._one_shot(shapes)
+        finished = self._trained(start) if self.training else self._refitted(shapes)
+        # What is nearer to the start's vectors does not always give better answers.
+        return min(start, finished, key=lambda each: self.divergence(each.build()))
+
+    def _trained(self, start: Network) -> Network:
+        with self.bars("train") as bar:
+            return distil(self.network, start, self.training, seed=self.seed, on_batch=bar or _nothing)
+
+    def _refitted(self, shapes: Shapes) -> Network:
+        """All tokens go through the fit, so that every vector is learned from."""
         wide = widened(shapes)
         with self.bars("rebuild") as bar:
             start = self._one_shot(wide)
-            fitted = refit(self.network, start, self.inputs, self.validation, on_half=bar or _nothing)
-        # Sums that are nearer to the start's do not always make better answers.
-        network = min(start, fitted, key=lambda each: self.divergence(each.build()))
+            network = refit(self.network, start, self.inputs, self.validation, on_half=bar or _nothing)
         if wide == tuple(shapes):
             return network
         with self.bars("probes") as bar:

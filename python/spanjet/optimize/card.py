@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_optimization", "read_card"]
 
-_METHOD = "heads, feed-forward units and whole blocks removed by measured latency; no gradients"
+_METHOD = "heads, feed-forward units and whole blocks removed by measured latency, what is left {}"
 
 
 def describe_optimization(
@@ -35,7 +35,7 @@ def describe_optimization(
     """
     held_out, whole = run.material.held_out, run.network.shapes[0]
     return {
-        "method": _METHOD,
+        "method": _METHOD.format("distilled" if run.config.training else "fitted layer by layer"),
         "settings": asdict(run.config),
         "data": describe_data(run.data.path),
         "whole": asdict(whole),

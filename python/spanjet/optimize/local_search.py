@@ -62,29 +62,26 @@ class LocalSearch:
         """The layers of a choice."""
         return self._space.shapes(choice)
 
-    def first(self, budget: float) -> float:
-        """The divergence of the programme's choice; infinite where nothing fits."""
+    def least(self, budget: float) -> float:
+        """The least divergence so far, of the programme's choice at first; infinite where nothing fits."""
         try:
-            choice = self._solve(budget, np.ones(len(self._costs)))
+            return self._tried[tuple(self.run(budget, 0))]
         except ValueError:
             return np.inf
-        self._try(choice)
-        return self._tried[choice]
 
     def run(self, budget: float, trials: int, on_trial: Callable[[], None] = lambda: None) -> list[int]:
         """The best choice that takes no longer than the budget.
 
         Args:
             budget: seconds for all modules.
-            trials: candidates besides the programme's own.
-            on_trial: called ``trials + 1`` times.
+            trials: candidates besides the programme's own, and those of earlier calls.
+            on_trial: called for each of them.
 
         Raises:
             ValueError: nothing fits.
         """
-        generator = np.random.default_rng([self._seed, round(budget * 1e9)])
         self._try(self._solve(budget, np.ones(len(self._costs))))
-        on_trial()
+        generator = np.random.default_rng([self._seed, round(budget * 1e9), len(self._tried)])
         for trial in range(trials):
             weights = self._weights(budget)
             choice = self._exchange(budget, weights) if trial % 2 else None

@@ -19,12 +19,14 @@ class Material:
         validation: rebuilt layers are compared on these.
         search: candidates are compared on these.
         held_out: F1 is measured on these.
+        training: what is left of a network is trained on these, which may share contexts with ``samples``.
     """
 
     samples: Sequence[Question]
     validation: Sequence[Question]
     search: Sequence[Question]
     held_out: SquadDataset
+    training: Sequence[Question]
 
     @classmethod
     def choose(cls, dataset: SquadDataset, config: OptimizeConfig) -> "Material":
@@ -41,9 +43,16 @@ class Material:
             used.extend(chosen)
             return chosen
 
+        samples, validation, search = (
+            choose(count) for count in (config.samples, config.validation, config.windows)
+        )
+        held_out = hold_out(dataset, used, count=config.held_out, seed=config.seed)
+        kept = [*validation, *search, *held_out.questions]
+        training = hold_out(dataset, kept, count=config.training, seed=config.seed)
         return cls(
-            samples=choose(config.samples),
-            validation=choose(config.validation),
-            search=choose(config.windows),
-            held_out=hold_out(dataset, used, count=config.held_out, seed=config.seed),
+            samples=samples,
+            validation=validation,
+            search=search,
+            held_out=held_out,
+            training=training.questions,
         )

@@ -19,8 +19,9 @@ __all__ = ["Plan", "Probe", "Step", "plan_run", "probe"]
 # Shares of the time of a whole float32 model, as measured for MiniLM-L6: of an INT8 model; of a candidate of
 # the search; of a candidate with one block cut.
 _INT8, _CANDIDATE, _ALMOST_WHOLE = 0.5, 0.65, 0.9
-# Passes over the windows: reading activations; fitting layers one after another; NNCF's calibration.
-_READ, _REBUILD, _CALIBRATE = 2.0, 6.0, 4.0
+# Passes over the windows: reading activations; running back to what errors cost; training; fitting layers one
+# after another; NNCF's calibration.
+_READ, _BACK, _TRAIN, _REBUILD, _CALIBRATE = 2.0, 5.0, 2.8, 6.0, 4.0
 # Quantizing a model takes so many times as long as compiling it.
 _QUANTIZE = 12.0
 # Selections of tokens that are compared, for each layer but the first.
@@ -76,9 +77,9 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
     points = budgets + 1 + config.bisections
     searched = budgets + config.bisections
     measured = modules * (len(SHARES) + 1)
+    fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
     finish = (
-        window * (config.samples * _REBUILD + config.calibration * _CALIBRATE + config.held_out * _INT8)
-        + model * _QUANTIZE
+        window * (fitting + config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE
     )
     compared = _SELECTIONS * (layers - 1)
     narrowing = Step(
@@ -86,7 +87,7 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
         window * _READ * config.samples + compared * (model + window * _ALMOST_WHOLE * config.windows),
     )
     steps = (
-        Step("read activations", window * _READ * config.samples),
+        Step("read activations", window * (_READ + _BACK) * config.samples),
         Step("measure latency", _STACKS * _STACK * model * _QUANTIZE + _PASSES * window * _INT8),
         *([narrowing] if config.narrow else []),
         Step(
@@ -97,7 +98,7 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
             f"try {searched * (config.trials + 1)} candidates",
             searched * (config.trials + 1) * (model + window * _CANDIDATE * config.windows),
         ),
-        Step(f"rebuild, quantize and measure {points} models", points * finish),
+        Step(f"fit, quantize and measure {points} models", points * finish),
         Step("verify", window * config.held_out),
     )
     return Plan(steps)

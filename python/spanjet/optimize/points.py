@@ -87,7 +87,7 @@ class Points:
             with self.run.bars(f"time at {self._predicted(shapes):.0%}") as bar:
                 return self.stopwatch.share(self.run.builder.int8(shapes).model, counter(bar, _ROUNDS + 1))
 
-        key = [self.run.key, _listed(shapes)]
+        key = [self.run.finished_key, _listed(shapes)]
         found: float = self.run.stages.value("share", key, make)
         return found
 
@@ -108,7 +108,7 @@ class Points:
             )
 
         held_out = [question.id for question in run.material.held_out.questions]
-        key = [run.key, _listed(shapes), held_out, exact]
+        key = [run.finished_key, _listed(shapes), held_out, exact]
         found: dict[str, Any] = run.stages.value("scores", key, make)
         return found
 

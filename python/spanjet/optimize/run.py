@@ -1,6 +1,6 @@
 """One run of an optimisation: the stages in their order, each out of those before it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from itertools import count
@@ -16,6 +16,7 @@ from spanjet.machine import describe_machine, int8_saturates
 from spanjet.optimize.activations import Grams, collect
 from spanjet.optimize.builder import Builder
 from spanjet.optimize.divergence import Divergence
+from spanjet.optimize.importance import Importance, measure_importance
 from spanjet.optimize.latency import LatencyTable
 from spanjet.optimize.ledger import Ledger
 from spanjet.optimize.local_search import LocalSearch
@@ -28,6 +29,7 @@ from spanjet.optimize.sensitivity import SHARES, measure_costs
 from spanjet.optimize.settings import OptimizeConfig
 from spanjet.optimize.space import Module, Space
 from spanjet.optimize.stages import Stages, digest
+from spanjet.optimize.tournament import best_of
 from spanjet.quantize.calibration import calibration_inputs
 from spanjet.quantize.card import describe_tools
 from spanjet.quantize.run import SquadFile
@@ -92,6 +94,11 @@ class Run:
             **{name: value for name, value in describe_tools().items() if name != "date"},
         }
 
+    @property
+    def finished_key(self) -> dict[str, Any]:
+        """All that finished models depend on, besides their shapes."""
+        return {**self.key, "training": self.config.training}
+
     @cached_property
     def half_range(self) -> bool:
         """See `spanjet.quantize.int8.calibrate`."""
@@ -102,7 +109,7 @@ class Run:
         """Whether F1 is measured in INT8 arithmetic, see `RuntimeConfig`: wherever that is right."""
         return None if int8_saturates() and not self.half_range else True
 
-    def inputs(self, questions: list[Question]) -> list[dict[str, NDArray[np.int32]]]:
+    def inputs(self, questions: Sequence[Question]) -> list[dict[str, NDArray[np.int32]]]:
         """One window of each of so many questions."""
         return calibration_inputs(self.reader, questions, count=len(questions))
 
@@ -112,18 +119,35 @@ class Run:
 
         def make() -> dict[str, NDArray[np.float64]]:
             with self.bars("activations") as bar:
-                inputs = self.inputs(list(self.material.samples))
+                inputs = self.inputs(self.material.samples)
                 return collect(self.network, inputs, on_batch=bar or _nothing).arrays()
 
         return Grams.from_arrays(self.stages.arrays("activations", self.key, make))
+
+    @cached_property
+    def importance(self) -> Importance:
+        """What errors of the blocks' outputs cost."""
+
+        def make() -> dict[str, NDArray[np.float64]]:
+            with self.bars("importance") as bar:
+                return measure_importance(
+                    self.network,
+                    self.inputs(self.material.samples),
+                    seed=self.config.seed,
+                    on_batch=bar or _nothing,
+                ).arrays()
+
+        return Importance.from_arrays(self.stages.arrays("importance", self.key, make))
 
     @cached_property
     def orders(self) -> Orders:
         """In which order heads and units are removed."""
 
         def make() -> dict[str, NDArray[Any]]:
+            importance = self.importance
+            grams, outputs = importance.weighted(self.grams), importance.outputs
             with self.bars("orders") as bar:
-                return find_orders(self.network, self.grams, on_block=bar or _nothing).arrays()
+                return find_orders(self.network, grams, outputs=outputs, on_block=bar or _nothing).arrays()
 
         return Orders.from_arrays(self.stages.arrays("orders", self.key, make))
 
@@ -133,9 +157,7 @@ class Run:
 
         def make() -> dict[str, NDArray[np.float32]]:
             with self.bars("probes") as bar:
-                return fit_probes(
-                    self.network, self.inputs(list(self.material.samples)), on_batch=bar or _nothing
-                )
+                return fit_probes(self.network, self.inputs(self.material.samples), on_batch=bar or _nothing)
 
         return self.stages.arrays("probes", self.key, make)
 
@@ -190,13 +212,15 @@ class Run:
             grams=self.grams,
             orders=self.orders,
             probes=self.probes,
-            divergence=self.divergence,
-            inputs=self.inputs(list(self.material.samples)),
-            validation=self.inputs(list(self.material.validation)),
+            divergence=Divergence(self.reader, self.material.validation),
+            inputs=self.inputs(self.material.samples),
+            training=self.inputs(self.material.training),
+            validation=self.inputs(self.material.validation),
             calibration=self.config.calibration,
             half_range=self.half_range,
+            seed=self.config.seed,
             stages=self.stages,
-            key=self.key,
+            key=self.finished_key,
             bars=self.bars,
         )
 
@@ -257,18 +281,13 @@ class Run:
         """
         blocks = budget * self.table.total(self.network.shapes) - self.table.rest
 
-        def left(search: LocalSearch) -> float:
-            return blocks - self.table.selecting(search.tokens)
-
         with self.bars(f"search at {budget:.0%} of the time") as bar:
-            steps = counter(bar, len(self.searches) + self.config.trials + 1)
-
-            def first(search: LocalSearch) -> float:
-                steps()
-                return search.first(left(search))
-
-            best = min(self.searches, key=first)
-            return best.shapes(best.run(left(best), self.config.trials, steps))
+            search, choice = best_of(
+                [(search, blocks - self.table.selecting(search.tokens)) for search in self.searches],
+                self.config.trials,
+                counter(bar, len(self.searches) + self.config.trials),
+            )
+        return search.shapes(choice)
 
 
 def counter(bar: Callable[[int, int | None], None] | None, total: int | None = None) -> Callable[[], None]:

@@ -7,10 +7,11 @@ from spanjet.quantize.settings import QuantizeConfig
 
 __all__ = ["OptimizeConfig"]
 
-_BUDGETS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+_BUDGETS = (0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 _LEAST = {
     "samples": 8,
     "calibration": 1,
+    "training": 0,
     "validation": 1,
     "windows": 1,
     "held_out": 1,
@@ -31,7 +32,10 @@ class OptimizeConfig:
         budgets: shares of that time at which the front has its points.
         samples: windows whose activations are read, and that weights are fitted to.
         calibration: how many of them INT8 is calibrated with.
-        validation: windows on which a rebuilt layer has to be better.
+        training: windows that what is left of a network is trained on, see
+            `spanjet.optimize.training.distillation`; 0: its layers are fitted one after another instead, see
+            `spanjet.optimize.reconstruct`, to ``samples``.
+        validation: windows on which what was trained or fitted has to be better.
         windows: windows that the search compares the start's and the candidate's answers on.
         trials: candidates that the search tries for each budget.
         bisections: further points between the last that holds the floor and the next.
@@ -50,7 +54,8 @@ class OptimizeConfig:
     budgets: tuple[float, ...] = _BUDGETS
     samples: int = 256
     calibration: int = 128
-    validation: int = 48
+    training: int = 2048
+    validation: int = 96
     windows: int = 96
     trials: int = 24
     bisections: int = 2

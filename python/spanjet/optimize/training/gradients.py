@@ -1,6 +1,7 @@
 """Reverse-mode differentiation of OpenVINO graphs (Linnainmaa 1976): the gradient is a graph too.
 
-OpenVINO computes it like any other: with the same kernels, in all threads, in bfloat16 where that is asked for.
+OpenVINO computes it like any other: with the same kernels, in all threads, in bfloat16 where that is asked
+for.
 """
 
 from collections import defaultdict
@@ -11,7 +12,7 @@ import openvino.opset13 as ops
 
 from spanjet.optimize.training.rules import RULES
 
-__all__ = ["differentiate"]
+__all__ = ["Seed", "differentiate"]
 
 #: A value in a graph, and the gradient of a number with regard to it.
 Seed = tuple[ov.Output, ov.Output]

@@ -1,4 +1,4 @@
-"""The chain rule for single operations: from the gradients of an operation's outputs to those of its inputs."""
+"""The chain rule for single operations: from the gradients of outputs to those of inputs."""
 
 from collections.abc import Callable, Sequence
 
@@ -50,6 +50,8 @@ def _matmul(node: ov.Node, gradient: ov.Output) -> Gradients:
     attributes = node.get_attributes()
     turned = attributes["transpose_a"], attributes["transpose_b"]
     if _rank(right) == 2 < _rank(left) and not turned[0]:
+        if right.get_node().get_type_name() == "Constant":
+            return [_of(ops.matmul(gradient, _turned(right, turned[1]), False, True)), None]
         # All rows in one product: a sum over the batch afterwards would cost as much again.
         rows, changes = _flat(left), _flat(gradient)
         factors = (changes, rows) if turned[1] else (rows, changes)
@@ -206,6 +208,16 @@ def _reduced(gradient: ov.Output, source: ov.Output) -> ov.Output:
         gradient = _of(ops.reduce_sum(gradient, np.arange(extra), False))
     kept = np.array(single, np.int64) - extra
     return _of(ops.reduce_sum(gradient, kept, True)) if single else gradient
+
+
+def _turned(weight: ov.Output, turned: bool) -> ov.Node:
+    """A copy of a constant, [inputs, outputs], for a product that transposes it.
+
+    OpenVINO 2026.4 packs a square constant once for all products that read it, whether they transpose it or
+    not, so that one of the two is wrong.
+    """
+    values = weight.get_node().get_data()
+    return ops.constant(np.ascontiguousarray(values.T if turned else values))
 
 
 def _flat(values: ov.Output) -> ov.Output:
