@@ -7,7 +7,7 @@ from spanjet.quantize.settings import QuantizeConfig
 
 __all__ = ["OptimizeConfig"]
 
-_BUDGETS = (0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+_BUDGETS = (0.8, 0.7, 0.6, 0.5, 0.4)
 _LEAST = {
     "samples": 8,
     "calibration": 1,
