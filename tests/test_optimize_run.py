@@ -299,5 +299,8 @@ def test_plan() -> None:
         replace(config, training=0, samples=2000),
     ):
         assert plan_run(Probe(rate=30, compiling=0.5), more, layers=6).seconds > plan.seconds
+    one = plan_run(Probe(rate=30, compiling=0.5), replace(config, budget=0.6), layers=6)
+    assert any("fit, quantize and measure 2 models" in step.name for step in one.steps)
+    assert one.seconds < plan.seconds / 2
     assert plan_run(Probe(rate=60, compiling=0.5), config, layers=6).seconds < plan.seconds
     assert plan_run(Probe(rate=30, compiling=0.5), config, layers=12).seconds > plan.seconds

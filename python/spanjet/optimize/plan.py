@@ -73,9 +73,9 @@ def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Pro
 def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
     """The stages of a run from the beginning; one that goes on takes less."""
     window, model = 1 / probe.rate, probe.compiling
-    modules, budgets = 2 * layers, len(config.budgets)
-    points = budgets + 1 + config.bisections
-    searched = budgets + config.bisections
+    modules = 2 * layers
+    searched = 1 if config.budget is not None else len(config.budgets) + config.bisections
+    points = searched + 1
     measured = modules * (len(SHARES) + 1)
     fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
     finish = (
