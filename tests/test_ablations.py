@@ -48,8 +48,10 @@ def test_variants(made: Made, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> N
         assert made_of[name].shapes == wide.shapes
     assert all(shape.tokens == 1 for shape in wide.shapes)
     # Without an update, what is left is what it was.
-    names = ("reconstruction in its place", "no training", "no weight update")
-    fitted, updated, untouched = (made_of[name].network.tensors for name in names)
+    fitted, updated, untouched = (
+        made_of[name].network.tensors
+        for name in ("reconstruction in its place", "no training", "no weight update")
+    )
     start = Network.load(directory / CHECKPOINT).tensors
     assert fitted.keys() == updated.keys() == untouched.keys() == wide.network.tensors.keys()
     biases = [name for name in untouched if name.endswith("output.dense.bias")]
