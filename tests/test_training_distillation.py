@@ -95,7 +95,7 @@ def test_gradients_of_the_loss(whole: Network, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_narrowed_vectors_are_learned_where_they_change(whole: Network) -> None:
-    """Gradients of the last layer are those of the tokens that it changes, whatever the others are."""
+    """A network that leaves tokens behind has gradients, and they follow the weights."""
     start = cut(whole, tokens=0.5)
     batch = pack(networks.windows(whole, LENGTHS), padding=0)[0]
     distillation = Distillation(whole, start)

@@ -90,24 +90,11 @@ def _softmax(node: ov.Node, gradient: ov.Output) -> Gradients:
     return [_of(ops.subtract(weighted, ops.multiply(node, total)))]
 
 
-def _log_softmax(node: ov.Node, gradient: ov.Output) -> Gradients:
-    axis = np.array([node.get_attributes()["axis"]], np.int64)
-    total = ops.reduce_sum(gradient, axis, True)
-    return [_of(ops.subtract(gradient, ops.multiply(ops.exp(node), total)))]
-
-
 def _reduce_sum(node: ov.Node, gradient: ov.Output) -> Gradients:
     source, axes = node.input_values()
     if not node.get_attributes()["keep_dims"]:
         gradient = _of(ops.unsqueeze(gradient, axes))
     return [_of(ops.broadcast(gradient, ops.shape_of(source))), None]
-
-
-def _reduce_mean(node: ov.Node, gradient: ov.Output) -> Gradients:
-    source, axes = node.input_values()
-    sizes = ops.gather(ops.shape_of(source), axes, np.int64(0))
-    count = ops.convert(ops.reduce_prod(sizes, np.int64(0), False), "f32")
-    return _reduce_sum(node, _of(ops.divide(gradient, count)))
 
 
 def _reshaped(node: ov.Node, gradient: ov.Output) -> Gradients:
@@ -240,11 +227,9 @@ RULES: dict[str, Rule] = {
     "Add": _simple(_add),
     "Concat": _simple(_concat),
     "Gather": _simple(_gather),
-    "LogSoftmax": _simple(_log_softmax),
     "MVN": _simple(_mvn),
     "MatMul": _simple(_matmul),
     "Multiply": _simple(_multiply),
-    "ReduceMean": _simple(_reduce_mean),
     "ReduceSum": _simple(_reduce_sum),
     "Reshape": _simple(_reshaped),
     "ScatterElementsUpdate": _simple(_scatter),
