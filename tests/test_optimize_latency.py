@@ -20,7 +20,7 @@ from spanjet.optimize.batches import typical_batches
 from spanjet.optimize.latency import Check, LatencyTable, fitted, macs_table
 from spanjet.optimize.measure_latency import LatencySettings, measure_latency
 from spanjet.optimize.random_model import VOCABULARY, RandomTensors, random_int8_model
-from spanjet.optimize.timing import relative_times
+from spanjet.optimize.timing import WARM_UPS, relative_times
 from spanjet.quantize.int8 import quantize
 from spanjet.quantize.layers import find_layers
 from spanjet.schedule import schedule
@@ -156,8 +156,8 @@ def test_ratios_do_not_see_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> No
     sides = {name: lambda name=name: side(name) for name in cost if name != "anchor"}
     steps: list[int] = []
     found, _ = relative_times(sides, lambda: side("anchor"), rounds=4, on_turn=lambda: steps.append(1))
-    assert warm[:4] == list(cost)
-    assert len(steps) == 15
+    assert warm[:8] == [name for name in cost for _ in range(WARM_UPS)]
+    assert len(steps) == 18
     for name, ratio in found.items():
         assert ratio == pytest.approx(cost[name] / cost["anchor"], rel=0.12)
 

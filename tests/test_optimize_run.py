@@ -14,17 +14,18 @@ import checkpoints
 import numpy as np
 import pytest
 from optimizing import CHECKPOINT, CONFIG, DATA, TABLE, Made, run, write_inputs
-from spanjet import Reader, RuntimeConfig
+from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.checkpoint import load_model
 from spanjet.checkpoint.shape import LayerShape
 from spanjet.evaluate import evaluate, load_squad
-from spanjet.optimize import builder
+from spanjet.optimize import builder, verify
 from spanjet.optimize import run as stages
 from spanjet.optimize.card import read_card
 from spanjet.optimize.material import Material
 from spanjet.optimize.network import Network
 from spanjet.optimize.plan import Probe, plan_run
 from spanjet.optimize.settings import OptimizeConfig
+from spanjet.optimize.verify import compare_speed
 from spanjet.quantize.layers import find_layers
 
 
@@ -67,6 +68,18 @@ def test_the_front(made: Made) -> None:
     assert made[1]["speed"]["optimized_over_plain"] > 0
     assert set(made[1]["operations"]) == {"plain", "optimized"}
     assert made[1]["run"]["peak_megabytes"] > 10
+
+
+def test_a_round_has_as_many_questions_as_it_has_seconds_for(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, _ = made
+    model, questions = load_model(directory / "out"), load_squad(directory / DATA).questions * 2
+    timed = {}
+    for seconds in (1e-9, 1e9):
+        monkeypatch.setattr(verify, "_SECONDS", seconds)
+        timed[seconds] = compare_speed(model, model, questions, WindowConfig())["windows"]
+    assert timed == {1e-9: 32, 1e9: 60}
 
 
 def test_the_export_answers_like_the_model(made: Made) -> None:

@@ -102,7 +102,7 @@ class Builder:
 
     def _trained(self, start: Network) -> Network:
         with self.bars("train") as bar:
-            return distil(self.network, start, self.training, seed=self.seed, on_batch=bar or _nothing)
+            return distil(self.network, start, self.training, seed=self.seed, on_step=bar or _nothing)
 
     def _refitted(self, shapes: Shapes) -> Network:
         """All tokens go through the fit, so that every vector is learned from."""

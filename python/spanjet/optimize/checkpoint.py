@@ -28,10 +28,10 @@ from spanjet.quantize.int8 import METHOD, import_nncf
 from spanjet.quantize.run import SquadFile
 from spanjet.quantize.trials import Bars, no_bars
 
-__all__ = ["TIMED", "optimize_checkpoint"]
+__all__ = ["optimize_checkpoint"]
 
-#: Questions whose windows are timed at last, and in the probe of the plan.
-TIMED, _PROBED = 64, 8
+# Questions whose windows are timed for the plan.
+_PROBED = 8
 
 
 def optimize_checkpoint(
@@ -52,8 +52,8 @@ def optimize_checkpoint(
     """Make an INT8 model directory of a checkpoint, with fewer heads and units where they are missed least.
 
     What is removed is chosen by the time that it takes on this machine and by what the answers lose: see
-    `spanjet.optimize.run.Run` for the stages. No gradients are computed, and nothing but SQuAD-like questions
-    is needed. They are divided by contexts: some to fit weights to, some to search with, and some on which F1
+    `spanjet.optimize.run.Run` for the stages. Nothing but SQuAD-like questions is needed, and no torch:
+    they are divided by contexts: some to fit weights to, some to search with, and some on which F1
     is measured and nothing else is done.
 
     Each stage's result is kept in ``work``, known by all that it depends on: the same call after an
@@ -141,7 +141,7 @@ def _make(run: Run, evaluated: SquadFile | None) -> tuple[LoadedModel, Path, dic
     }
     described = describe_optimization(run, front, chosen, scores)
     with run.bars("speed") as bar:
-        questions = run.material.held_out.questions[:TIMED]
+        questions = run.material.held_out.questions
         steps = counter(bar, 2 * (ROUNDS + 1))
         speed = compare_speed(points.plain, result, questions, run.windows, on_turn=steps)
     return (

@@ -12,7 +12,7 @@ from spanjet.checkpoint.encoder import NODES
 from spanjet.optimize.activations import Grams
 from spanjet.optimize.network import Network
 from spanjet.optimize.training.gradients import Seed, differentiate
-from spanjet.optimize.windows import Inputs, pack
+from spanjet.optimize.windows import Inputs, backward_tokens, pack
 
 __all__ = ["Importance", "measure_importance"]
 
@@ -118,7 +118,8 @@ def measure_importance(
     outputs: dict[Block, NDArray[np.float64]] = {}
     inner: dict[Block, NDArray[np.float64]] = {}
     generator = np.random.default_rng(seed)
-    batches = pack(inputs, padding=network.architecture.pad_token_id)
+    padding, tokens = network.architecture.pad_token_id, backward_tokens(network)
+    batches = pack(inputs, padding=padding, tokens=tokens)
     for done, batch in enumerate(batches, 1):
         mask = batch["attention_mask"]
         noise = generator.standard_normal((2, *mask.shape)).astype(np.float32)

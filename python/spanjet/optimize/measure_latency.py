@@ -14,7 +14,7 @@ from spanjet.optimize.batches import RandomBatch, typical_batches
 from spanjet.optimize.isotonic import isotonic
 from spanjet.optimize.latency import Check, LatencyTable, fitted
 from spanjet.optimize.random_model import VOCABULARY, random_int8_model
-from spanjet.optimize.timing import relative_times, runner
+from spanjet.optimize.timing import WARM_UPS, relative_times, runner
 from spanjet.runtime import Runtime
 
 __all__ = ["LatencySettings", "measure_latency"]
@@ -79,7 +79,7 @@ def measure_latency(
     whole = (full,) * sizes.num_hidden_layers
     checks = dict(enumerate(_random_shapes(heads, units, settings.checks, sizes.num_hidden_layers)))
     stacks |= {f"check {number}": shapes for number, shapes in checks.items()}
-    steps = _Steps(progress, 1 + len(stacks) * (settings.rounds + 2))
+    steps = _Steps(progress, 1 + len(stacks) * (1 + WARM_UPS + settings.rounds))
 
     def compiled(shapes: Shapes) -> Runtime:
         model = random_int8_model(sizes, shapes)

@@ -9,6 +9,7 @@ from spanjet.checkpoint.shape import LayerShape
 from spanjet.optimize.front import Front, Point, extend, without_repeats
 from spanjet.optimize.run import Run, counter
 from spanjet.optimize.stopwatch import Stopwatch
+from spanjet.optimize.timing import WARM_UPS
 from spanjet.optimize.verify import measure_scores
 from spanjet.quantize.trials import measure
 
@@ -85,7 +86,9 @@ class Points:
 
         def make() -> float:
             with self.run.bars(f"time at {self._predicted(shapes):.0%}") as bar:
-                return self.stopwatch.share(self.run.builder.int8(shapes).model, counter(bar, _ROUNDS + 1))
+                return self.stopwatch.share(
+                    self.run.builder.int8(shapes).model, counter(bar, _ROUNDS + WARM_UPS)
+                )
 
         key = [self.run.finished_key, _listed(shapes)]
         found: float = self.run.stages.value("share", key, make)

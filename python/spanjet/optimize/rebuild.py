@@ -1,6 +1,7 @@
 """Networks of other shapes: blocks fitted each by itself, quickly, or one after another."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,12 @@ from spanjet.optimize.windows import Inputs
 
 __all__ = ["OneShot", "one_shot", "reconstruct"]
 
+# Sizes of each block that are kept: a search goes to and fro between few.
+_KEPT = 4
+
 
 class OneShot:
-    """Makes networks of any shapes; blocks are kept, so that the next network of the same level is quick.
+    """Makes networks of any shapes; the last blocks are kept, so that networks like the last are quick.
 
     Args:
         network: the start, nothing of which is cut.
@@ -41,7 +45,7 @@ class OneShot:
         self._grams = grams
         self._damping = damping
         self._probes = {} if probes is None else probes
-        self._kept: dict[tuple[str, int, int], dict[str, NDArray[np.float32]]] = {}
+        self._block = lru_cache(_KEPT * 2 * len(network.shapes))(self._fitted)
 
     def __call__(self, shapes: Sequence[LayerShape]) -> Network:
         """The network with these shapes."""
@@ -52,13 +56,10 @@ class OneShot:
                 ("ffn", shape.units, full.units),
             ):
                 if left < whole:
-                    key = (kind, index, left)
-                    if key not in self._kept:
-                        self._kept[key] = self._block(*key)
-                    tensors |= self._kept[key]
+                    tensors |= self._block(kind, index, left)
         return self._network.with_layers(shapes, tensors)
 
-    def _block(self, kind: str, index: int, left: int) -> dict[str, NDArray[np.float32]]:
+    def _fitted(self, kind: str, index: int, left: int) -> dict[str, NDArray[np.float32]]:
         names, heads = self._network.layer(index), kind == "attention"
         order = self._orders.layer(index)[0 if heads else 1]
         cut = (cut_heads if heads else cut_units)(self._network, index, order.kept(left))

@@ -7,11 +7,9 @@ from typing import Any
 
 from spanjet.checkpoint import LoadedModel, load_model
 from spanjet.config import WindowConfig
-from spanjet.evaluate.squad import Question
 from spanjet.machine import int8_saturates
 from spanjet.optimize.builder import quantize_network
 from spanjet.optimize.card import read_card
-from spanjet.optimize.checkpoint import TIMED
 from spanjet.optimize.material import Material
 from spanjet.optimize.network import Network
 from spanjet.optimize.settings import OptimizeConfig
@@ -66,8 +64,7 @@ def repeat_measurements(
     speed = None
     if checkpoint is not None:
         plain = _plain(checkpoint, card, material, windows, half_range=half_range, bars=bars)
-        questions: tuple[Question, ...] = material.held_out.questions[:TIMED]
-        timed = compare_speed(plain, result, questions, windows)
+        timed = compare_speed(plain, result, material.held_out.questions, windows)
         speed = {"card": card["speed"]["optimized_over_plain"], "now": timed["optimized_over_plain"], **timed}
     return {
         "f1": {"card": before, "now": round(now, 2), "least": found["least_f1"]},

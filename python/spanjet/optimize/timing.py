@@ -8,7 +8,10 @@ from spanjet.bench.rounds import timed
 from spanjet.optimize.batches import RandomBatch
 from spanjet.runtime import Runtime
 
-__all__ = ["relative_times", "runner"]
+__all__ = ["WARM_UPS", "relative_times", "runner"]
+
+#: Runs of each model before it is timed: each stream has to learn the shapes.
+WARM_UPS = 2
 
 # Models that run between two runs of the anchor.
 _BETWEEN = 4
@@ -37,10 +40,10 @@ def relative_times(
     after it.
 
     Args:
-        sides: what is timed, by name; each runs once beforehand to warm up.
+        sides: what is timed, by name; each runs `WARM_UPS` times beforehand.
         anchor: runs before and after every few sides.
         rounds: at least 1.
-        on_turn: called after each run of a side, ``len(sides) * (rounds + 1)`` times.
+        on_turn: called after each run of a side, ``len(sides) * (rounds + WARM_UPS)`` times.
 
     Returns:
         The ratios, and the anchor's median time in seconds.
@@ -48,9 +51,10 @@ def relative_times(
     generator = np.random.default_rng(0)
     found: dict[str, list[float]] = {name: [] for name in sides}
     for side in (anchor, *sides.values()):
-        side()
-        if side is not anchor:
-            on_turn()
+        for _ in range(WARM_UPS):
+            side()
+            if side is not anchor:
+                on_turn()
     anchors = [timed(anchor).wall]
     for _ in range(rounds):
         names = [list(sides)[place] for place in generator.permutation(len(sides)).tolist()]

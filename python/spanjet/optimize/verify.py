@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spanjet.bench.operations import measure_operations
-from spanjet.bench.rounds import Spread, alternate, ratios
+from spanjet.bench.rounds import Spread, alternate, ratios, timed
 from spanjet.bench.workload import Workload
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.evaluate.squad import Question, SquadDataset, evaluate
+from spanjet.optimize.timing import WARM_UPS
 from spanjet.quantize.trials import Bars, plain_scores
 from spanjet.reader import Reader
 from spanjet.runtime import ModelInputs, Runtime
@@ -17,6 +18,9 @@ from spanjet.runtime import ModelInputs, Runtime
 __all__ = ["ROUNDS", "compare_operations", "compare_speed", "measure_scores"]
 
 ROUNDS = 5
+# Seconds of a round of the plain model at most, about, but for this many questions; the first that are timed
+# show how many that is.
+_SECONDS, _LEAST = 4.0, 32
 
 
 def measure_scores(
@@ -63,7 +67,7 @@ def compare_speed(
     Args:
         plain: the INT8 model that nothing was cut from.
         result: what became of it.
-        questions: whose windows are inferred.
+        questions: whose windows are inferred, as many as the plain model infers in some seconds.
         windows: how they are cut.
         on_turn: called ``2 * (ROUNDS + 1)`` times.
 
@@ -71,12 +75,12 @@ def compare_speed(
         Windows a second of ``plain`` and ``optimized``, medians; the median and the quartiles of the rounds'
         ratios; and what was run.
     """
-    asked, contexts = [each.question for each in questions], [each.context for each in questions]
-    runtime = RuntimeConfig(cache_dir=None)
-    work = {
-        name: Workload(Reader(model, windows=windows, runtime=runtime), asked, contexts)
+    readers = {
+        name: Reader(model, windows=windows, runtime=RuntimeConfig(cache_dir=None))
         for name, model in (("plain", plain), ("optimized", result))
     }
+    timed_questions = questions[: _affordable(readers["plain"], questions)]
+    work = {name: _workload(reader, timed_questions) for name, reader in readers.items()}
     turns = alternate({name: each.infer for name, each in work.items()}, ROUNDS, on_turn)
     ratio = Spread.of(ratios(turns["plain"], turns["optimized"]))
     count = work["plain"].windows
@@ -92,6 +96,17 @@ def compare_speed(
         "tokens": work["plain"].tokens,
         "rounds": ROUNDS,
     }
+
+
+def _affordable(plain: Reader, questions: Sequence[Question]) -> int:
+    """How many questions a round may have."""
+    first = _workload(plain, questions[:_LEAST])
+    seconds = min(timed(first.infer).wall for _ in range(WARM_UPS + 1))
+    return max(_LEAST, int(_LEAST * _SECONDS / seconds))
+
+
+def _workload(reader: Reader, questions: Sequence[Question]) -> Workload:
+    return Workload(reader, [each.question for each in questions], [each.context for each in questions])
 
 
 def compare_operations(

@@ -13,7 +13,7 @@ from spanjet.checkpoint.narrowing import kept_name, places_name
 from spanjet.optimize.network import Network
 from spanjet.optimize.training.adam import Adam
 from spanjet.optimize.training.gradients import Seed, differentiate
-from spanjet.optimize.windows import Inputs, pack
+from spanjet.optimize.windows import Inputs, backward_tokens, pack
 
 __all__ = ["Distillation", "distil"]
 
@@ -23,7 +23,7 @@ __all__ = ["Distillation", "distil"]
 # 200, 0.347 with 1e-4 and 200, 0.347 with 6e-5 and 1000.
 _RATE, _VECTORS = 6e-5, 300.0
 _WARMUP = 0.05
-# Windows that are sorted by length together, and tokens of a batch.
+# Windows that are sorted by length together, and tokens of a step, in as many batches as memory asks for.
 _SHUFFLED, _TOKENS = 512, 3072
 # None is asked for: bfloat16 where the CPU has it, which took half the time, and left gradients of MiniLM-L6
 # within 0.06 radians.
@@ -37,7 +37,7 @@ def distil(
     inputs: Sequence[Inputs],
     *,
     seed: int = 0,
-    on_batch: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Network:
     """Train a cut network on windows, once on each.
 
@@ -46,17 +46,20 @@ def distil(
         start: what is left of it, which may narrow.
         inputs: windows, see `spanjet.optimize.windows.pack`.
         seed: their order.
-        on_batch: called with the numbers of finished and of all batches.
+        on_step: called with the numbers of finished and of all steps.
 
     Returns:
         The trained network; embeddings and probes are as they were.
     """
-    batches = _shuffled(inputs, padding=network.architecture.pad_token_id, seed=seed)
+    tokens = min(backward_tokens(network), _TOKENS)
+    batches = _shuffled(inputs, padding=network.architecture.pad_token_id, tokens=tokens, seed=seed)
+    together = round(_TOKENS / tokens)
+    steps = [batches[first : first + together] for first in range(0, len(batches), together)]
     distillation = Distillation(network, start)
     adam = Adam(distillation.weights)
-    for done, batch in enumerate(batches, 1):
-        adam.step(distillation(batch), _RATE * _schedule(done / len(batches)))
-        on_batch(done, len(batches))
+    for done, step in enumerate(steps, 1):
+        adam.step(_mean(distillation, step), _RATE * _schedule(done / len(steps)))
+        on_step(done, len(steps))
     return start.with_tensors(distillation.tensors())
 
 
@@ -100,6 +103,15 @@ class Distillation:
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Copies of what is trained, by the checkpoint's names."""
         return {name: values.copy() for name, values in self._tensors.items()}
+
+
+def _mean(distillation: Distillation, batches: Sequence[Inputs]) -> NDArray[np.float32]:
+    """The gradient on average over the windows of some batches."""
+    rows = [np.float32(len(batch["input_ids"])) for batch in batches]
+    total = distillation(batches[0]) * (rows[0] / sum(rows))
+    for batch, count in zip(batches[1:], rows[1:], strict=True):
+        total += distillation(batch) * (count / sum(rows))
+    return total
 
 
 def _trained(network: Network) -> dict[str, str]:
@@ -184,14 +196,16 @@ def _nodes(model: ov.Model) -> dict[str, ov.Node]:
     return {node.get_friendly_name(): node for node in model.get_ordered_ops()}
 
 
-def _shuffled(inputs: Sequence[Inputs], *, padding: int, seed: int) -> list[dict[str, NDArray[np.int32]]]:
+def _shuffled(
+    inputs: Sequence[Inputs], *, padding: int, tokens: int, seed: int
+) -> list[dict[str, NDArray[np.int32]]]:
     """Batches of windows of like length, in random order."""
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(inputs)).tolist()
     batches = []
     for first in range(0, len(order), _SHUFFLED):
         chunk = pack(
-            [inputs[index] for index in order[first : first + _SHUFFLED]], padding=padding, tokens=_TOKENS
+            [inputs[index] for index in order[first : first + _SHUFFLED]], padding=padding, tokens=tokens
         )
         batches += [chunk[place] for place in generator.permutation(len(chunk)).tolist()]
     return batches
