@@ -46,8 +46,9 @@ def schedule(
     just within the budget), half full, of one window or, where none follow, of what is left, whichever
     way has the fewest positions in all, a batch's overhead included. Where others follow, batches are full
     as long as there are windows for them. Few numbers of rows and few lengths keep the number of shapes
-    small: each shape costs OpenVINO 9 ms and 2.6 MB in every stream. Equal lengths keep their order: the
-    result depends on the arguments alone.
+    small: each costs OpenVINO about 7 ms and 1 MB in every stream when it first comes, and 18 ms and 5 MB
+    where no other had as many positions (MiniLM-L6; cut to layers that all differ: 10 and 33 ms, 2 and
+    12 MB). Equal lengths keep their order: the result depends on the arguments alone.
 
     A window whose own rounded length is no multiple of `VECTOR` is never in a longer batch: what the model
     makes of it then does not depend on its neighbours.
