@@ -205,4 +205,4 @@ def test_a_measurement() -> None:
     assert table.attention[-1] > 0
     assert table.rest > 0
     assert len(table.errors) == 2
-    assert len(steps) == 1 + 7 * 4
+    assert len(steps) == 1 + 7 * (1 + WARM_UPS + 2)

@@ -107,10 +107,10 @@ class Distillation:
 
 def _mean(distillation: Distillation, batches: Sequence[Inputs]) -> NDArray[np.float32]:
     """The gradient on average over the windows of some batches."""
-    rows = [np.float32(len(batch["input_ids"])) for batch in batches]
-    total = distillation(batches[0]) * (rows[0] / sum(rows))
-    for batch, count in zip(batches[1:], rows[1:], strict=True):
-        total += distillation(batch) * (count / sum(rows))
+    rows = [len(batch["input_ids"]) for batch in batches]
+    total = np.zeros_like(distillation.weights)
+    for batch, count in zip(batches, rows, strict=True):
+        total += distillation(batch) * np.float32(count / sum(rows))
     return total
 
 
