@@ -96,6 +96,9 @@ def test_rounds_alternate() -> None:
     turns = alternate(sides, 3)
     assert "".join(order) == "cbaabccbaabc"
     assert {name: len(found) for name, found in turns.items()} == {"a": 3, "b": 3, "c": 3}
+    order.clear()
+    assert len(alternate(sides, 2, warm_ups=2)["a"]) == 2
+    assert "".join(order) == "cbaabccbaabc"
 
 
 def test_time_is_measured() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 import pytest
 from checkpoints import TINY
-from spanjet.bench.rounds import Turn
+from spanjet.bench.rounds import WARM_UPS, Turn
 from spanjet.checkpoint.architectures import read_architecture
 from spanjet.checkpoint.encoder import Encoder
 from spanjet.checkpoint.shape import LayerShape
@@ -20,7 +20,7 @@ from spanjet.optimize.batches import typical_batches
 from spanjet.optimize.latency import Check, LatencyTable, fitted, macs_table
 from spanjet.optimize.measure_latency import LatencySettings, measure_latency
 from spanjet.optimize.random_model import VOCABULARY, RandomTensors, random_int8_model
-from spanjet.optimize.timing import WARM_UPS, relative_times
+from spanjet.optimize.timing import relative_times
 from spanjet.quantize.int8 import quantize
 from spanjet.quantize.layers import find_layers
 from spanjet.schedule import schedule

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Spread", "Turn", "alternate", "ratios", "timed"]
+__all__ = ["WARM_UPS", "Spread", "Turn", "alternate", "ratios", "timed"]
+
+#: Runs that do not count where all shapes should be known: each stream has to learn them.
+WARM_UPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +54,28 @@ def timed(run: Callable[[], Any]) -> Turn:
 
 
 def alternate(
-    sides: Mapping[str, Callable[[], Any]], rounds: int, on_turn: Callable[[], None] = lambda: None
+    sides: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    on_turn: Callable[[], None] = lambda: None,
+    *,
+    warm_ups: int = 1,
 ) -> dict[str, list[Turn]]:
-    """Run each side once to warm up and then once in every round, in the opposite order every other round.
+    """Run each side to warm up and then once in every round, in the opposite order every other round.
 
     Args:
         sides: what is compared, by name.
         rounds: at least 1.
-        on_turn: called after each run, ``len(sides) * (rounds + 1)`` times.
+        on_turn: called after each run, ``len(sides) * (rounds + warm_ups)`` times.
+        warm_ups: runs of each side that do not count.
 
     Returns:
         The turns of each side, in the order of the rounds.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
-    for number in range(rounds + 1):
+    for number in range(warm_ups + rounds):
         for name in sides if number % 2 else reversed(list(sides)):
             turn = timed(sides[name])
-            if number:
+            if number >= warm_ups:
                 turns[name].append(turn)
             on_turn()
     return turns

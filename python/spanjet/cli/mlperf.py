@@ -177,7 +177,7 @@ def table(
         str, typer.Option(metavar="bert-large|bert-base", help="Shape of the baseline, of random weights.")
     ] = "bert-large",
     rounds: Annotated[int, typer.Option(help="Turns of each model.")] = 3,
-    seconds: Annotated[float, typer.Option(help="Of a turn of the slowest, about.")] = 90.0,
+    seconds: Annotated[float, typer.Option(help="Of a turn of the slowest, about.")] = 60.0,
     accuracy: Annotated[bool, typer.Option(help="Measure F1 on all questions.")] = True,
     threads: ThreadsOption = None,
     markdown_file: Annotated[

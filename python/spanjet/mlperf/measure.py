@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spanjet.bench.rounds import Spread, alternate
+from spanjet.bench.rounds import WARM_UPS, Spread, alternate
 from spanjet.mlperf.batching import Batching
 from spanjet.mlperf.contenders import Contender
 from spanjet.mlperf.loadgen import import_loadgen, run_test
@@ -45,7 +45,10 @@ def warm_up(contender: Contender, samples: Samples) -> float:
         began = time.perf_counter()
         for _ in system.infer(indices):
             pass
-    return len(indices) / (time.perf_counter() - began)
+        rate = len(indices) / (time.perf_counter() - began)
+        for _ in system.infer(np.resize(np.arange(len(samples)), max(int(rate * SHORTEST), 1))):
+            pass
+    return rate
 
 
 def measure_throughputs(
@@ -110,8 +113,8 @@ def measure_overhead(
     Args:
         contender: the system.
         samples: what is asked, each once.
-        rounds: turns of each side, after one to warm up.
-        on_turn: called ``2 * (rounds + 1)`` times.
+        rounds: turns of each side, after `WARM_UPS`.
+        on_turn: called ``2 * (rounds + WARM_UPS)`` times.
     """
     engine, count = contender.reader.engine, len(samples)
     plan = contender.batching(samples.lengths, engine.streams)
@@ -128,8 +131,8 @@ def measure_overhead(
         )
         rates.append(found.value)
 
-    turns = alternate({"alone": alone, "LoadGen": with_loadgen}, rounds, on_turn)
-    measured = zip(rates[1:], turns["alone"], strict=True)
+    turns = alternate({"alone": alone, "LoadGen": with_loadgen}, rounds, on_turn, warm_ups=WARM_UPS)
+    measured = zip(rates[WARM_UPS:], turns["alone"], strict=True)
     return Spread.of([count / rate / turn.wall - 1 for rate, turn in measured])
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from spanjet.bench.rounds import Spread
+from spanjet.bench.rounds import WARM_UPS, Spread
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import SquadDataset, evaluate
@@ -45,7 +45,7 @@ class TableConfig:
     """
 
     rounds: int = 3
-    seconds: float = 90.0
+    seconds: float = 60.0
     accuracy: bool = True
     threads: int | None = None
 
@@ -207,7 +207,7 @@ def _f1(each: Contender, dataset: SquadDataset, config: TableConfig, bars: Bars)
 def _overhead(each: Contender, samples: Samples, config: TableConfig, bars: Bars) -> Spread:
     with bars("LoadGen's overhead") as progress:
         rounds = 2 * config.rounds
-        steps = _counter(progress, 2 * (rounds + 1))
+        steps = _counter(progress, 2 * (rounds + WARM_UPS))
         return measure_overhead(each, samples.subset(OVERHEAD_SAMPLES), rounds=rounds, on_turn=steps)
 
 

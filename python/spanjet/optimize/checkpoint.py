@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spanjet.bench.memory import peak_megabytes, reset_peak
+from spanjet.bench.rounds import WARM_UPS
 from spanjet.checkpoint import LoadedModel, write_model_directory
 from spanjet.checkpoint.directory import COMPANIONS, GRAPH
 from spanjet.checkpoint.shards import SINGLE
@@ -142,7 +143,7 @@ def _make(run: Run, evaluated: SquadFile | None) -> tuple[LoadedModel, Path, dic
     described = describe_optimization(run, front, chosen, scores)
     with run.bars("speed") as bar:
         questions = run.material.held_out.questions
-        steps = counter(bar, 2 * (ROUNDS + 1))
+        steps = counter(bar, 2 * (ROUNDS + WARM_UPS))
         speed = compare_speed(points.plain, result, questions, run.windows, on_turn=steps)
     return (
         result,

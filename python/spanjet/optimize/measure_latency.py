@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.bench.rounds import timed
+from spanjet.bench.rounds import WARM_UPS, timed
 from spanjet.checkpoint.encoder import Encoder
 from spanjet.checkpoint.shape import LayerShape
 from spanjet.config import RuntimeConfig
@@ -14,7 +14,7 @@ from spanjet.optimize.batches import RandomBatch, typical_batches
 from spanjet.optimize.isotonic import isotonic
 from spanjet.optimize.latency import Check, LatencyTable, fitted
 from spanjet.optimize.random_model import VOCABULARY, random_int8_model
-from spanjet.optimize.timing import WARM_UPS, relative_times, runner
+from spanjet.optimize.timing import relative_times, runner
 from spanjet.runtime import Runtime
 
 __all__ = ["LatencySettings", "measure_latency"]

@@ -4,12 +4,12 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from spanjet.bench.rounds import WARM_UPS
 from spanjet.checkpoint import LoadedModel
 from spanjet.checkpoint.shape import LayerShape
 from spanjet.optimize.front import Front, Point, extend, without_repeats
 from spanjet.optimize.run import Run, counter
 from spanjet.optimize.stopwatch import Stopwatch
-from spanjet.optimize.timing import WARM_UPS
 from spanjet.optimize.verify import measure_scores
 from spanjet.quantize.trials import measure
 

@@ -4,14 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from spanjet.bench.rounds import timed
+from spanjet.bench.rounds import WARM_UPS, timed
 from spanjet.optimize.batches import RandomBatch
 from spanjet.runtime import Runtime
 
-__all__ = ["WARM_UPS", "relative_times", "runner"]
-
-#: Runs of each model before it is timed: each stream has to learn the shapes.
-WARM_UPS = 2
+__all__ = ["relative_times", "runner"]
 
 # Models that run between two runs of the anchor.
 _BETWEEN = 4

@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spanjet.bench.operations import measure_operations
-from spanjet.bench.rounds import Spread, alternate, ratios, timed
+from spanjet.bench.rounds import WARM_UPS, Spread, alternate, ratios, timed
 from spanjet.bench.workload import Workload
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.evaluate.squad import Question, SquadDataset, evaluate
-from spanjet.optimize.timing import WARM_UPS
 from spanjet.quantize.trials import Bars, plain_scores
 from spanjet.reader import Reader
 from spanjet.runtime import ModelInputs, Runtime
@@ -69,7 +68,7 @@ def compare_speed(
         result: what became of it.
         questions: whose windows are inferred, as many as the plain model infers in some seconds.
         windows: how they are cut.
-        on_turn: called ``2 * (ROUNDS + 1)`` times.
+        on_turn: called ``2 * (ROUNDS + WARM_UPS)`` times.
 
     Returns:
         Windows a second of ``plain`` and ``optimized``, medians; the median and the quartiles of the rounds'
@@ -81,7 +80,7 @@ def compare_speed(
     }
     timed_questions = questions[: _affordable(readers["plain"], questions)]
     work = {name: _workload(reader, timed_questions) for name, reader in readers.items()}
-    turns = alternate({name: each.infer for name, each in work.items()}, ROUNDS, on_turn)
+    turns = alternate({name: each.infer for name, each in work.items()}, ROUNDS, on_turn, warm_ups=WARM_UPS)
     ratio = Spread.of(ratios(turns["plain"], turns["optimized"]))
     count = work["plain"].windows
     return {
@@ -101,7 +100,7 @@ def compare_speed(
 def _affordable(plain: Reader, questions: Sequence[Question]) -> int:
     """How many questions a round may have."""
     first = _workload(plain, questions[:_LEAST])
-    seconds = min(timed(first.infer).wall for _ in range(WARM_UPS + 1))
+    seconds = min(timed(first.infer).wall for _ in range(1 + WARM_UPS))
     return max(_LEAST, int(_LEAST * _SECONDS / seconds))
 
 
