@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlperf_runs import SMALL, TINY, dataset, reader, with_card
-from spanjet.bench.rounds import Spread
+from spanjet.bench.rounds import WARM_UPS, Spread
 from spanjet.checkpoint import LoadedModel, load_model
 from spanjet.evaluate import evaluate
 from spanjet.machine import usable_cpus
@@ -149,7 +149,8 @@ def test_samples_by_the_time_that_there_is() -> None:
     assert choose_count(1000.0, 100) == 320
 
 
-def test_single_measurements(large: LoadedModel) -> None:
+def test_single_measurements(large: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "SHORTEST", 0.05)
     found = contenders(reader(large), reader(), [])
     baseline, bundled = found[1], found[4]
     samples = Samples(bundled.reader, dataset()).subset(8)
@@ -157,7 +158,7 @@ def test_single_measurements(large: LoadedModel) -> None:
     steps: list[None] = []
     overhead = measure_overhead(bundled, samples, rounds=2, on_turn=lambda: steps.append(None))
     assert overhead.low <= overhead.median <= overhead.high
-    assert len(steps) == 6
+    assert len(steps) == 2 * (WARM_UPS + 2)
     padded = Samples(baseline.reader, dataset()).subset(8)
     assert measure_single(baseline, padded, seconds=0.1) > 0
 
