@@ -95,6 +95,8 @@ class Builder:
     def _rebuilt(self, shapes: Shapes) -> Network:
         if tuple(shapes) == self.network.shapes:
             return self.network
+        # To go on from the network of a slower point, cut further, with twice the windows in all, brought the
+        # divergence of a MiniLM-L6 from 0.1356 to 0.1336 at 0.6 of the time, and from 0.311 to 0.297 at 0.5.
         start = self._one_shot(shapes)
         finished = self._trained(start) if self.training else self._refitted(shapes)
         # What is nearer to the start's vectors does not always give better answers.
