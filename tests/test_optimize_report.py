@@ -98,6 +98,21 @@ def test_measured_again_with_another_result(made: Made, tmp_path: Path) -> None:
     assert not repeat_measurements(tmp_path / "out", directory / DATA)["repeated"]
 
 
+@pytest.mark.parametrize(("budget", "least"), [(None, 101.0), (0.8, None)])
+def test_a_budget_asks_for_no_floor(
+    made: Made, tmp_path: Path, budget: float | None, least: float | None
+) -> None:
+    directory, _ = made
+    shutil.copytree(directory / "out", tmp_path / "out")
+    card = copy.deepcopy(read_card(directory / "out"))
+    card["optimization"]["least_f1"] = 101.0
+    card["optimization"]["settings"]["budget"] = budget
+    (tmp_path / "out" / "card.json").write_text(json.dumps(card))
+    found = repeat_measurements(tmp_path / "out", directory / DATA)
+    assert found["f1"]["least"] == least
+    assert found["repeated"] == (least is None)
+
+
 def test_measured_with_other_files(made: Made, tmp_path: Path) -> None:
     directory = made[0]
     data = tmp_path / DATA
