@@ -42,9 +42,9 @@ def repeat_measurements(
         bars: shows progress.
 
     Returns:
-        F1 and, with a checkpoint, the speed over the plain INT8 model: ``card``, ``now``; ``least``, the F1 of
-        the floor, None where a budget stood in its place or it was not held; and ``repeated``: whether F1 is
-        within 0.2 of the card's and not below the floor.
+        F1 and, with a checkpoint, the speed over the plain INT8 model: ``card``, ``now``; ``least``, the F1
+        of the floor, None where a budget stood in its place or it was not held; and ``repeated``: whether F1
+        is within 0.2 of the card's and not below the floor.
 
     Raises:
         OSError: a file is missing or cannot be read.
