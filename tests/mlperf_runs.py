@@ -42,12 +42,15 @@ def with_card(directory: Path, **changes: Any) -> Path:
 
 
 def short_test(system: System, samples: Samples, scenario: Scenario, directory: Path, **options: Any) -> None:
-    """One LoadGen test of a fraction of a second."""
+    """One LoadGen test of a fraction of a second.
+
+    The latency is lower than any machine's: LoadGen makes as many queries as the duration may need.
+    """
     load = LoadSettings(
         scenario=scenario,
         samples=len(samples),
         target_qps=100,
-        target_latency=5,
+        target_latency=0.1,
         seconds=0.2,
         least=len(samples),
     )

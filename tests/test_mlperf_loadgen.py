@@ -112,7 +112,7 @@ def test_a_short_run_may_be_valid_to_loadgen(tiny: Reader, samples: Samples, tmp
     """SingleStream is, with enough queries; and it is too short in Offline, which the verdict explains."""
     with System(import_loadgen(), tiny, samples, "SingleStream") as system:
         load = LoadSettings(
-            scenario="SingleStream", samples=len(samples), target_latency=1, seconds=0.2, least=70
+            scenario="SingleStream", samples=len(samples), target_latency=0.1, seconds=0.2, least=70
         )
         loadgen.run_test(system, load.build(import_loadgen(), tmp_path / "user.conf"), len(samples), tmp_path)
     found = Verdict.read(tmp_path)

@@ -137,9 +137,7 @@ def test_one_mode(tiny: Reader, tmp_path: Path, mode: Any, parts: set[str]) -> N
     assert found["settings"]["load"]["target_latency"] > 0
 
 
-def test_the_server_asks_for_half_of_the_throughput(
-    tiny: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_expectations_leave_room(tiny: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "measure_throughput", lambda *_: 90.0)
     config = RunConfig(scenario="Server", mode="performance", short=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "server", config)
@@ -147,6 +145,10 @@ def test_the_server_asks_for_half_of_the_throughput(
     config = RunConfig(scenario="Offline", mode="performance", short=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "offline", config)
     assert found["settings"]["load"]["target_qps"] == pytest.approx(99)
+    monkeypatch.setattr(run_module, "measure_latency", lambda *_, **__: 0.5)
+    config = RunConfig(scenario="SingleStream", mode="performance", short=0.2)
+    found = run_scenario(tiny, dataset(), tmp_path / "single", config)
+    assert found["settings"]["load"]["target_latency"] == 0.25
 
 
 def test_an_earlier_result_stays(tiny: Reader, tmp_path: Path) -> None:

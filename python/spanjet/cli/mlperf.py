@@ -69,11 +69,15 @@ def run(
     ] = 10.0,
     target_qps: Annotated[
         float | None,
-        typer.Option(help="Offline: samples/s expected; Server: asked for. Default: measured before."),
+        typer.Option(
+            help="Offline: samples/s expected; Server: asked for. Default: 1.1 or 0.5 of what was measured."
+        ),
     ] = None,
     target_latency: Annotated[
         float | None,
-        typer.Option(metavar="MS", help="SingleStream, MultiStream: expected. Default: measured before."),
+        typer.Option(
+            metavar="MS", help="SingleStream, MultiStream: expected. Default: half of what was measured."
+        ),
     ] = None,
     test01: Annotated[
         bool, typer.Option("--test01", help="Also run the compliance test TEST01, as long as performance.")

@@ -30,6 +30,10 @@ PERFORMANCE, ACCURACY, COMPLIANCE = Path("performance/run_1"), Path("accuracy"),
 SPARE = 1.1
 """What is expected in Offline, as a multiple of what was measured: with too few samples it ends too soon."""
 
+LATENCY_SHARE = 0.5
+"""Of the latency measured, what LoadGen is told: it makes queries for about twice the duration by it, and a
+system twice as fast as when it was measured would run out of them."""
+
 SERVER_SHARE = 0.5
 """Of the throughput in bulk, which the Server scenario asks for where nothing else is given."""
 
@@ -42,8 +46,10 @@ class RunConfig:
         scenario: how LoadGen asks.
         mode: ``"performance"``, ``"accuracy"`` or ``"both"``.
         short: seconds of a short performance run, which is not valid; None: as the rules have it.
-        target_qps: Offline: samples a second that are expected; Server: that are asked for; None: measured.
-        target_latency: SingleStream, MultiStream: milliseconds of a query that are expected; None: measured.
+        target_qps: Offline: samples a second that are expected; Server: that are asked for; None: `SPARE`
+            or `SERVER_SHARE` of the throughput measured.
+        target_latency: SingleStream, MultiStream: milliseconds of a query that are expected; None:
+            `LATENCY_SHARE` of the median measured.
         test01: whether the compliance test TEST01 is run too, which takes as long as the performance run.
 
     Raises:
@@ -140,7 +146,7 @@ def _load_settings(config: RunConfig, system: System, samples: Samples, bars: Ba
             qps = qps or share * measure_throughput(system, samples)
         else:
             together = config.scenario == "MultiStream"
-            latency = latency or measure_latency(system, samples, together=together)
+            latency = latency or LATENCY_SHARE * measure_latency(system, samples, together=together)
     return LoadSettings(
         scenario=config.scenario,
         samples=len(samples),
