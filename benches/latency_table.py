@@ -1,6 +1,6 @@
 """How well a latency table predicts whole models that it was not fitted to, by shape; RANDOM weights.
 
-python -m benches.latency_table [--shape bert-base] [--rounds 3]
+python -m benches.latency_table [--shape bert-base] [--rounds 9] [--checks 8]
 """
 
 import argparse
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0: all predictions are within `WITHIN`; 1: one was not."""
     parser = argparse.ArgumentParser(prog="python -m benches.latency_table")
     parser.add_argument("--shape", choices=list(ALL_SHAPES), action="append", help="default: all")
-    parser.add_argument("--checks", type=int, default=5, help="whole models of random shapes")
-    parser.add_argument("--rounds", type=int, default=LatencySettings().rounds)
+    parser.add_argument("--checks", type=int, default=8, help="whole models of random shapes")
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args(arguments)
     console, worst = Console(width=110), 0.0
     for name in options.shape or ALL_SHAPES:
@@ -91,7 +91,7 @@ def show(console: Console, name: str, errors: list[tuple[float, float, float]], 
     table = Table(
         title=f"{name}, random weights: milliseconds a window; measured in {seconds:.0f} s",
         caption=f"{machine['processor']}, {machine['cpus']} CPUs; each is predicted from the others; the "
-        "last is whole, the one before leaves tokens behind",
+        "last is whole, the half before it leaves tokens behind",
     )
     for column in ("measured", "predicted", "error"):
         table.add_column(column, justify="right")

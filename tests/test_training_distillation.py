@@ -157,6 +157,39 @@ def test_the_same_seed_gives_the_same_bits(whole: Network, monkeypatch: pytest.M
     assert any(not np.array_equal(first.tensors[name], other.tensors[name]) for name in first.tensors)
 
 
+def test_gradients_that_are_not_finite(whole: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Computed once more, and then left out."""
+    monkeypatch.setattr(module, "_TOKENS", 256)
+    start, right = cut(whole), Distillation.__call__
+    inputs = networks.windows(whole, [20 + index % 25 for index in range(40)], seed=1)
+    calls: list[int] = []
+
+    def train(wrong: set[int]) -> Network:
+        def gradient(self: Distillation, batch: Batch) -> NDArray[np.float32]:
+            found = right(self, batch)
+            if len(calls) in wrong:
+                found[7] = np.nan if len(calls) % 2 else np.inf
+            calls.append(len(calls))
+            return found
+
+        calls.clear()
+        monkeypatch.setattr(Distillation, "__call__", gradient)
+        return distil(whole, start, inputs)
+
+    expected = train(set())
+    steps = len(calls)
+    assert steps >= 5
+    again = train({2})
+    assert len(calls) == steps + 1
+    assert all(np.array_equal(expected.tensors[name], again.tensors[name]) for name in expected.tensors)
+    without = train({2, 3})
+    assert len(calls) == steps + 1
+    assert all(np.isfinite(tensor).all() for tensor in without.tensors.values())
+    assert any(not np.array_equal(expected.tensors[name], without.tensors[name]) for name in expected.tensors)
+    untrained = train(set(range(2 * steps)))
+    assert all(np.array_equal(start.tensors[name], untrained.tensors[name]) for name in start.tensors)
+
+
 def test_large_steps_are_taken_in_small_batches(whole: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradient is that of all windows, however many go into a batch."""
     monkeypatch.setattr(module, "_PRECISION", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -173,9 +206,12 @@ def test_large_steps_are_taken_in_small_batches(whole: Network, monkeypatch: pyt
     inputs = networks.windows(whole, [20 + index % 25 for index in range(40)], seed=1)
     monkeypatch.setattr(module, "_TOKENS", 512)
     sizes: list[list[int]] = []
-    monkeypatch.setattr(
-        module, "_mean", lambda _, step: sizes.append([each["input_ids"].size for each in step])
-    )
+
+    def mean(_: Distillation, step: list[Batch]) -> NDArray[np.float32]:
+        sizes.append([each["input_ids"].size for each in step])
+        return np.zeros(1, np.float32)
+
+    monkeypatch.setattr(module, "_mean", mean)
     monkeypatch.setattr(Adam, "step", lambda *_: None)
     for kept in (10**9, 32 * 2 * 128):
         monkeypatch.setattr(windows, "_KEPT", kept)

@@ -30,7 +30,8 @@ class LatencySettings:
     Attributes:
         depth: layers of a stack at most.
         heads, units: numbers of heads and of units at most that are measured; others lie between.
-        checks: whole models of random shapes, besides the one that nothing is cut from.
+        checks: whole models of random shapes, besides the one that nothing is cut from; the latter half of
+            them leaves tokens behind.
         batches: of a run at most; fewer where the whole model takes more than ``seconds`` for them.
         seconds: see there.
         rounds: runs of each model.
@@ -39,7 +40,7 @@ class LatencySettings:
     depth: int = 4
     heads: int = 16
     units: int = 14
-    checks: int = 3
+    checks: int = 4
     batches: int = 12
     seconds: float = 1.5
     rounds: int = 5
@@ -131,8 +132,8 @@ def _random_shapes(heads: Sequence[int], units: Sequence[int], count: int, layer
         tuple(LayerShape(*(int(generator.choice(each)) for each in options)) for _ in range(layers))
         for _ in range(count)
     ]
-    # The last of them leaves tokens behind.
-    return [*made[:-1], *(_halved(shapes) for shapes in made[-1:])]
+    wide = count - count // 2
+    return [*made[:wide], *map(_halved, made[wide:])]
 
 
 def _halved(shapes: Shapes) -> Shapes:
