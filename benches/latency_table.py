@@ -1,6 +1,6 @@
 """How well a latency table predicts whole models that it was not fitted to, by shape; RANDOM weights.
 
-python -m benches.latency_table [--shape bert-base] [--rounds 9] [--checks 8]
+python -m benches.latency_table [--shape bert-base] [--checks 8]
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benches.latency_table")
     parser.add_argument("--shape", choices=list(ALL_SHAPES), action="append", help="default: all")
     parser.add_argument("--checks", type=int, default=8, help="whole models of random shapes")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=LatencySettings().rounds)
     options = parser.parse_args(arguments)
     console, worst = Console(width=110), 0.0
     for name in options.shape or ALL_SHAPES:

@@ -163,12 +163,15 @@ def test_ratios_do_not_see_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_curves_rise_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measured ratios become seconds of one block; noise that falls is evened out."""
+    """Measured ratios become seconds of one block; what is off its neighbours' line, or falls, is evened out.
+
+    32 units: 0.3 a block, 0.03 on the line; 0.165 halfway; 0.1275 with the 0.09 of more units.
+    """
 
     def times(sides: dict[str, object], *_: object, **__: object) -> tuple[dict[str, float], float]:
         ratios = {"stack of 0": 0.25, "whole of 0": 0.3}
         ratios |= {f"{count} heads": 0.25 + 0.1 * count for count in range(1, 5)}
-        ratios |= {"16 units": 0.24, "32 units": 0.45, "64 units": 0.43}
+        ratios |= {"16 units": 0.24, "32 units": 0.85, "64 units": 0.43}
         ratios |= {name: 0.7 for name in sides if name.startswith("check")}
         assert set(ratios) == set(sides)
         return ratios, 2.0
@@ -187,7 +190,7 @@ def test_curves_rise_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.heads == (0, 1, 2, 3, 4)
     assert np.diff(table.attention) * windows / 2 == pytest.approx([0.05] * 4)
     assert table.units == (0, 16, 32, 64)
-    assert np.array(table.ffn) * windows / 2 == pytest.approx([0, 0, 0.095, 0.095])
+    assert np.array(table.ffn) * windows / 2 == pytest.approx([0, 0, 0.1275, 0.1275])
     assert len(table.checks) == 3
     assert table.checks[-1].shapes == (LayerShape(4, 64),) * 2
     assert table.checks[-1].seconds * windows == pytest.approx(2)

@@ -61,6 +61,23 @@ def test_luck_is_not_kept(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> 
     assert (tuned.settings, tuned.gain) == (TUNED_DEFAULTS, 1.0)
 
 
+def test_a_gain_in_half_of_the_rounds_is_none(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faster in the median, but slower in two of five rounds."""
+    wavering = [0.5, 0.5, 0.5, 3.0, 3.0]
+
+    def tuned(rounds: list[float]) -> dict[str, Any]:
+        turns = iter([1.0, *rounds])
+        fake_seconds(
+            monkeypatch, lambda settings: next(turns, 2.0) if settings["batch_tokens"] == 2048 else 1.0
+        )
+        search = module._Search(toy, CONFIG, LENGTHS, len(rounds), None)
+        search.compare({"batch_tokens": 2048})
+        return search.settings
+
+    assert tuned(wavering) == TUNED_DEFAULTS
+    assert tuned([0.5] * 4 + [3.0])["batch_tokens"] == 2048
+
+
 def test_gain_is_over_the_beginning(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     cost = {512: 3.0, 1024: 4.0, 1536: 2.0}
     fake_seconds(monkeypatch, lambda settings: cost.get(settings["batch_tokens"], 5.0))

@@ -31,10 +31,13 @@ ROUNDINGS = ((16, 4), (16, 0), (8, 0), (32, 0), (64, 0))
 BUDGETS = (512, 1024, 1536, 2048, 4096)
 
 GAIN = 0.01
-"""A setting must be faster than the best before it by this share to replace it."""
+"""A setting must be faster than the best before it by this share to replace it, see `_is_faster`."""
 
-STATIC_GAIN = 0.03
+STATIC_GAIN = 0.05
 """A model for each length must be, since it takes memory and its compilation takes time."""
+
+SURE = 0.25
+"""Of the rounds, at most so many may say otherwise: a median alone is above 1 by luck half of the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +165,7 @@ class _Search:
         trial.seconds()  # compiles, and lets OpenVINO see the shapes
         megabytes = resident_megabytes() - before
         ratios, seconds = self._turns(trial)
-        is_best = statistics.median(ratios) > 1 + gain and megabytes <= max_megabytes
+        is_best = _is_faster(ratios, gain) and megabytes <= max_megabytes
         self._add(trial, ratios, seconds, megabytes=megabytes, is_best=is_best)
         if is_best:
             self._best = trial
@@ -184,9 +187,9 @@ class _Search:
         trial = self._trial(first)
         trial.seconds()
         ratios, _ = self._turns(trial)
-        gain = 1 / statistics.median(ratios)
-        if gain > 1 + GAIN:
-            return gain
+        gains = [1 / ratio for ratio in ratios]
+        if _is_faster(gains, GAIN):
+            return statistics.median(gains)
         self._best = trial
         return 1.0
 
@@ -303,6 +306,11 @@ def tune(
         windows=len(lengths),
         cpu_share=search.cpu_share,
     )
+
+
+def _is_faster(ratios: list[float], gain: float) -> bool:
+    """Whether speeds over another's are above 1 + gain in the median, and nearly all above 1."""
+    return statistics.median(ratios) > 1 + gain and float(np.quantile(ratios, SURE)) > 1
 
 
 def _stream_counts(threads: int) -> list[int]:

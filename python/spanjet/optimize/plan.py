@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import openvino as ov
 
-from spanjet.bench.rounds import timed
+from spanjet.bench.rounds import WARM_UPS, timed
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate.squad import Question
 from spanjet.optimize.sensitivity import SHARES
@@ -27,7 +27,7 @@ _QUANTIZE = 12.0
 # Selections of tokens that are compared, for each layer but the first.
 _SELECTIONS = 5
 # Models of the latency table, their size against the whole one's, and passes over its windows.
-_STACKS, _STACK, _PASSES = 36, 0.35, 1150
+_STACKS, _STACK, _PASSES = 37, 0.35, 1850
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Pro
     compiling = time.perf_counter() - began
     windows = reader.cut([each.question for each in questions], [each.context for each in questions])
     batches = [windows.batch(rows, length=length) for rows, length in reader.plan(windows)]
-    turns = [timed(lambda: list(runtime.run(batches))) for _ in range(2)]
+    turns = [timed(lambda: list(runtime.run(batches))) for _ in range(WARM_UPS + 1)]
     return Probe(rate=len(windows) / turns[-1].wall, compiling=compiling)
 
 
@@ -78,9 +78,7 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
     points = searched + 1
     measured = modules * (len(SHARES) + 1)
     fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
-    finish = (
-        window * (fitting + config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE
-    )
+    finish = window * (config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE
     compared = _SELECTIONS * (layers - 1)
     narrowing = Step(
         "find the tokens to leave behind",
@@ -98,7 +96,10 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
             f"try {searched * (config.trials + 1)} candidates",
             searched * (config.trials + 1) * (model + window * _CANDIDATE * config.windows),
         ),
-        Step(f"fit, quantize and measure {points} models", points * finish),
+        Step(
+            f"fit, quantize and measure {points} models",
+            searched * window * fitting + points * finish,
+        ),
         Step("verify", window * config.held_out),
     )
     return Plan(steps)

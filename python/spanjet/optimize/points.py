@@ -16,7 +16,7 @@ from spanjet.quantize.trials import measure
 __all__ = ["Points"]
 
 # Runs of each model when a point is timed.
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _RATE, _VECTORS = 6e-5, 300.0
 _WARMUP = 0.05
 # Windows that are sorted by length together, and tokens of a step, in as many batches as memory asks for.
 # After 2,048 windows, at 0.62 of the time, a divergence of 0.164 came to 0.132 with 3,072 tokens and 6e-5 or
-# 1.2e-4; 0.125 with 1,536 and 6e-5, 0.129 with 1.2e-4; 0.124 with 768 and 6e-5, in more time, 0.127 with 3e-5.
+# 1.2e-4; to 0.125 with 1,536 and 6e-5, 0.129 with 1.2e-4; to 0.124 with 768 and 6e-5, 0.127 with 3e-5.
 _SHUFFLED, _TOKENS = 512, 1536
 # None is asked for: bfloat16 where the CPU has it, which took half the time, and left gradients of MiniLM-L6
 # within 0.06 radians.
