@@ -196,6 +196,17 @@ def test_curves_rise_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.checks[-1].seconds * windows == pytest.approx(2)
 
 
+@pytest.mark.parametrize(("count", "wide"), [(1, 1), (2, 1), (4, 2), (5, 3)])
+def test_half_of_the_checks_leave_tokens_behind(count: int, wide: int) -> None:
+    """Each has another beside it that the time of a selection can be fitted to."""
+    made = measuring._random_shapes([1, 4], [32, 64], count, 6)
+    assert [any(shape.tokens < 1 for shape in shapes) for shapes in made] == [
+        place >= wide for place in range(count)
+    ]
+    assert len(set(made)) == count
+    assert all(len(shapes) == 6 for shapes in made)
+
+
 def test_a_measurement() -> None:
     """On this machine: more takes longer, and whole models are predicted, if only roughly so small."""
     settings = LatencySettings(depth=2, heads=2, units=2, checks=1, batches=4, rounds=2)

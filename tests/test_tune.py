@@ -61,7 +61,7 @@ def test_luck_is_not_kept(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> 
     assert (tuned.settings, tuned.gain) == (TUNED_DEFAULTS, 1.0)
 
 
-def test_a_gain_in_half_of_the_rounds_is_none(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gain_in_three_of_five_rounds_is_none(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faster in the median, but slower in two of five rounds."""
     wavering = [0.5, 0.5, 0.5, 3.0, 3.0]
 

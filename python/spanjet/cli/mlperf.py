@@ -69,15 +69,11 @@ def run(
     ] = 10.0,
     target_qps: Annotated[
         float | None,
-        typer.Option(
-            help="Offline: samples/s expected; Server: asked for. Default: 1.1 or 0.5 of what was measured."
-        ),
+        typer.Option(help="Offline: samples/s expected; Server: asked for. Default: measured, and room."),
     ] = None,
     target_latency: Annotated[
         float | None,
-        typer.Option(
-            metavar="MS", help="SingleStream, MultiStream: expected. Default: half of what was measured."
-        ),
+        typer.Option(metavar="MS", help="SingleStream, MultiStream: expected. Default: measured, and room."),
     ] = None,
     test01: Annotated[
         bool, typer.Option("--test01", help="Also run the compliance test TEST01, as long as performance.")

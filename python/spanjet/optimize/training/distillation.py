@@ -113,10 +113,11 @@ class Distillation:
         return {name: values.copy() for name, values in self._tensors.items()}
 
 
-def _finite_mean(distillation: "Distillation", batches: Sequence[Inputs]) -> NDArray[np.float32] | None:
+def _finite_mean(distillation: Distillation, batches: Sequence[Inputs]) -> NDArray[np.float32] | None:
     """The gradient; None: it is not finite, twice.
 
-    One of twenty trainings of a MiniLM-L6 on 2,048 windows met such a gradient, and did not when repeated.
+    One of twenty trainings of a MiniLM-L6 on 2,048 windows ended without finite answers, and never again when
+    it was repeated: what such a thing comes from is not known.
     """
     for _ in range(2):
         gradient = _mean(distillation, batches)
