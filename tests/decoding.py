@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import peer
 import reference
+import segments
 from numpy.typing import NDArray
-from spanjet import Spans, Tokenizer, Windows, decode
+from spanjet import Spans, Tokenizer, Windows, decode, sentence
 
 Floats = NDArray[np.float32]
 Mode = Literal["global", "squad"]
@@ -47,34 +48,44 @@ def case(path: Path, questions: Sequence[str], contexts: Sequence[str], **option
     return Case(windows, listed, tokenized, peer.load(path))
 
 
-def assert_equal(data: Case, start: Floats, end: Floats, mode: Mode, **options: Any) -> Spans:
-    spans = decode(data.windows, start, end, mode=mode, **options)
+def sentences_of(context: reference.Context) -> Callable[[int], int]:
+    """The number of each token's sentence, by the core's own notion of one."""
+    starts = [sentence(context.text, start, end)[0] for start, end in context.offsets]
+    return lambda token: starts[token]
+
+
+def assert_equal(
+    data: Case, start: Floats, end: Floats, mode: Mode, *, align_to_words: bool = True, **options: Any
+) -> Spans:
+    spans = decode(data.windows, start, end, mode=mode, align_to_words=align_to_words, **options)
     assert len(spans.indptr) == len(data.contexts) + 1
     for question, context in enumerate(data.contexts):
         numbers = [index for index, window in enumerate(data.listed) if window.question == question]
         found = [data.listed[index] for index in numbers]
         cuts = [slice(*data.windows.indptr[index : index + 2]) for index in numbers]
         logits = [(start[cut], end[cut]) for cut in cuts]
+        whole = segments.graphemes_of(context.text)
+        rules: dict[str, Any] = {"first_window": numbers[0], **options}
         if mode == "squad":
-            wanted = reference.decode_squad(
-                context, found, logits, basic=data.basic, first_window=numbers[0], **options
-            )
+            wanted = reference.decode_squad(context, found, logits, basic=data.basic, whole=whole, **rules)
         else:
-            wanted = reference.decode_global(context, found, logits, first_window=numbers[0], **options)
+            widen = segments.words_of(context.text) if align_to_words else whole
+            if "sentence_margin" in options:
+                rules["sentence"] = sentences_of(context)
+            wanted = reference.decode_global(context, found, logits, widen=widen, **rules)
         assert_question_equal(spans, question, context.text, wanted)
     return spans
 
 
 def assert_question_equal(spans: Spans, question: int, text: str, wanted: reference.Answers) -> None:
-    rows = range(spans.indptr[question], spans.indptr[question + 1])
-    found = [(spans.start[i], spans.end[i], spans.score[i], spans.window[i]) for i in rows]
-    assert found == [(span.start, span.end, span.score, span.window) for span in wanted.spans]
-    shares = [span.probability for span in wanted.spans]
-    np.testing.assert_allclose(spans.probability[rows.start : rows.stop], shares, rtol=1e-6, atol=1e-37)
-    assert spans.null_score[question] == wanted.null_score
-    np.testing.assert_allclose(
-        spans.null_probability[question], wanted.null_probability, rtol=1e-6, atol=1e-37
-    )
-    for i in rows:
+    rows = slice(*spans.indptr[question : question + 2])
+    columns = (spans.start, spans.end, spans.logit, spans.null_logit, spans.window)
+    found = list(zip(*(column[rows] for column in columns), strict=True))
+    expected = [(span.start, span.end, span.logit, span.null_logit, span.window) for span in wanted.spans]
+    assert found == expected
+    scores = [span.score for span in wanted.spans]
+    np.testing.assert_allclose(spans.score[rows], scores, rtol=1e-6, atol=1e-37)
+    np.testing.assert_allclose(spans.no_answer[question], wanted.no_answer, rtol=1e-5, atol=1e-7)
+    for i in range(rows.start, rows.stop):
         assert spans.byte_start[i] == len(text[: spans.start[i]].encode())
         assert spans.byte_end[i] == len(text[: spans.end[i]].encode())

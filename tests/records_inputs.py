@@ -14,7 +14,7 @@ from spanjet import Answer, Failure
 from spanjet.records import Columns, Record, Rejected, open_source
 
 UNANSWERABLE = "unanswerable"
-ANSWER = Answer("東京", 0, 2, 0, 6, 1.5, 0.25, -3.0)
+ANSWER = Answer("東京", 0, 2, 0, 6, 0.25, 1.5, -3.0, 0.125)
 
 
 class ScriptedReader:
@@ -57,7 +57,7 @@ def scripted_answer(question: str, context: str, rank: int = 0) -> Answer:
     byte_start = len(context[:start].encode())
     byte_end = byte_start + len(text.encode())
     score = int.from_bytes(digest[1:3], "big") / 1024
-    return Answer(text, start, start + len(text), byte_start, byte_end, score, digest[3] / 256, -1.5)
+    return Answer(text, start, start + len(text), byte_start, byte_end, digest[3] / 256, score, -1.5, 0.25)
 
 
 def write_json_lines(path: Path, rows: int) -> None:

@@ -6,8 +6,9 @@ Nothing here calls the core. Windows and decoding follow run_squad.py of Devlin 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,18 +50,38 @@ class Span:
 
     start: int
     end: int
-    score: np.float32
+    logit: np.float32
+    null_logit: np.float32
     window: int
-    probability: float = 0.0
+    score: float = 0.0
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of one question, best first, and its null answer."""
+    """The answers of one question, best first, and the probability that there is none."""
 
     spans: list[Span]
-    null_score: np.float32
-    null_probability: float
+    no_answer: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How margins become probabilities."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    temperature: float = 1.0
+
+    def answered(self, margin: np.float32) -> float:
+        """The probability that a context with this best margin holds the answer."""
+        odds = float(np.float32(self.slope)) * float(margin) + float(np.float32(self.intercept))
+        return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
+
+    def shares(self, margins: Sequence[np.float32]) -> list[float]:
+        """Softmax of margins over the temperature, in float64."""
+        temperature = float(np.float32(self.temperature))
+        powers = [math.exp((float(margin) - float(max(margins))) / temperature) for margin in margins]
+        return [power / sum(powers) for power in powers]
 
 
 def parts(count: int, room: int, doc_stride: int, convention: str) -> list[range]:
@@ -122,26 +143,18 @@ def max_context(split: Sequence[range], token: int) -> int:
     return best
 
 
-def softmax(scores: Sequence[np.float32]) -> list[float]:
-    """Probabilities, in float64."""
-    values = np.array(scores, np.float64)
-    powers = np.exp(values - values.max())
-    return [float(power) for power in powers / powers.sum()]
-
-
-def null_score(logits: Sequence[tuple[Floats, Floats]]) -> np.float32:
-    """The smallest start plus end logit of ``[CLS]`` among a question's windows."""
-    return min(start[0] + end[0] for start, end in logits)
+def null_logit(logits: tuple[Floats, Floats]) -> np.float32:
+    """Start plus end logit of ``[CLS]`` in a window."""
+    return np.float32(logits[0][0] + logits[1][0])
 
 
 def with_null(
-    spans: list[Span], null: Span, probability: float, top_k: int, threshold: float | None
+    spans: list[Span], null: np.float32, answered: float, top_k: int, threshold: float | None
 ) -> Answers:
     """Cut to ``top_k``, after the null answer went first where the threshold asks for it."""
-    best = float(spans[0].score) if spans else -np.inf
-    if threshold is not None and float(null.score) - best > threshold:
-        spans = [null, *spans]
-    return Answers(spans[:top_k], null.score, probability)
+    if not spans or (threshold is not None and answered < float(np.float32(threshold))):
+        spans = [Span(0, 0, null, null, -1, 1 - answered), *spans]
+    return Answers(spans[:top_k], 1 - answered)
 
 
 def decode_global(
@@ -153,27 +166,48 @@ def decode_global(
     top_k: int = 1,
     n_best: int = 20,
     max_answer_length: int = 30,
-    null_threshold: float | None = None,
+    threshold: float | None = None,
+    overlap: bool = False,
+    widen: Callable[[int, int], tuple[int, int]] = lambda start, end: (start, end),
+    sentence: Callable[[int], int] = lambda _: 0,
+    sentence_margin: float = 0.0,
+    **calibration: float,
 ) -> Answers:
-    """Mode ``global`` for one question; ``first_window`` is the index of its first window."""
-    best: dict[tuple[int, int], Span] = {}
+    """Mode ``global`` for one question.
+
+    ``first_window`` is the index of its first window; ``widen`` makes a span one of whole words, and
+    ``sentence`` is the number of a token's sentence.
+    """
+    rule = Calibration(**calibration)
+    best: dict[tuple[int, int], tuple[np.float32, Span]] = {}
     for index, (window, (start_logits, end_logits)) in enumerate(zip(found, logits, strict=True)):
         shift = window.context_start - window.context_offset
+        null = null_logit((start_logits, end_logits))
         for first in window.part:
             for last in range(first, min(first + max_answer_length, window.part.stop)):
-                offsets = (context.offsets[first][0], context.offsets[last][1])
-                score = start_logits[first + shift] + end_logits[last + shift]
-                if offsets not in best or score > best[offsets].score:
-                    best[offsets] = Span(*offsets, score, first_window + index)
-    ranked = sorted(best.values(), key=lambda span: (-span.score, span.start, span.end))
-    ranked = ranked[: max(n_best, top_k)]
-    null = null_score(logits)
-    *shares, null_share = softmax([*[span.score for span in ranked], null])
-    spans = [
-        Span(span.start, span.end, span.score, span.window, share)
-        for span, share in zip(ranked, shares, strict=True)
-    ]
-    return with_null(spans, Span(0, 0, null, -1, null_share), null_share, top_k, null_threshold)
+                place = widen(context.offsets[first][0], context.offsets[last][1])
+                start, end = start_logits[first + shift], end_logits[last + shift]
+                margin = (start - null) + end
+                if sentence(first) != sentence(last):
+                    margin -= np.float32(sentence_margin)
+                if place not in best or margin > best[place][0]:
+                    best[place] = (margin, Span(*place, start + end, null, first_window + index))
+    ranked = sorted(best.values(), key=lambda item: (-item[0], item[1].start, item[1].end))
+    if not ranked:
+        return with_null([], min(map(null_logit, logits)), 0.0, top_k, threshold)
+    answered = rule.answered(ranked[0][0])
+    shares = rule.shares([margin for margin, _ in ranked[:n_best]])
+    kept: list[tuple[Span, float]] = []
+    for place, (_, span) in enumerate(ranked):
+        share = shares[place] if place < n_best else 0.0
+        meets = [i for i, (other, _) in enumerate(kept) if span.start < other.end and other.start < span.end]
+        if meets and not overlap:
+            kept[meets[0]] = (kept[meets[0]][0], kept[meets[0]][1] + share)
+        else:
+            kept.append((span, share))
+    kept.sort(key=lambda item: -item[1])
+    spans = [replace(span, score=answered * share) for span, share in kept]
+    return with_null(spans, ranked[0][1].null_logit, answered, top_k, threshold)
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -259,40 +293,35 @@ def decode_squad(
     logits: Sequence[tuple[Floats, Floats]],
     *,
     basic: Callable[[str], list[str]],
+    whole: Callable[[int, int], tuple[int, int]] = lambda start, end: (start, end),
     first_window: int = 0,
     top_k: int = 1,
     n_best: int = 20,
     max_answer_length: int = 30,
-    null_threshold: float | None = None,
+    threshold: float | None = None,
+    **calibration: float,
 ) -> Answers:
     """Mode ``squad`` for one question: the n-best list of run_squad.py's ``write_predictions``.
 
-    The null answer is in the list only where ``null_threshold`` is given: at its place among the
-    candidates (after those of equal score), or added at the end where the list is full before.
+    ``whole`` widens a span to whole graphemes.
     """
-    null = Span(0, 0, null_score(logits), -1)
-    ranked = candidates(found, logits, n_best, max_answer_length)
-    if null_threshold is not None:
-        ranked = sorted([*ranked, (null.score, -1, 0, 0)], key=lambda candidate: -candidate[0])
+    rule = Calibration(**calibration)
+    null = min(map(null_logit, logits))
     listed: list[Span] = []
     seen = set()
-    for score, index, first, last in ranked:
+    for logit, index, first, last in candidates(found, logits, n_best, max_answer_length):
         if len(listed) == n_best:
             break
-        if index == -1:
-            listed.append(null)
-            continue
-        text, start, end = final_text(context, first, last, basic)
+        text, *place = final_text(context, first, last, basic)
         if text not in seen:
             seen.add(text)
-            listed.append(Span(start, end, score, first_window + index))
-    if null_threshold is not None and null not in listed:
-        listed.append(null)
-    shares = softmax([span.score for span in listed]) if listed else []
-    shared = [
-        Span(span.start, span.end, span.score, span.window, share)
-        for span, share in zip(listed, shares, strict=True)
-    ]
-    null_share = sum(span.probability for span in shared if span.window == -1)
-    spans = [span for span in shared if span.window != -1]
-    return with_null(spans, Span(0, 0, null.score, -1, null_share), null_share, top_k, null_threshold)
+            start, end = whole(*place)
+            if all((span.start, span.end) != (start, end) for span in listed):
+                listed.append(Span(start, end, logit, null, first_window + index))
+    if not listed:
+        return with_null([], null, 0.0, top_k, threshold)
+    margins = [np.float32(span.logit - null) for span in listed]
+    answered = rule.answered(margins[0])
+    shares = zip(listed, rule.shares(margins), strict=True)
+    spans = [replace(span, score=answered * share) for span, share in shares]
+    return with_null(spans, null, answered, top_k, threshold)

@@ -22,17 +22,17 @@ TEXT = "Zürich and 東京 are cities; the 😀 is none. " * 50
 VIEWS: dict[type, tuple[str, ...]] = {
     Encoding: ("ids", "offsets", "byte_offsets"),
     Encodings: ("ids", "offsets", "byte_offsets", "indptr"),
-    Windows: ("ids", "indptr", "question", "context_start", "context_offset"),
+    Windows: ("ids", "indptr", "question", "context_start", "context_offset", "question_length"),
 }
 OWN: dict[type, tuple[str, ...]] = {
     Batch: ("input_ids", "attention_mask", "token_type_ids"),
     Spans: (
         *("indptr", "start", "end", "byte_start", "byte_end"),
-        *("score", "probability", "window", "null_score", "null_probability"),
+        *("score", "logit", "null_logit", "window", "no_answer"),
     ),
 }
 WIDE = {"indptr"}
-FLOATS = {"score", "probability", "null_score", "null_probability"}
+FLOATS = {"score", "logit", "null_logit", "no_answer"}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spanjet import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.config import TUNED_DEFAULTS, default_cache_dir
 
 
@@ -20,7 +20,15 @@ def test_defaults() -> None:
         "mode": "global",
         "n_best": 20,
         "max_answer_length": 30,
-        "null_threshold": None,
+        "overlap": False,
+        "align_to_words": True,
+    }
+    assert dataclasses.asdict(Calibration()) == {
+        "slope": 1.0,
+        "intercept": 0.0,
+        "temperature": 1.0,
+        "sentence_margin": 0.0,
+        "threshold": None,
     }
     runtime = RuntimeConfig()
     assert (runtime.threads, runtime.streams, runtime.precision) == (None, None, None)
@@ -41,8 +49,16 @@ def test_defaults() -> None:
         (DecodeConfig, "mode", "hf", ValueError, "'global' or 'squad'"),
         (DecodeConfig, "n_best", 0, ValueError, "an integer of at least 1"),
         (DecodeConfig, "max_answer_length", -1, ValueError, "an integer of at least 1"),
-        (DecodeConfig, "null_threshold", float("nan"), ValueError, "a finite number"),
-        (DecodeConfig, "null_threshold", "0", TypeError, "a finite number"),
+        (DecodeConfig, "overlap", 1, TypeError, "True or False"),
+        (DecodeConfig, "align_to_words", None, TypeError, "True or False"),
+        (Calibration, "slope", -1, ValueError, "a finite number of at least 0"),
+        (Calibration, "slope", "1", TypeError, "a finite number of at least 0"),
+        (Calibration, "intercept", float("nan"), ValueError, "a finite number"),
+        (Calibration, "intercept", True, TypeError, "a finite number"),
+        (Calibration, "temperature", 0, ValueError, "a finite number greater than 0"),
+        (Calibration, "sentence_margin", -0.5, ValueError, "a finite number of at least 0"),
+        (Calibration, "threshold", 2, ValueError, "a probability, 0 to 1, or None"),
+        (Calibration, "threshold", "model", TypeError, "a probability, 0 to 1, or None"),
         (RuntimeConfig, "threads", 0, ValueError, "an integer of at least 1"),
         (RuntimeConfig, "streams", "2", TypeError, "an integer of at least 1"),
         (RuntimeConfig, "precision", "int8", ValueError, "'f32' or 'bf16' or 'f16'"),
@@ -65,7 +81,7 @@ def test_refuses(kind: Any, field: str, value: Any, error: type[Exception], expe
 def test_accepts_what_none_means() -> None:
     assert WindowConfig(max_question_length=None).max_question_length is None
     assert WindowConfig(convention="overlap", doc_stride=0).doc_stride == 0
-    assert DecodeConfig(null_threshold=0).null_threshold == 0
+    assert Calibration(threshold=None).threshold is None
     assert RuntimeConfig(cache_dir=None).cache_dir is None
 
 

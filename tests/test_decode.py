@@ -66,11 +66,29 @@ LOGITS = {"tied": tied, "distinct": distinct, "peaked": peaked}
         {"top_k": 3, "n_best": 3, "max_answer_length": 5},
         {"top_k": 1, "n_best": 1},
         {"top_k": 20, "n_best": 40, "max_answer_length": 1},
+        {"top_k": 9, "overlap": True},
+        {"top_k": 30, "n_best": 5, "overlap": True},
+        {"top_k": 4, "align_to_words": False},
+        {"top_k": 4, "slope": 0.25, "intercept": -1.5, "temperature": 3.0},
+        {"top_k": 4, "sentence_margin": 2.5},
     ],
     ids=str,
 )
 def test_equal_to_reference(short: Case, mode: Mode, kind: str, options: dict[str, Any]) -> None:
+    if mode == "squad":  # which knows nothing of the others, and lists no more than n_best
+        only_global = ("overlap", "align_to_words", "sentence_margin")
+        options = {name: value for name, value in options.items() if name not in only_global}
+        options["top_k"] = min(options.get("top_k", 1), options.get("n_best", 20))
     assert_equal(short, *LOGITS[kind](short.windows, seed=0), mode, **options)
+
+
+@pytest.mark.parametrize("name", ["overlap", "align_to_words", "sentence_margin", "temperature", "slope"])
+def test_every_option_changes_something(short: Case, name: str) -> None:
+    start, end = peaked(short.windows, 2)
+    values: dict[str, Any] = {"overlap": True, "align_to_words": False, "sentence_margin": 5.0}
+    plain = decode(short.windows, start, end, top_k=9)
+    other = decode(short.windows, start, end, top_k=9, **{name: values.get(name, 0.5)})
+    assert (plain.start.tolist(), plain.score.tolist()) != (other.start.tolist(), other.score.tolist())
 
 
 @pytest.mark.parametrize("kind", LOGITS)
@@ -81,23 +99,16 @@ def test_long_windows_equal_to_reference(long: Case, mode: Mode, kind: str) -> N
 
 @pytest.mark.parametrize("kind", LOGITS)
 @pytest.mark.parametrize("mode", MODES)
-def test_null_threshold_equal_to_reference(short: Case, mode: Mode, kind: str) -> None:
+def test_threshold_equal_to_reference(short: Case, mode: Mode, kind: str) -> None:
     start, end = LOGITS[kind](short.windows, 9)
-    plain = decode(short.windows, start, end, mode=mode)
-    differences = np.sort(plain.null_score.astype(np.float64) - plain.score)
-    # Thresholds that decide both ways; the difference itself is not greater than the threshold.
-    for threshold in (differences[0] - 1, *differences[3:-1:4], differences[-1]):
-        spans = assert_equal(short, start, end, mode, top_k=3, null_threshold=float(threshold))
+    options = {"slope": 0.2, "intercept": -1.0}
+    plain = decode(short.windows, start, end, mode=mode, **options)
+    answered = np.sort(1 - plain.no_answer)
+    # Thresholds that decide both ways.
+    for threshold in (0.0, *(answered[2:-2:4] + 1e-6), 1.0):
+        spans = assert_equal(short, start, end, mode, top_k=3, threshold=float(threshold), **options)
         null = spans.window[spans.indptr[:-1]] == -1
-        assert null.sum() == (differences > threshold).sum()
-
-
-def test_null_answer_takes_a_place_in_the_list(short: Case) -> None:
-    # Many spans have the null answer's score: where it stands among them decides which is the last.
-    start, end = tied(short.windows, 16)
-    for _ in range(6):
-        assert_equal(short, start, end, "squad", top_k=5, n_best=5, null_threshold=1e9)
-        start[short.windows.indptr[:-1]] += np.float32(0.5)
+        assert null.sum() == (answered < threshold).sum()
 
 
 # Window length without special and question tokens, stride, tokens of the context.
@@ -121,20 +132,35 @@ def test_start_belongs_to_the_window_of_maximum_context(room: int, doc_stride: i
 
 def test_null_answer(short: Case) -> None:
     start, end = distinct(short.windows, 10)
-    spans = decode(short.windows, start, end, top_k=2, null_threshold=-1000.0)
+    spans = decode(short.windows, start, end, top_k=2, intercept=-99, threshold=0.5)
     first = spans.indptr[:-1]
     for values in (spans.start, spans.end, spans.byte_start, spans.byte_end):
         assert not values[first].any()
     assert (spans.window[first] == -1).all()
-    assert (np.diff(spans.indptr) <= 2).all()
-    np.testing.assert_array_equal(spans.score[first], spans.null_score)
-    np.testing.assert_array_equal(spans.probability[first], spans.null_probability)
+    assert (np.diff(spans.indptr) == 2).all()
+    np.testing.assert_array_equal(spans.score[first], spans.no_answer)
+    np.testing.assert_array_equal(spans.logit[first], spans.null_logit[first])
+    # The span behind it is the one that comes first without a threshold.
+    plain = decode(short.windows, start, end, intercept=-99)
+    np.testing.assert_array_equal(spans.start[first + 1], plain.start)
+    greatest = decode(short.windows, start, end, overlap=True)  # of all margins
+    np.testing.assert_array_equal(spans.null_logit[first], greatest.null_logit)
+
+
+def test_top_k_changes_no_score(short: Case) -> None:
+    start, end = peaked(short.windows, 4)
+    one, many = (decode(short.windows, start, end, top_k=top_k) for top_k in (1, 40))
+    first = many.indptr[:-1]
+    for name in ("start", "end", "score", "logit", "null_logit", "window"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(many, name)[first])
+    np.testing.assert_array_equal(one.no_answer, many.no_answer)
 
 
 def test_all_distinct_spans_are_given() -> None:
     data = passages("cased", 12, seed=11, most=4, max_length=20, doc_stride=3)
     start, end = tied(data.windows, 12)
-    spans = assert_equal(data, start, end, "global", top_k=100_000, max_answer_length=100)
+    options = {"top_k": 100_000, "max_answer_length": 100, "overlap": True, "align_to_words": False}
+    spans = assert_equal(data, start, end, "global", **options)
     counts = np.diff(spans.indptr)
     assert counts.min() >= 1
     assert counts.max() > 20
@@ -145,11 +171,17 @@ def test_all_distinct_spans_are_given() -> None:
     assert [len(found) for found in pairs] == counts.tolist()
 
 
-def test_probabilities_sum_to_one(short: Case) -> None:
-    start, end = distinct(short.windows, 13)
-    spans = decode(short.windows, start, end, top_k=20)
-    sums = np.add.reduceat(spans.probability.astype(np.float64), spans.indptr[:-1])
-    np.testing.assert_allclose(sums + spans.null_probability, 1, rtol=1e-5)
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_and_no_answer_sum_to_one(short: Case, mode: Mode, overlap: bool, seed: int) -> None:
+    start, end = distinct(short.windows, seed)
+    options = {"slope": 0.3, "intercept": -2.0, "temperature": 1 + seed, "overlap": overlap}
+    spans = decode(short.windows, start, end, mode=mode, top_k=20, **options)  # type: ignore[arg-type]
+    sums = np.add.reduceat(spans.score.astype(np.float64), spans.indptr[:-1])
+    np.testing.assert_allclose(sums + spans.no_answer, 1, rtol=1e-5)
+    inside = np.setdiff1d(np.arange(1, len(spans.score)), spans.indptr)
+    assert (spans.score[inside] <= spans.score[inside - 1]).all()
 
 
 def test_no_valid_candidate(short: Case) -> None:
@@ -159,10 +191,9 @@ def test_no_valid_candidate(short: Case) -> None:
         for first in short.windows.indptr[:-1]:
             logits[first : first + 2] += 100
     spans = assert_equal(short, start, end, "squad", n_best=2)
-    assert spans.indptr[-1] == 0
-    spans = assert_equal(short, start, end, "squad", n_best=2, null_threshold=0.0)
     assert (spans.window == -1).all()
     assert len(spans.window) == len(short.contexts)
+    assert (spans.no_answer == 1).all()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -181,10 +212,10 @@ def test_padded_equals_ragged(short: Case, mode: Mode) -> None:
         "start",
         "end",
         "score",
-        "probability",
+        "logit",
+        "null_logit",
         "window",
-        "null_score",
-        "null_probability",
+        "no_answer",
     ):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
@@ -230,7 +261,7 @@ def test_no_questions() -> None:
     windows = Tokenizer(peer.CASED).windows([], [])
     nothing = np.zeros(0, np.float32)
     spans = decode(windows, nothing, nothing)
-    assert (spans.indptr.tolist(), len(spans.start), len(spans.null_score)) == ([0], 0, 0)
+    assert (spans.indptr.tolist(), len(spans.start), len(spans.no_answer)) == ([0], 0, 0)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -258,7 +289,13 @@ OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
     ({"max_answer_length": 0}, "max_answer_length"),
     ({"max_answer_length": -1}, "max_answer_length"),
     ({"mode": "squad", "top_k": 21}, "n_best is 20.*21"),
-    ({"null_threshold": float("nan")}, "null_threshold"),
+    ({"threshold": float("nan")}, "threshold is NaN, expected a probability"),
+    ({"threshold": 1.5}, "threshold is 1.5"),
+    ({"threshold": -0.1}, "threshold is -0.1"),
+    ({"slope": -1.0}, "slope is -1, expected a finite number of at least 0"),
+    ({"intercept": float("inf")}, "intercept is inf, expected a finite number"),
+    ({"temperature": 0.0}, "temperature is 0, expected a finite number greater than 0"),
+    ({"sentence_margin": -1.0}, "sentence_margin is -1"),
 ]
 
 

@@ -40,11 +40,11 @@ def logits(squad: Case) -> tuple[Floats, Floats]:
     return start, end
 
 
-@pytest.mark.parametrize("threshold", [None, -5.0, 0.0])
+@pytest.mark.parametrize("threshold", [None, 0.5, 0.999])
 @pytest.mark.parametrize("mode", MODES)
 def test_equal_to_reference(
     squad: Case, logits: tuple[Floats, Floats], mode: Mode, threshold: float | None
 ) -> None:
-    spans = assert_equal(squad, *logits, mode, top_k=10, null_threshold=threshold)
+    spans = assert_equal(squad, *logits, mode, top_k=10, threshold=threshold)
     assert len(squad.windows) > 2 * len(squad.contexts)
     assert (np.diff(spans.indptr) >= 1).all()

@@ -34,9 +34,9 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     answer = Pipeline.answer
 
-    def counting(self: Any, questions: Any, contexts: Any, top_k: int) -> Any:
+    def counting(self: Any, questions: Any, contexts: Any, top_k: int, threshold: Any) -> Any:
         sizes.append(len(questions))
-        return answer(self, questions, contexts, top_k)
+        return answer(self, questions, contexts, top_k, threshold)
 
     monkeypatch.setattr(Pipeline, "answer", counting)
     return sizes
@@ -129,7 +129,7 @@ def test_several_event_loops(fresh: Reader) -> None:
 
 
 def test_closing_answers_what_waits_and_asking_starts_anew(fresh: Reader) -> None:
-    futures = [fresh._merger.submit("who?", TEXT, 1) for _ in range(30)]
+    futures = [fresh._merger.submit("who?", TEXT, 1, None) for _ in range(30)]
     fresh.close()
     assert [future.result(0) for future in futures] == [[fresh.ask("who?", TEXT)]] * 30
     assert not threads()
@@ -180,7 +180,7 @@ def test_a_program_ends_without_closing(tmp_path: Path) -> None:
             windows = WindowConfig(max_length=48, doc_stride=16)
             reader = Reader(model, windows=windows, runtime=RuntimeConfig(cache_dir=None))
             print(asyncio.run(reader.ask_async("who", "the tower")).text)
-            future = reader._merger.submit("who", "the tower", 1)
+            future = reader._merger.submit("who", "the tower", 1, None)
         """)
     )
     paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,5 +1,6 @@
 """The reader: answers equal to a table's, whatever the batches, threads and processes."""
 
+import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
@@ -23,6 +24,7 @@ from spanjet import (
 )
 from spanjet.checkpoint import LoadedModel
 from spanjet.evaluate import load_squad
+from spanjet.pipeline import QuestionCut
 
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
 TEXT = "The engineer built a tower in Paris, near the river."
@@ -57,10 +59,9 @@ def test_answers_are_those_of_the_tables(reader: Reader, toy: LoadedModel, top_k
     spans = expected_spans(toy, pairs, top_k)
     assert [len(answers) for answers in found] == np.diff(spans.indptr).tolist()
     rows = [answer for answers in found for answer in answers]
-    for name in ("start", "end", "byte_start", "byte_end", "score", "probability"):
+    for name in ("start", "end", "byte_start", "byte_end", "score", "logit", "null_logit"):
         assert [getattr(answer, name) for answer in rows] == getattr(spans, name).tolist()
-    null_scores = [answers[0].null_score for answers in found]
-    assert null_scores == spans.null_score.tolist()
+    assert [answers[0].no_answer for answers in found] == spans.no_answer.tolist()
 
 
 def test_the_span_is_the_text(reader: Reader) -> None:
@@ -70,7 +71,7 @@ def test_the_span_is_the_text(reader: Reader) -> None:
         for answer in answers:
             assert context[answer.start : answer.end] == answer.text != ""
             assert context.encode()[answer.byte_start : answer.byte_end].decode() == answer.text
-            assert 0 <= answer.probability <= 1
+            assert 0 <= answer.score <= 1 - answer.no_answer + 1e-6
         assert [answer.score for answer in answers] == sorted((a.score for a in answers), reverse=True)
 
 
@@ -183,13 +184,84 @@ def test_special_tokens_are_text_unless_asked_for(
 
 
 def test_null_answer(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(null_threshold=0))
-    null, best = reader.ask_many([f"{toy_model.UNANSWERABLE} who?"], TEXT, top_k=2)[0]
+    reader = Reader(toy, windows=WINDOWS, runtime=exact, threshold=0.5)
+    question = f"{toy_model.UNANSWERABLE} who?"
+    null, best = reader.ask_many([question], TEXT, top_k=2)[0]
     assert null.is_null
     assert (null.text, null.start, null.end, null.byte_start, null.byte_end) == ("", 0, 0, 0, 0)
-    assert null.score == null.null_score == best.null_score == 90
+    assert null.score == null.no_answer == best.no_answer > 0.99
+    assert null.logit == null.null_logit == best.null_logit == 90
     assert not best.is_null
     assert not reader.ask("who?", TEXT).is_null
+    # Each call may have its own threshold.
+    assert reader.ask(question, TEXT, threshold=None) == best
+    assert reader.ask("who?", TEXT, threshold=1.0).is_null
+    assert next(reader.stream([(question, TEXT)], threshold=None)) == [best]
+    assert asyncio.run(reader.ask_async(question, TEXT, threshold=None)) == best
+    assert asyncio.run(reader.ask_async(question, TEXT)) == null
+
+
+@pytest.mark.parametrize(
+    ("card", "given", "expected"),
+    [
+        (None, "model", None),
+        ({}, "model", None),
+        ({"calibration": {"slope": 0.5}}, "model", None),
+        ({"calibration": {"threshold": 0.25}}, "model", 0.25),
+        ({"calibration": {"threshold": 0.25}}, 0.75, 0.75),
+        ({"calibration": {"threshold": 0.25}}, None, None),
+    ],
+)
+def test_thresholds(
+    toy: LoadedModel, exact: RuntimeConfig, card: dict[str, Any] | None, given: Any, expected: float | None
+) -> None:
+    reader = Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact, threshold=given)
+    assert reader.threshold == expected
+    assert reader.calibration.slope == ((card or {}).get("calibration") or {}).get("slope", 1.0)
+
+
+def test_calibration_changes_scores(toy: LoadedModel, exact: RuntimeConfig, reader: Reader) -> None:
+    values = {"slope": 0.01, "intercept": -1.0, "temperature": 50.0, "sentence_margin": 3.0, "ece": 0.02}
+    card = {"calibration": values}
+    other = Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)
+    answer, plain = (each.ask("who built it?", TEXT) for each in (other, reader))
+    assert answer.score < plain.score
+    assert answer.no_answer > plain.no_answer
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"),
+    [(3, "expected|iterable|subscriptable"), ({"slope": "x"}, "slope"), ({"threshold": 7}, "threshold is 7")],
+)
+def test_damaged_calibrations(toy: LoadedModel, exact: RuntimeConfig, calibration: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf'card\.json: "calibration" is .*{message}'):
+        Reader(replace(toy, card={"calibration": calibration}), windows=WINDOWS, runtime=exact)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "error"), [("card", ValueError), (1.5, ValueError), (True, TypeError), ([0.5], TypeError)]
+)
+def test_refused_thresholds(reader: Reader, toy: LoadedModel, threshold: Any, error: type[Exception]) -> None:
+    for call in (
+        lambda: Reader(toy, windows=WINDOWS, threshold=threshold),
+        lambda: reader.ask("who?", TEXT, threshold=threshold),
+        lambda: reader.ask_many(["who?"], TEXT, threshold=threshold),
+        lambda: reader.stream([], threshold=threshold),
+        lambda: asyncio.run(reader.ask_async("who?", TEXT, threshold=threshold)),
+    ):
+        with pytest.raises(error, match=r"threshold is .*expected"):
+            call()
+
+
+def test_a_question_that_is_cut_gives_a_warning(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    windows = WindowConfig(max_length=48, doc_stride=16, max_question_length=4)
+    reader = Reader(toy, windows=windows, runtime=exact)
+    question = " ".join(toy_model.WORDS[:6])
+    with pytest.warns(QuestionCut, match="has 6 tokens and is cut to 4, the max_question_length"):
+        cut = reader.ask(question, TEXT)
+    assert cut == reader.ask(" ".join(toy_model.WORDS[:4]), TEXT)
+    whole = replace(windows, max_question_length=None)
+    Reader(toy, windows=whole, runtime=exact).ask(question, TEXT)  # warnings are errors
 
 
 def test_squad_mode_may_find_no_span(toy: LoadedModel, exact: RuntimeConfig) -> None:
@@ -205,11 +277,13 @@ def test_squad_mode_may_find_no_span(toy: LoadedModel, exact: RuntimeConfig) -> 
     answer = reader.ask(question, f"{first} {second}")
     assert answer.is_null
     assert answer.text == ""
-    assert answer.score == answer.null_score == -10
+    assert answer.score == answer.no_answer == 1
+    assert answer.logit == answer.null_logit == -10
 
 
 def test_decode_settings(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(max_answer_length=1))
+    single = DecodeConfig(max_answer_length=1, align_to_words=False)
+    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=single)
     assert all(
         len(reader.prepare(answer.text)) == 1 for answer in reader.ask_many(["who?"], TEXT, top_k=5)[0]
     )

@@ -314,7 +314,8 @@ def test_lines_of_the_output() -> None:
         line
         == (
             '{"row": 3, "id": "a", "question": "wo?", "answers": [{"text": "東京", "start": 0, "end": 2, '
-            '"byte_start": 0, "byte_end": 6, "score": 1.5, "probability": 0.25, "null_score": -3.0}]}\n'
+            '"byte_start": 0, "byte_end": 6, "score": 0.25, "logit": 1.5, "null_logit": -3.0, '
+            '"no_answer": 0.125}]}\n'
         ).encode()
     )
     rejected = Rejected(5, "line 6", 'no "\ud800"\n')

@@ -12,7 +12,7 @@ TEXT = 'It was "built in 1889." The tower is high!  Who\tasked?\n\nA new\nparagr
 
 def answer(text: str, span: str) -> Answer:
     start = text.index(span)
-    return Answer(span, start, start + len(span), 0, 0, 1.5, 0.25, -3.0)
+    return Answer(span, start, start + len(span), 0, 0, 0.25, 1.5, -3.0, 0.5)
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ def test_answers_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "The \x1b[1;7;32mtower\x1b[0m is high!\n" in shown
     assert 'It was "built in \x1b[1;7;32m1889\x1b[0m."\n' in shown
-    assert "probability 0.250, characters 28-33" in shown
+    assert "score 0.250, characters 28-33" in shown
 
 
 @pytest.mark.usefixtures("terminal")
 def test_the_null_answer_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    show_answers(TEXT, [Answer("", 0, 0, 0, 0, 1.0, 0.5, 1.0)])
+    show_answers(TEXT, [Answer("", 0, 0, 0, 0, 0.5, 1.0, 1.0, 0.5)])
     assert "The text does not answer the question." in capsys.readouterr().out
 
 

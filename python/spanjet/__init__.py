@@ -9,13 +9,15 @@ from spanjet._core import (
     Windows,
     __version__,
     decode,
+    sentence,
 )
-from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.reader import Answer, Document, Failure, Reader
 
 __all__ = [
     "Answer",
     "Batch",
+    "Calibration",
     "DecodeConfig",
     "Document",
     "Encoding",
@@ -29,4 +31,5 @@ __all__ = [
     "Windows",
     "__version__",
     "decode",
+    "sentence",
 ]

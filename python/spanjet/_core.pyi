@@ -13,7 +13,17 @@ from typing import Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batch", "Encoding", "Encodings", "Spans", "Tokenizer", "Windows", "__version__", "decode"]
+__all__ = [
+    "Batch",
+    "Encoding",
+    "Encodings",
+    "Spans",
+    "Tokenizer",
+    "Windows",
+    "__version__",
+    "decode",
+    "sentence",
+]
 
 __version__: str
 
@@ -114,7 +124,8 @@ class Tokenizer:
                 ``overlap``: neighbouring windows share this many context tokens.
             convention: ``advance`` is Google's run_squad.py and MLPerf's, ``overlap`` is what
                 Hugging Face calls ``stride``.
-            max_question_length: a longer question is cut to this many tokens; None: never cut.
+            max_question_length: a longer question is cut to this many tokens, after runs of white space
+                in it became one blank; None: never cut.
 
         Raises:
             ValueError: different numbers of questions and contexts, a question or context
@@ -190,6 +201,9 @@ class Windows:
     def context_offset(self) -> NDArray[np.int32]:
         """int32[windows]: index of the window's first context token among the context's tokens."""
     @property
+    def question_length(self) -> NDArray[np.int32]:
+        """int32[questions]: tokens of each question before it was cut to ``max_question_length``."""
+    @property
     def contexts(self) -> list[Encoding]:
         """Each question's context."""
     def batch(self, rows: NDArray[np.int64], *, length: int | None = None, multiple_of: int = 1) -> Batch:
@@ -240,7 +254,7 @@ class Spans:
     """Answer spans, best first: question i has the rows ``indptr[i]:indptr[i + 1]``.
 
     A span neither begins nor ends with white space that a token takes in. A row whose ``window`` is -1 is
-    the null answer: its offsets are 0.
+    the null answer: its offsets are 0. A question without any span has it alone.
     """
 
     @property
@@ -260,19 +274,39 @@ class Spans:
         """int32[spans]: byte after the last one."""
     @property
     def score(self) -> NDArray[np.float32]:
-        """float32[spans]: start logit plus end logit."""
+        """float32[spans]: the calibrated share of the span, 0 to 1; of the null answer ``no_answer``."""
     @property
-    def probability(self) -> NDArray[np.float32]:
-        """float32[spans]: the softmax of the scores (see `decode`)."""
+    def logit(self) -> NDArray[np.float32]:
+        """float32[spans]: start logit plus end logit; of the null answer its ``null_logit``."""
+    @property
+    def null_logit(self) -> NDArray[np.float32]:
+        """float32[spans]: start plus end logit of ``[CLS]`` in the span's window, of the null answer in that
+        of the span with the greatest margin; in mode ``squad`` the smallest of the windows.
+        """
     @property
     def window(self) -> NDArray[np.int32]:
         """int32[spans]: the window that gave the span, or -1 for the null answer."""
     @property
-    def null_score(self) -> NDArray[np.float32]:
-        """float32[questions]: start plus end logit of ``[CLS]``, the smallest of the windows."""
-    @property
-    def null_probability(self) -> NDArray[np.float32]:
-        """float32[questions]: the null answer's share of the same softmax."""
+    def no_answer(self) -> NDArray[np.float32]:
+        """float32[questions]: the probability that the context does not answer the question."""
+
+def sentence(text: str, start: int, end: int) -> tuple[int, int]:
+    """Find the sentence around ``text[start:end]``, or the sentences that it touches.
+
+    Sentences are those of Unicode Standard Annex 29, but lines that no empty line follows go on, and
+    abbreviations ("Dr.") and initials end none.
+
+    Args:
+        text: a text.
+        start, end: code points.
+
+    Returns:
+        Its start and end in code points, without white space around it.
+
+    Raises:
+        ValueError: the range is turned or reaches behind the text, or a lone surrogate.
+        TypeError: not a text.
+    """
 
 def decode(
     windows: Windows,
@@ -283,23 +317,32 @@ def decode(
     top_k: int = 1,
     n_best: int = 20,
     max_answer_length: int = 30,
-    null_threshold: float | None = None,
+    threshold: float | None = None,
+    slope: float = 1.0,
+    intercept: float = 0.0,
+    temperature: float = 1.0,
+    sentence_margin: float = 0.0,
+    overlap: bool = False,
+    align_to_words: bool = True,
 ) -> Spans:
-    """The best answer spans of each question.
+    """Find the best answer spans of each question.
 
-    ``global``: one list of candidates over all windows of a question. A span is a pair of context
-    tokens of one window, at most ``max_answer_length`` tokens long; its score is the sum of its
-    logits; spans with the same offsets are one candidate, with the best score of its windows.
-    Probabilities: one softmax over the ``max(n_best, top_k)`` best candidates and the null answer.
-    Order: score, then earlier start, then earlier end.
+    ``global``: one list of candidates over all windows of a question. A span is a pair of context tokens of
+    one window, at most ``max_answer_length`` tokens long, widened to whole words. Its margin is the sum of
+    its logits minus that of ``[CLS]`` in the same window, less ``sentence_margin`` where it reaches over the
+    end of a sentence; spans with the same offsets are one candidate, with the greatest margin. The
+    ``n_best`` candidates of greatest margin share the probability P that there is an answer, which is
+    the logistic function of ``slope * greatest margin + intercept``, by a softmax of their margins over the
+    temperature; one that overlaps a better one gives its share to that, unless ``overlap``. Further
+    candidates, which only a ``top_k`` that needs them shows, have the score 0. Order: score, then margin,
+    then earlier start, then earlier end.
 
     ``squad``: run_squad.py of Devlin et al. 2019, as MLPerf uses it. Candidates are pairs of each
     window's ``n_best`` best starts and ends; the start must lie where its window is the one of
     maximum context; texts are projected back to the original (``get_final_text``; with tokenizers other
-    than BERT's they are what the tokens cover) and equal texts are one; probabilities: one softmax over
-    the ``n_best`` list, in which the null answer takes part when there is a ``null_threshold``
-    (otherwise ``null_probability`` is 0). With a small ``n_best`` no pair may be left, and the question
-    then has no span.
+    than BERT's they are what the tokens cover), equal texts are one, and graphemes are kept whole. Margins
+    are logits minus the smallest null logit of the windows; the list shares P in the same way, in the order
+    of the logits. With a small ``n_best`` no pair may be left.
 
     Args:
         windows: the windows that the logits belong to.
@@ -309,8 +352,12 @@ def decode(
         top_k: spans of each question at most, the null answer included.
         n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``.
         max_answer_length: tokens of a span at most, at least 1.
-        null_threshold: if given and ``null_score - best score`` is greater, the question's first
-            span is the null answer (SQuAD v2; Rajpurkar et al. 2018, arXiv 1806.03822).
+        threshold: if given and P is less, the question's first span is the null answer (SQuAD v2;
+            Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1.
+        slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`.
+        overlap: see above; only in ``global``.
+        align_to_words: whether spans are whole words (Unicode Standard Annex 29; parts joined by an apostrophe
+            may stand alone), or only whole graphemes; only in ``global``.
 
     Raises:
         ValueError: shapes that do not fit, a logit that is not a number from -1e30 to 1e30 (with

@@ -20,9 +20,11 @@ class Answer:
         text: the span; "" for the null answer.
         start, end: first code point and the one after the last.
         byte_start, byte_end: the same in bytes of the context's UTF-8.
-        score: start logit plus end logit; comparable between answers of one model.
-        probability: share of the question's softmax (see `spanjet.decode`), 0 to 1.
-        null_score: score of the null answer to the same question, whatever this answer is.
+        score: the probability that this is the answer, 0 to 1, as far as the model is calibrated; the scores
+            of a question's answers and ``no_answer`` add up to 1 at most. Of the null answer: ``no_answer``.
+        logit: start logit plus end logit.
+        null_logit: start plus end logit of ``[CLS]`` in the same window.
+        no_answer: the probability that the context does not answer the question.
     """
 
     text: str
@@ -31,8 +33,9 @@ class Answer:
     byte_start: int
     byte_end: int
     score: float
-    probability: float
-    null_score: float
+    logit: float
+    null_logit: float
+    no_answer: float
 
     @property
     def is_null(self) -> bool:
@@ -81,14 +84,11 @@ class Failure:
 def answers_of(contexts: Sequence[str | Document], spans: _core.Spans) -> list[list[Answer]]:
     """The spans as answers, in lists of one question each."""
     counts = np.diff(spans.indptr)
-    columns = (spans.start, spans.end, spans.byte_start, spans.byte_end, spans.score, spans.probability)
-    null_scores = np.repeat(spans.null_score, counts)
-    rows = zip(*(column.tolist() for column in (*columns, null_scores)), strict=True)
-    nulls = zip(spans.null_score.tolist(), spans.null_probability.tolist(), strict=True)
+    columns = (spans.start, spans.end, spans.byte_start, spans.byte_end, spans.score, spans.logit)
+    no_answer = np.repeat(spans.no_answer, counts)
+    rows = zip(*(column.tolist() for column in (*columns, spans.null_logit, no_answer)), strict=True)
     answers = []
-    for context, count, (score, probability) in zip(contexts, counts.tolist(), nulls, strict=True):
+    for context, count in zip(contexts, counts.tolist(), strict=True):
         text = context.text if isinstance(context, Document) else context
-        found = [Answer(text[row[0] : row[1]], *row) for row in islice(rows, count)]
-        # In squad mode the n_best starts and ends may form no span.
-        answers.append(found or [Answer("", 0, 0, 0, 0, score, probability, score)])
+        answers.append([Answer(text[row[0] : row[1]], *row) for row in islice(rows, count)])
     return answers

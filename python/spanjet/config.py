@@ -7,7 +7,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["TUNED_DEFAULTS", "DecodeConfig", "RuntimeConfig", "WindowConfig", "default_cache_dir"]
+__all__ = [
+    "TUNED_DEFAULTS",
+    "Calibration",
+    "DecodeConfig",
+    "RuntimeConfig",
+    "Threshold",
+    "WindowConfig",
+    "check_threshold",
+    "default_cache_dir",
+]
+
+Threshold = float | Literal["model", "reader"] | None
+"""The probability of an answer below which a question counts as not answered.
+
+``"model"``: the one in the model's card, if there is one; ``"reader"``: the reader's own; None: a span is always
+given.
+"""
 
 SPECIAL_TOKENS = 3
 """Tokens of a window that belong to neither text: ``[CLS]``, ``[SEP]`` and ``[SEP]``."""
@@ -64,11 +80,12 @@ class DecodeConfig:
     Attributes:
         mode: ``"global"``: one list of candidates over all windows of a question; ``"squad"``: the
             rules of run_squad.py (Devlin et al. 2019), as MLPerf uses them.
-        n_best: candidates that share the probability.
+        n_best: candidates that share the score.
         max_answer_length: tokens of an answer at most.
-        null_threshold: a question whose null score exceeds its best score by more than this is
-            answered with the null answer (SQuAD v2); None: the threshold in the model's card, and never
-            where there is none; ``math.inf``: never.
+        overlap: whether spans that overlap a better one are answers of their own; in mode ``squad`` they
+            always are.
+        align_to_words: whether answers are whole words (Unicode Standard Annex 29), or only whole graphemes;
+            mode ``squad`` keeps to what the tokens cover.
 
     Raises:
         TypeError: a field of another type.
@@ -78,18 +95,62 @@ class DecodeConfig:
     mode: Literal["global", "squad"] = "global"
     n_best: int = 20
     max_answer_length: int = 30
-    null_threshold: float | None = None
+    overlap: bool = False
+    align_to_words: bool = True
 
     def __post_init__(self) -> None:
         _check_choice(self, "mode", ("global", "squad"))
         _check_integer(self, "n_best", minimum=1)
         _check_integer(self, "max_answer_length", minimum=1)
-        if self.null_threshold is not None and self.null_threshold != math.inf:
-            _check_finite(self, "null_threshold")
+        for name in ("overlap", "align_to_words"):
+            _check_bool(self, name)
 
-    def completed(self, null_threshold: float | None) -> "DecodeConfig":
-        """These settings, with a model's null threshold in place of None."""
-        return replace(self, null_threshold=null_threshold) if self.null_threshold is None else self
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """How a model's logits become probabilities; fitted by `spanjet calibrate` and kept in the model's card.
+
+    The margin of a span is its logit minus the null logit of its window. The probability that a text answers
+    a question is the logistic function of ``slope * best margin + intercept`` (Platt 1999), and the candidates
+    share it by a softmax of their margins over the temperature (Guo et al. 2017, arXiv 1706.04599).
+
+    Attributes:
+        slope: at least 0.
+        intercept: any number.
+        temperature: greater than 0.
+        sentence_margin: what a span that reaches from one sentence into another loses of its margin; at
+            least 0. Mode ``squad`` does not use it.
+        threshold: the probability of an answer below which a question counts as not answered; None: a span
+            is always given.
+
+    Raises:
+        TypeError: a field of another type.
+        ValueError: a field out of range.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    temperature: float = 1.0
+    sentence_margin: float = 0.0
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_number(self, "slope", minimum=0)
+        _check_number(self, "intercept")
+        _check_number(self, "temperature", above=0)
+        _check_number(self, "sentence_margin", minimum=0)
+        check_threshold(f"{type(self).__name__}.threshold", self.threshold)
+
+
+def check_threshold(name: str, value: Any) -> None:
+    """Raise TypeError or ValueError unless a threshold is a probability or None."""
+    expected = f"{name} is {value!r}; expected a probability, 0 to 1, or None"
+    if value is None:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(expected)
+    if not 0 <= value <= 1:
+        raise ValueError(expected)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,12 +246,22 @@ def _check_integer(config: Any, name: str, *, minimum: int) -> None:
         raise ValueError(_message(config, name, expected))
 
 
-def _check_finite(config: Any, name: str) -> None:
+def _check_number(
+    config: Any, name: str, *, minimum: float | None = None, above: float | None = None
+) -> None:
     value = getattr(config, name)
+    limit = f" of at least {minimum}" if minimum is not None else ""
+    expected = f"a finite number{limit}" if above is None else f"a finite number greater than {above}"
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(_message(config, name, "a finite number"))
-    if not math.isfinite(value):
-        raise ValueError(_message(config, name, "a finite number"))
+        raise TypeError(_message(config, name, expected))
+    is_low = (minimum is not None and value < minimum) or (above is not None and value <= above)
+    if not math.isfinite(value) or is_low:
+        raise ValueError(_message(config, name, expected))
+
+
+def _check_bool(config: Any, name: str) -> None:
+    if not isinstance(getattr(config, name), bool):
+        raise TypeError(_message(config, name, "True or False"))
 
 
 def _check_choice(config: Any, name: str, choices: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ class _Call(NamedTuple):
     question: str
     context: str | Document
     top_k: int
+    threshold: float | None
     future: "Future[list[Answer]]"
 
 
@@ -45,9 +46,11 @@ class Merger:
         self._queue: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def submit(self, question: str, context: str | Document, top_k: int) -> "Future[list[Answer]]":
+    def submit(
+        self, question: str, context: str | Document, top_k: int, threshold: float | None
+    ) -> "Future[list[Answer]]":
         """Queue a question; its future has the answers, or the error that it caused."""
-        call = _Call(question, context, top_k, Future())
+        call = _Call(question, context, top_k, threshold, Future())
         with self._lock:
             # A process made by fork has none of its parent's threads.
             if self._thread is None or not self._thread.is_alive():
@@ -74,12 +77,12 @@ def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
     goes_on = True
     while goes_on:
         calls, goes_on = _gather(queue)
-        by_top_k: defaultdict[int, list[_Call]] = defaultdict(list)
+        groups: defaultdict[tuple[int, float | None], list[_Call]] = defaultdict(list)
         for call in calls:
             if call.future.set_running_or_notify_cancel():
-                by_top_k[call.top_k].append(call)
-        for top_k, group in by_top_k.items():
-            _answer(pipeline, group, top_k)
+                groups[call.top_k, call.threshold].append(call)
+        for (top_k, threshold), group in groups.items():
+            _answer(pipeline, group, top_k, threshold)
 
 
 def _gather(queue: "SimpleQueue[_Call | None]") -> tuple[list[_Call], bool]:
@@ -99,10 +102,10 @@ def _gather(queue: "SimpleQueue[_Call | None]") -> tuple[list[_Call], bool]:
     return calls, False
 
 
-def _answer(pipeline: Pipeline, calls: Sequence[_Call], top_k: int) -> None:
+def _answer(pipeline: Pipeline, calls: Sequence[_Call], top_k: int, threshold: float | None) -> None:
     try:
         pairs = [(call.question, call.context) for call in calls]
-        results: Sequence[list[Answer] | Exception] = pipeline.answer_each(pairs, top_k)
+        results: Sequence[list[Answer] | Exception] = pipeline.answer_each(pairs, top_k, threshold)
     except BaseException as error:
         for call in calls:
             call.future.set_exception(error)

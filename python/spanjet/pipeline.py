@@ -1,9 +1,10 @@
 """The three stages of reading: prepare (tokens and windows), infer (logits), decode (spans)."""
 
-import math
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +12,20 @@ from numpy.typing import NDArray
 
 from spanjet import _core
 from spanjet.answer import Answer, Document, answers_of
-from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.schedule import PlannedBatch, schedule
 
 if TYPE_CHECKING:
     from spanjet.runtime import Hint, Logits, Runtime
 
-__all__ = ["Chunk", "Pair", "Pipeline"]
+__all__ = ["Chunk", "Pair", "Pipeline", "QuestionCut"]
 
 Pair = tuple[str, str | Document]
 """A question and its context."""
+
+
+class QuestionCut(UserWarning):
+    """A question is longer than ``max_question_length`` and loses its end."""
 
 
 class Chunk:
@@ -76,6 +81,7 @@ class Pipeline:
         tokenizer: makes the windows.
         runtime: runs the model.
         windows, decode, config: settings; ``config`` is completed.
+        calibration: what logits are worth.
         max_length: tokens of a window that the model can read.
     """
 
@@ -87,13 +93,13 @@ class Pipeline:
         windows: WindowConfig,
         decode: DecodeConfig,
         config: RuntimeConfig,
+        calibration: Calibration,
         max_length: int,
     ) -> None:
         self.tokenizer = tokenizer
         self._runtime = runtime
         self._windows = windows
-        self._decode = decode
-        self._null_threshold = None if decode.null_threshold == math.inf else decode.null_threshold
+        self._decode: dict[str, Any] = {**_fields(decode), **_fields(calibration)}
         self._small = config.batch_tokens or 0
         self._limits: dict[str, Any] = {
             "batch_tokens": config.batch_tokens,
@@ -103,8 +109,8 @@ class Pipeline:
         }
 
     def windows(self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding]) -> _core.Windows:
-        """Tokenize and cut into windows; raises what `Tokenizer.windows` does."""
-        return self.tokenizer.windows(
+        """Tokenize and cut into windows; raises what `Tokenizer.windows` does, warns of a cut question."""
+        windows = self.tokenizer.windows(
             questions,
             contexts,
             max_length=self._windows.max_length,
@@ -112,13 +118,27 @@ class Pipeline:
             convention=self._windows.convention,
             max_question_length=self._windows.max_question_length,
         )
+        most = self._windows.max_question_length
+        if most is not None:
+            for index in np.flatnonzero(windows.question_length > most).tolist():
+                warnings.warn(
+                    f"the question {questions[index]!r:.60} has {windows.question_length[index]} tokens and is "
+                    f"cut to {most}, the max_question_length",
+                    QuestionCut,
+                    stacklevel=2,
+                )
+        return windows
 
     def plan(self, windows: _core.Windows, *, streams: int = 0) -> list[PlannedBatch]:
         """The batches that windows make (see `schedule`)."""
         return schedule(np.diff(windows.indptr), streams=streams, **self._limits)
 
     def answer(
-        self, questions: Sequence[str], contexts: Sequence[str | Document], top_k: int
+        self,
+        questions: Sequence[str],
+        contexts: Sequence[str | Document],
+        top_k: int,
+        threshold: float | None,
     ) -> list[list[Answer]]:
         """Answer questions that are all there; raises what `Reader.ask_many` does."""
         windows = self.windows(questions, encoded(contexts))
@@ -129,7 +149,7 @@ class Pipeline:
             hint = "THROUGHPUT"
             chunk = Chunk(contexts, windows, self.plan(windows, streams=self._runtime.streams))
         (chunk,) = self.run([chunk], hint=hint)
-        return self.decode(chunk, top_k)
+        return self.decode(chunk, top_k, threshold)
 
     def _is_small(self, windows: _core.Windows) -> bool:
         """Whether one batch holds all windows: then all threads work on it, instead of one stream."""
@@ -163,42 +183,41 @@ class Pipeline:
                     yield waiting.popleft()
         yield from waiting
 
-    def decode(self, chunk: Chunk, top_k: int) -> list[list[Answer]]:
+    def decode(self, chunk: Chunk, top_k: int, threshold: float | None) -> list[list[Answer]]:
         """The answers to a complete chunk's questions."""
-        return answers_of(chunk.contexts, self.spans(chunk.windows, chunk.start, chunk.end, top_k))
+        spans = self.spans(chunk.windows, chunk.start, chunk.end, top_k, threshold)
+        return answers_of(chunk.contexts, spans)
 
     def spans(
-        self, windows: _core.Windows, start: NDArray[np.float32], end: NDArray[np.float32], top_k: int
+        self,
+        windows: _core.Windows,
+        start: NDArray[np.float32],
+        end: NDArray[np.float32],
+        top_k: int,
+        threshold: float | None,
     ) -> _core.Spans:
         """The best spans of ragged logits; raises what `spanjet.decode` does."""
-        return _core.decode(
-            windows,
-            start,
-            end,
-            mode=self._decode.mode,
-            top_k=top_k,
-            n_best=self._decode.n_best,
-            max_answer_length=self._decode.max_answer_length,
-            null_threshold=self._null_threshold,
-        )
+        return _core.decode(windows, start, end, top_k=top_k, threshold=threshold, **self._decode)
 
     def check_top_k(self, top_k: int) -> None:
         """Raise the ValueError that decoding would."""
         none = np.empty(0, np.float32)
-        self.spans(self.windows([], []), none, none, top_k)
+        self.spans(self.windows([], []), none, none, top_k, None)
 
-    def answer_each(self, pairs: Sequence[Pair], top_k: int) -> list[list[Answer] | Exception]:
+    def answer_each(
+        self, pairs: Sequence[Pair], top_k: int, threshold: float | None
+    ) -> list[list[Answer] | Exception]:
         """Answers, or the ValueError or TypeError that a pair causes, without losing the others."""
         try:
-            return [*self.answer(*unzip(pairs), top_k)]
+            return [*self.answer(*unzip(pairs), top_k, threshold)]
         except (ValueError, TypeError) as error:
             if len(pairs) == 1:
                 return [error]
         bad = [self.preparation_error(pair) for pair in pairs]
         good = [pair for pair, error in zip(pairs, bad, strict=True) if error is None]
         if len(good) == len(pairs):  # the model's answer cannot be decoded
-            return [result for pair in pairs for result in self.answer_each([pair], top_k)]
-        results = iter(self.answer_each(good, top_k)) if good else iter(())
+            return [result for pair in pairs for result in self.answer_each([pair], top_k, threshold)]
+        results = iter(self.answer_each(good, top_k, threshold)) if good else iter(())
         return [next(results) if error is None else error for error in bad]
 
     def preparation_error(self, pair: Pair) -> Exception | None:
@@ -209,6 +228,11 @@ class Pipeline:
         except (ValueError, TypeError) as error:
             return error
         return None
+
+
+def _fields(config: DecodeConfig | Calibration) -> dict[str, Any]:
+    """The settings that decoding takes; the threshold is each call's own."""
+    return {field.name: getattr(config, field.name) for field in fields(config) if field.name != "threshold"}
 
 
 def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:

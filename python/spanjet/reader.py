@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from spanjet import _core
 from spanjet.answer import Answer, Document, Failure
-from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.config import (
+    Calibration,
+    DecodeConfig,
+    RuntimeConfig,
+    Threshold,
+    WindowConfig,
+    check_threshold,
+)
 from spanjet.merge import Merger
 from spanjet.pipeline import Pair, Pipeline, encoded
 from spanjet.schedule import PlannedBatch
@@ -37,9 +44,11 @@ class Reader:
     Args:
         model: a model directory (INT8 or a Hugging Face checkpoint, see
             `spanjet.checkpoint.load_model`), or a loaded model; None: the bundled INT8 MiniLM.
+        threshold: the probability that a text answers a question, 0 to 1, below which the null answer is
+            given; ``"model"``: the one in the model's card, if there is one; None: a span is always given.
+            Each call may have its own.
         windows: how a context is cut into windows; default: ``WindowConfig()``.
-        decode: how logits become answers; default: ``DecodeConfig()``. Where it has no null threshold, the
-            one in the model's card is taken.
+        decode: how logits become answers; default: ``DecodeConfig()``.
         runtime: threads, streams, precision, cache; default: ``RuntimeConfig()``. Where it leaves
             something open, what `spanjet tune` found on this machine is taken.
         match_special_tokens: whether ``[SEP]`` and its like, typed in a text, become those tokens. The
@@ -55,6 +64,7 @@ class Reader:
         self,
         model: "str | os.PathLike[str] | LoadedModel | None" = None,
         *,
+        threshold: Threshold = "model",
         windows: WindowConfig | None = None,
         decode: DecodeConfig | None = None,
         runtime: RuntimeConfig | None = None,
@@ -73,7 +83,9 @@ class Reader:
             model = BUNDLED_MODEL
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
         runtime = runtime.completed(tuned_settings(loaded, runtime))
-        decode = decode.completed(loaded.null_threshold)
+        self._calibration = loaded.calibration or Calibration()
+        self._threshold: float | None = None
+        self._threshold = self._resolved(threshold)
         self._model = loaded
         self._window_config = windows
         self._decode_config = decode
@@ -89,6 +101,7 @@ class Reader:
             windows=windows,
             decode=decode,
             config=runtime,
+            calibration=self._calibration,
             max_length=loaded.max_length,
         )
         self._merger = Merger(self._pipeline)
@@ -111,8 +124,18 @@ class Reader:
 
     @property
     def decode(self) -> DecodeConfig:
-        """How logits become answers, with the model's null threshold filled in."""
+        """How logits become answers."""
         return self._decode_config
+
+    @property
+    def calibration(self) -> Calibration:
+        """How logits become probabilities: the model's calibration, or the defaults where it has none."""
+        return self._calibration
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of an answer below which the null answer is given; None: never."""
+        return self._threshold
 
     @property
     def runtime(self) -> RuntimeConfig:
@@ -124,25 +147,40 @@ class Reader:
         """The model on this machine, for those who bring their own batches."""
         return self._engine
 
-    def ask(self, question: str, context: str | Document) -> Answer:
-        """The best answer to one question.
+    def ask(self, question: str, context: str | Document, *, threshold: Threshold = "reader") -> Answer:
+        """Answer one question.
+
+        Args:
+            question: the question.
+            context: the text that may hold the answer.
+            threshold: as the reader's; ``"reader"``: that one.
+
+        Returns:
+            The best answer, or the null answer where the threshold asks for it (``is_null``).
 
         Raises:
-            ValueError: question or context has no tokens or holds a lone surrogate.
+            ValueError: question or context has no tokens or holds a lone surrogate, or the threshold is no
+                probability.
             TypeError: another type.
         """
-        return self.ask_many([_checked("question", question, str)], context)[0][0]
+        return self.ask_many([_checked("question", question, str)], context, threshold=threshold)[0][0]
 
     def ask_many(
-        self, questions: Sequence[str], contexts: Sequence[str | Document] | str | Document, *, top_k: int = 1
+        self,
+        questions: Sequence[str],
+        contexts: Sequence[str | Document] | str | Document,
+        *,
+        top_k: int = 1,
+        threshold: Threshold = "reader",
     ) -> list[list[Answer]]:
-        """The best answers to many questions, which run in batches of like length.
+        """Answer many questions, which run in batches of like length.
 
         Args:
             questions: the questions.
             contexts: one context for each question, or one text or document for all of them.
             top_k: answers to each question at most, best first; there are fewer only where the context
-                has fewer distinct spans.
+                has fewer distinct spans. The null answer, where it comes first, is one of them.
+            threshold: as the reader's; ``"reader"``: that one.
 
         Returns:
             The answers to each question, at least one, in the order of ``questions``.
@@ -156,7 +194,8 @@ class Reader:
         if isinstance(contexts, str | Document):
             contexts = [contexts] * len(questions)
         contexts = _listed("contexts", contexts)
-        return self._pipeline.answer(questions, contexts, _checked("top_k", top_k, int))
+        top_k = _checked("top_k", top_k, int)
+        return self._pipeline.answer(questions, contexts, top_k, self._resolved(threshold))
 
     def prepare(self, text: str) -> Document:
         """Tokenize a context once, to ask it often.
@@ -173,15 +212,28 @@ class Reader:
         pairs: Iterable[Pair],
         *,
         top_k: int = 1,
+        threshold: Threshold = "reader",
         look_ahead: int = 2048,
         errors: Literal["raise"] = "raise",
     ) -> Iterator[list[Answer]]: ...
     @overload
     def stream(
-        self, pairs: Iterable[Pair], *, top_k: int = 1, look_ahead: int = 2048, errors: Literal["return"]
+        self,
+        pairs: Iterable[Pair],
+        *,
+        top_k: int = 1,
+        threshold: Threshold = "reader",
+        look_ahead: int = 2048,
+        errors: Literal["return"],
     ) -> Iterator[list[Answer] | Failure]: ...
     def stream(
-        self, pairs: Iterable[Pair], *, top_k: int = 1, look_ahead: int = 2048, errors: str = "raise"
+        self,
+        pairs: Iterable[Pair],
+        *,
+        top_k: int = 1,
+        threshold: Threshold = "reader",
+        look_ahead: int = 2048,
+        errors: str = "raise",
     ) -> Iterator[list[Answer]] | Iterator[list[Answer] | Failure]:
         """Answer an endless or long run of questions in bounded memory.
 
@@ -192,6 +244,7 @@ class Reader:
         Args:
             pairs: question and context, as they come.
             top_k: answers to each question at most, best first.
+            threshold: as the reader's; ``"reader"``: that one.
             look_ahead: pairs that are read before their answers come out; more of them make batches of
                 more equal length, fewer make the first answers come sooner. With 1, each pair is
                 answered before the next is read.
@@ -214,17 +267,27 @@ class Reader:
             self._pipeline,
             iter(pairs),
             top_k=top_k,
+            threshold=self._resolved(threshold),
             look_ahead=look_ahead,
             stop_at_failure=errors == "raise",
         )
         return stream.results() if errors == "return" else _or_raise(stream.results())
 
     @overload
-    async def ask_async(self, question: str, context: str | Document) -> Answer: ...
-    @overload
-    async def ask_async(self, question: str, context: str | Document, *, top_k: int) -> list[Answer]: ...
     async def ask_async(
-        self, question: str, context: str | Document, *, top_k: int | None = None
+        self, question: str, context: str | Document, *, threshold: Threshold = "reader"
+    ) -> Answer: ...
+    @overload
+    async def ask_async(
+        self, question: str, context: str | Document, *, top_k: int, threshold: Threshold = "reader"
+    ) -> list[Answer]: ...
+    async def ask_async(
+        self,
+        question: str,
+        context: str | Document,
+        *,
+        top_k: int | None = None,
+        threshold: Threshold = "reader",
     ) -> Answer | list[Answer]:
         """Answer a question without blocking the event loop, for servers.
 
@@ -236,6 +299,7 @@ class Reader:
             question: the question.
             context: its context.
             top_k: None: the best answer; otherwise a list of so many answers at most, best first.
+            threshold: as the reader's; ``"reader"``: that one.
 
         Raises:
             ValueError, TypeError: as `ask_many`.
@@ -244,7 +308,7 @@ class Reader:
         if top_k is not None:
             self._pipeline.check_top_k(_checked("top_k", top_k, int))
         self._engine.check_process()
-        future = self._merger.submit(question, context, top_k or 1)
+        future = self._merger.submit(question, context, top_k or 1, self._resolved(threshold))
         answers = await asyncio.wrap_future(future)
         return answers[0] if top_k is None else answers
 
@@ -255,6 +319,19 @@ class Reader:
     def plan(self, windows: _core.Windows) -> list[PlannedBatch]:
         """The batches that `ask_many` makes of windows, in the order in which they run."""
         return self._pipeline.plan(windows, streams=self._engine.streams)
+
+    def _resolved(self, threshold: Threshold) -> float | None:
+        """The probability that a threshold stands for; None: a span is always given."""
+        if threshold == "reader":
+            return self._threshold
+        if threshold == "model":
+            return self._calibration.threshold
+        if isinstance(threshold, str):
+            raise ValueError(
+                f"threshold is {threshold!r}; expected 'model', 'reader', a probability, 0 to 1, or None"
+            )
+        check_threshold("threshold", threshold)
+        return threshold
 
     def close(self) -> None:
         """End the thread that `ask_async` started, if any, when it has answered what waits.

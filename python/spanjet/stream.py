@@ -36,6 +36,7 @@ class Stream:
         pipeline: prepares, infers and decodes.
         pairs: the run.
         top_k: answers to each question at most.
+        threshold: see `spanjet.decode`.
         look_ahead: pairs that are read before their answers come out.
         stop_at_failure: whether nothing is read or answered after the first pair that fails.
     """
@@ -46,12 +47,14 @@ class Stream:
         pairs: Iterator[Pair],
         *,
         top_k: int,
+        threshold: float | None,
         look_ahead: int,
         stop_at_failure: bool,
     ) -> None:
         self._pipeline = pipeline
         self._pairs = pairs
         self._top_k = top_k
+        self._threshold = threshold
         # Without room for two parts, one is finished before the next is read.
         self._size = max(1, look_ahead // 2)
         self._alone = look_ahead == 1
@@ -132,10 +135,10 @@ class Stream:
     def _answers(self, part: _Part) -> list[list[Answer] | Exception]:
         results: Iterator[list[Answer] | Exception]
         try:
-            results = iter(self._pipeline.decode(part.chunk, self._top_k))
+            results = iter(self._pipeline.decode(part.chunk, self._top_k, self._threshold))
         except ValueError:  # one question's logits are no numbers
             good = [pair for pair, error in zip(part.pairs, part.errors, strict=True) if error is None]
-            results = iter(self._pipeline.answer_each(good, self._top_k))
+            results = iter(self._pipeline.answer_each(good, self._top_k, self._threshold))
         return [next(results) if error is None else error for error in part.errors]
 
 

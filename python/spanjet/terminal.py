@@ -60,7 +60,7 @@ def show_answers(context: str, answers: "Sequence[Answer]") -> None:
             before, span, after = sentence(context, answer.start, answer.end)
             console.print(Text.assemble(before, (span, "bold reverse green"), after))
         place = f"characters {answer.start}-{answer.end}"
-        console.print(f"probability {answer.probability:.3f}, {place}", style="dim")
+        console.print(f"score {answer.score:.3f}, {place}", style="dim")
 
 
 def show_values(values: Mapping[str, Any]) -> None:

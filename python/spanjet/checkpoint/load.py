@@ -1,8 +1,7 @@
 """One door to every kind of model: a model directory, a checkpoint, an exported model, a hub id."""
 
-import math
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from spanjet.checkpoint.hub import HubModel
 from spanjet.checkpoint.layout import PairLayout
 from spanjet.checkpoint.shards import SINGLE, find_weights, has_weights
 from spanjet.checkpoint.weights import Weights
+from spanjet.config import Calibration
 
 __all__ = ["CHECKPOINT_WEIGHTS", "LoadedModel", "built", "find_directory", "load_checkpoint", "load_model"]
 
@@ -52,21 +52,22 @@ class LoadedModel:
     weights: tuple[Path, ...] = ()
 
     @property
-    def null_threshold(self) -> float | None:
-        """The null threshold that was tuned for the model, from its card; None without one.
+    def calibration(self) -> Calibration | None:
+        """What the model's scores are worth, from its card; None without one.
 
         Raises:
             ValueError: the card holds something else in its place.
         """
-        tuned = (self.card or {}).get("null_threshold")
-        if tuned is None:
+        kept = (self.card or {}).get("calibration")
+        if kept is None:
             return None
-        value = tuned.get("value") if isinstance(tuned, dict) else None
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise ValueError(
-                f'{self.path / CARD}: "null_threshold" is {tuned!r:.80}, expected a finite "value"'
-            )
-        return float(value)
+        if not isinstance(kept, dict):
+            raise ValueError(f'{self.path / CARD}: "calibration" is {kept!r:.80}; expected an object')
+        try:
+            names = [field.name for field in fields(Calibration)]
+            return Calibration(**{name: kept[name] for name in names if name in kept})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{self.path / CARD}: "calibration" is {kept!r:.80}: {error}') from None
 
 
 def load_model(path: str | os.PathLike[str]) -> LoadedModel:

@@ -20,9 +20,10 @@ from spanjet.cli.options import (
     ModelOption,
     ModeOption,
     NBestOption,
-    NullThresholdOption,
     ThreadsOption,
+    ThresholdOption,
     decode_config,
+    threshold_of,
     window_config,
 )
 from spanjet.cli.output import check_writable, show
@@ -106,7 +107,7 @@ def answer(
     max_question_length: MaxQuestionLengthOption = 64,
     n_best: NBestOption = 20,
     max_answer_length: MaxAnswerLengthOption = 30,
-    null_threshold: NullThresholdOption = None,
+    threshold: ThresholdOption = "model",
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -125,7 +126,6 @@ def answer(
         mode=mode,
         n_best=max(n_best, top_k),
         max_answer_length=max_answer_length,
-        null_threshold=null_threshold,
     )
     columns = Columns(
         question=question_column,
@@ -135,7 +135,13 @@ def answer(
     )
     form, source = _open_input(file, form, columns, delimiter)
     _check_output(file, out, resume=resume)
-    reader = Reader(model, windows=windows, decode=decode, runtime=RuntimeConfig(threads=threads))
+    reader = Reader(
+        model,
+        threshold=threshold_of(threshold),
+        windows=windows,
+        decode=decode,
+        runtime=RuntimeConfig(threads=threads),
+    )
     document = None if context is None else _document(reader, context)
     work = _Work(reader, source, document, top_k=top_k, look_ahead=look_ahead, strict=strict)
     if out == "-":
@@ -169,6 +175,8 @@ class _Work:
             "model": directory_digest(self.reader.model.path),
             "windows": asdict(self.reader.windows),
             "decode": asdict(self.reader.decode),
+            "calibration": asdict(self.reader.calibration),
+            "threshold": self.reader.threshold,
             "top_k": self.top_k,
             "look_ahead": self.look_ahead,
         }

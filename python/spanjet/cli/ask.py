@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from spanjet import DecodeConfig, Reader
-from spanjet.cli.options import JsonOption, ModelOption, ModeOption, decode_config
+from spanjet.cli.options import (
+    JsonOption,
+    ModelOption,
+    ModeOption,
+    ThresholdOption,
+    decode_config,
+    threshold_of,
+)
 from spanjet.cli.output import print_json
 from spanjet.cli.text import read_text
 from spanjet.terminal import show_answers
@@ -27,12 +34,14 @@ def ask(
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Number of answers.")] = 1,
     model: ModelOption = None,
     mode: ModeOption = "global",
+    threshold: ThresholdOption = "model",
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question about a text."""
     decode = decode_config(mode=mode, n_best=max(top_k, DecodeConfig().n_best))
     context = _read_context(text, file)
-    answers = Reader(model, decode=decode).ask_many([question], context, top_k=top_k)[0]
+    reader = Reader(model, decode=decode, threshold=threshold_of(threshold))
+    answers = reader.ask_many([question], context, top_k=top_k)[0]
     if as_json:
         print_json({"question": question, "answers": [answer.as_dict() for answer in answers]})
     else:

@@ -17,9 +17,10 @@ from spanjet.cli.options import (
     ModelOption,
     ModeOption,
     NBestOption,
-    NullThresholdOption,
     ThreadsOption,
+    ThresholdOption,
     decode_config,
+    threshold_of,
     window_config,
 )
 from spanjet.cli.output import check_writable, show, write_json
@@ -49,7 +50,7 @@ def evaluate(
     max_question_length: MaxQuestionLengthOption = 64,
     n_best: NBestOption = 20,
     max_answer_length: MaxAnswerLengthOption = 30,
-    null_threshold: NullThresholdOption = None,
+    threshold: ThresholdOption = "model",
     save_null_threshold: Annotated[
         bool,
         typer.Option(
@@ -67,16 +68,20 @@ def evaluate(
         convention=convention,
         max_question_length=max_question_length,
     )
-    decode = decode_config(
-        mode=mode, n_best=n_best, max_answer_length=max_answer_length, null_threshold=null_threshold
-    )
+    decode = decode_config(mode=mode, n_best=n_best, max_answer_length=max_answer_length)
     for path in (predictions, null_odds):
         if path is not None:
             check_writable(path)
     if save_null_threshold and model is None:
         raise ValueError("--save-null-threshold needs --model: the bundled model's card is not changed")
     dataset = load_squad(squad)
-    reader = Reader(model, windows=windows, decode=decode, runtime=RuntimeConfig(threads=threads))
+    reader = Reader(
+        model,
+        threshold=threshold_of(threshold),
+        windows=windows,
+        decode=decode,
+        runtime=RuntimeConfig(threads=threads),
+    )
     if save_null_threshold:
         check_unanswerable(dataset)
         _check_has_card(reader.model.path)

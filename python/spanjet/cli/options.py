@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from spanjet import DecodeConfig, WindowConfig
+from spanjet.config import Threshold, check_threshold
 
 __all__ = [
     "ConventionOption",
@@ -17,9 +18,10 @@ __all__ = [
     "ModeOption",
     "ModelOption",
     "NBestOption",
-    "NullThresholdOption",
     "ThreadsOption",
+    "ThresholdOption",
     "decode_config",
+    "threshold_of",
     "window_config",
 ]
 
@@ -45,12 +47,32 @@ MaxQuestionLengthOption = Annotated[int, typer.Option(help="Tokens of a question
 ModeOption = Annotated[
     str, typer.Option(metavar="global|squad", help="How logits become answers; squad: as MLPerf.")
 ]
-NBestOption = Annotated[int, typer.Option(help="Candidates that share the probability.")]
+NBestOption = Annotated[int, typer.Option(help="Candidates that share the score.")]
 MaxAnswerLengthOption = Annotated[int, typer.Option(help="Tokens of an answer.")]
-NullThresholdOption = Annotated[
-    float | None,
-    typer.Option(help="Null odds above this mean: no answer (SQuAD v2.0). inf: never. Default: the model's."),
+ThresholdOption = Annotated[
+    str,
+    typer.Option(
+        metavar="model|none|P",
+        help="Probability of an answer below which a question counts as not answered; model: the model's own; "
+        "none: always give a span.",
+    ),
 ]
+
+
+def threshold_of(value: str) -> Threshold:
+    """Read the value of ``--threshold``.
+
+    Raises:
+        ValueError: it is neither ``model`` nor ``none`` nor a probability.
+    """
+    if value in ("model", "none"):
+        return "model" if value == "model" else None
+    try:
+        number = float(value)
+        check_threshold("--threshold", number)
+    except ValueError:
+        raise ValueError(f"--threshold is {value!r}; expected model, none or a probability, 0 to 1") from None
+    return number
 
 
 def window_config(**options: Any) -> WindowConfig:

@@ -216,12 +216,12 @@ def evaluate(
     began = time.perf_counter()
     pairs = ((question.question, question.context) for question in dataset.questions)
     # With a threshold the null answer may come first; the best answer is then the second.
-    top_k = 1 if reader.decode.null_threshold is None else 2
+    top_k = 1 if reader.threshold is None else 2
     for question, answers in zip(dataset.questions, reader.stream(pairs, top_k=top_k), strict=True):
         predictions[question.id] = answers[0].text
         best = next((answer for answer in answers if not answer.is_null), answers[0])
         spans[question.id] = best.text
-        null_odds[question.id] = best.null_score - best.score
+        null_odds[question.id] = best.no_answer
         if progress is not None:
             progress(len(predictions), len(dataset))
     seconds = time.perf_counter() - began

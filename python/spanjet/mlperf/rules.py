@@ -3,7 +3,6 @@
 From mlcommons/inference: language/bert, loadgen/mlperf.conf and tools/submission/submission_checker, v6.
 """
 
-import math
 from typing import Literal, get_args
 
 from spanjet.config import DecodeConfig, WindowConfig
@@ -34,7 +33,7 @@ QUESTIONS, WINDOWS = 10_570, 10_833
 """Of SQuAD v1.1 dev: its windows are LoadGen's samples, all of them in memory."""
 
 WINDOWING = WindowConfig(max_length=384, doc_stride=128, convention="advance", max_question_length=64)
-DECODING = DecodeConfig(mode="squad", n_best=20, max_answer_length=30, null_threshold=math.inf)
+DECODING = DecodeConfig(mode="squad", n_best=20, max_answer_length=30)
 
 REFERENCE_F1 = 90.874
 """Of the reference BERT-Large in float32, in percent."""

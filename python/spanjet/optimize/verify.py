@@ -1,6 +1,5 @@
 """The proof: accuracy on questions that nothing has seen, and speed beside the plain INT8 model."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from spanjet.bench.operations import measure_operations
 from spanjet.bench.rounds import WARM_UPS, Spread, alternate, ratios, timed
 from spanjet.bench.workload import Workload
 from spanjet.checkpoint import LoadedModel
-from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate.squad import Question, SquadDataset, evaluate
 from spanjet.quantize.trials import Bars, plain_scores
 from spanjet.reader import Reader
@@ -46,7 +45,7 @@ def measure_scores(
     reader = Reader(
         model,
         windows=windows,
-        decode=DecodeConfig(null_threshold=math.inf),
+        threshold=None,
         runtime=RuntimeConfig(precision="f32" if exact else None, int8=int8, cache_dir=None),
     )
     with bars(name) as bar:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import openvino as ov
@@ -40,7 +41,7 @@ def describe_model(loaded: LoadedModel) -> dict[str, Any]:
         "bytes": sum(file.stat().st_size for file in loaded.weights),
         "max_length": loaded.max_length,
         "vocabulary": loaded.vocab_size,
-        "null_threshold": loaded.null_threshold,
+        "calibration": None if loaded.calibration is None else asdict(loaded.calibration),
     }
 
 

@@ -90,7 +90,7 @@ def write_parquet(lines: Iterable[bytes], path: Path) -> None:
 
     Columns: ``row`` int64; ``id`` string (integers in decimal); ``question`` string; ``answers``, a list
     of structs of ``text`` string, ``start``, ``end``, ``byte_start``, ``byte_end`` int32 and ``score``,
-    ``probability``, ``null_score`` float32. Compressed with zstd, in groups of 65,536 rows.
+    ``logit``, ``null_logit``, ``no_answer`` float32. Compressed with zstd, in groups of 65,536 rows.
 
     Raises:
         ImportError: pyarrow is not installed.
@@ -120,7 +120,7 @@ def _schema() -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     places = [(name, pa.int32()) for name in ("start", "end", "byte_start", "byte_end")]
-    numbers = [(name, pa.float32()) for name in ("score", "probability", "null_score")]
+    numbers = [(name, pa.float32()) for name in ("score", "logit", "null_logit", "no_answer")]
     answer = pa.struct([("text", pa.string()), *places, *numbers])
     columns = [("row", pa.int64()), ("id", pa.string()), ("question", pa.string())]
     return pa.schema([*columns, ("answers", pa.list_(answer))])

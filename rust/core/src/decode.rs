@@ -8,6 +8,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use crate::error::{Error, Result};
+use crate::segment::Unit;
 use crate::windows::Windows;
 
 /// How candidates are chosen and compared.
@@ -24,14 +25,39 @@ pub enum Mode {
 pub struct DecodeOptions {
     /// See `Mode`.
     pub mode: Mode,
-    /// Spans of each question at most.
+    /// Spans of each question at most, the null answer included.
     pub top_k: usize,
-    /// Candidates.
+    /// Candidates that share the score.
     pub n_best: usize,
     /// Tokens of a span at most.
     pub max_answer_length: usize,
-    /// The null answer comes first when its score exceeds the best by more than this.
-    pub null_threshold: Option<f32>,
+    /// The null answer comes first when the probability of an answer is below this, or there is no span.
+    pub threshold: Option<f32>,
+    /// What logits are worth.
+    pub calibration: Calibration,
+    /// Global: whether spans that overlap a better one are answers of their own.
+    pub overlap: bool,
+    /// Global: what an answer never cuts.
+    pub unit: Unit,
+}
+
+/// How margins (a span's logit minus the null logit of its window) become probabilities.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// The probability of an answer is the logistic function of `slope` times the best margin
+    pub slope: f32,
+    /// plus this (Platt 1999).
+    pub intercept: f32,
+    /// Candidates share it by a softmax of their margins divided by this (Guo et al. 2017, arXiv 1706.04599).
+    pub temperature: f32,
+    /// Global: what a span that reaches from one sentence into another loses of its margin.
+    pub sentence_margin: f32,
+}
+
+impl Default for Calibration {
+    fn default() -> Calibration {
+        Calibration { slope: 1.0, intercept: 0.0, temperature: 1.0, sentence_margin: 0.0 }
+    }
 }
 
 /// The logits of all windows.
@@ -58,16 +84,16 @@ pub struct Spans {
     pub byte_start: Vec<i32>,
     /// Byte after the last one.
     pub byte_end: Vec<i32>,
-    /// Start logit plus end logit.
+    /// The calibrated share of the span; of the null answer `no_answer`.
     pub score: Vec<f32>,
-    /// Softmax of the scores.
-    pub probability: Vec<f32>,
+    /// Start logit plus end logit.
+    pub logit: Vec<f32>,
+    /// The same of the opening token, in the window that gave the span (squad: the smallest of all windows).
+    pub null_logit: Vec<f32>,
     /// The window that gave the span, or -1 for the null answer.
     pub window: Vec<i32>,
-    /// Smallest sum of the logits of a question's opening tokens.
-    pub null_score: Vec<f32>,
-    /// The null answer's share of the softmax.
-    pub null_probability: Vec<f32>,
+    /// Of each question, the probability that its context does not answer it.
+    pub no_answer: Vec<f32>,
 }
 
 /// An answer in its context.
@@ -76,7 +102,8 @@ struct Answer {
     characters: Range<i32>,
     bytes: Range<i32>,
     score: f32,
-    probability: f32,
+    logit: f32,
+    null_logit: f32,
     /// -1: the null answer.
     window: i32,
 }
@@ -84,8 +111,9 @@ struct Answer {
 /// What is known of a question's null answer.
 #[derive(Debug, Clone, Copy)]
 struct Null {
-    score: f32,
-    probability: f32,
+    logit: f32,
+    /// The probability that there is an answer.
+    answered: f64,
 }
 
 /// The logits of one window, cut to its tokens.
@@ -146,12 +174,51 @@ impl DecodeOptions {
                 format!("at least the top_k of {}", self.top_k),
             ));
         }
-        match self.null_threshold {
-            Some(threshold) if threshold.is_nan() => {
-                Err(Error::argument("null_threshold", threshold, "a number"))
-            }
-            _ => Ok(()),
+        if let Some(threshold) = self.threshold
+            && !(0.0..=1.0).contains(&threshold)
+        {
+            return Err(Error::argument("threshold", threshold, "a probability, 0 to 1, or None"));
         }
+        self.calibration.check()
+    }
+}
+
+impl Calibration {
+    fn check(&self) -> Result<()> {
+        for (name, value, least) in [
+            ("slope", self.slope, 0.0),
+            ("intercept", self.intercept, f32::MIN),
+            ("temperature", self.temperature, f32::MIN_POSITIVE),
+            ("sentence_margin", self.sentence_margin, 0.0),
+        ] {
+            if !(value.is_finite() && value >= least) {
+                let expected = match name {
+                    "intercept" => "a finite number",
+                    "temperature" => "a finite number greater than 0",
+                    _ => "a finite number of at least 0",
+                };
+                return Err(Error::argument(name, value, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// The probability that a context whose best span has this margin holds the answer.
+    #[inline(always)]
+    fn answered(&self, margin: f32) -> f64 {
+        let odds = f64::from(self.slope) * f64::from(margin) + f64::from(self.intercept);
+        1.0 / (1.0 + (-odds).exp())
+    }
+
+    /// The softmax of margins over the temperature, in double precision.
+    #[inline(always)]
+    fn shares(&self, margins: impl Iterator<Item = f32> + Clone, shares: &mut Vec<f64>) {
+        let greatest = margins.clone().fold(f32::NEG_INFINITY, f32::max);
+        let temperature = f64::from(self.temperature);
+        shares.clear();
+        shares.extend(margins.map(|margin| ((f64::from(margin) - f64::from(greatest)) / temperature).exp()));
+        let sum: f64 = shares.iter().sum();
+        shares.iter_mut().for_each(|share| *share /= sum);
     }
 }
 
@@ -266,26 +333,32 @@ impl Spans {
             byte_start: Vec::with_capacity(rows),
             byte_end: Vec::with_capacity(rows),
             score: Vec::with_capacity(rows),
-            probability: Vec::with_capacity(rows),
+            logit: Vec::with_capacity(rows),
+            null_logit: Vec::with_capacity(rows),
             window: Vec::with_capacity(rows),
-            null_score: Vec::with_capacity(questions),
-            null_probability: Vec::with_capacity(questions),
+            no_answer: Vec::with_capacity(questions),
         }
     }
 
     /// Add a question's answers.
     #[inline(always)]
     fn push(&mut self, answers: &[Answer], null: Null, options: &DecodeOptions) {
-        let best = answers.first().map_or(f32::NEG_INFINITY, |answer| answer.score);
-        let null_wins = options.null_threshold.is_some_and(|threshold| null.score - best > threshold);
+        let no_answer = (1.0 - null.answered) as f32;
+        let null_wins = answers.is_empty()
+            || options.threshold.is_some_and(|threshold| null.answered < f64::from(threshold));
         if null_wins {
-            let Null { score, probability } = null;
-            self.push_rows(&[Answer { characters: 0..0, bytes: 0..0, score, probability, window: -1 }]);
+            self.push_rows(&[Answer {
+                characters: 0..0,
+                bytes: 0..0,
+                score: no_answer,
+                logit: null.logit,
+                null_logit: null.logit,
+                window: -1,
+            }]);
         }
         self.push_rows(&answers[..answers.len().min(options.top_k - usize::from(null_wins))]);
         self.indptr.push(self.start.len() as i64);
-        self.null_score.push(null.score);
-        self.null_probability.push(null.probability);
+        self.no_answer.push(no_answer);
     }
 
     #[inline(always)]
@@ -295,7 +368,8 @@ impl Spans {
         self.byte_start.extend(answers.iter().map(|answer| answer.bytes.start));
         self.byte_end.extend(answers.iter().map(|answer| answer.bytes.end));
         self.score.extend(answers.iter().map(|answer| answer.score));
-        self.probability.extend(answers.iter().map(|answer| answer.probability));
+        self.logit.extend(answers.iter().map(|answer| answer.logit));
+        self.null_logit.extend(answers.iter().map(|answer| answer.null_logit));
         self.window.extend(answers.iter().map(|answer| answer.window));
     }
 
@@ -308,21 +382,11 @@ impl Spans {
         self.byte_start.extend_from_slice(&part.byte_start);
         self.byte_end.extend_from_slice(&part.byte_end);
         self.score.extend_from_slice(&part.score);
-        self.probability.extend_from_slice(&part.probability);
+        self.logit.extend_from_slice(&part.logit);
+        self.null_logit.extend_from_slice(&part.null_logit);
         self.window.extend_from_slice(&part.window);
-        self.null_score.extend_from_slice(&part.null_score);
-        self.null_probability.extend_from_slice(&part.null_probability);
+        self.no_answer.extend_from_slice(&part.no_answer);
     }
-}
-
-/// The softmax of scores, computed in double precision.
-#[inline(always)]
-fn softmax(scores: impl Iterator<Item = f32> + Clone, powers: &mut Vec<f64>) -> impl Iterator<Item = f32> {
-    let greatest = scores.clone().fold(f32::NEG_INFINITY, f32::max);
-    powers.clear();
-    powers.extend(scores.map(|score| (f64::from(score) - f64::from(greatest)).exp()));
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(move |power| (power / sum) as f32)
 }
 
 #[cfg(test)]

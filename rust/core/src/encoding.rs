@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::scan::{BLOCK, block, continuations};
+use crate::segment::{Bounds, Unit, sentence_starts};
 use crate::tokenizer::Tokenizer;
 
 /// Start and end of a token in its text.
@@ -39,8 +40,30 @@ pub struct Encodings {
     indptr: Vec<i64>,
     /// None when they are the same as in characters.
     byte_offsets: OnceLock<Option<Vec<Offset>>>,
-    /// None until asked for, and where no token takes white space in.
-    answer_offsets: OnceLock<Vec<Offset>>,
+    /// Of whole graphemes and of whole words; computed when first asked for, as the sentences are.
+    answer_offsets: [OnceLock<AnswerOffsets>; 2],
+    sentences: OnceLock<Vec<u32>>,
+}
+
+/// Where an answer that begins with a token begins, and where one that ends with it ends. It may reach
+/// further than the token, and leaves out the white space that the token takes in.
+#[derive(Debug)]
+pub(crate) struct AnswerOffsets {
+    bytes: Vec<Offset>,
+    /// None when they are the same as in bytes.
+    characters: Option<Vec<Offset>>,
+}
+
+impl AnswerOffsets {
+    /// In bytes of each token's own text.
+    pub(crate) fn bytes(&self) -> &[Offset] {
+        &self.bytes
+    }
+
+    /// In characters of each token's own text.
+    pub(crate) fn characters(&self) -> &[Offset] {
+        self.characters.as_deref().unwrap_or(&self.bytes)
+    }
 }
 
 impl fmt::Debug for Encodings {
@@ -65,7 +88,8 @@ impl Encodings {
             offsets,
             indptr,
             byte_offsets: OnceLock::new(),
-            answer_offsets: OnceLock::new(),
+            answer_offsets: [OnceLock::new(), OnceLock::new()],
+            sentences: OnceLock::new(),
         }
     }
 
@@ -103,18 +127,45 @@ impl Encodings {
         counted.as_deref().unwrap_or(&self.offsets)
     }
 
-    /// In characters: where an answer that begins with a token begins, and where one that ends with it
-    /// ends. Both are `offsets`, but for the white space that a token takes in, which is no answer's.
-    pub(crate) fn answer_offsets(&self) -> &[Offset] {
-        if !self.takes_white_space {
-            return &self.offsets;
-        }
-        self.answer_offsets.get_or_init(|| {
-            let mut offsets = self.offsets.clone();
+    /// Where answers that consist of whole units begin and end with each token.
+    pub(crate) fn answer_offsets(&self, unit: Unit) -> &AnswerOffsets {
+        self.answer_offsets[usize::from(unit == Unit::Word)].get_or_init(|| {
+            let mut bytes = self.byte_offsets().to_vec();
+            let mut is_ascii = true;
             for i in 0..self.len() {
-                trim(self.text(i), &mut offsets[self.rows(i)]);
+                let (text, rows) = (self.text(i), self.rows(i));
+                let bounds = Bounds::new(text, unit);
+                for offset in &mut bytes[rows] {
+                    let [start, end] = if self.takes_white_space { trim(text, *offset) } else { *offset };
+                    // A token of white space alone is no answer.
+                    *offset = if start < end { bounds.widen([start, end]) } else { [start, end] };
+                }
+                is_ascii &= text.is_ascii();
             }
-            offsets
+            let characters = (!is_ascii).then(|| {
+                let mut characters = bytes.clone();
+                for i in 0..self.len() {
+                    to_characters(self.text(i), &mut characters[self.rows(i)]);
+                }
+                characters
+            });
+            AnswerOffsets { bytes, characters }
+        })
+    }
+
+    /// Of each token, which sentence of its text it is in.
+    pub(crate) fn sentences(&self) -> &[u32] {
+        self.sentences.get_or_init(|| {
+            let mut sentences = vec![0; self.ids.len()];
+            for i in 0..self.len() {
+                let starts = sentence_starts(self.text(i));
+                let rows = self.rows(i);
+                for (sentence, [_, end]) in sentences[rows.clone()].iter_mut().zip(&self.byte_offsets()[rows])
+                {
+                    *sentence = starts.partition_point(|&start| (start as i32) < *end) as u32;
+                }
+            }
+            sentences
         })
     }
 
@@ -152,22 +203,11 @@ fn to_bytes(text: &str, offsets: &mut [Offset]) {
     }
 }
 
-/// Move starts behind the white space that follows them, and ends before the white space that precedes
-/// them; where nothing else is between the two, they change places or meet.
-fn trim(text: &str, offsets: &mut [Offset]) {
-    let mut starts: Vec<i32> = Vec::with_capacity(text.len() + 1);
-    let mut ends = Vec::with_capacity(text.len() + 1);
-    ends.push(0);
-    for (character, c) in text.chars().enumerate() {
-        if !c.is_whitespace() {
-            starts.resize(character + 1, character as i32);
-        }
-        ends.push(if c.is_whitespace() { ends[character] } else { character as i32 + 1 });
-    }
-    starts.resize(ends.len(), ends.len() as i32 - 1);
-    for [start, end] in offsets {
-        (*start, *end) = (starts[*start as usize], ends[*end as usize]);
-    }
+/// A range of bytes without white space at its ends; empty or turned where there is nothing else.
+fn trim(text: &str, [start, end]: Offset) -> Offset {
+    let part = &text[start as usize..];
+    let start = text.len() - part.trim_start().len();
+    [start as i32, text[..end as usize].trim_end().len() as i32]
 }
 
 /// The characters of some bytes of a text.

@@ -29,6 +29,7 @@ mod project;
 mod runs;
 mod scan;
 mod scratch;
+pub mod segment;
 pub mod tokenizer;
 mod trie;
 pub mod vocab;

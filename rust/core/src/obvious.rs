@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use crate::bert::{Bert, Settings};
-use crate::decode::Logits;
+use crate::decode::{DecodeOptions, Logits};
 use crate::layout::PairLayout;
 use crate::normalize::Normalization;
 use crate::pool::Pool;
 use crate::pretokenize::words;
+use crate::segment::{Bounds, sentence_starts};
 use crate::tokenizer::{Engine, Tokenizer};
 use crate::vocab::{SpecialTokens, Vocabulary};
 use crate::windows::Windows;
@@ -56,29 +57,70 @@ pub fn encode(tokenizer: &Tokenizer, text: &str) -> (Vec<i32>, Vec<[i32; 2]>) {
     pieces.iter().map(|piece| (piece.id as i32, [piece.start as i32, piece.end as i32])).unzip()
 }
 
-/// Every span of every window of a question as (score, bytes): the best score of equal spans, in the
-/// order of mode `global`. The logits are ragged.
+/// Every span of every window of a question as (margin, bytes): the greatest margin of equal spans, in the
+/// order of mode `global`. The logits are ragged; spans are of whole units.
 pub fn spans(
     windows: &Windows,
     logits: &Logits<'_>,
     question: usize,
-    max_answer_length: usize,
+    options: &DecodeOptions,
 ) -> Vec<(f32, [i32; 2])> {
     let mut best: HashMap<[i32; 2], f32> = HashMap::new();
-    let offsets = windows.contexts[question].byte_offsets();
+    let context = &windows.contexts[question];
+    let offsets = context.byte_offsets();
+    let bounds = Bounds::new(context.text(), options.unit);
+    let sentences = sentence_starts(context.text());
+    let sentence =
+        |token: usize| sentences.iter().filter(|&&start| (start as i32) < offsets[token][1]).count();
     for window in windows.windows_of(question) {
         let rows = windows.rows(window);
         let positions = windows.context_positions(window);
         let token = |position: usize| windows.context_offset[window] as usize + position - positions.start;
+        let null = logits.start[rows.start] + logits.end[rows.start];
         for start in positions.clone() {
-            for end in start..positions.end.min(start + max_answer_length) {
-                let score = logits.start[rows.start + start] + logits.end[rows.start + end];
-                let place = best.entry([offsets[token(start)][0], offsets[token(end)][1]]).or_insert(score);
-                *place = place.max(score);
+            for end in start..positions.end.min(start + options.max_answer_length) {
+                let mut margin = logits.start[rows.start + start] - null + logits.end[rows.start + end];
+                if sentence(token(start)) != sentence(token(end)) {
+                    margin -= options.calibration.sentence_margin;
+                }
+                let span = bounds.widen([offsets[token(start)][0], offsets[token(end)][1]]);
+                let place = best.entry(span).or_insert(margin);
+                *place = place.max(margin);
             }
         }
     }
-    let mut spans: Vec<_> = best.into_iter().map(|(span, score)| (score, span)).collect();
+    let mut spans: Vec<_> = best.into_iter().map(|(span, margin)| (margin + 0.0, span)).collect();
     spans.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     spans
+}
+
+/// The answers of mode `global` as (score, bytes): every span in turn is an answer or gives its share to the
+/// first answer that it overlaps.
+pub fn answers(
+    windows: &Windows,
+    logits: &Logits<'_>,
+    question: usize,
+    options: &DecodeOptions,
+) -> Vec<(f32, [i32; 2])> {
+    let spans = spans(windows, logits, question, options);
+    let Some(&(greatest, _)) = spans.first() else {
+        return Vec::new();
+    };
+    let calibration = options.calibration;
+    let power =
+        |margin: f32| ((f64::from(margin) - f64::from(greatest)) / f64::from(calibration.temperature)).exp();
+    let sum: f64 = spans.iter().take(options.n_best).map(|&(margin, _)| power(margin)).sum();
+    let odds = f64::from(calibration.slope) * f64::from(greatest) + f64::from(calibration.intercept);
+    let answered = 1.0 / (1.0 + (-odds).exp());
+    let mut found: Vec<(f64, [i32; 2])> = Vec::new();
+    for (place, &(margin, [start, end])) in spans.iter().enumerate() {
+        let share = if place < options.n_best { power(margin) / sum } else { 0.0 };
+        match found.iter_mut().find(|(_, other)| !options.overlap && start < other[1] && other[0] < end) {
+            Some((shared, _)) => *shared += share,
+            None => found.push((share, [start, end])),
+        }
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found.truncate(options.top_k);
+    found.into_iter().map(|(share, span)| ((answered * share) as f32, span)).collect()
 }

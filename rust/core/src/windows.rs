@@ -1,5 +1,6 @@
 //! Question + context -> windows; the two stride conventions; the max-context rule.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -54,11 +55,6 @@ impl Context {
         &self.encodings.byte_offsets()[self.encodings.rows(self.index)]
     }
 
-    /// In characters, see `Encodings::answer_offsets`.
-    pub(crate) fn answer_offsets(&self) -> &[[i32; 2]] {
-        &self.encodings.answer_offsets()[self.encodings.rows(self.index)]
-    }
-
     /// The bytes of the answer from token `first` to token `last`; empty where it is only white space.
     pub(crate) fn answer_bytes(&self, first: usize, last: usize) -> Range<usize> {
         let offsets = self.byte_offsets();
@@ -97,6 +93,8 @@ pub struct Windows {
     pub context_offset: Vec<i32>,
     /// Each question's context.
     pub contexts: Vec<Context>,
+    /// Tokens of each question before it was cut.
+    pub question_length: Vec<i32>,
     /// Where each question's windows begin, and where the last end.
     pub(crate) question_windows: Vec<usize>,
 }
@@ -122,7 +120,8 @@ impl Windows {
             check_size(Role::Question, index, question)?;
         }
         let contexts = encode_contexts(tokenizer, contexts)?;
-        let (question_ids, bounds) = tokenizer.encode_ids(questions)?;
+        let most = options.max_question_length.unwrap_or(usize::MAX);
+        let (question_ids, bounds) = encode_questions(tokenizer, questions, most)?;
         let question = |index: usize| &question_ids[bounds[index] as usize..bounds[index + 1] as usize];
         let mut windows = Windows {
             tokenizer: Arc::clone(tokenizer),
@@ -132,6 +131,7 @@ impl Windows {
             context_start: Vec::new(),
             context_offset: Vec::new(),
             contexts,
+            question_length: (0..questions.len()).map(|index| question(index).len() as i32).collect(),
             question_windows: vec![0],
         };
         for index in 0..questions.len() {
@@ -282,6 +282,25 @@ pub fn check_size(role: Role, index: usize, text: &str) -> Result<()> {
         return Err(Error::TooLong { role, index, bytes: text.len() });
     }
     Ok(())
+}
+
+/// Ids of all questions, and where each begins. White space uses up nothing of a question that is cut: where
+/// it has tokens of its own, one blank stays in place of more.
+fn encode_questions(tokenizer: &Tokenizer, questions: &[&str], most: usize) -> Result<(Vec<i32>, Vec<i64>)> {
+    let encoded = tokenizer.encode_ids(questions)?;
+    let is_long = |index: usize| (encoded.1[index + 1] - encoded.1[index]) as usize > most;
+    if !(0..questions.len()).any(is_long) {
+        return Ok(encoded);
+    }
+    let squeezed: Vec<Cow<'_, str>> = questions
+        .iter()
+        .enumerate()
+        .map(|(index, &question)| match is_long(index) {
+            true => question.split_whitespace().collect::<Vec<_>>().join(" ").into(),
+            false => question.into(),
+        })
+        .collect();
+    tokenizer.encode_ids(&squeezed.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
 fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(

@@ -5,8 +5,9 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use spanjet_core::decode::{DecodeOptions, Logits, Mode, decode};
-use spanjet_core::obvious::{spans, tokenizer};
+use spanjet_core::decode::{Calibration, DecodeOptions, Logits, Mode, decode};
+use spanjet_core::obvious::{answers, tokenizer};
+use spanjet_core::segment::Unit;
 use spanjet_core::windows::{ContextInput, Convention, WindowOptions, Windows};
 
 #[derive(Debug, Arbitrary)]
@@ -21,7 +22,10 @@ struct Input {
     top_k: u8,
     n_best: u8,
     max_answer_length: u8,
-    null_threshold: Option<i8>,
+    threshold: Option<u8>,
+    sentence_margin: u8,
+    overlap_answers: bool,
+    words: bool,
 }
 
 fuzz_target!(|input: Input| {
@@ -56,7 +60,13 @@ fuzz_target!(|input: Input| {
         top_k: input.top_k.into(),
         n_best: input.n_best.into(),
         max_answer_length: input.max_answer_length.into(),
-        null_threshold: input.null_threshold.map(f32::from),
+        threshold: input.threshold.map(|threshold| f32::from(threshold) / 255.0),
+        calibration: Calibration {
+            sentence_margin: f32::from(input.sentence_margin) / 8.0,
+            ..Calibration::default()
+        },
+        overlap: input.overlap_answers,
+        unit: if input.words { Unit::Word } else { Unit::Grapheme },
     };
     let Ok(found) = decode(&windows, &logits, &options) else { return };
     for question in 0..windows.contexts.len() {
@@ -67,11 +77,9 @@ fuzz_target!(|input: Input| {
             let bytes = found.byte_start[i] as usize..found.byte_end[i] as usize;
             assert_eq!(text[bytes].chars().count() as i32, found.end[i] - found.start[i]);
         }
-        if options.mode == Mode::Global && options.null_threshold.is_none() {
+        if options.mode == Mode::Global && options.threshold.is_none() {
             let found: Vec<_> = rows.map(|i| (found.score[i], [found.byte_start[i], found.byte_end[i]])).collect();
-            let mut expected = spans(&windows, &logits, question, options.max_answer_length);
-            expected.truncate(options.top_k);
-            assert_eq!(found, expected);
+            assert_eq!(found, answers(&windows, &logits, question, &options));
         }
     }
 });

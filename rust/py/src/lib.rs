@@ -14,7 +14,7 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::decode::{Spans, decode};
+    use crate::decode::{Spans, decode, sentence};
     #[pymodule_export]
     use crate::encoding::{Encoding, Encodings};
     #[pymodule_export]

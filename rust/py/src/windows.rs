@@ -58,6 +58,13 @@ impl Windows {
         view(slf.as_any(), context_offset.len(), context_offset)
     }
 
+    /// int32[questions]: tokens of each question before it was cut.
+    #[getter]
+    fn question_length<'py>(slf: &Bound<'py, Self>) -> Array1<'py, i32> {
+        let question_length = &slf.get().windows.question_length;
+        view(slf.as_any(), question_length.len(), question_length)
+    }
+
     /// Each question's context.
     #[getter]
     fn contexts(&self) -> Vec<Encoding> {

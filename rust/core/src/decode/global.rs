@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Answer, DecodeOptions, Logits, Null, WindowLogits, softmax};
+use super::{Answer, Calibration, DecodeOptions, Logits, Null, WindowLogits};
+use crate::encoding::AnswerOffsets;
 use crate::error::Result;
 use crate::mask::{self, LANES};
+use crate::segment::Unit;
 use crate::windows::Windows;
 
 /// A span of the context.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
-    score: f32,
+    /// Its logit minus the null logit of its window, and less where it reaches over a sentence.
+    margin: f32,
     /// Characters of the context.
     start: i32,
     end: i32,
@@ -24,13 +27,21 @@ struct Candidate {
 /// Keeps its buffers from question to question.
 pub(super) struct Decoder {
     top_k: usize,
+    n_best: usize,
     max_answer_length: usize,
+    calibration: Calibration,
+    overlap: bool,
+    unit: Unit,
     best: Best,
-    /// The best score of any span that starts at a position, and a buffer of the same size.
+    /// Places in `best` of the answers, and their shares.
+    kept: Vec<(usize, f64)>,
+    /// The greatest margin of any span that starts at a position, and a buffer of the same size.
     bounds: [Vec<f32>; 2],
-    /// The end logits of the context's positions, and as many more as a mask has bits.
+    /// The start logits of the context's positions, less the null logit.
+    starts: Vec<f32>,
+    /// Their end logits, and as many more as a mask has bits.
     ends: Vec<f32>,
-    powers: Vec<f64>,
+    shares: Vec<f64>,
 }
 
 /// The best distinct candidates: the first `sorted` in order, and some that are not yet sorted in.
@@ -38,9 +49,9 @@ struct Best {
     capacity: usize,
     candidates: Vec<Candidate>,
     sorted: usize,
-    /// A score below this has no chance.
+    /// A margin below this has no chance.
     threshold: f32,
-    scores: Vec<f32>,
+    margins: Vec<f32>,
     keys: Vec<u64>,
     /// The candidates that stay, and their spans.
     kept: Vec<Candidate>,
@@ -54,14 +65,15 @@ impl Best {
             candidates: Vec::new(),
             sorted: 0,
             threshold: f32::NEG_INFINITY,
-            scores: Vec::new(),
+            margins: Vec::new(),
             keys: Vec::new(),
             kept: Vec::new(),
             spans: Vec::new(),
         }
     }
 
-    fn clear(&mut self) {
+    fn clear(&mut self, capacity: usize) {
+        self.capacity = capacity;
         self.candidates.clear();
         self.sorted = 0;
         self.threshold = f32::NEG_INFINITY;
@@ -81,10 +93,10 @@ impl Best {
         if self.sorted == self.candidates.len() {
             return;
         }
-        self.scores.clear();
-        self.scores.extend(self.candidates.iter().map(|candidate| candidate.score));
-        let floor = lower_bound(&self.scores, self.capacity);
-        self.scores.resize(self.candidates.len() + LANES, f32::NEG_INFINITY);
+        self.margins.clear();
+        self.margins.extend(self.candidates.iter().map(|candidate| candidate.margin));
+        let floor = lower_bound(&self.margins, self.capacity);
+        self.margins.resize(self.candidates.len() + LANES, f32::NEG_INFINITY);
         self.select(floor);
         // Those below the floor are needed only where several of the others are the same span.
         if self.kept.len() < self.capacity && floor > f32::NEG_INFINITY {
@@ -95,19 +107,19 @@ impl Best {
         if let Some(last) = self.candidates.last()
             && self.sorted == self.capacity
         {
-            self.threshold = last.score;
+            self.threshold = last.margin;
         }
     }
 
-    /// The best candidates that reach `floor`, in order: better score, then earlier start, then earlier
+    /// The best candidates that reach `floor`, in order: greater margin, then earlier start, then earlier
     /// end, then earlier window.
     #[inline(always)]
     fn select(&mut self, floor: f32) {
         self.keys.clear();
         for from in (0..self.candidates.len()).step_by(LANES) {
-            let found = reaching(0.0, &self.scores, from..self.candidates.len(), floor);
-            let scores = &self.scores;
-            self.keys.extend(found.map(|index| u64::from(descending(scores[index])) << 32 | index as u64));
+            let found = reaching(0.0, &self.margins, from..self.candidates.len(), floor);
+            let margins = &self.margins;
+            self.keys.extend(found.map(|index| u64::from(descending(margins[index])) << 32 | index as u64));
         }
         self.keys.sort_unstable();
         let candidates = &self.candidates;
@@ -148,22 +160,31 @@ impl Best {
     }
 }
 
-/// A number that is the smaller, the greater a finite score is; zeros are equal whatever their sign.
+/// A number that is the smaller, the greater a finite margin is; zeros are equal whatever their sign.
 #[inline(always)]
-fn descending(score: f32) -> u32 {
-    let bits = (score + 0.0).to_bits();
+fn descending(margin: f32) -> u32 {
+    let bits = (margin + 0.0).to_bits();
     if bits >> 31 == 0 { !bits & 0x7FFF_FFFF } else { bits }
 }
+
+/// Candidates that are looked at for each answer that is asked for, at first: few of them stand apart.
+const CANDIDATES_OF_AN_ANSWER: usize = 16;
 
 impl Decoder {
     pub(super) fn new(options: &DecodeOptions) -> Decoder {
         Decoder {
             top_k: options.top_k,
+            n_best: options.n_best,
             max_answer_length: options.max_answer_length,
-            best: Best::new(options.n_best.max(options.top_k)),
+            calibration: options.calibration,
+            overlap: options.overlap,
+            unit: options.unit,
+            best: Best::new(options.n_best),
+            kept: Vec::new(),
             bounds: [Vec::new(), Vec::new()],
+            starts: Vec::new(),
             ends: Vec::new(),
-            powers: Vec::new(),
+            shares: Vec::new(),
         }
     }
 
@@ -176,40 +197,99 @@ impl Decoder {
         question: usize,
         answers: &mut Vec<Answer>,
     ) -> Result<Null> {
-        self.best.clear();
-        let mut null_score = f32::INFINITY;
-        for window in windows.windows_of(question) {
-            let logits = logits.window(windows, window)?;
-            null_score = null_score.min(logits.start[0] + logits.end[0]);
-            self.collect(windows, window, question, logits);
-        }
-        let candidates = &self.best.candidates;
-        let scores = candidates.iter().map(|candidate| candidate.score);
-        let mut probabilities = softmax(std::iter::once(null_score).chain(scores), &mut self.powers);
-        let null_probability = probabilities.next().unwrap_or(0.0);
         let context = &windows.contexts[question];
-        let answer = |(candidate, probability): (&Candidate, f32)| {
-            let bytes = context.answer_bytes(candidate.first as usize, candidate.last as usize);
-            Answer {
-                characters: candidate.start..candidate.end,
-                bytes: bytes.start as i32..bytes.end as i32,
-                score: candidate.score,
-                probability,
-                window: candidate.window as i32,
+        let offsets = context.encodings.answer_offsets(self.unit);
+        let first_row = context.encodings.rows(context.index).start;
+        let each = if self.overlap || self.top_k == 1 { 1 } else { CANDIDATES_OF_AN_ANSWER };
+        let mut capacity = self.n_best.max(self.top_k.saturating_mul(each));
+        loop {
+            self.best.clear(capacity);
+            for window in windows.windows_of(question) {
+                let logits = logits.window(windows, window)?;
+                self.collect(windows, window, question, offsets, logits);
             }
+            self.choose();
+            if self.kept.len() >= self.top_k || self.best.candidates.len() < capacity {
+                break;
+            }
+            capacity = capacity.saturating_mul(4);
+        }
+        let null_logit = |window: usize| {
+            let logits = logits.window(windows, window)?;
+            Ok(logits.start[0] + logits.end[0])
         };
-        answers.extend(candidates.iter().take(self.top_k).zip(probabilities).map(answer));
-        Ok(Null { score: null_score, probability: null_probability })
+        let Some(best) = self.best.candidates.first() else {
+            let mut all = windows.windows_of(question).map(null_logit);
+            let least = all.try_fold(f32::INFINITY, |least, logit| logit.map(|logit| least.min(logit)))?;
+            return Ok(Null { logit: least, answered: 0.0 });
+        };
+        let answered = self.calibration.answered(best.margin);
+        let null = Null { logit: null_logit(best.window as usize)?, answered };
+        for &(place, share) in self.kept.iter().take(self.top_k) {
+            let Candidate { start, end, first, last, window, .. } = self.best.candidates[place];
+            let logits = logits.window(windows, window as usize)?;
+            let shift = windows.context_start[window as usize] - windows.context_offset[window as usize];
+            let position = |token: u32| (token as i32 + shift) as usize;
+            let row = |token: u32| first_row + token as usize;
+            answers.push(Answer {
+                characters: start..end,
+                bytes: offsets.bytes()[row(first)][0]..offsets.bytes()[row(last)][1],
+                score: (answered * share) as f32,
+                logit: logits.start[position(first)] + logits.end[position(last)],
+                null_logit: logits.start[0] + logits.end[0],
+                window: window as i32,
+            });
+        }
+        Ok(null)
+    }
+
+    /// Keep the candidates that are answers, in the order of their scores: the first `n_best` candidates
+    /// share the score, those that overlap a better one give it theirs, and the others have none.
+    #[inline(always)]
+    fn choose(&mut self) {
+        let candidates = &self.best.candidates;
+        let margins = candidates.iter().take(self.n_best).map(|candidate| candidate.margin);
+        self.calibration.shares(margins, &mut self.shares);
+        self.kept.clear();
+        for (place, candidate) in candidates.iter().enumerate() {
+            let share = self.shares.get(place).copied().unwrap_or(0.0);
+            let overlaps = |&(other, _): &(usize, f64)| {
+                let other = candidates[other];
+                !self.overlap && other.start < candidate.end && candidate.start < other.end
+            };
+            match self.kept.iter().position(overlaps) {
+                Some(better) => self.kept[better].1 += share,
+                None => self.kept.push((place, share)),
+            }
+        }
+        // A stable sort: equal scores stay in the order of the margins.
+        self.kept.sort_by(|a, b| b.1.total_cmp(&a.1));
     }
 
     /// Take the spans of one window in. Each start has a best span, so the n-th greatest of those
     /// bounds the n-th best span from below; few starts and spans reach it.
     #[inline(always)]
-    fn collect(&mut self, windows: &Windows, window: usize, question: usize, logits: WindowLogits<'_>) {
+    fn collect(
+        &mut self,
+        windows: &Windows,
+        window: usize,
+        question: usize,
+        offsets: &AnswerOffsets,
+        logits: WindowLogits<'_>,
+    ) {
+        let context = &windows.contexts[question];
         let positions = windows.context_positions(window);
+        let null_logit = logits.start[0] + logits.end[0];
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
+        self.starts.clear();
+        self.starts.extend(start.iter().map(|logit| logit - null_logit));
+        let start = &self.starts[..];
         let first = windows.context_offset[window] as usize;
-        let offsets = &windows.contexts[question].answer_offsets()[first..first + start.len()];
+        let row = context.encodings.rows(context.index).start + first;
+        let rows = row..row + start.len();
+        let offsets = &offsets.characters()[rows.clone()];
+        let cost = self.calibration.sentence_margin;
+        let sentences = if cost > 0.0 { &context.encodings.sentences()[rows] } else { &[] };
         let length = self.max_answer_length.min(start.len());
         span_bounds(start, end, length, &mut self.bounds);
         let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
@@ -225,8 +305,12 @@ impl Decoder {
                     let behind = end.len().min(i + length);
                     for from in (i..behind).step_by(LANES) {
                         for j in reaching(start[i], &self.ends, from..behind, least) {
+                            let mut margin = start[i] + end[j];
+                            if cost > 0.0 && sentences[i] != sentences[j] {
+                                margin -= cost;
+                            }
                             let candidate = Candidate {
-                                score: start[i] + end[j],
+                                margin,
                                 start: offsets[i][0],
                                 end: offsets[j][1],
                                 first: (first + i) as u32,

@@ -2,26 +2,29 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::ops::Range;
 
-use super::{Answer, DecodeOptions, Logits, Null, WindowLogits, softmax};
+use super::{Answer, Calibration, DecodeOptions, Logits, Null, WindowLogits};
 use crate::encoding::character_range;
 use crate::error::Result;
 use crate::project::{Projected, project, spell};
+use crate::segment::whole_graphemes;
 use crate::tokenizer::Tokenizer;
 use crate::windows::{Context, Windows};
 
-/// A pair of context tokens, or None for the null answer.
+/// A pair of context tokens.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
-    score: f32,
-    tokens: Option<(usize, usize)>,
+    logit: f32,
+    first: usize,
+    last: usize,
     window: usize,
 }
 
 pub(super) struct Decoder {
     n_best: usize,
     max_answer_length: usize,
-    with_null: bool,
+    calibration: Calibration,
 }
 
 impl Decoder {
@@ -29,7 +32,7 @@ impl Decoder {
         Decoder {
             n_best: options.n_best,
             max_answer_length: options.max_answer_length,
-            with_null: options.null_threshold.is_some(),
+            calibration: options.calibration,
         }
     }
 
@@ -42,35 +45,28 @@ impl Decoder {
         answers: &mut Vec<Answer>,
     ) -> Result<Null> {
         let mut candidates = Vec::new();
-        let mut null = Candidate { score: f32::INFINITY, tokens: None, window: 0 };
+        let mut null_logit = f32::INFINITY;
         for window in windows.windows_of(question) {
             let logits = logits.window(windows, window)?;
-            null.score = null.score.min(logits.start[0] + logits.end[0]);
+            null_logit = null_logit.min(logits.start[0] + logits.end[0]);
             self.collect(windows, window, logits, &mut candidates);
         }
-        if self.with_null {
-            candidates.push(null);
-        }
-        candidates.sort_by(|a, b| descending(a.score, b.score));
-        let chosen = self.choose(windows, question, &candidates, null);
-        let mut powers = Vec::new();
-        let probabilities = softmax(chosen.iter().map(|(candidate, _)| candidate.score), &mut powers);
+        candidates.sort_by(|a, b| descending(a.logit, b.logit));
+        let chosen = self.choose(windows, question, &candidates);
+        let margins = chosen.iter().map(|(candidate, _)| candidate.logit - null_logit);
+        let answered = margins.clone().next().map_or(0.0, |margin| self.calibration.answered(margin));
+        let mut shares = Vec::new();
+        self.calibration.shares(margins, &mut shares);
         let text = windows.contexts[question].text();
-        let mut null_probability = 0.0;
-        for ((candidate, bytes), probability) in chosen.iter().zip(probabilities) {
-            if candidate.tokens.is_none() {
-                null_probability = probability;
-                continue;
-            }
-            answers.push(Answer {
-                characters: character_range(text, bytes.clone()),
-                bytes: bytes.start as i32..bytes.end as i32,
-                score: candidate.score,
-                probability,
-                window: candidate.window as i32,
-            });
-        }
-        Ok(Null { score: null.score, probability: null_probability })
+        answers.extend(chosen.iter().zip(shares).map(|((candidate, bytes), share)| Answer {
+            characters: character_range(text, bytes.clone()),
+            bytes: bytes.start as i32..bytes.end as i32,
+            score: (answered * share) as f32,
+            logit: candidate.logit,
+            null_logit,
+            window: candidate.window as i32,
+        }));
+        Ok(Null { logit: null_logit, answered })
     }
 
     /// The candidates of one window, in the order of its best starts and ends.
@@ -91,21 +87,19 @@ impl Decoder {
             }
             let last = (start + self.max_answer_length).min(positions.end);
             for &end in ends.iter().filter(|&&end| (start..last).contains(&end)) {
-                let score = logits.start[start] + logits.end[end];
-                candidates.push(Candidate { score, tokens: Some((token(start), token(end))), window });
+                let logit = logits.start[start] + logits.end[end];
+                candidates.push(Candidate { logit, first: token(start), last: token(end), window });
             }
         }
     }
 
-    /// The n best candidates with different texts, and their bytes in the context. The null answer,
-    /// when it is a candidate, is among them even if it comes after the n best.
+    /// The n best candidates with different texts, and their bytes in the context.
     fn choose(
         &self,
         windows: &Windows,
         question: usize,
         candidates: &[Candidate],
-        null: Candidate,
-    ) -> Vec<(Candidate, std::ops::Range<usize>)> {
+    ) -> Vec<(Candidate, Range<usize>)> {
         let context = &windows.contexts[question];
         let mut chosen = Vec::new();
         let mut seen = HashSet::new();
@@ -113,20 +107,13 @@ impl Decoder {
             if chosen.len() == self.n_best {
                 break;
             }
-            let Some((start, end)) = candidate.tokens else {
-                chosen.push((candidate, 0..0));
-                continue;
-            };
-            let answer = text_of(context, start, end, &windows.tokenizer);
-            if answer.bytes.is_empty() {
-                continue;
+            let answer = text_of(context, candidate.first, candidate.last, &windows.tokenizer);
+            if !answer.bytes.is_empty() && seen.insert(answer.text) {
+                let bytes = whole_graphemes(context.text(), answer.bytes);
+                if chosen.iter().all(|(_, other)| *other != bytes) {
+                    chosen.push((candidate, bytes));
+                }
             }
-            if seen.insert(answer.text) {
-                chosen.push((candidate, answer.bytes));
-            }
-        }
-        if self.with_null && chosen.iter().all(|(candidate, _)| candidate.tokens.is_some()) {
-            chosen.push((null, 0..0));
         }
         chosen
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
-use crate::obvious::{spans, tokenizer};
+use crate::obvious::{answers, tokenizer};
 use crate::windows::{ContextInput, Convention, WindowOptions};
 
 fn windows(contexts: &[String], options: &WindowOptions) -> Result<Windows> {
@@ -15,8 +15,21 @@ fn windows(contexts: &[String], options: &WindowOptions) -> Result<Windows> {
     Windows::new(&Arc::new(tokenizer([true; 4], 2)), &questions, contexts, options)
 }
 
+fn plain(mode: Mode) -> DecodeOptions {
+    DecodeOptions {
+        mode,
+        top_k: 1,
+        n_best: 5,
+        max_answer_length: 30,
+        threshold: None,
+        calibration: Calibration::default(),
+        overlap: false,
+        unit: Unit::Word,
+    }
+}
+
 fn contexts() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::vec("(a|b|ab|c|한|\\.|é)( (a|b|abb|c|\\.|xy|한)){0,40}", 1..6)
+    prop::collection::vec("(a|b|ab|c|한|\\.|é)( ?(a|b|abb|c|\\.|xy|한|e\u{301}|\\. An|'s)){0,40}", 1..6)
 }
 
 proptest! {
@@ -31,6 +44,8 @@ proptest! {
         top_k in 1_usize..9,
         n_best in 1_usize..9,
         doc_stride in 1_usize..20,
+        [overlap, words] in any::<[bool; 2]>(),
+        sentence_margin in prop_oneof![Just(0.0_f32), Just(1.5)],
     ) {
         let options =
             WindowOptions { max_length, doc_stride, convention: Convention::Advance, max_question_length: None };
@@ -40,8 +55,15 @@ proptest! {
         let start: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i, 1)).collect();
         let end: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i + 7, 3)).collect();
         let logits = Logits { start: &start, end: &end, length: None };
-        let options =
-            DecodeOptions { mode: Mode::Global, top_k, n_best, max_answer_length, null_threshold: None };
+        let options = DecodeOptions {
+            top_k,
+            n_best,
+            max_answer_length,
+            calibration: Calibration { slope: 0.5, intercept: -0.25, temperature: 2.0, sentence_margin },
+            overlap,
+            unit: if words { Unit::Word } else { Unit::Grapheme },
+            ..plain(Mode::Global)
+        };
         let decoded = decode(&windows, &logits, &options)?;
         let portable = decode_task_portably(&windows, &logits, &options, 0..contexts.len())?;
         prop_assert_eq!(&decoded, &portable);
@@ -49,8 +71,7 @@ proptest! {
             let rows = decoded.indptr[question] as usize..decoded.indptr[question + 1] as usize;
             let found: Vec<_> =
                 rows.map(|i| (decoded.score[i], [decoded.byte_start[i], decoded.byte_end[i]])).collect();
-            let mut expected = spans(&windows, &logits, question, max_answer_length);
-            expected.truncate(top_k);
+            let expected = answers(&windows, &logits, question, &options);
             prop_assert_eq!(found, expected);
         }
     }
@@ -113,9 +134,7 @@ fn a_logit_that_is_not_finite_has_a_place() {
     end[length - 1] = f32::NAN; // padding
     let logits = Logits { start: &start, end: &end, length: Some(length) };
     for mode in [Mode::Global, Mode::Squad] {
-        let options =
-            DecodeOptions { mode, top_k: 1, n_best: 5, max_answer_length: 30, null_threshold: None };
-        let text = decode(&windows, &logits, &options).unwrap_err().to_string();
+        let text = decode(&windows, &logits, &plain(mode)).unwrap_err().to_string();
         assert!(text.contains("end_logits of window 1 at position 3 is NaN"), "{text}");
     }
 }

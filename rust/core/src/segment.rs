@@ -1,0 +1,257 @@
+//! Graphemes, words and sentences of a text (Unicode Standard Annex 29), tailored to answers.
+
+use std::ops::Range;
+
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
+
+use crate::encoding::{Offset, character_range};
+use crate::error::{Error, Result};
+
+/// What an answer never cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// User-perceived characters.
+    Grapheme,
+    /// Words; where a script has no word boundaries, graphemes.
+    Word,
+}
+
+/// Bytes of a text at which answers may begin and end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    starts: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl Bounds {
+    pub(crate) fn new(text: &str, unit: Unit) -> Bounds {
+        let graphemes = || text.grapheme_indices(true).map(|(at, _)| at as u32).chain([text.len() as u32]);
+        if unit == Unit::Grapheme {
+            let starts: Vec<u32> = graphemes().collect();
+            return Bounds { ends: starts.clone(), starts };
+        }
+        let mut bounds = Bounds { starts: Vec::new(), ends: Vec::new() };
+        for (at, word) in text.split_word_bound_indices() {
+            bounds.starts.push(at as u32);
+            bounds.ends.push(at as u32);
+            bounds.split(at, word);
+        }
+        bounds.starts.push(text.len() as u32);
+        bounds.ends.push(text.len() as u32);
+        // Some word boundaries lie inside a grapheme, such as before U+0E33 (Thai sara am).
+        if !text.is_ascii() {
+            let whole: Vec<u32> = graphemes().collect();
+            for bounds in [&mut bounds.starts, &mut bounds.ends] {
+                bounds.retain(|bound| whole.binary_search(bound).is_ok());
+            }
+        }
+        bounds
+    }
+
+    /// The annex holds together what an apostrophe, a colon or a missing space joins ("Clara's", "l'Isar",
+    /// "bridge.The"); answers may leave a part of at most two letters, or what should be another word.
+    fn split(&mut self, at: usize, word: &str) {
+        for (place, mark) in word.char_indices() {
+            let (before, after) = (&word[..place], &word[place + mark.len_utf8()..]);
+            let (start, end) = ((at + word.len() - after.len()) as u32, (at + place) as u32);
+            match mark {
+                '\'' | '\u{2019}' => {
+                    if is_short(after) && after != "t" {
+                        self.ends.push(end);
+                    }
+                    if is_short(before) {
+                        self.starts.push(start);
+                    }
+                }
+                ':' => {
+                    self.ends.push(end);
+                    self.starts.push(start);
+                }
+                '.' if before.ends_with(char::is_lowercase) && after.starts_with(char::is_uppercase) => {
+                    self.ends.push(end);
+                    self.starts.push(start);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The least range of whole units that holds a range of bytes.
+    pub(crate) fn widen(&self, [start, end]: Offset) -> Offset {
+        let below = self.starts.partition_point(|&bound| bound as i32 <= start);
+        let above = self.ends.partition_point(|&bound| (bound as i32) < end);
+        let start = below.checked_sub(1).map_or(0, |index| self.starts[index] as i32);
+        [start, self.ends.get(above).map_or(end, |&bound| bound as i32)]
+    }
+}
+
+fn is_short(part: &str) -> bool {
+    matches!(part.chars().count(), 1 | 2)
+}
+
+/// The least range of whole graphemes that holds a range of bytes.
+pub(crate) fn whole_graphemes(text: &str, range: Range<usize>) -> Range<usize> {
+    // The text is there in one piece, so that a cursor has no reason to fail.
+    let cursor = |at| GraphemeCursor::new(at, text.len(), true);
+    let is_bound = |at| cursor(at).is_boundary(text, 0).unwrap_or(true);
+    let start = if is_bound(range.start) { None } else { cursor(range.start).prev_boundary(text, 0).ok() };
+    let end = if is_bound(range.end) { None } else { cursor(range.end).next_boundary(text, 0).ok() };
+    start.flatten().unwrap_or(range.start)..end.flatten().unwrap_or(range.end)
+}
+
+/// Bytes at which sentences begin; their white space is at their ends.
+///
+/// The annex ends a sentence at each line break and after each abbreviation. Here lines that are not followed
+/// by an empty one go on, unless they end as sentences do, and known abbreviations and initials end none.
+pub(crate) fn sentence_starts(text: &str) -> Vec<u32> {
+    let mut starts = vec![0];
+    for (at, _) in text.split_sentence_bound_indices().skip(1) {
+        let next = text.len() - text[at..].trim_start().len();
+        let is_new = starts.last().is_none_or(|&last| (last as usize) < next);
+        if next < text.len() && is_new && ends_sentence(text, next) {
+            starts.push(next as u32);
+        }
+    }
+    starts
+}
+
+/// Whether a sentence ends before byte `next`, where another may begin.
+fn ends_sentence(text: &str, next: usize) -> bool {
+    let before = text[..next].trim_end();
+    let gap = &text[before.len()..next];
+    if gap.contains(['\u{2029}', '\u{c}']) || gap.matches('\n').count() > 1 {
+        return true;
+    }
+    let closed = before.trim_end_matches(is_closer);
+    let Some(terminator) = closed.chars().next_back() else {
+        return false;
+    };
+    if terminator != '.' {
+        return "!?\u{2026}\u{3002}\u{FF01}\u{FF1F}\u{61F}\u{6D4}\u{964}\u{965}\u{589}\u{1362}"
+            .contains(terminator)
+            || !gap.contains(['\n', '\r', '\u{85}', '\u{2028}']);
+    }
+    let body = closed.trim_end_matches('.');
+    let word = body.rsplit(char::is_whitespace).next().unwrap_or_default();
+    !is_abbreviation(word.trim_start_matches(|c: char| !c.is_alphanumeric()))
+}
+
+/// What may stand between the end of a sentence and the space behind it.
+fn is_closer(c: char) -> bool {
+    matches!(c, '"' | '\'' | ')' | ']' | '}' | '\u{2019}' | '\u{201D}' | '\u{BB}')
+}
+
+/// Abbreviations before which and after which names and numbers stand.
+const ABBREVIATIONS: [&str; 46] = [
+    "adm", "approx", "apr", "art", "assn", "aug", "ave", "bros", "capt", "cf", "col", "corp", "dec", "dept",
+    "dr", "est", "feb", "fig", "gen", "gov", "hon", "jan", "jr", "ltd", "maj", "mar", "messrs", "mr", "mrs",
+    "ms", "mt", "nov", "oct", "prof", "rep", "rev", "sec", "sen", "sept", "sgt", "sr", "st", "univ", "vol",
+    "vols", "vs",
+];
+
+fn is_abbreviation(word: &str) -> bool {
+    let mut letters = word.chars();
+    let is_initial = letters.next().is_some_and(char::is_uppercase) && letters.next().is_none();
+    is_initial || word.contains('.') || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
+}
+
+/// The sentences that a range of characters touches, without white space around them, in characters.
+///
+/// # Errors
+/// `Error::Argument`: the range is turned or reaches behind the text.
+pub fn sentence_around(text: &str, range: Range<usize>) -> Result<Range<usize>> {
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let byte = |character| ends.clone().nth(character);
+    let expected = || format!("a range of the text's {} characters", ends.clone().count() - 1);
+    match (byte(range.start), byte(range.end)) {
+        (Some(start), Some(end)) if start <= end => {
+            let found = character_range(text, around(text, start..end));
+            Ok(found.start as usize..found.end as usize)
+        }
+        _ => Err(Error::argument("start and end", format!("{}, {}", range.start, range.end), expected())),
+    }
+}
+
+/// The same in bytes.
+fn around(text: &str, range: Range<usize>) -> Range<usize> {
+    let starts = sentence_starts(text);
+    let first = starts.partition_point(|&start| start as usize <= range.start).saturating_sub(1);
+    let behind = starts.partition_point(|&start| (start as usize) < range.end).max(first + 1);
+    let start = starts.get(first).map_or(0, |&start| start as usize);
+    let end = starts.get(behind).map_or(text.len(), |&end| end as usize);
+    let start = (end - text[start..end].trim_start().len()).min(range.start);
+    start..(start + text[start..end].trim_end().len()).max(range.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentences(text: &str) -> Vec<&str> {
+        let starts = sentence_starts(text);
+        let ends = starts[1..].iter().copied().chain([text.len() as u32]);
+        starts.iter().zip(ends).map(|(&start, end)| text[start as usize..end as usize].trim_end()).collect()
+    }
+
+    #[test]
+    fn sentences_are_those_of_a_reader() {
+        for (text, expected) in [
+            ("It rose. It fell!  Why? ", vec!["It rose.", "It fell!", "Why?"]),
+            (
+                "Dr. Höß met J. Smith of the U.S. Army in St. Louis. He left.",
+                vec!["Dr. Höß met J. Smith of the U.S. Army in St. Louis.", "He left."],
+            ),
+            ("a line\nthat goes on\n\na new one", vec!["a line\nthat goes on", "a new one"]),
+            ("He said \"no.\" She left.", vec!["He said \"no.\"", "She left."]),
+            ("one.\nTwo.\r\nThree", vec!["one.", "Two.", "Three"]),
+            ("東京。大阪。", vec!["東京。", "大阪。"]),
+            ("3.5 is more", vec!["3.5 is more"]),
+            ("", vec![""]),
+        ] {
+            assert_eq!(sentences(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_around_a_span_holds_it() {
+        let text = "  It rose.  It fell. ";
+        for start in 0..=text.len() {
+            for end in start..=text.len() {
+                let found = around(text, start..end);
+                assert!(found.start <= start && end <= found.end, "{start}..{end}: {found:?}");
+            }
+        }
+        assert_eq!(&text[around(text, 5..9)], "It rose.");
+        assert_eq!(&text[around(text, 9..13)], "It rose.  It fell.");
+        assert_eq!(&text[around(text, 12..14)], "It fell.");
+        assert_eq!(sentence_around("Höß ging. Er fiel.", 10..12).unwrap(), 10..18);
+        for range in [3..2, 0..99, 99..99] {
+            assert!(sentence_around("Höß", range).unwrap_err().to_string().contains("3 characters"));
+        }
+    }
+
+    #[test]
+    fn whole_words_and_graphemes() {
+        let cases = [
+            ("the footbridge", 4..8, "footbridge"),
+            ("for 1,250.75 euros", 4..5, "1,250.75"),
+            ("in the U.S. today", 7..8, "U.S"),
+            ("Jose\u{301}", 0..4, "Jose\u{301}"),
+            ("Clara's hat", 0..5, "Clara"),
+            ("l'Isar", 2..6, "Isar"),
+            ("do we? don't", 7..10, "don't"),
+            ("the bridge.The end", 4..10, "bridge"),
+            ("a ❤\u{fe0f} b", 2..5, "❤\u{fe0f}"),
+            ("東京都", 3..6, "京"),
+            ("नमस्ते दुनिया", 0..6, "नमस्ते"),
+            ("well-known", 5..10, "known"),
+        ];
+        for (text, range, expected) in cases {
+            let bounds = Bounds::new(text, Unit::Word);
+            let [start, end] = bounds.widen([range.start, range.end]);
+            assert_eq!(&text[start as usize..end as usize], expected, "{text:?}");
+        }
+        assert_eq!(whole_graphemes("xe\u{301}e\u{301}y", 1..5), 1..7);
+        assert_eq!(Bounds::new("Jose\u{301}", Unit::Grapheme).widen([1, 4]), [1, 6]);
+    }
+}
