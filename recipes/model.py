@@ -213,7 +213,9 @@ def save_checkpoint(state: Mapping[str, Tensor], start: Path, out: Path) -> None
             tensors[name] = part.to(torch.float16).contiguous()
     out.mkdir(parents=True, exist_ok=True)
     architecture = "BertForQuestionAnswering" if shape.family == "bert" else "MPNetForQuestionAnswering"
-    kept = {key: value for key, value in config.items() if key not in ("_name_or_path", "transformers_version")}
+    kept = {
+        key: value for key, value in config.items() if key not in ("_name_or_path", "transformers_version")
+    }
     kept |= {"architectures": [architecture], "torch_dtype": "float16"}
     (out / "config.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})

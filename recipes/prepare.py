@@ -1,15 +1,11 @@
-"""Tokenize SQuAD-layout files into the arrays that training reads.
+"""Tokenize a SQuAD-layout file into the arrays that training reads.
 
-    python -m recipes.prepare --tokenizer START --train train-v2.0.json --out examples.npz
-
-The articles of ``held_out_articles.json`` never reach the training arrays: ``--part held-out`` writes them
-apart, for the loss that is watched while training. Pairs whose answer was only aligned by its words
-(``"match": "aligned-only"``) are left out.
+python -m recipes.prepare train.json --tokenizer START --out train.npz
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,6 @@ import numpy as np
 
 import spanjet
 
-HELD_OUT_ARTICLES = Path(__file__).parent / "held_out_articles.json"
 MAX_QUESTION_TOKENS = 64
 
 
@@ -37,39 +32,15 @@ class Example:
     span: tuple[int, int] | None
 
 
-def held_out_titles() -> frozenset[str]:
-    """Titles of the articles that nothing is trained on."""
-    return frozenset(json.loads(HELD_OUT_ARTICLES.read_text(encoding="utf-8"))["titles"])
-
-
-def articles(files: Sequence[Path], part: str) -> Iterator[dict[str, Any]]:
-    """Articles of SQuAD-layout files: ``part`` is ``"train"`` or ``"held-out"``.
-
-    Raises:
-        ValueError: another part, or no article of it in the files.
-    """
-    if part not in ("train", "held-out"):
-        raise ValueError(f"part is {part!r}; expected 'train' or 'held-out'")
-    titles = held_out_titles()
-    found = 0
-    for file in files:
-        for article in json.loads(file.read_text(encoding="utf-8"))["data"]:
-            if (article["title"] in titles) == (part == "held-out"):
-                found += 1
-                yield article
-    if not found:
-        raise ValueError(f"no article of the part {part!r} in {', '.join(map(str, files))}")
-
-
-def read(chosen: Iterator[dict[str, Any]]) -> tuple[list[str], list[int], list[Example]]:
-    """Paragraphs, the article that each belongs to, and the examples about them."""
+def read(articles: Iterable[dict[str, Any]]) -> tuple[list[str], list[int], list[Example]]:
+    """Collect the paragraphs, the article that each belongs to, and the examples about them."""
     paragraphs: list[str] = []
     article_of: list[int] = []
     examples: list[Example] = []
-    for number, article in enumerate(chosen):
+    for number, article in enumerate(articles):
         for paragraph in article["paragraphs"]:
             for pair in paragraph["qas"]:
-                if pair.get("match") == "aligned-only" or not pair["question"].strip():
+                if not pair["question"].strip():
                     continue
                 span = None
                 if not pair.get("is_impossible", False) and pair["answers"]:
@@ -82,21 +53,21 @@ def read(chosen: Iterator[dict[str, Any]]) -> tuple[list[str], list[int], list[E
 
 
 def token_span(offsets: np.ndarray, span: tuple[int, int]) -> tuple[int, int] | None:
-    """Tokens [first, last] that cover a span of characters; None: there are none."""
+    """Find the tokens [first, last] that cover a span of characters; None: there are none."""
     first = int(np.searchsorted(offsets[:, 1], span[0], side="right"))
     last = int(np.searchsorted(offsets[:, 0], span[1], side="left")) - 1
     return (first, last) if first <= last and first < len(offsets) else None
 
 
-def arrays(tokenizer: spanjet.Tokenizer, chosen: Iterator[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """The arrays of a training file.
+def arrays(tokenizer: spanjet.Tokenizer, articles: Iterable[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Tokenize the articles of a training file.
 
     Returns:
         paragraph_ids: int32, tokens of all paragraphs; paragraph_indptr: int64, where each begins.
         article: int32[paragraphs]. question_ids, question_indptr: as the paragraphs', cut to 64 tokens.
         paragraph, first, last: int32[examples], tokens of the answer in its paragraph, -1: no answer.
     """
-    paragraphs, article_of, examples = read(chosen)
+    paragraphs, article_of, examples = read(articles)
     contexts = tokenizer.encode_batch(paragraphs)
     questions = tokenizer.encode_batch([example.question for example in examples])
     spans = np.full((len(examples), 2), -1, np.int32)
@@ -128,15 +99,14 @@ def arrays(tokenizer: spanjet.Tokenizer, chosen: Iterator[dict[str, Any]]) -> di
 
 
 def main() -> None:
-    """Write the arrays of one part."""
+    """Write the arrays of a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("squad", type=Path, help="SQuAD-layout file")
     parser.add_argument("--tokenizer", type=Path, required=True, help="directory of the start weights")
-    parser.add_argument("--train", type=Path, nargs="+", required=True, help="SQuAD-layout files")
-    parser.add_argument("--part", choices=["train", "held-out"], default="train")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     tokenizer = spanjet.Tokenizer(options.tokenizer, match_special_tokens=False)
-    found = arrays(tokenizer, articles(options.train, options.part))
+    found = arrays(tokenizer, json.loads(options.squad.read_text(encoding="utf-8"))["data"])
     np.savez(options.out, **found)
     answered = int((found["first"] >= 0).sum())
     print(f"{len(found['first'])} examples, {answered} with an answer, {len(found['article'])} paragraphs")

@@ -197,16 +197,11 @@ def decode_global(
         return with_null([], min(map(null_logit, logits)), 0.0, top_k, threshold)
     answered = rule.answered(ranked[0][0])
     shares = rule.shares([margin for margin, _ in ranked[:n_best]])
-    kept: list[tuple[Span, float]] = []
+    spans: list[Span] = []
     for place, (_, span) in enumerate(ranked):
         share = shares[place] if place < n_best else 0.0
-        meets = [i for i, (other, _) in enumerate(kept) if span.start < other.end and other.start < span.end]
-        if meets and not overlap:
-            kept[meets[0]] = (kept[meets[0]][0], kept[meets[0]][1] + share)
-        else:
-            kept.append((span, share))
-    kept.sort(key=lambda item: -item[1])
-    spans = [replace(span, score=answered * share) for span, share in kept]
+        if overlap or not any(span.start < other.end and other.start < span.end for other in spans):
+            spans.append(replace(span, score=answered * share))
     return with_null(spans, ranked[0][1].null_logit, answered, top_k, threshold)
 
 

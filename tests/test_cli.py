@@ -57,11 +57,30 @@ def test_ask_three_ways(model: Path, tmp_path: Path) -> None:
 
 
 def test_ask_prints_one_answer_a_line(model: Path) -> None:
-    found = answers(QUESTION, TEXT, "-m", model, "--top-k", "25")
+    found = answers(QUESTION, TEXT, "-m", model, "--top-k", "25", "--overlap")
     assert len(found) == 25
-    code, out, _ = run("ask", QUESTION, TEXT, "-m", model, "-k", "25")
+    code, out, _ = run("ask", QUESTION, TEXT, "-m", model, "-k", "25", "--overlap")
     assert code == 0
     assert out.splitlines() == [answer["text"].replace("\n", " ") for answer in found]
+
+
+def test_answers_do_not_overlap(model: Path) -> None:
+    found = answers(QUESTION, TEXT, "-m", model, "--top-k", "25")
+    assert 1 < len(found) < 25
+    spans = sorted((answer["start"], answer["end"]) for answer in found)
+    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+
+
+def test_threshold(model: Path) -> None:
+    (best,) = answers(QUESTION, TEXT, "-m", model)
+    (null,) = answers(QUESTION, TEXT, "-m", model, "--threshold", "1")
+    assert (null["text"], null["score"]) == ("", best["no_answer"])
+    assert answers(QUESTION, TEXT, "-m", model, "--threshold", "none") == [best]
+    code, _, error = run("ask", QUESTION, TEXT, "-m", model, "--threshold", "high")
+    assert (code, "--threshold is 'high'; expected model, none or a probability, 0 to 1" in error) == (
+        2,
+        True,
+    )
 
 
 def test_ask_in_squad_mode(model: Path) -> None:

@@ -48,7 +48,7 @@ def everything(tokenizer: Tokenizer, lines: list[str]) -> list[NDArray[Any]]:
     found += [windows.ids, windows.indptr, windows.question, windows.context_start, windows.context_offset]
     for mode in ("global", "squad"):
         spans = decode(windows, *logits(windows), mode=mode, top_k=5)
-        found += [spans.indptr, spans.start, spans.end, spans.score, spans.probability, spans.window]
+        found += [spans.indptr, spans.start, spans.end, spans.score, spans.no_answer, spans.window]
     return found
 
 

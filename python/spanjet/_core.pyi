@@ -281,7 +281,7 @@ class Spans:
     @property
     def null_logit(self) -> NDArray[np.float32]:
         """float32[spans]: start plus end logit of ``[CLS]`` in the span's window, of the null answer in that
-        of the span with the greatest margin; in mode ``squad`` the smallest of the windows.
+        of the best span; in mode ``squad`` the smallest of the windows.
         """
     @property
     def window(self) -> NDArray[np.int32]:
@@ -333,9 +333,9 @@ def decode(
     end of a sentence; spans with the same offsets are one candidate, with the greatest margin. The
     ``n_best`` candidates of greatest margin share the probability P that there is an answer, which is
     the logistic function of ``slope * greatest margin + intercept``, by a softmax of their margins over the
-    temperature; one that overlaps a better one gives its share to that, unless ``overlap``. Further
-    candidates, which only a ``top_k`` that needs them shows, have the score 0. Order: score, then margin,
-    then earlier start, then earlier end.
+    temperature. One that overlaps a better one is left out, with its share, unless ``overlap``. Further
+    candidates, which only a ``top_k`` that needs them shows, have the score 0. Order: margin, then earlier
+    start, then earlier end.
 
     ``squad``: run_squad.py of Devlin et al. 2019, as MLPerf uses it. Candidates are pairs of each
     window's ``n_best`` best starts and ends; the start must lie where its window is the one of

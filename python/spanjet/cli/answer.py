@@ -20,6 +20,7 @@ from spanjet.cli.options import (
     ModelOption,
     ModeOption,
     NBestOption,
+    OverlapOption,
     ThreadsOption,
     ThresholdOption,
     decode_config,
@@ -108,6 +109,7 @@ def answer(
     n_best: NBestOption = 20,
     max_answer_length: MaxAnswerLengthOption = 30,
     threshold: ThresholdOption = "model",
+    overlap: OverlapOption = False,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -124,8 +126,10 @@ def answer(
     )
     decode = decode_config(
         mode=mode,
-        n_best=max(n_best, top_k),
+        n_best=n_best,
         max_answer_length=max_answer_length,
+        overlap=overlap,
+        top_k=top_k,
     )
     columns = Columns(
         question=question_column,

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from spanjet import DecodeConfig, Reader
+from spanjet import Reader
 from spanjet.cli.options import (
     JsonOption,
     ModelOption,
     ModeOption,
+    OverlapOption,
     ThresholdOption,
     decode_config,
     threshold_of,
@@ -35,10 +36,11 @@ def ask(
     model: ModelOption = None,
     mode: ModeOption = "global",
     threshold: ThresholdOption = "model",
+    overlap: OverlapOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question about a text."""
-    decode = decode_config(mode=mode, n_best=max(top_k, DecodeConfig().n_best))
+    decode = decode_config(mode=mode, overlap=overlap, top_k=top_k)
     context = _read_context(text, file)
     reader = Reader(model, decode=decode, threshold=threshold_of(threshold))
     answers = reader.ask_many([question], context, top_k=top_k)[0]

@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings they stand for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "ModeOption",
     "ModelOption",
     "NBestOption",
+    "OverlapOption",
     "ThreadsOption",
     "ThresholdOption",
     "decode_config",
@@ -49,6 +51,7 @@ ModeOption = Annotated[
 ]
 NBestOption = Annotated[int, typer.Option(help="Candidates that share the score.")]
 MaxAnswerLengthOption = Annotated[int, typer.Option(help="Tokens of an answer.")]
+OverlapOption = Annotated[bool, typer.Option("--overlap", help="List answers that overlap a better one too.")]
 ThresholdOption = Annotated[
     str,
     typer.Option(
@@ -80,6 +83,10 @@ def window_config(**options: Any) -> WindowConfig:
     return WindowConfig(**options)
 
 
-def decode_config(**options: Any) -> DecodeConfig:
-    """The settings that options of unchecked types stand for; the class checks them."""
-    return DecodeConfig(**options)
+def decode_config(*, top_k: int = 1, **options: Any) -> DecodeConfig:
+    """The settings that options of unchecked types stand for; the class checks them.
+
+    In mode ``squad`` there are no more answers than ``n_best``, which ``top_k`` raises.
+    """
+    config = DecodeConfig(**options)
+    return replace(config, n_best=max(config.n_best, top_k)) if config.mode == "squad" else config

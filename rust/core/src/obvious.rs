@@ -94,8 +94,7 @@ pub fn spans(
     spans
 }
 
-/// The answers of mode `global` as (score, bytes): every span in turn is an answer or gives its share to the
-/// first answer that it overlaps.
+/// The answers of mode `global` as (score, bytes): every span in turn, unless it overlaps one before it.
 pub fn answers(
     windows: &Windows,
     logits: &Logits<'_>,
@@ -112,15 +111,13 @@ pub fn answers(
     let sum: f64 = spans.iter().take(options.n_best).map(|&(margin, _)| power(margin)).sum();
     let odds = f64::from(calibration.slope) * f64::from(greatest) + f64::from(calibration.intercept);
     let answered = 1.0 / (1.0 + (-odds).exp());
-    let mut found: Vec<(f64, [i32; 2])> = Vec::new();
+    let mut found: Vec<(f32, [i32; 2])> = Vec::new();
     for (place, &(margin, [start, end])) in spans.iter().enumerate() {
         let share = if place < options.n_best { power(margin) / sum } else { 0.0 };
-        match found.iter_mut().find(|(_, other)| !options.overlap && start < other[1] && other[0] < end) {
-            Some((shared, _)) => *shared += share,
-            None => found.push((share, [start, end])),
+        if options.overlap || !found.iter().any(|(_, other)| start < other[1] && other[0] < end) {
+            found.push(((answered * share) as f32, [start, end]));
         }
     }
-    found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found.truncate(options.top_k);
-    found.into_iter().map(|(share, span)| ((answered * share) as f32, span)).collect()
+    found
 }
