@@ -1,6 +1,7 @@
 """The command: what it prints, its exit codes, and one line for what goes wrong."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,14 @@ def test_threshold(model: Path) -> None:
         2,
         True,
     )
+
+
+@pytest.mark.filterwarnings("default::spanjet.pipeline.QuestionCut")
+def test_a_question_that_is_cut_is_said_in_one_line(model: Path) -> None:
+    code, out, error = run("ask", "who built it " * 40, TEXT, "-m", model)
+    assert (code, len(out.splitlines())) == (0, 1)
+    expected = r"spanjet: the question 'who built it who.*…' has 280 tokens and is cut to 64, the max_.*\n"
+    assert re.fullmatch(expected, error)
 
 
 def test_ask_in_squad_mode(model: Path) -> None:

@@ -1,5 +1,6 @@
 """The three stages of reading: prepare (tokens and windows), infer (logits), decode (spans)."""
 
+import textwrap
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -121,9 +122,10 @@ class Pipeline:
         most = self._windows.max_question_length
         if most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
+                question = textwrap.shorten(questions[index], 60, placeholder="…")
                 warnings.warn(
-                    f"the question {questions[index]!r:.60} has {windows.question_length[index]} tokens and is "
-                    f"cut to {most}, the max_question_length",
+                    f"the question {question!r} has {windows.question_length[index]} tokens and is cut to "
+                    f"{most}, the max_question_length",
                     QuestionCut,
                     stacklevel=2,
                 )

@@ -79,6 +79,7 @@ class Reader:
         windows = _checked("windows", WindowConfig() if windows is None else windows, WindowConfig)
         decode = _checked("decode", DecodeConfig() if decode is None else decode, DecodeConfig)
         runtime = _checked("runtime", RuntimeConfig() if runtime is None else runtime, RuntimeConfig)
+        windows = windows.completed(decode.mode)
         if model is None:
             model = BUNDLED_MODEL
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
@@ -119,7 +120,7 @@ class Reader:
 
     @property
     def windows(self) -> WindowConfig:
-        """How a context is cut into windows."""
+        """How a context is cut into windows, with the stride filled in."""
         return self._window_config
 
     @property

@@ -1,5 +1,6 @@
-"""What a command prints and returns when it fails."""
+"""What a command prints when it warns, and prints and returns when it fails."""
 
+import warnings
 from typing import Any
 
 import typer
@@ -14,7 +15,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise
         except (ValueError, OSError) as error:
@@ -27,6 +30,11 @@ class Commands(TyperGroup):
             message, code = _message(error), 1
         typer.secho(f"spanjet: {message}", fg=typer.colors.RED, err=True)
         raise typer.Exit(code)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    """Print a warning on a line of its own, without the place in the source that Python adds."""
+    typer.secho(f"spanjet: {' '.join(str(message).split())}", fg=typer.colors.YELLOW, err=True)
 
 
 def _message(error: Exception) -> str:

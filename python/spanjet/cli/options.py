@@ -40,7 +40,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads. Default: all CPUs.")]
 
 MaxLengthOption = Annotated[int, typer.Option(help="Tokens of a window.")]
-DocStrideOption = Annotated[int, typer.Option(help="Tokens from window to window, or shared by two.")]
+DocStrideOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens from window to window (advance), or shared by two (overlap). Default: two thirds or one "
+        "third of a window; 128 in mode squad.",
+    ),
+]
 ConventionOption = Annotated[
     str, typer.Option(metavar="advance|overlap", help="Which of the two doc-stride means.")
 ]

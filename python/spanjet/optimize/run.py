@@ -67,7 +67,8 @@ class Run:
     @cached_property
     def windows(self) -> WindowConfig:
         """How texts are cut."""
-        return WindowConfig(max_length=min(WindowConfig().max_length, self.network.architecture.max_length))
+        longest = min(WindowConfig().max_length, self.network.architecture.max_length)
+        return WindowConfig(max_length=longest).completed()
 
     @cached_property
     def reader(self) -> Reader:
