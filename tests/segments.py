@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 from uniseg.graphemecluster import grapheme_cluster_boundaries
 from uniseg.wordbreak import word_boundaries
@@ -22,7 +23,7 @@ def bounds(text: str) -> tuple[frozenset[int], frozenset[int]]:
     """Code points at which answers of whole words may begin, and may end."""
     places = sorted({0, len(text), *word_boundaries(text)})
     starts, ends = set(places), set(places)
-    for left, right in zip(places, places[1:], strict=False):
+    for left, right in pairwise(places):
         for place in range(left, right):
             before, after = text[left:place], text[place + 1 : right]
             if text[place] in "'\u2019":

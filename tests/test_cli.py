@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_answers_do_not_overlap(model: Path) -> None:
     found = answers(QUESTION, TEXT, "-m", model, "--top-k", "25")
     assert 1 < len(found) < 25
     spans = sorted((answer["start"], answer["end"]) for answer in found)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
 
 
 def test_threshold(model: Path) -> None:

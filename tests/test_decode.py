@@ -101,7 +101,7 @@ def test_long_windows_equal_to_reference(long: Case, mode: Mode, kind: str) -> N
 @pytest.mark.parametrize("mode", MODES)
 def test_threshold_equal_to_reference(short: Case, mode: Mode, kind: str) -> None:
     start, end = LOGITS[kind](short.windows, 9)
-    options = {"slope": 0.2, "intercept": -1.0}
+    options: dict[str, Any] = {"slope": 0.2, "intercept": -1.0}
     plain = decode(short.windows, start, end, mode=mode, **options)
     answered = np.sort(1 - plain.no_answer)
     # Thresholds that decide both ways.
@@ -158,7 +158,12 @@ def test_top_k_changes_no_score(short: Case) -> None:
 def test_all_distinct_spans_are_given() -> None:
     data = passages("cased", 12, seed=11, most=4, max_length=20, doc_stride=3)
     start, end = tied(data.windows, 12)
-    options = {"top_k": 100_000, "max_answer_length": 100, "overlap": True, "align_to_words": False}
+    options: dict[str, Any] = {
+        "top_k": 100_000,
+        "max_answer_length": 100,
+        "overlap": True,
+        "align_to_words": False,
+    }
     spans = assert_equal(data, start, end, "global", **options)
     counts = np.diff(spans.indptr)
     assert counts.min() >= 1

@@ -45,8 +45,7 @@ def expected_spans(toy: LoadedModel, pairs: list[tuple[str, str]], top_k: int) -
     windows = Tokenizer(toy.tokenizer, match_special_tokens=False).windows(
         [question for question, _ in pairs],
         [context for _, context in pairs],
-        max_length=WINDOWS.max_length,
-        doc_stride=WINDOWS.doc_stride,
+        **WINDOWS.arguments(),
     )
     return decode(windows, toy_model.START[windows.ids], toy_model.END[windows.ids], top_k=top_k)
 

@@ -356,8 +356,8 @@ def decode(
             Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1.
         slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`.
         overlap: see above; only in ``global``.
-        align_to_words: whether spans are whole words (Unicode Standard Annex 29; parts joined by an apostrophe
-            may stand alone), or only whole graphemes; only in ``global``.
+        align_to_words: whether spans are whole words (Unicode Standard Annex 29; what an apostrophe joins may
+            stand alone), or only whole graphemes; only in ``global``.
 
     Raises:
         ValueError: shapes that do not fit, a logit that is not a number from -1e30 to 1e30 (with

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,8 @@ __all__ = [
 Threshold = float | Literal["model", "reader"] | None
 """The probability of an answer below which a question counts as not answered.
 
-``"model"``: the one in the model's card, if there is one; ``"reader"``: the reader's own; None: a span is always
-given.
+``"model"``: the one in the model's card, if there is one; ``"reader"``: the reader's own; None: a span is
+always given.
 """
 
 SPECIAL_TOKENS = 3
@@ -86,6 +86,10 @@ class WindowConfig:
         shared = self.max_length // 3
         stride = shared if self.convention == "overlap" else self.max_length - shared
         return replace(self, doc_stride=SQUAD_STRIDE if mode == "squad" else stride)
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `Tokenizer.windows` that these settings stand for."""
+        return asdict(self.completed())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -111,14 +111,7 @@ class Pipeline:
 
     def windows(self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding]) -> _core.Windows:
         """Tokenize and cut into windows; raises what `Tokenizer.windows` does, warns of a cut question."""
-        windows = self.tokenizer.windows(
-            questions,
-            contexts,
-            max_length=self._windows.max_length,
-            doc_stride=self._windows.doc_stride,
-            convention=self._windows.convention,
-            max_question_length=self._windows.max_question_length,
-        )
+        windows = self.tokenizer.windows(questions, contexts, **self._windows.arguments())
         most = self._windows.max_question_length
         if most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():

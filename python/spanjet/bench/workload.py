@@ -26,15 +26,7 @@ class Workload:
     """
 
     def __init__(self, reader: Reader, questions: Sequence[str], contexts: Sequence[str | Encoding]) -> None:
-        cut = reader.windows
-        windows = reader.tokenizer.windows(
-            questions,
-            contexts,
-            max_length=cut.max_length,
-            doc_stride=cut.doc_stride,
-            convention=cut.convention,
-            max_question_length=cut.max_question_length,
-        )
+        windows = reader.tokenizer.windows(questions, contexts, **reader.windows.arguments())
         self._engine = reader.engine
         self.questions = len(questions)
         self.windows = len(windows)

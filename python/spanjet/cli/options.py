@@ -62,8 +62,8 @@ ThresholdOption = Annotated[
     str,
     typer.Option(
         metavar="model|none|P",
-        help="Probability of an answer below which a question counts as not answered; model: the model's own; "
-        "none: always give a span.",
+        help="Probability of an answer below which a question counts as not answered; model: the one in the "
+        "model's card; none: always give a span.",
     ),
 ]
 

