@@ -3,9 +3,8 @@
 import itertools
 import math
 import random
-import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,18 @@ from spanjet import (
 )
 from spanjet.checkpoint import LoadedModel
 from spanjet.evaluate import load_squad
-from spanjet.runtime import Runtime
+from spanjet.pipeline import QuestionCut
 from spanjet.search import Search
 
 TEXT = "The engineer built a tower in Paris, near the river."
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
+
+
+@pytest.fixture(scope="module")
+def calibrated(toy: LoadedModel, exact: RuntimeConfig) -> Reader:
+    """A reader of the toy model whose probabilities are neither all near 0 nor all near 1."""
+    card = {"calibration": {"slope": 0.5, "intercept": -12.0, "temperature": 2.0, "threshold": 0.99}}
+    return Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)
 
 
 def random_passages(count: int, seed: int) -> list[str]:
@@ -63,20 +69,20 @@ def places(result: SearchResult) -> list[tuple[int, Answer]]:
 
 @pytest.mark.parametrize("chunk_pairs", [1, 2, 7, 512])
 @pytest.mark.parametrize("top_k", [1, 3, 40])
-def test_equals_asking_each_passage(reader: Reader, chunk_pairs: int, top_k: int) -> None:
+def test_equals_asking_each_passage(calibrated: Reader, chunk_pairs: int, top_k: int) -> None:
     generator = random.Random(chunk_pairs * 100 + top_k)
     passages = random_passages(30, seed=generator.randrange(100))
     questions = [toy_model.random_text(generator, 3) for _ in range(3)]
     questions[1] = f"{toy_model.UNANSWERABLE} {questions[1]}"
-    search = Search(reader._pipeline, questions, top_k=top_k, chunk_pairs=chunk_pairs)
+    search = Search(calibrated._pipeline, questions, top_k=top_k, chunk_pairs=chunk_pairs)
     results = search.run(iter(passages), None)
-    assert results == reader.search(questions, passages, top_k=top_k, threshold=None)
+    assert results == calibrated.search(questions, passages, top_k=top_k, threshold=None)
     for question, result in zip(questions, results, strict=True):
-        expected, no_answer = asked_alone(reader, question, passages, top_k)
+        expected, no_answer = asked_alone(calibrated, question, passages, top_k)
         assert places(result) == expected
         assert len(result) == top_k
         assert (result.no_answer, result.passages) == (no_answer, len(passages))
-        assert result == reader.search(question, passages, top_k=top_k, threshold=None)
+        assert result == calibrated.search(question, passages, top_k=top_k, threshold=None)
 
 
 @pytest.mark.parametrize("chunk_tokens", [1, 50, 10_000])
@@ -103,17 +109,42 @@ def test_chunks_are_of_so_many_tokens(reader: Reader, chunk_tokens: int) -> None
     assert sum(chunks) == 2 * sum(len(reader.prepare(text)) for text in passages)
 
 
-def test_threshold(reader: Reader) -> None:
-    unanswerable = f"{toy_model.UNANSWERABLE} who?"
-    passages = [TEXT, "the king"]
-    for threshold in (0.0, 1e-9, 0.5, 1.0, None):
-        found = reader.search(unanswerable, passages, threshold=threshold)
-        empty = threshold is not None and 1 - found.no_answer < threshold
-        assert (len(found) == 0) == empty
-        assert (found.no_answer, found.passages) == (
-            reader.search(unanswerable, passages, threshold=None).no_answer,
-            2,
-        )
+def test_threshold(calibrated: Reader) -> None:
+    """The probability that any passage answers decides, and "reader" is the default."""
+    passages = ["a b", "c", "e g"]
+    found = calibrated.search("who?", passages, threshold=None)
+    answerable = 1 - found.no_answer
+    best = max(1 - calibrated.ask("who?", text).no_answer for text in passages)
+    assert 0.5 < best < answerable < 0.99
+    assert len(found) > 1
+    empty = SearchResult((), found.no_answer, 3)
+    for threshold in (0.0, best, (best + answerable) / 2, answerable):
+        assert calibrated.search("who?", passages, threshold=threshold) == found
+    for threshold in (answerable + 1e-6, 1.0):
+        assert calibrated.search("who?", passages, threshold=threshold) == empty
+    assert calibrated.search("who?", passages) == empty  # the card's 0.99
+    own = Reader(calibrated.model, threshold=0.5, windows=WINDOWS, runtime=calibrated.runtime)
+    assert own.search("who?", passages) == own.search("who?", passages, threshold="reader") == found
+    assert own.search("who?", passages, threshold="model") == empty
+
+
+@pytest.mark.parametrize(("threshold", "error"), [(1.5, ValueError), ("often", ValueError), (b"", TypeError)])
+def test_bad_threshold(reader: Reader, threshold: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="threshold is "):
+        reader.search("who?", [TEXT], threshold=threshold)
+
+
+def test_scores_and_no_answer(calibrated: Reader) -> None:
+    """Each answer says what its own passage's no_answer is; the result's is their product."""
+    passages = random_passages(20, seed=9)
+    found = calibrated.search("who?", passages, top_k=1000, threshold=None)
+    alone = {each.passage: each.no_answer for each in found}
+    assert found.no_answer == pytest.approx(math.prod(alone.values()))
+    totals: Counter[int] = Counter()
+    for each in found:
+        totals[each.passage] += each.score  # type: ignore[assignment]
+    for passage, total in totals.items():
+        assert total + alone[passage] == pytest.approx(1, abs=1e-5)
 
 
 def test_no_passages_and_blank_ones(reader: Reader) -> None:
@@ -145,17 +176,33 @@ def test_no_questions(reader: Reader) -> None:
 
 
 def test_squad_mode_without_spans(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    """A passage without a span contributes its probability only."""
+    """A passage without a span contributes its probability only, however great that is."""
     reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(mode="squad", n_best=1))
     # The question's own tokens take part in what is best.
     rows = {word: toy_model.VOCABULARY.index(word) for word in toy_model.WORDS}
-    question = min(rows, key=lambda word: max(toy_model.START[rows[word]], toy_model.END[rows[word]]))
+    word = min(rows, key=lambda word: max(toy_model.START[rows[word]], toy_model.END[rows[word]]))
+    question = f"{word} {word}"
     texts = [f"{first} {second}" for first in toy_model.WORDS for second in toy_model.WORDS]
     alone = [reader.ask(question, text) for text in texts]
-    assert 0 < sum(answer.is_null for answer in alone) < len(alone)
-    found = reader.search(question, texts, top_k=1, threshold=None)
-    assert not found[0].is_null
-    assert found.no_answer == pytest.approx(math.prod(answer.no_answer for answer in alone))
+    without = [text for text, answer in zip(texts, alone, strict=True) if answer.is_null]
+    assert 0 < len(without) < len(texts)
+    (found,) = result = reader.search(question, texts, top_k=1, threshold=None)
+    assert not found.is_null
+    assert result.no_answer == pytest.approx(math.prod(answer.no_answer for answer in alone))
+    nothing = reader.search(question, without, threshold=None, top_k=1)
+    assert len(nothing) == 0
+    assert nothing.no_answer == math.prod(answer.no_answer for answer in alone if answer.is_null)
+
+
+def test_a_question_that_is_cut_is_warned_of_once(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    windows = WindowConfig(max_length=48, doc_stride=16, max_question_length=5)
+    reader = Reader(toy, windows=windows, runtime=exact)
+    with pytest.warns(QuestionCut, match="'who who who who who who' has 6 tokens and is cut to 5") as caught:
+        found = Search(reader._pipeline, ["who?", "who " * 5 + "who"], top_k=1, chunk_pairs=2).run(
+            [TEXT] * 9, None
+        )
+    assert len(caught) == 1
+    assert [len(each) for each in found] == [1, 1]
 
 
 @pytest.mark.parametrize("chunk_pairs", [1, 100])
@@ -179,126 +226,3 @@ def test_the_source_s_own_error(reader: Reader) -> None:
     with pytest.raises(LookupError, match="no more"):
         reader.search("who?", passages())
     assert reader.ask("who?", TEXT)
-
-
-def count_encodes(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often texts are tokenized from now on; passages are never given to `windows` as texts."""
-    texts: Counter[str] = Counter()
-    tokenizer = reader.tokenizer
-
-    class Counting:
-        def encode(self, text: str) -> Any:
-            texts[text] += 1
-            return tokenizer.encode(text)
-
-        def windows(self, questions: Any, contexts: Any, **options: Any) -> Any:
-            assert not any(isinstance(context, str) for context in contexts if context not in questions)
-            return tokenizer.windows(questions, contexts, **options)
-
-    monkeypatch.setattr(reader._pipeline, "tokenizer", Counting())
-    return texts
-
-
-def test_texts_are_tokenized_once_a_call_and_documents_never(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    questions = [f"who {index}?" for index in range(20)]
-    documents = [reader.prepare(f"{TEXT} {index}") for index in range(30)]
-    texts = [f"paris {index}" for index in range(30)]
-    counts = count_encodes(reader, monkeypatch)
-    Search(reader._pipeline, questions, top_k=2, chunk_pairs=7).run([*documents, *texts], None)
-    for question in questions:
-        del counts[question]
-    assert counts == dict.fromkeys(texts, 1)
-
-
-class Text(str):
-    """A text whose life can be watched."""
-
-    __slots__ = ("__weakref__",)
-
-
-def test_memory_is_bounded(reader: Reader) -> None:
-    """Passages that are not among the best are freed, and none is read long before its inference."""
-    chunk, top_k, questions = 20, 4, ["who?", "when?"]
-    live: weakref.WeakSet[Text] = weakref.WeakSet()
-    most = 0
-    early: set[str] = set()
-
-    def passages() -> Iterator[tuple[Text, Text]]:
-        nonlocal most
-        generator = random.Random(1)
-        for index in range(1500):
-            text, name = Text(f"{toy_model.random_text(generator, 3)} {index}"), Text(f"id {index}")
-            live.update((text, name))
-            most = max(most, len(live))
-            yield name, text
-        early.update(
-            str(text) for text in live if text.endswith(tuple(f" {index}" for index in range(chunk)))
-        )
-
-    results = Search(reader._pipeline, questions, top_k=top_k, chunk_pairs=chunk).run(passages(), None)
-    assert results[0].passages == 1500
-    # Three chunks at most hold passages at a time: one is decoded, one is inferred, one is read.
-    assert most <= 2 * (3 * chunk // len(questions) + top_k * len(questions) + 3)
-    kept = {each.passage_text for result in results for each in result}
-    assert {text for text in live if not text.startswith("id")} == kept
-    assert {text for text in early if not text.startswith("id")} <= kept
-
-
-def test_reads_ahead_of_inference_a_bounded_way_and_never_lets_it_wait(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader = Reader(toy, windows=WINDOWS, runtime=exact)
-    pending, inferred = 0, 0
-    under_way: list[int] = []
-    ahead: list[int] = []
-    run: Callable[..., Iterator[Any]] = Runtime.run
-
-    def counting(self: Any, batches: Any, **options: Any) -> Iterator[Any]:
-        def given() -> Iterator[Any]:
-            nonlocal pending
-            for batch in batches:
-                pending += batch is not None
-                yield batch
-
-        def taken() -> Iterator[Any]:
-            nonlocal pending, inferred
-            for logits in run(self, given(), **options):
-                pending -= 1
-                inferred += len(logits.start)
-                yield logits
-
-        return taken()
-
-    monkeypatch.setattr(Runtime, "run", counting)
-
-    def passages() -> Iterator[str]:
-        for index in range(600):
-            under_way.append(pending)
-            ahead.append(index - inferred)
-            yield f"{TEXT} {index}"
-
-    result = Search(reader._pipeline, ["who?"], top_k=1, chunk_pairs=50).run(passages(), None)[0]
-    assert result.passages == inferred == 600
-    assert set(under_way[:50]) == {0}
-    assert min(under_way[51:]) > 0
-    assert max(ahead) <= 100
-
-
-def test_few_passages_are_one_batch(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A small search has the latency of a single question."""
-    hints: list[str] = []
-    run = Runtime.run
-
-    def spying(self: Any, batches: Any, *, hint: str) -> Any:
-        hints.append(hint)
-        return run(self, batches, hint=hint)  # type: ignore[arg-type]
-
-    reader = Reader(toy, windows=WINDOWS, runtime=replace(exact, batch_tokens=1024))
-    monkeypatch.setattr(Runtime, "run", spying)
-    reader.search("who?", [TEXT] * 5)
-    reader.search("who?", [TEXT] * 700)
-    assert hints == ["LATENCY", "THROUGHPUT"]
