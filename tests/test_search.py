@@ -57,7 +57,8 @@ def asked_alone(
         answers = reader.ask_many([question], [text], top_k=top_k, threshold=None)[0]
         no_answer *= answers[0].no_answer
         found += [(position, answer) for answer in answers]
-    found.sort(key=lambda each: (-each[1].score, each[0]))  # which keeps the order within a passage
+    # Within a passage the order is kept.
+    found.sort(key=lambda each: (-each[1].score, each[1].no_answer, each[0]))
     return found[:top_k], no_answer
 
 
@@ -147,6 +148,17 @@ def test_scores_and_no_answer(calibrated: Reader) -> None:
         assert total + alone[passage] == pytest.approx(1, abs=1e-5)
 
 
+def test_scores_that_are_rounded_to_one(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    """The passage that is likelier to answer still comes first."""
+    card = {"calibration": {"temperature": 0.01}}
+    reader = Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)
+    found = [each for each in reader.search("who?", toy_model.WORDS, top_k=100) if each.score == 1]
+    assert len(found) > 3
+    margins = [each.logit - each.null_logit for each in found]
+    assert margins == sorted(margins, reverse=True)
+    assert [each.passage for each in found] != sorted(each.passage for each in found)
+
+
 def test_no_passages_and_blank_ones(reader: Reader) -> None:
     assert reader.search("who?", []) == SearchResult((), 1.0, 0)
     blank: list[Any] = ["", " \n", ("id", "\u200b"), reader.prepare("")]
@@ -220,7 +232,7 @@ def test_a_passage_whose_logits_are_no_numbers(
 
 def test_the_source_s_own_error(reader: Reader) -> None:
     def passages() -> Iterator[str]:
-        yield from [TEXT] * 600
+        yield from [TEXT] * 1500
         raise LookupError("no more")
 
     with pytest.raises(LookupError, match="no more"):

@@ -356,9 +356,9 @@ class Reader:
                 answers; ``"reader"``, ``"model"``, None: as for `ask`.
 
         Returns:
-            The answers by ``score``, best first; of equal ones the earlier passage's come first, and within
-            a passage they are in the order of `ask_many`. Of several questions a list of such results, in
-            the order of the questions.
+            The answers by ``score``, best first; of equal ones those of the passage with the smallest
+            ``no_answer``, then of the earlier passage come first, and within a passage they are in the order
+            of `ask_many`. Of several questions a list of such results, in the order of the questions.
 
         Raises:
             ValueError: a question without tokens or too long, a text with a lone surrogate, a Document of

