@@ -165,6 +165,14 @@ def test_nothing_found(run: Run) -> None:
     assert json.loads(out) == {"question": QUESTION, "files": 1, "no_answer": 1.0, "answers": []}
 
 
+def test_help() -> None:
+    result = CliRunner().invoke(app, ["search", "--help"])
+    assert result.exit_code == 0
+    said = " ".join(result.stdout.replace("│", " ").split())
+    assert "exit code is 1 where no file answers the question" in said
+    assert "UTF-8 texts, not directories" in said
+
+
 def test_threshold(run: Run) -> None:
     assert run("tower.txt", "--threshold", "0")[0] == 0
     assert run("tower.txt", "--threshold", "none")[0] == 0

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 import pytest
+import spanjet
 from spanjet import Answer, PassageAnswer
 from spanjet.terminal import Meter, progress_bar, sentence, show_answers, show_found, show_values
 
@@ -90,14 +91,15 @@ def test_a_text_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) 
 
 
 def found(text: str, span: str) -> PassageAnswer:
-    """An answer of a search; its sentence is the text."""
+    start = text.index(span)
+    first, last = spanjet.sentence(text, start, start + len(span))
     return PassageAnswer(
         **answer(text, span).as_dict(),
         passage=0,
         passage_id="x",
         passage_text=text,
-        sentence_start=0,
-        sentence_end=len(text),
+        sentence_start=first,
+        sentence_end=last,
     )
 
 

@@ -32,17 +32,26 @@ class PassageAnswer(Answer):
 
     @property
     def sentence(self) -> str:
-        """The answer's sentence."""
+        """Text of the answer's sentence."""
         return self.passage_text[self.sentence_start : self.sentence_end]
 
     def highlight(self, before: str = "**", after: str = "**") -> str:
-        """The answer's sentence, with marks before and after the answer."""
+        """Mark the answer in its sentence.
+
+        Args:
+            before, after: put before and after the answer.
+        """
         text = self.passage_text
         left, right = text[self.sentence_start : self.start], text[self.end : self.sentence_end]
         return f"{left}{before}{self.text}{after}{right}"
 
     def to_citation(self) -> dict[str, Any]:
-        """The answer in the layout of citation APIs; ``document_title`` is the passage's id as text."""
+        """Return the answer in the layout that citation APIs share.
+
+        Returns:
+            ``type`` ("char_location"), ``cited_text``, ``document_index`` (the passage's position),
+            ``document_title`` (its id as text, or None), ``start_char_index`` and ``end_char_index`` (code points).
+        """
         return {
             "type": "char_location",
             "cited_text": self.text,
@@ -53,7 +62,7 @@ class PassageAnswer(Answer):
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes by name, ready for JSON, without the passage's text.
+        """Return the attributes by name, ready for JSON, without the passage's text.
 
         An id that JSON does not have becomes text.
         """
@@ -66,7 +75,7 @@ class PassageAnswer(Answer):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult(Sequence[PassageAnswer]):
-    """The answers that were found in passages: a sequence, best first.
+    """Hold the answers that were found in passages: a sequence, best first.
 
     Attributes:
         answers: best first; none where the passages hold no answer.
@@ -91,6 +100,6 @@ class SearchResult(Sequence[PassageAnswer]):
         return len(self.answers)
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes by name, ready for JSON, without the passages' texts."""
+        """Return the attributes by name, ready for JSON, without the passages' texts."""
         answers = [answer.as_dict() for answer in self.answers]
         return {"passages": self.passages, "no_answer": self.no_answer, "answers": answers}

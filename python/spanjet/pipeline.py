@@ -150,7 +150,7 @@ class Pipeline:
         return self.decode(chunk, top_k, threshold)
 
     def only_chunk(self, contexts: Sequence[str | Document], windows: _core.Windows) -> tuple[Chunk, "Hint"]:
-        """Questions that no others follow as a chunk, and what runs it fastest."""
+        """Make a chunk of questions that no others follow, and say what runs it fastest."""
         if self._is_small(windows):
             return Chunk(contexts, windows, self.plan(windows, streams=1)), "LATENCY"
         return Chunk(contexts, windows, self.plan(windows, streams=self._runtime.streams)), "THROUGHPUT"

@@ -1,4 +1,4 @@
-"""Questions that are asked of many passages: read in chunks, only the best answers are kept."""
+"""Search of many passages for answers: they are read in chunks, and only the best answers are kept."""
 
 import heapq
 from collections import deque
@@ -40,7 +40,7 @@ class _Pair(NamedTuple):
 
 
 class _Best:
-    """The best answers to one question so far, and the probability that there is none."""
+    """Keep the best answers to one question so far, and the probability that there is none."""
 
     def __init__(self, top_k: int) -> None:
         self._top_k = top_k
@@ -63,7 +63,7 @@ class _Best:
                 heapq.heappushpop(self._heap, entry)
 
     def result(self, passages: int, threshold: float | None) -> SearchResult:
-        """The answers that are kept; none where the passages are less likely to hold one than asked for."""
+        """Return what is kept, without answers where one is less likely than the threshold."""
         found = sorted(self._heap, reverse=True)
         if threshold is not None and 1 - self.no_answer < threshold:
             found = []
@@ -72,7 +72,7 @@ class _Best:
 
 
 class Search:
-    """One run over passages.
+    """Search passages once, for one or several questions.
 
     Two chunks of questions and passages are under way at a time: while OpenVINO's threads infer the last
     batches of one, the next is read, tokenized, cut into windows and its first batches are queued. What
@@ -145,7 +145,7 @@ class Search:
         return [best.result(self._passages, threshold) for best in self._best]
 
     def _pairs(self, passages: Iterable[Any]) -> Iterator[_Pair]:
-        """Each passage that has tokens, with each question; texts are tokenized once for all of them."""
+        """Pair each passage that has tokens with each question; a text is tokenized once for all of them."""
         for position, passage in enumerate(passages):
             candidate = _candidate(position, passage, self._pipeline.tokenizer)
             self._passages += 1
@@ -154,7 +154,7 @@ class Search:
                     yield _Pair(question, candidate)
 
     def _read(self, pairs: Iterator[_Pair]) -> list[_Pair]:
-        """The pairs of the next chunk; fewer than fill it when they are the last."""
+        """Take the pairs of the next chunk; fewer than fill it when they are the last."""
         read: list[_Pair] = []
         tokens = 0
         while len(read) < self._chunk_pairs and tokens < self._chunk_tokens:
@@ -173,7 +173,7 @@ class Search:
             yield Chunk(documents, windows, self._pipeline.plan(windows))
 
     def _prepared(self, pairs: list[_Pair]) -> tuple[list[Document], _core.Windows]:
-        """The passages of pairs, and the windows of these."""
+        """Cut the passages of pairs into windows; return both."""
         documents = [pair.candidate.document for pair in pairs]
         try:
             # A question that is cut has been warned of once.
@@ -201,7 +201,7 @@ class Search:
 
 
 def _located(pairs: list[_Pair], results: Iterable[object], error: Exception) -> Exception:
-    """The first error among the pairs' own results, with the place of its passage."""
+    """Find the first error among the pairs' own results and name its passage."""
     for pair, result in zip(pairs, results, strict=True):
         if isinstance(result, Exception):
             kind = TypeError if isinstance(result, TypeError) else ValueError
@@ -250,7 +250,7 @@ def _checked_passages(passages: Any) -> Iterable[Any]:
 
 
 def _candidate(position: int, passage: Any, tokenizer: _core.Tokenizer) -> _Candidate:
-    """A passage with its tokens."""
+    """Read one item of the passages and tokenize its text."""
     name, content = None, passage
     if isinstance(passage, tuple | list):
         if len(passage) != 2:

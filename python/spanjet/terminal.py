@@ -25,11 +25,15 @@ CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
 
 def sentence(text: str, start: int, end: int) -> tuple[str, str, str]:
-    """The sentence around ``text[start:end]``, on one line: what is before, the span, what is after.
+    """Find the sentence around ``text[start:end]``, on one line: what is before, the span, what is after.
 
-    Sentences are those of UAX 29, and shown in part where they are very long.
+    Sentences are those of `spanjet.sentence`, and shown in part where they are very long.
     """
-    left, right = _core.sentence(text, start, end)
+    return _parts(text, _core.sentence(text, start, end), start, end)
+
+
+def _parts(text: str, bounds: tuple[int, int], start: int, end: int) -> tuple[str, str, str]:
+    left, right = bounds
     first, last = max(left, start - CONTEXT_WIDTH), min(right, end + CONTEXT_WIDTH)
     before = ("…" if first > left else "") + text[first:start]
     after = text[end:last] + ("…" if last < right else "")
@@ -66,10 +70,12 @@ def show_found(found: "Sequence[tuple[str, PassageAnswer]]") -> None:
     Args:
         found: the place of each answer, for people, and the answer.
     """
-    rows = [
-        (place.translate(CONTROLS), sentence(answer.passage_text, answer.start, answer.end))
-        for place, answer in found
-    ]
+    rows = []
+    for place, answer in found:
+        bounds = (answer.sentence_start, answer.sentence_end)
+        rows.append(
+            (place.translate(CONTROLS), _parts(answer.passage_text, bounds, answer.start, answer.end))
+        )
     if not sys.stdout.isatty():
         for place, (before, span, after) in rows:
             print(f"{place}\t{span}\t{before}{span}{after}")  # noqa: T201

@@ -34,8 +34,8 @@ def search(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="UTF-8 texts; patterns such as 'docs/**/*.txt' stand for the files that match; "
-            "-: standard input.",
+            help="UTF-8 texts, not directories; patterns such as 'docs/**/*.txt' stand for the files that "
+            "match; -: standard input.",
         ),
     ],
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Number of answers.")] = 5,
@@ -66,7 +66,7 @@ def search(
 
 
 class _Files:
-    """Names and texts of files, read one by one when they are asked for; of a file given twice once.
+    """Read files one by one when they are asked for, as name and text; a file given twice is read once.
 
     Args:
         patterns: paths, patterns or ``-``.
@@ -104,7 +104,7 @@ class _Files:
 
 
 def _expanded(pattern: str) -> list[Path | None]:
-    """The files that an argument stands for; None is standard input."""
+    """Find the files that an argument stands for; None is standard input."""
     if pattern == "-":
         return [None]
     path = Path(pattern)
@@ -122,19 +122,19 @@ def _expanded(pattern: str) -> list[Path | None]:
 
 
 def _name(path: Path) -> str:
-    """A path as text that can be printed, whatever bytes it is made of."""
+    """Make a path printable, whatever bytes it is made of."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def _place(answer: PassageAnswer) -> tuple[str, int, int]:
-    """File, line and column of an answer; lines end with line feeds."""
+    """Find file, line and column of an answer; lines end with line feeds."""
     text = answer.passage_text
     line = text.count("\n", 0, answer.start) + 1
     return answer.passage_id, line, answer.start - text.rfind("\n", 0, answer.start)
 
 
 def _as_dict(question: str, found: SearchResult) -> dict[str, Any]:
-    """What --json prints."""
+    """Gather what --json prints."""
     answers = []
     for answer in found:
         values = answer.as_dict()
