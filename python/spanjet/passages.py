@@ -39,7 +39,8 @@ class PassageAnswer(Answer):
         """Mark the answer in its sentence.
 
         Args:
-            before, after: put before and after the answer.
+            before: put before the answer.
+            after: put behind it.
         """
         text = self.passage_text
         left, right = text[self.sentence_start : self.start], text[self.end : self.sentence_end]
@@ -50,7 +51,8 @@ class PassageAnswer(Answer):
 
         Returns:
             ``type`` ("char_location"), ``cited_text``, ``document_index`` (the passage's position),
-            ``document_title`` (its id as text, or None), ``start_char_index`` and ``end_char_index`` (code points).
+            ``document_title`` (its id as text, or None), ``start_char_index`` and ``end_char_index`` (in code
+            points).
         """
         return {
             "type": "char_location",
