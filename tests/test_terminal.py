@@ -4,8 +4,9 @@ import sys
 from typing import Any
 
 import pytest
-from spanjet import Answer
-from spanjet.terminal import Meter, progress_bar, sentence, show_answers, show_values
+import spanjet
+from spanjet import Answer, PassageAnswer
+from spanjet.terminal import Meter, progress_bar, sentence, show_answers, show_found, show_values
 
 TEXT = 'It was "built in 1889." The tower is high!  Who\tasked?\n\nA new\nparagraph here'
 
@@ -87,6 +88,42 @@ def test_a_text_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) 
     assert "\x1b[2J" not in shown
     assert not {"\x07", "\x9b", "\r"} & set(shown)
     assert "[red]x[/red]" in shown
+
+
+def found(text: str, span: str) -> PassageAnswer:
+    start = text.index(span)
+    first, last = spanjet.sentence(text, start, start + len(span))
+    return PassageAnswer(
+        **answer(text, span).as_dict(),
+        passage=0,
+        passage_id="x",
+        passage_text=text,
+        sentence_start=first,
+        sentence_end=last,
+    )
+
+
+def test_piped_places_answers_and_sentences(capsys: pytest.CaptureFixture[str]) -> None:
+    show_found([("a\tb.txt:1:5", found(TEXT, "tower")), ("c.txt:9:1", found(TEXT, "Who\tasked"))])
+    assert (
+        capsys.readouterr().out
+        == "a b.txt:1:5\ttower\tThe tower is high!\nc.txt:9:1\tWho asked\tWho asked?\n"
+    )
+
+
+@pytest.mark.usefixtures("terminal")
+def test_places_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Long places stay on one line, and nothing of a name or a text controls the terminal."""
+    text = "A \x1b[2J\x07\x9b tower [red]x[/red] is here."
+    show_found(
+        [(f"{'long' * 25}\x1b[3J[b].txt:1:5", found(text, "tower")), ("b.txt:2:1", found(TEXT, "1889"))]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"\x1b[1m{'long' * 25} [3J[b].txt:1:5\x1b[0m")
+    assert "score 0.250" in lines[0]
+    assert lines[1] == "A  [2J   \x1b[1;7;32mtower\x1b[0m [red]x[/red] is here."
+    assert lines[2].startswith("\x1b[1mb.txt:2:1\x1b[0m")
+    assert lines[3] == 'It was "built in \x1b[1;7;32m1889\x1b[0m."'
 
 
 VALUES: dict[str, Any] = {

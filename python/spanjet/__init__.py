@@ -12,7 +12,7 @@ from spanjet._core import (
     sentence,
 )
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.reader import Answer, Document, Failure, Reader
+from spanjet.reader import Answer, Document, Failure, PassageAnswer, Reader, SearchResult
 
 __all__ = [
     "Answer",
@@ -23,8 +23,10 @@ __all__ = [
     "Encoding",
     "Encodings",
     "Failure",
+    "PassageAnswer",
     "Reader",
     "RuntimeConfig",
+    "SearchResult",
     "Spans",
     "Tokenizer",
     "WindowConfig",

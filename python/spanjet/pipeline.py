@@ -109,11 +109,13 @@ class Pipeline:
             "max_length": max_length,
         }
 
-    def windows(self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding]) -> _core.Windows:
+    def windows(
+        self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding], *, warn: bool = True
+    ) -> _core.Windows:
         """Tokenize and cut into windows; raises what `Tokenizer.windows` does, warns of a cut question."""
         windows = self.tokenizer.windows(questions, contexts, **self._windows.arguments())
         most = self._windows.max_question_length
-        if most is not None:
+        if warn and most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
                 question = textwrap.shorten(questions[index], 60, placeholder="…")
                 warnings.warn(
@@ -136,15 +138,15 @@ class Pipeline:
         threshold: float | None,
     ) -> list[list[Answer]]:
         """Answer questions that are all there; raises what `Reader.ask_many` does."""
-        windows = self.windows(questions, encoded(contexts))
-        if self._is_small(windows):
-            hint: Hint = "LATENCY"
-            chunk = Chunk(contexts, windows, self.plan(windows, streams=1))
-        else:
-            hint = "THROUGHPUT"
-            chunk = Chunk(contexts, windows, self.plan(windows, streams=self._runtime.streams))
+        chunk, hint = self.only_chunk(contexts, self.windows(questions, encoded(contexts)))
         (chunk,) = self.run([chunk], hint=hint)
         return self.decode(chunk, top_k, threshold)
+
+    def only_chunk(self, contexts: Sequence[str | Document], windows: _core.Windows) -> tuple[Chunk, "Hint"]:
+        """Make a chunk of questions that no others follow, and say what runs it fastest."""
+        if self._is_small(windows):
+            return Chunk(contexts, windows, self.plan(windows, streams=1)), "LATENCY"
+        return Chunk(contexts, windows, self.plan(windows, streams=self._runtime.streams)), "THROUGHPUT"
 
     def _is_small(self, windows: _core.Windows) -> bool:
         """Whether one batch holds all windows: then all threads work on it, instead of one stream."""

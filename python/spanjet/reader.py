@@ -18,8 +18,10 @@ from spanjet.config import (
     check_threshold,
 )
 from spanjet.merge import Merger
+from spanjet.passages import Passage, PassageAnswer, SearchResult
 from spanjet.pipeline import Pair, Pipeline, encoded
 from spanjet.schedule import PlannedBatch
+from spanjet.search import Search
 from spanjet.stream import Stream
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from spanjet.checkpoint import LoadedModel
     from spanjet.runtime import Runtime
 
-__all__ = ["BUNDLED_MODEL", "Answer", "Document", "Failure", "Reader"]
+__all__ = ["BUNDLED_MODEL", "Answer", "Document", "Failure", "PassageAnswer", "Reader", "SearchResult"]
 
 _T = TypeVar("_T")
 
@@ -313,6 +315,61 @@ class Reader:
         answers = await asyncio.wrap_future(future)
         return answers[0] if top_k is None else answers
 
+    @overload
+    def search(  # type: ignore[overload-overlap]
+        self,
+        question: str,
+        passages: Iterable[Passage],
+        *,
+        top_k: int = 5,
+        threshold: Threshold = "reader",
+    ) -> SearchResult: ...
+    @overload
+    def search(
+        self,
+        question: Iterable[str],
+        passages: Iterable[Passage],
+        *,
+        top_k: int = 5,
+        threshold: Threshold = "reader",
+    ) -> list[SearchResult]: ...
+    def search(
+        self,
+        question: str | Iterable[str],
+        passages: Iterable[Passage],
+        *,
+        top_k: int = 5,
+        threshold: Threshold = "reader",
+    ) -> SearchResult | list[SearchResult]:
+        """Find the best answers in many passages, in bounded memory.
+
+        Passages are read, tokenized and decoded while others are inferred; of those without one of the
+        best answers nothing is kept. A text is tokenized once for all questions of a call, a `Document`
+        once for all calls.
+
+        Args:
+            question: one question or several; each is asked of every passage.
+            passages: texts, Documents, or pairs of an id of yours and one of them; any number of them, also
+                from a generator. Blank ones hold no answer.
+            top_k: answers to each question at most. Several may come from one passage.
+            threshold: the probability that any passage answers the question, 0 to 1, below which there are no
+                answers; ``"reader"``, ``"model"``, None: as for `ask`.
+
+        Returns:
+            The answers by ``score``, best first; of equal ones those of the passage with the smallest
+            ``no_answer``, then of the earlier passage come first, and within a passage they are in the order
+            of `ask_many`. Of several questions a list of such results, in the order of the questions.
+
+        Raises:
+            ValueError: a question without tokens or too long, a text with a lone surrogate, a Document of
+                another tokenizer, or ``top_k`` less than 1; with ``questions[i]`` or ``passages[i]``.
+            TypeError: an argument or item of another type, likewise.
+        """
+        questions = [question] if isinstance(question, str) else _listed("questions", question)
+        search = Search(self._pipeline, questions, top_k=_checked("top_k", top_k, int))
+        results = search.run(passages, self._resolved(threshold))
+        return results[0] if isinstance(question, str) else results
+
     def cut(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
         """The windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
         return self._pipeline.windows(questions, encoded(contexts))
@@ -379,7 +436,7 @@ def _check_fit(model: "LoadedModel", tokenizer: _core.Tokenizer, windows: Window
         )
 
 
-def _listed(name: str, values: Sequence[_T]) -> list[_T]:
+def _listed(name: str, values: Iterable[_T]) -> list[_T]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise TypeError(f"{name}: expected a sequence of texts, found {type(values).__name__}")
     return list(values)

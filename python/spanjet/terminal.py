@@ -1,6 +1,5 @@
 """What a person sees: answers in their sentence, tables and progress bars; plain text when piped."""
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,10 +7,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from spanjet.reader import Answer
+from spanjet import _core
 
-__all__ = ["Meter", "progress_bar", "sentence", "show_answers", "show_values"]
+if TYPE_CHECKING:
+    from spanjet.reader import Answer, PassageAnswer
+
+__all__ = ["Meter", "progress_bar", "sentence", "show_answers", "show_found", "show_values"]
 
 CONTEXT_WIDTH = 200
 """Code points shown on each side of an answer at most."""
@@ -19,22 +20,20 @@ CONTEXT_WIDTH = 200
 MOVE_SECONDS = 0.1
 """A bar moves no more often than this, however often it is called."""
 
-# What lies between two sentences is the group that matches.
-BOUNDARY = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*(\s+)|[\u3002\uff01\uff1f]()|(\s*\n\s*\n\s*)")
-
 # Line breaks would tear a line apart, and escape sequences of an untrusted text would reach the terminal.
 CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
 
 def sentence(text: str, start: int, end: int) -> tuple[str, str, str]:
-    """The sentence around ``text[start:end]``, on one line: what is before, the span, what is after.
+    """Find the sentence around ``text[start:end]``, on one line: what is before, the span, what is after.
 
-    Sentences are told apart by their punctuation and by empty lines, and shown in part where they are
-    very long.
+    Sentences are those of `spanjet.sentence`, and shown in part where they are very long.
     """
-    bounds = [match.span(match.lastindex or 0) for match in BOUNDARY.finditer(text)]
-    left = max((after for _, after in bounds if after <= start), default=0)
-    right = min((before for before, _ in bounds if before >= end), default=len(text))
+    return _parts(text, _core.sentence(text, start, end), start, end)
+
+
+def _parts(text: str, bounds: tuple[int, int], start: int, end: int) -> tuple[str, str, str]:
+    left, right = bounds
     first, last = max(left, start - CONTEXT_WIDTH), min(right, end + CONTEXT_WIDTH)
     before = ("…" if first > left else "") + text[first:start]
     after = text[end:last] + ("…" if last < right else "")
@@ -61,6 +60,34 @@ def show_answers(context: str, answers: "Sequence[Answer]") -> None:
             console.print(Text.assemble(before, (span, "bold reverse green"), after))
         place = f"characters {answer.start}-{answer.end}"
         console.print(f"score {answer.score:.3f}, {place}", style="dim")
+
+
+def show_found(found: "Sequence[tuple[str, PassageAnswer]]") -> None:
+    """Print answers and their places, best first, each in its sentence.
+
+    On a terminal the answer is marked there; else each is one line: place, tab, answer, tab, sentence.
+
+    Args:
+        found: the place of each answer, for people, and the answer.
+    """
+    rows = []
+    for place, answer in found:
+        bounds = (answer.sentence_start, answer.sentence_end)
+        rows.append(
+            (place.translate(CONTROLS), _parts(answer.passage_text, bounds, answer.start, answer.end))
+        )
+    if not sys.stdout.isatty():
+        for place, (before, span, after) in rows:
+            print(f"{place}\t{span}\t{before}{span}{after}")  # noqa: T201
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for (_, answer), (place, (before, span, after)) in zip(found, rows, strict=True):
+        # Not wrapped, so that terminals and people can take a long path as a whole.
+        console.print(Text.assemble((place, "bold"), (f"  score {answer.score:.3f}", "dim")), soft_wrap=True)
+        console.print(Text.assemble(before, (span, "bold reverse green"), after))
 
 
 def show_values(values: Mapping[str, Any]) -> None:

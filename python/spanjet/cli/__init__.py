@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from spanjet import __version__
-from spanjet.cli import answer, ask, bench, evaluate, info, mlperf, optimize, quantize, tune
+from spanjet.cli import answer, ask, bench, evaluate, info, mlperf, optimize, quantize, search, tune
 from spanjet.cli.errors import Commands
 
 __all__ = ["app"]
@@ -42,4 +42,5 @@ app.command("info")(info.info)
 app.add_typer(mlperf.mlperf, name="mlperf")
 app.add_typer(optimize.commands, name="optimize")
 app.command("quantize")(quantize.quantize)
+app.command("search")(search.search)
 app.command("tune")(tune.tune)

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "show_error"]
 
 
 class Commands(TyperGroup):
@@ -14,6 +14,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        cause: Exception
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -21,14 +22,14 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise
         except (ValueError, OSError) as error:
-            message, code = _message(error), 2
+            cause, code = error, 2
         except ImportError as error:
-            message, code = _message(error), 1
+            cause, code = error, 1
         except RuntimeError as error:
             if type(error) is not RuntimeError:
                 raise  # typer's own signals
-            message, code = _message(error), 1
-        typer.secho(f"spanjet: {message}", fg=typer.colors.RED, err=True)
+            cause, code = error, 1
+        show_error(cause)
         raise typer.Exit(code)
 
 
@@ -37,8 +38,10 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
     typer.secho(f"spanjet: {' '.join(str(message).split())}", fg=typer.colors.YELLOW, err=True)
 
 
-def _message(error: Exception) -> str:
+def show_error(error: Exception) -> None:
+    """Print an error as one line on standard error."""
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         text = f"{error.filename}: {error.strerror}"
-    return " ".join(text.split()) or type(error).__name__
+    message = " ".join(text.split()) or type(error).__name__
+    typer.secho(f"spanjet: {message}", fg=typer.colors.RED, err=True)
