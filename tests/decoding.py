@@ -85,7 +85,7 @@ def assert_question_equal(spans: Spans, question: int, text: str, wanted: refere
     assert found == expected
     scores = [span.score for span in wanted.spans]
     np.testing.assert_allclose(spans.score[rows], scores, rtol=1e-6, atol=1e-37)
-    np.testing.assert_allclose(spans.no_answer[question], wanted.no_answer, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(spans.no_answer[question], wanted.no_answer, rtol=1e-6, atol=1e-37)
     for i in range(rows.start, rows.stop):
         assert spans.byte_start[i] == len(text[: spans.start[i]].encode())
         assert spans.byte_end[i] == len(text[: spans.end[i]].encode())

@@ -72,10 +72,9 @@ class Calibration:
     intercept: float = 0.0
     temperature: float = 1.0
 
-    def answered(self, margin: np.float32) -> float:
-        """The probability that a context with this best margin holds the answer."""
-        odds = float(np.float32(self.slope)) * float(margin) + float(np.float32(self.intercept))
-        return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
+    def odds(self, margin: np.float32) -> float:
+        """The logarithm of the odds that a context with this best margin holds the answer."""
+        return float(np.float32(self.slope)) * float(margin) + float(np.float32(self.intercept))
 
     def shares(self, margins: Sequence[np.float32]) -> list[float]:
         """Softmax of margins over the temperature, in float64."""
@@ -150,13 +149,19 @@ def null_logit(logits: tuple[Floats, Floats]) -> np.float32:
     return null
 
 
+def logistic(odds: float) -> float:
+    """The probability that these odds, as a logarithm, stand for."""
+    return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
+
+
 def with_null(
-    spans: list[Span], null: np.float32, answered: float, top_k: int, threshold: float | None
+    spans: list[Span], null: np.float32, odds: float, top_k: int, threshold: float | None
 ) -> Answers:
     """Cut to ``top_k``, after the null answer went first where the threshold asks for it."""
-    if not spans or (threshold is not None and answered < float(np.float32(threshold))):
-        spans = [Span(0, 0, null, null, -1, 1 - answered), *spans]
-    return Answers(spans[:top_k], 1 - answered)
+    no_answer = logistic(-odds)
+    if not spans or (threshold is not None and logistic(odds) < float(np.float32(threshold))):
+        spans = [Span(0, 0, null, null, -1, no_answer), *spans]
+    return Answers(spans[:top_k], no_answer)
 
 
 def decode_global(
@@ -196,15 +201,15 @@ def decode_global(
                     best[place] = (margin, Span(*place, start + end, null, first_window + index))
     ranked = sorted(best.values(), key=lambda item: (-item[0], item[1].start, item[1].end))
     if not ranked:
-        return with_null([], min(map(null_logit, logits)), 0.0, top_k, threshold)
-    answered = rule.answered(ranked[0][0])
+        return with_null([], min(map(null_logit, logits)), -math.inf, top_k, threshold)
+    odds = rule.odds(ranked[0][0])
     shares = rule.shares([margin for margin, _ in ranked[:n_best]])
     spans: list[Span] = []
     for rank, (_, span) in enumerate(ranked):
         share = shares[rank] if rank < n_best else 0.0
         if overlap or not any(span.start < other.end and other.start < span.end for other in spans):
-            spans.append(replace(span, score=answered * share))
-    return with_null(spans, ranked[0][1].null_logit, answered, top_k, threshold)
+            spans.append(replace(span, score=logistic(odds) * share))
+    return with_null(spans, ranked[0][1].null_logit, odds, top_k, threshold)
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -316,9 +321,9 @@ def decode_squad(
             if all((span.start, span.end) != (start, end) for span in listed):
                 listed.append(Span(start, end, logit, null, first_window + index))
     if not listed:
-        return with_null([], null, 0.0, top_k, threshold)
+        return with_null([], null, -math.inf, top_k, threshold)
     margins = [np.float32(span.logit - null) for span in listed]
-    answered = rule.answered(margins[0])
+    odds = rule.odds(margins[0])
     shares = zip(listed, rule.shares(margins), strict=True)
-    spans = [replace(span, score=answered * share) for span, share in shares]
-    return with_null(spans, null, answered, top_k, threshold)
+    spans = [replace(span, score=logistic(odds) * share) for span, share in shares]
+    return with_null(spans, null, odds, top_k, threshold)

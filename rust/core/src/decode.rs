@@ -112,8 +112,27 @@ struct Answer {
 #[derive(Debug, Clone, Copy)]
 struct Null {
     logit: f32,
+    /// The logarithm of the odds that there is an answer.
+    odds: f64,
+}
+
+impl Null {
     /// The probability that there is an answer.
-    answered: f64,
+    #[inline(always)]
+    fn answered(&self) -> f64 {
+        logistic(self.odds)
+    }
+
+    /// The probability that there is none; exact where it is small, which 1 minus the other is not.
+    #[inline(always)]
+    fn no_answer(&self) -> f64 {
+        logistic(-self.odds)
+    }
+}
+
+#[inline(always)]
+fn logistic(odds: f64) -> f64 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 /// The logits of one window, cut to its tokens.
@@ -203,11 +222,10 @@ impl Calibration {
         Ok(())
     }
 
-    /// The probability that a context whose best span has this margin holds the answer.
+    /// The logarithm of the odds that a context whose best span has this margin holds the answer.
     #[inline(always)]
-    fn answered(&self, margin: f32) -> f64 {
-        let odds = f64::from(self.slope) * f64::from(margin) + f64::from(self.intercept);
-        1.0 / (1.0 + (-odds).exp())
+    fn odds(&self, margin: f32) -> f64 {
+        f64::from(self.slope) * f64::from(margin) + f64::from(self.intercept)
     }
 
     /// The softmax of margins over the temperature, in double precision.
@@ -343,9 +361,9 @@ impl Spans {
     /// Add a question's answers.
     #[inline(always)]
     fn push(&mut self, answers: &[Answer], null: Null, options: &DecodeOptions) {
-        let no_answer = (1.0 - null.answered) as f32;
+        let no_answer = null.no_answer() as f32;
         let null_wins = answers.is_empty()
-            || options.threshold.is_some_and(|threshold| null.answered < f64::from(threshold));
+            || options.threshold.is_some_and(|threshold| null.answered() < f64::from(threshold));
         if null_wins {
             self.push_rows(&[Answer {
                 characters: 0..0,

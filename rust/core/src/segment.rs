@@ -172,8 +172,15 @@ pub fn sentence_around(text: &str, range: Range<usize>) -> Result<Range<usize>> 
     }
 }
 
-/// The same in bytes.
+/// The same in bytes. Empty lines end sentences, so that only the paragraph around the range is looked at.
 fn around(text: &str, range: Range<usize>) -> Range<usize> {
+    let begin = text[..range.start].rfind("\n\n").map_or(0, |at| at + 2);
+    let end = text[range.end..].find("\n\n").map_or(text.len(), |at| range.end + at + 2);
+    let found = within(&text[begin..end], range.start - begin..range.end - begin);
+    begin + found.start..begin + found.end
+}
+
+fn within(text: &str, range: Range<usize>) -> Range<usize> {
     let starts = sentence_starts(text);
     let first = starts.partition_point(|&start| start as usize <= range.start).saturating_sub(1);
     let behind = starts.partition_point(|&start| (start as usize) < range.end).max(first + 1);
@@ -222,6 +229,12 @@ mod tests {
             }
         }
         assert_eq!(&text[around(text, 5..9)], "It rose.");
+        let paragraphs = "One. Two\n\nIt rose.  It fell.\nIt\n\nThree. Four";
+        for start in 0..=paragraphs.len() {
+            for end in start..=paragraphs.len() {
+                assert_eq!(around(paragraphs, start..end), within(paragraphs, start..end), "{start}..{end}");
+            }
+        }
         assert_eq!(&text[around(text, 9..13)], "It rose.  It fell.");
         assert_eq!(&text[around(text, 12..14)], "It fell.");
         assert_eq!(sentence_around("Höß ging. Er fiel.", 10..12).unwrap(), 10..18);

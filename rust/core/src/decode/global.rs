@@ -221,10 +221,10 @@ impl Decoder {
         let Some(best) = self.best.candidates.first() else {
             let mut all = windows.windows_of(question).map(null_logit);
             let least = all.try_fold(f32::INFINITY, |least, logit| logit.map(|logit| least.min(logit)))?;
-            return Ok(Null { logit: least, answered: 0.0 });
+            return Ok(Null { logit: least, odds: f64::NEG_INFINITY });
         };
-        let answered = self.calibration.answered(best.margin);
-        let null = Null { logit: null_logit(best.window as usize)?, answered };
+        let odds = self.calibration.odds(best.margin);
+        let null = Null { logit: null_logit(best.window as usize)?, odds };
         for &place in &self.kept {
             let share = self.shares.get(place).copied().unwrap_or(0.0);
             let Candidate { start, end, first, last, window, .. } = self.best.candidates[place];
@@ -235,7 +235,7 @@ impl Decoder {
             answers.push(Answer {
                 characters: start..end,
                 bytes: offsets.bytes()[row(first)][0]..offsets.bytes()[row(last)][1],
-                score: (answered * share) as f32,
+                score: (null.answered() * share) as f32,
                 logit: logits.start[position(first)] + logits.end[position(last)],
                 null_logit: logits.start[0] + logits.end[0],
                 window: window as i32,

@@ -1,0 +1,117 @@
+"""What an answer may be: whole graphemes in both modes, whole words, one sentence where it is as good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import peer
+import pytest
+import segments
+from decoding import MODES, Mode
+from spanjet import Spans, Tokenizer, decode, sentence
+
+SCRIPTS = {
+    "latin": "The engineer Jose\u0301 Nun\u0303ez built it.",
+    "vietnamese": "Nguye\u0302\u0303n Va\u0306n Troi xây cầu.",
+    "hindi": "पुल नमस्ते दुनिया ने बनाया",
+    "bengali": "সেতুটি বাংলাদেশ নির্মাণ করেছে",
+    "tamil": "பாலம் தமிழ்நாடு கட்டியது",
+    "thai": "สะพานสร้างโดยน้ำใจ",
+    "arabic": "بنى الجِسْرَ مُهَنْدِسٌ",
+    "hebrew": "גֶּשֶׁר נִבְנָה בְּיָפוֹ",
+    "korean": "\u1112\u1161\u11ab\u1100\u1173\u11af 다리를 지었다",
+    "japanese": "東京か\u3099橋を作った",
+    "khmer": "ស្ពានត្រូវបានសាងសង់",
+    "emoji": "I ❤\ufe0f it 👩\u200d🔬 and 🇩🇪🇫🇷 👍🏽 ok",
+}
+
+
+def decoded(path: Path, text: str, first: int, last: int, mode: Mode, **options: bool) -> Spans:
+    """The answer where a model is sure of the context tokens from first to last."""
+    windows = Tokenizer(path).windows(["who"], [text])
+    start, end = np.zeros((2, len(windows.ids)), np.float32)
+    begin = int(windows.context_start[0])
+    start[begin + first] = end[begin + last] = 20
+    return decode(windows, start, end, mode=mode, **options)
+
+
+@pytest.mark.parametrize("align_to_words", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("model", ["uncased", "cased"])
+def test_no_grapheme_is_cut(model: str, script: str, mode: Mode, align_to_words: bool) -> None:
+    text = SCRIPTS[script]
+    path = peer.UNCASED if model == "uncased" else peer.CASED
+    tokens = Tokenizer(path).encode(text).offsets.tolist()
+    bounds = segments.graphemes(text)
+    for first in range(len(tokens)):
+        for last in range(first, min(len(tokens), first + 4)):
+            spans = decoded(path, text, first, last, mode, align_to_words=align_to_words)
+            start, end = int(spans.start[0]), int(spans.end[0])
+            assert {start, end} <= bounds
+            assert start <= tokens[first][0]
+            assert tokens[last][1] <= end
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "expected"),
+    [
+        ("Roger Goodellian spoke", "good", "Goodellian"),
+        ("it cost 1,250.75 euros", "250", "1,250.75"),
+        ("Clara's bridge", "clara", "Clara"),
+        ("near l'Isar today", "isa", "Isar"),
+        ("the bridge.Then it fell", "bridge", "bridge"),
+        ("well-known here", "known", "known"),
+        ("the U.S. Army", "u", "U.S"),
+        ("a ❤\ufe0f b", "❤", "❤\ufe0f"),
+        ("東京都庁", "京", "京"),
+    ],
+)
+def test_whole_words(text: str, word: str, expected: str) -> None:
+    tokens = Tokenizer(peer.UNCASED).encode(text).tokens
+    place = next(
+        i for i, token in enumerate(tokens) if token.removeprefix("##") in (word, "[UNK]") or token == word
+    )
+    spans = decoded(peer.UNCASED, text, place, place, "global")
+    assert text[spans.start[0] : spans.end[0]] == expected
+
+
+def test_a_span_in_one_sentence_wins_when_it_is_about_as_good() -> None:
+    text = "It was built in 1903 by Clara. It was rebuilt in 2003 by others."
+    windows = Tokenizer(peer.UNCASED).windows(["when"], [text])
+    tokens = windows.contexts[0].tokens
+    begin = int(windows.context_start[0])
+    start, end = np.zeros((2, len(windows.ids)), np.float32)
+    start[begin + tokens.index("1903")] = 9
+    start[begin + tokens.index("2003")] = end[begin + tokens.index("2003")] = 8.5
+    plain, careful, strict = (
+        decode(windows, start, end, sentence_margin=margin) for margin in (0.0, 0.25, 2.0)
+    )
+    found = [text[spans.start[0] : spans.end[0]] for spans in (plain, careful, strict)]
+    assert found == ["1903 by Clara. It was rebuilt in 2003"] * 2 + ["2003"]
+    # What it loses is its margin; the logit is the model's.
+    assert careful.logit[0] == plain.logit[0] == 17.5
+    assert careful.no_answer[0] > plain.no_answer[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "expected"),
+    [
+        ("  It rose.  It fell. ", "rose", "It rose."),
+        ("It rose.  It fell. ", "rose.  It", "It rose.  It fell."),
+        ("Dr. Höß of St. Louis came. She left.", "Louis", "Dr. Höß of St. Louis came."),
+        ("a line\nthat goes on\n\nanother", "goes", "a line\nthat goes on"),
+        ("東京。大阪。", "大", "大阪。"),
+    ],
+)
+def test_sentence(text: str, part: str, expected: str) -> None:
+    at = text.index(part)
+    start, end = sentence(text, at, at + len(part))
+    assert text[start:end] == expected
+
+
+@pytest.mark.parametrize(("start", "end"), [(3, 2), (0, 9), (9, 9), (-1, 2)])
+def test_sentence_of_a_range_that_is_not_there(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="start"):
+        sentence("Höß.", start, end)
