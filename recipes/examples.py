@@ -8,13 +8,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Batch", "Sampling", "Window", "batches", "windows"]
+__all__ = ["Arrays", "Batch", "Layout", "Sampling", "Window", "batches", "collate", "epochs", "windows"]
 
 MAX_LENGTH = 384
 
 
+class Layout(NamedTuple):
+    """How a question and a context become one sequence.
+
+    Attributes:
+        cls, sep, pad: ids of the special tokens.
+        between: separators between question and context: 1 for BERT, 2 for MPNet.
+    """
+
+    cls: int
+    sep: int
+    pad: int
+    between: int = 1
+
+
 class Window(NamedTuple):
-    """Tokens ``[CLS] question [SEP] context [SEP]``.
+    """A question and a part of the running text of an article.
 
     Attributes:
         question: row of the question.
@@ -66,9 +80,14 @@ class Arrays:
 
     Args:
         values: the arrays by name (see `recipes.prepare.arrays`).
+        layout: of the model that they are for.
+
+    Raises:
+        ValueError: the paragraphs of an article are not together.
     """
 
-    def __init__(self, values: Mapping[str, NDArray[np.int32]]) -> None:
+    def __init__(self, values: Mapping[str, NDArray[np.int32]], layout: Layout) -> None:
+        self.layout = layout
         self.tokens = values["paragraph_ids"]
         self.paragraph_begin = values["paragraph_indptr"]
         self.questions = values["question_ids"]
@@ -83,21 +102,22 @@ class Arrays:
             raise ValueError("the paragraphs of an article are not together")
 
     @classmethod
-    def load(cls, file: Path) -> "Arrays":
+    def load(cls, file: Path, layout: Layout) -> "Arrays":
         """Read a file that `recipes.prepare` wrote."""
         with np.load(file) as values:
-            return cls(dict(values))
+            return cls(dict(values), layout)
 
     def __len__(self) -> int:
         """Number of examples."""
         return len(self.paragraph)
 
     def room(self, question: int) -> int:
-        """Tokens that a window has for the context."""
-        return MAX_LENGTH - int(self.question_begin[question + 1] - self.question_begin[question]) - 3
+        """Count the tokens that a window has for the context."""
+        special = 2 + self.layout.between
+        return MAX_LENGTH - int(self.question_begin[question + 1] - self.question_begin[question]) - special
 
     def answer(self, question: int) -> tuple[int, int]:
-        """The answer's tokens among those of all paragraphs, [first, last]."""
+        """Find the answer's tokens among those of all paragraphs, [first, last]."""
         begin = int(self.paragraph_begin[self.paragraph[question]])
         return begin + int(self.first[question]), begin + int(self.last[question])
 
@@ -112,7 +132,7 @@ class Arrays:
 
 
 def windows(arrays: Arrays, sampling: Sampling, seed: tuple[int, int]) -> list[Window]:
-    """The windows of an epoch, in the order of the questions.
+    """Draw the windows of an epoch, in the order of the questions.
 
     Args:
         arrays: questions and paragraphs.
@@ -143,7 +163,7 @@ def _article(arrays: Arrays, paragraph: int) -> tuple[int, int]:
 
 
 def _cut(arrays: Arrays, question: int, begin: int, end: int, rng: np.random.Generator) -> Window | None:
-    """A window of [begin, end) at a random place, with the whole answer if there is one."""
+    """Cut a window of [begin, end) at a random place, with the whole answer if there is one."""
     room = arrays.room(question)
     low, high = begin, max(begin, end - room)
     if arrays.first[question] < 0:
@@ -160,7 +180,7 @@ def _cut(arrays: Arrays, question: int, begin: int, end: int, rng: np.random.Gen
 def _elsewhere(
     arrays: Arrays, question: int, paragraph: int, sampling: Sampling, rng: np.random.Generator
 ) -> Window | None:
-    """Another part of the article, where the words of the answer do not stand."""
+    """Cut another part of the article, where the words of the answer do not stand."""
     room = arrays.room(question)
     begin, end = _article(arrays, paragraph)
     if rng.random() < sampling.article:
@@ -183,7 +203,7 @@ def _elsewhere(
 def batches(
     arrays: Arrays, found: list[Window], tokens: int, seed: tuple[int, int], *, most: int = 64
 ) -> list[list[Window]]:
-    """The batches of an epoch in random order; windows of like length share one.
+    """Put the windows of an epoch into batches in random order; windows of like length share one.
 
     Args:
         arrays: the questions' lengths.
@@ -207,8 +227,9 @@ def batches(
     return [made[index] for index in rng.permutation(len(made))]
 
 
-def collate(arrays: Arrays, chosen: list[Window], cls: int, sep: int, pad: int) -> Batch:
-    """Model inputs of some windows of a BERT vocabulary."""
+def collate(arrays: Arrays, chosen: list[Window]) -> Batch:
+    """Make the model inputs of some windows."""
+    cls, sep, pad, between = arrays.layout
     parts = [
         (
             arrays.questions[arrays.question_begin[w.question] : arrays.question_begin[w.question + 1]],
@@ -216,17 +237,17 @@ def collate(arrays: Arrays, chosen: list[Window], cls: int, sep: int, pad: int) 
         )
         for w in chosen
     ]
-    length = -(-max(len(question) + len(context) + 3 for question, context in parts) // 8) * 8
+    longest = max(len(question) + len(context) + 2 + between for question, context in parts)
+    length = -(-longest // 8) * 8
     ids = np.full((len(chosen), length), pad, np.int64)
     types = np.zeros_like(ids)
     mask = np.zeros(ids.shape, bool)
     allowed = np.zeros(ids.shape, bool)
     bounds = np.zeros((2, len(chosen)), np.int64)
     for row, (window, (question, context)) in enumerate(zip(chosen, parts, strict=True)):
-        at = len(question) + 2
+        at = len(question) + 1 + between
         end = at + len(context)
-        ids[row, 0], ids[row, 1 : at - 1], ids[row, at - 1] = cls, question, sep
-        ids[row, at:end], ids[row, end] = context, sep
+        ids[row, : end + 1] = [cls, *question, *[sep] * between, *context, sep]
         types[row, at : end + 1] = 1
         mask[row, : end + 1] = True
         allowed[row, 0] = allowed[row, at:end] = True
@@ -238,7 +259,7 @@ def collate(arrays: Arrays, chosen: list[Window], cls: int, sep: int, pad: int) 
 def epochs(
     arrays: Arrays, sampling: Sampling, tokens: int, seed: int, epoch: int
 ) -> Iterator[tuple[int, list[list[Window]]]]:
-    """The batches of epoch after epoch, without an end, beginning with ``epoch``."""
+    """Make the batches of epoch after epoch, without an end, beginning with ``epoch``."""
     while True:
         key = (seed, epoch)
         yield epoch, batches(arrays, windows(arrays, sampling, key), tokens, key)

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from recipes.examples import Arrays, Batch, Sampling, batches, collate, epochs, windows
+from recipes.examples import Arrays, Batch, Layout, Sampling, batches, collate, epochs, windows
 from recipes.model import Reader, load_reader, save_checkpoint
 
 LOG_STEPS = 100
@@ -53,7 +53,7 @@ class Settings:
     article: float
 
     def rate_at(self, seen: int, step: int) -> float:
-        """The rate of a step."""
+        """Compute the rate of a step."""
         left = (self.total - seen) / (self.cool_down * self.total) if self.cool_down else 1.0
         return self.rate * min(1.0, (step + 1) / self.warm_up, max(0.0, left))
 
@@ -69,16 +69,18 @@ class Place:
     seconds: float = 0.0
 
 
-class Vocabulary:
-    """Ids of the special tokens of a start directory."""
-
-    def __init__(self, start: Path) -> None:
-        entries = (start / "vocab.txt").read_text(encoding="utf-8").split("\n")
-        self.cls, self.sep, self.pad = (entries.index(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
+def layout_of(start: Path) -> Layout:
+    """Read how a start directory's model takes questions and contexts."""
+    family = json.loads((start / "config.json").read_text(encoding="utf-8"))["model_type"]
+    entries = (start / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    is_mpnet = family == "mpnet"
+    names = ("<s>", "</s>", "<pad>") if is_mpnet else ("[CLS]", "[SEP]", "[PAD]")
+    cls, sep, pad = (entries.index(name) for name in names)
+    return Layout(cls, sep, pad, between=2 if is_mpnet else 1)
 
 
 def loss_of(reader: Reader, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of the answers' first and last tokens, and which windows are answered exactly."""
+    """Measure the mean cross-entropy of the answers' first and last tokens, and which windows are answered exactly."""
     ids, types, mask, allowed, first, last = (torch.from_numpy(values).to(device) for values in batch)
     start, end = reader(ids, mask, types)
     start, end = (logits.masked_fill(~allowed, -10_000.0) for logits in (start, end))
@@ -86,22 +88,21 @@ def loss_of(reader: Reader, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
     return loss, (start.argmax(1) == first) & (end.argmax(1) == last)
 
 
-def held_out(reader: Reader, arrays: Arrays, vocabulary: Vocabulary, settings: Settings, device: str) -> str:
-    """Loss and exact matches of 2,000 held-out windows, the same each time."""
+def held_out(reader: Reader, arrays: Arrays, settings: Settings, device: str) -> str:
+    """Measure loss and exact matches of 2,000 held-out windows, the same each time."""
     found = windows(arrays, Sampling(settings.elsewhere, settings.article), (0, 0))
     chosen = [found[index] for index in np.random.default_rng(0).permutation(len(found))[:2000]]
     total = exact = 0.0
     with torch.no_grad():
         for batch in batches(arrays, chosen, settings.tokens, (0, 0)):
-            made = collate(arrays, batch, vocabulary.cls, vocabulary.sep, vocabulary.pad)
-            loss, right = loss_of(reader, made, device)
+            loss, right = loss_of(reader, collate(arrays, batch), device)
             total += float(loss) * len(batch)
             exact += float(right.sum())
     return f"held-out loss {total / len(chosen):.4f} exact {exact / len(chosen):.4f}"
 
 
 def optimizer_of(reader: Reader, settings: Settings) -> torch.optim.AdamW:
-    """AdamW with weight decay on the matrices alone."""
+    """Make AdamW with weight decay on the matrices alone."""
     matrices = [value for value in reader.parameters() if value.ndim > 1]
     vectors = [value for value in reader.parameters() if value.ndim == 1]
     groups = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
@@ -168,7 +169,6 @@ def train(
     reader: Reader,
     arrays: Arrays,
     apart: Arrays,
-    vocabulary: Vocabulary,
     settings: Settings,
     store: Store,
     device: str,
@@ -186,9 +186,7 @@ def train(
         for chosen in made[place.batch :]:
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate_at(place.seen, place.step)
-            loss, _ = loss_of(
-                reader, collate(arrays, chosen, vocabulary.cls, vocabulary.sep, vocabulary.pad), device
-            )
+            loss, _ = loss_of(reader, collate(arrays, chosen), device)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
             optimizer.step()
@@ -208,7 +206,7 @@ def train(
                 )
                 running = 0.0
             if place.seen // HELD_OUT_EVERY > before or is_done:
-                print(held_out(reader, apart, vocabulary, settings, device), flush=True)
+                print(held_out(reader, apart, settings, device), flush=True)
             if is_done or stop.asked or time.monotonic() - saved > save_every:
                 store.save(reader, optimizer, place, settings)
                 saved = time.monotonic()
@@ -241,12 +239,11 @@ def main() -> None:
     )
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    reader = load_reader(options.start).to(device)
+    reader, layout = load_reader(options.start).to(device), layout_of(options.start)
     is_done = train(
         reader,
-        Arrays.load(options.examples),
-        Arrays.load(options.held_out),
-        Vocabulary(options.start),
+        Arrays.load(options.examples, layout),
+        Arrays.load(options.held_out, layout),
         settings,
         Store(options.state),
         device,

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from spanjet import Tokenizer
 
 from recipes import prepare
-from recipes.examples import MAX_LENGTH, Arrays, Sampling, Window, batches, collate, windows
+from recipes.examples import MAX_LENGTH, Arrays, Layout, Sampling, Window, batches, collate, windows
 from recipes.split import held_out_titles, split
 from recipes.start import unpack
 
@@ -53,9 +54,8 @@ def squad() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def arrays(squad: dict[str, Any]) -> Arrays:
-    return Arrays(
-        prepare.arrays(Tokenizer(peer.UNCASED, match_special_tokens=False), split(squad)[0]["data"])
-    )
+    made = prepare.arrays(Tokenizer(peer.UNCASED, match_special_tokens=False), split(squad)[0]["data"])
+    return Arrays(made, Layout(101, 102, 0))
 
 
 def text_of(arrays: Arrays, begin: int, end: int) -> str:
@@ -101,7 +101,7 @@ def test_commands(squad: dict[str, Any], tmp_path: Path, arrays: Arrays) -> None
         "recipes.prepare", tmp_path / "train.json", "--tokenizer", peer.UNCASED, "--out", tmp_path / "t.npz"
     )
     assert "54 examples, 36 with an answer, 18 paragraphs" in out
-    loaded = Arrays.load(tmp_path / "t.npz")
+    loaded = Arrays.load(tmp_path / "t.npz", arrays.layout)
     np.testing.assert_array_equal(loaded.tokens, arrays.tokens)
     np.testing.assert_array_equal(loaded.first, arrays.first)
 
@@ -153,23 +153,26 @@ def test_batches_hold_each_window_once(arrays: Arrays) -> None:
     assert batches(arrays, found, 900, (1, 1), most=5) != made
 
 
-def test_model_inputs(arrays: Arrays) -> None:
+@pytest.mark.parametrize("between", [1, 2])
+def test_model_inputs(arrays: Arrays, between: int) -> None:
+    arrays = copy(arrays)
+    arrays.layout = Layout(101, 102, 0, between)
     answered = Window(
         0, int(arrays.paragraph_begin[0]), int(arrays.paragraph_begin[1]), *arrays_span(arrays, 0)
     )
     nothing = Window(2, int(arrays.paragraph_begin[0]), int(arrays.paragraph_begin[0]) + 9, -1, -1)
-    batch = collate(arrays, [answered, nothing], cls=101, sep=102, pad=0)
+    batch = collate(arrays, [answered, nothing])
     assert batch.ids.shape[1] % 8 == 0
     for row, window in enumerate((answered, nothing)):
         question = arrays.questions[
             slice(*arrays.question_begin[window.question : window.question + 2])
         ].tolist()
-        expected = [101, *question, 102, *arrays.tokens[window.begin : window.end].tolist(), 102]
+        expected = [101, *question, *[102] * between, *arrays.tokens[window.begin : window.end].tolist(), 102]
         length = len(expected)
         assert batch.ids[row, :length].tolist() == expected
         assert not batch.ids[row, length:].any()
         assert batch.mask[row].tolist() == [True] * length + [False] * (batch.ids.shape[1] - length)
-        context = len(question) + 2
+        context = len(question) + 1 + between
         assert np.flatnonzero(batch.types[row]).tolist() == list(range(context, length))
         assert np.flatnonzero(batch.allowed[row]).tolist() == [0, *range(context, length - 1)]
     first, last = int(batch.first[0]), int(batch.last[0])
