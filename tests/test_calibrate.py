@@ -22,8 +22,6 @@ from spanjet.evaluate.calibrate import gather_candidates, other_paragraphs
 from spanjet.evaluate.calibration import predict
 from spanjet.evaluate.retrieval import holds_reference
 from spanjet.quantize import run
-from spanjet.quantize.checkpoint import quantize_checkpoint
-from spanjet.quantize.settings import QuantizeConfig
 from typer.testing import CliRunner
 
 RUNTIME = RuntimeConfig(precision="f32", cache_dir=None)
@@ -295,6 +293,9 @@ def test_command_takes_articles_negatives_and_seed(squad2: Path, model: Path, tm
     assert everything["answerable"] >= everything["other_paragraphs"] > some["other_paragraphs"] > 0
     assert everything["answerable"] + everything["unanswerable"] == 40
     assert some["answerable"] + some["unanswerable"] == 30
+    # Which questions, and which paragraphs, is the seed's choice.
+    half = [kept("--negatives", "0.5", "--seed", seed)["slope"] for seed in ("1", "1", "2")]
+    assert half[0] == half[1] != half[2]
 
 
 def test_command_refuses(squad2: Path, model: Path, data: Path, tmp_path: Path) -> None:
@@ -320,8 +321,9 @@ def test_quantize_calibrates_and_keeps_it(
 ) -> None:
     monkeypatch.setattr(run, "measure_speed", lambda *_, **__: {})
     out = tmp_path / "int8"
-    config = QuantizeConfig(samples=4, seed=3)
-    card = quantize_checkpoint(TINY, squad2, out, config=config, fitting=squad2, evaluation=squad2)
+    options = ("--calibrate", squad2, "--eval", squad2, "--samples", "4", "--seed", "3")
+    assert command("quantize", TINY, "--data", squad2, "--out", out, *options)[0] == 0
+    card = json.loads((out / "card.json").read_text())
     kept = card["calibration"]
     assert (kept["data"], kept["articles"], kept["seed"], kept["negatives"]) == ("v2.json", 4, 3, 1.0)
     assert kept["other_paragraphs"] > 0
