@@ -361,5 +361,8 @@ def test_confidence_of_an_evaluation(wide_reader: Reader, squad2: SquadDataset) 
     assert list(shown) == ["ece", "brier", "auc", "aurc", "exact_at_coverage", "f1_at_coverage"]
     assert list(shown["exact_at_coverage"]) == ["25%", "50%", "75%", "100%"]
     assert shown["exact_at_coverage"]["100%"] == pytest.approx(100 / 6)
+    # Even a span that the official script takes for no answer.
+    article = replace(found, spans=dict.fromkeys(found.spans, "the"))
+    assert measure_confidence(dataset, article).exact.at(1.0) == 0
     answerable = replace(dataset, questions=tuple(q for q in dataset.questions if q.answers))
     assert "auc" not in measure_confidence(answerable, found).as_dict()
