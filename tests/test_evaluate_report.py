@@ -60,6 +60,14 @@ def test_page_of_v1(confidence: Confidence, numbers: dict[str, Any]) -> None:
     assert "33.4 %" in render_page(model="m", data="d", numbers=values, confidence=confidence)
 
 
+def test_page_of_many_questions_is_small() -> None:
+    scores = np.linspace(0, 1, 20000)
+    many = assess(
+        confidence=scores, exact=scores > 0.5, f1=scores, no_answer=1 - scores, answerable=scores > 0.2
+    )
+    assert len(plots.risk_coverage_plot(many).svg) < 60_000
+
+
 def test_plots_say_what_they_show(confidence: Confidence) -> None:
     coverage = plots.risk_coverage_plot(confidence)
     assert [row[0] for row in coverage.rows] == [f"{percent}%" for percent in range(5, 101, 5)]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
@@ -13,16 +14,17 @@ __all__ = ["reliability_plot", "risk_coverage_plot"]
 # The colours of the page, told apart by more than colour.
 _EXACT: dict[str, Any] = {"color": SERIES["answers"], "linestyle": "-"}
 _F1: dict[str, Any] = {"color": SERIES["inference"], "linestyle": "--"}
-# Points of a curve that the page's table lists.
-_ROWS = 20
+# Points of a curve that the page's table lists, and that are drawn: no screen shows more.
+_ROWS, _POINTS = 20, 500
 
 
 def risk_coverage_plot(confidence: Confidence) -> Plot:
     """Plot what the most confident answers are worth against their share of the questions."""
 
     def draw(axes: Axes) -> None:
-        axes.plot(confidence.exact.coverage, confidence.exact.accuracy, label="exact match", **_EXACT)
-        axes.plot(confidence.f1.coverage, confidence.f1.accuracy, label="F1", **_F1)
+        for curve, label, style in ((confidence.exact, "exact match", _EXACT), (confidence.f1, "F1", _F1)):
+            points = np.unique(np.linspace(0, len(curve.accuracy) - 1, _POINTS).astype(int))
+            axes.plot(curve.coverage[points], curve.accuracy[points], label=label, **style)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
         axes.xaxis.set_major_formatter(PercentFormatter(1))
