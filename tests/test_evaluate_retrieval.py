@@ -1,11 +1,16 @@
 """Passages and whole articles, with a reader whose answers are written down."""
 
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import toy_model
+from spanjet import Reader, RuntimeConfig, WindowConfig
+from spanjet.checkpoint import LoadedModel
 from spanjet.evaluate import Question, SquadDataset, evaluate_articles, evaluate_passages
 from spanjet.evaluate.retrieval import choose_passages, holds_reference
 
@@ -166,6 +171,37 @@ def test_best_of_passages_by_score(script: Any) -> None:
     found = evaluate_passages(script, made_up(), passages=6)
     assert found.right_passage == pytest.approx(100 / 6)
     assert found.exact == pytest.approx(100 / 6)
+
+
+@pytest.mark.parametrize("slope", [0.05, 1.5])
+def test_the_ranking_is_that_of_search(toy: LoadedModel, exact: RuntimeConfig, slope: float) -> None:
+    """Also where many scores are equal, as those that are nearly 1."""
+    calibration = {"slope": slope, "intercept": -0.5, "temperature": 0.01, "threshold": 0.99}
+    windows = WindowConfig(max_length=48, doc_stride=16)
+    model = replace(toy, card={"calibration": calibration})
+    reader = Reader(model, windows=windows, runtime=exact)
+    generator = random.Random(3)
+    texts = tuple(toy_model.random_text(generator, generator.choice([3, 10, 60])) for _ in range(24))
+    questions = tuple(
+        Question(id=str(index), question="who built it?", context=text, answers=("x",), article="A")
+        for index, text in enumerate(texts)
+    )
+    dataset = SquadDataset(version="1.1", questions=questions, articles={"A": texts})
+    cases = choose_passages(dataset, 5)
+    best = [
+        reader.search(case.question.question, case.passages, top_k=1, threshold=None)[0] for case in cases
+    ]
+    right = [answer.passage == case.right for answer, case in zip(best, cases, strict=True)]
+    answers = tuple(
+        replace(question, answers=(answer.text,)) for question, answer in zip(questions, best, strict=True)
+    )
+    found = evaluate_passages(reader, replace(dataset, questions=answers), passages=5)
+    assert found.exact == 100
+    assert found.right_passage == pytest.approx(100 * sum(right) / len(right))
+    assert 0 < sum(right) < len(right)
+    assert found.confidence.bins.confidence.mean() == pytest.approx(
+        np.mean([answer.score for answer in best]), abs=0.02
+    )
 
 
 def test_whole_articles(script: Any) -> None:

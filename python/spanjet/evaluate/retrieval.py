@@ -219,13 +219,16 @@ def evaluate_articles(
 def _best_of_passages(
     reader: "Reader", cases: Sequence[PassageCase], count: Callable[[], None]
 ) -> "Iterator[tuple[int, Answer]]":
-    """The answer of each question that ranks first by ``score``, and its passage's place."""
+    """The answer of each question that ranks first, and its passage's place.
+
+    The ranking is that of `Reader.search`, but the passages of all questions are asked in one stream.
+    """
     documents = _Documents(reader)
     pairs = ((case.question.question, documents[text]) for case in cases for text in case.passages)
     answers = reader.stream(pairs, threshold=None)
     for case in cases:
         found = [answer for (answer,) in islice(answers, len(case.passages))]
-        place = max(range(len(found)), key=lambda index: found[index].score)
+        place = max(range(len(found)), key=lambda index: (found[index].score, -found[index].no_answer))
         yield place, found[place]
         count()
 
