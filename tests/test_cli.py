@@ -1,5 +1,6 @@
 """The command: what it prints, its exit codes, and one line for what goes wrong."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -99,25 +100,125 @@ def test_ask_in_squad_mode(model: Path) -> None:
 
 
 def test_eval(model: Path, squad: Path, tmp_path: Path) -> None:
-    predictions, odds = tmp_path / "predictions.json", tmp_path / "odds.json"
+    predictions, no_answer, both = (tmp_path / f"{name}.json" for name in ("answers", "na_prob", "squad_v2"))
     options = ("--limit", "5", "--max-length", "128", "--doc-stride", "32", "--threads", "1")
-    code, out, error = run(
-        "eval", squad, "-m", model, *options, "--predictions", predictions, "--null-odds", odds, "--json"
-    )
+    files = ("--predictions", predictions, "--no-answer", no_answer, "--squad-v2", both)
+    code, out, error = run("eval", squad, "-m", model, *options, *files, "--json")
     assert (code, error) == (0, "")
     found = json.loads(out)
-    assert set(found) == {"exact_match", "f1", "total", "seconds", "questions_per_second"}
+    confidence = {"ece", "brier", "aurc", "exact_at_coverage", "f1_at_coverage"}
+    assert set(found) == {"exact_match", "f1", "total", *confidence, "seconds", "questions_per_second"}
     assert found["total"] == 5
-    assert list(json.loads(predictions.read_text())) == list(json.loads(odds.read_text()))
-    assert len(json.loads(predictions.read_text())) == 5
+    answers, probabilities = (json.loads(path.read_text()) for path in (predictions, no_answer))
+    assert len(answers) == 5
+    assert json.loads(both.read_text()) == [
+        {"id": name, "prediction_text": text, "no_answer_probability": probabilities[name]}
+        for name, text in answers.items()
+    ]
 
 
 def test_eval_prints_names_and_values(model: Path, data: Path) -> None:
-    code, out, error = run("eval", data / "squad" / "v2.0.json", "-m", model, "--null-threshold", "-100")
+    squad2 = data / "squad" / "v2.0.json"
+    code, out, error = run("eval", squad2, "-m", model, "--threshold", "1")
     assert (code, error) == (0, "")
     values = dict(line.split("\t") for line in out.splitlines())
-    assert values["no_answer.f1"] == "100.00"
-    assert values["f1"] == "33.33"
+    assert (values["NoAns_f1"], values["HasAns_exact"], values["exact"], values["f1"]) == (
+        "100.00",
+        "0.00",
+        "33.33",
+        "33.33",
+    )
+    assert values["exact_at_coverage.100%"] == "0.00"
+    assert {"auc", "best_f1", "best_f1_thresh"} <= set(values)
+    # A model without a threshold gives a span always, as it does when asked to.
+    always = [run("eval", squad2, "-m", model, *more, "--json")[1] for more in ((), ("--threshold", "none"))]
+    assert [json.loads(each)["NoAns_f1"] for each in always] == [0, 0]
+
+
+def test_eval_threshold_of_v1(model: Path, squad: Path) -> None:
+    """Only one that is given counts where all questions have an answer."""
+    scores = [
+        json.loads(run("eval", squad, "-m", model, "--limit", "4", "--json", *more)[1])["f1"]
+        for more in ((), ("--threshold", "1"))
+    ]
+    assert scores[0] > scores[1] == 0
+
+
+def test_eval_of_mrqa(model: Path, squad: Path, tmp_path: Path) -> None:
+    (article, *_) = json.loads(squad.read_text())["data"]
+    lines: list[dict[str, Any]] = [{"header": {"dataset": "x", "split": "dev"}}]
+    for paragraph in article["paragraphs"]:
+        questions = [
+            {"qid": each["id"], "question": each["question"], "answers": [a["text"] for a in each["answers"]]}
+            for each in paragraph["qas"]
+        ]
+        lines.append({"context": paragraph["context"], "qas": questions})
+    path = tmp_path / "dev.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
+    one = tmp_path / "one.json"
+    one.write_text(json.dumps({"data": [article]}))
+    found = [json.loads(run("eval", each, "-m", model, "--json")[1]) for each in (path, one)]
+    for each in found:
+        del each["seconds"], each["questions_per_second"]
+    assert found[0] == found[1]
+
+
+def test_eval_writes_a_page(model: Path, squad: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert run("eval", squad, "-m", model, "--limit", "5", "--html", page)[0] == 0
+    text = page.read_text()
+    assert f"{model.name} on {squad.name}" in text
+    assert "5 questions" in text
+    assert text.count("<svg") == 2
+
+
+@pytest.fixture(scope="module")
+def articles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two articles of three paragraphs, each with a question."""
+    data = [
+        {
+            "title": title,
+            "paragraphs": [
+                {
+                    "context": f"The {title} of the {place} was first built in {year}.",
+                    "qas": [{"id": f"{title}{year}", "question": "when?", "answers": [{"text": f"{year}"}]}],
+                }
+                for place, year in (("city", 1903), ("river", 1920), ("king", 1875))
+            ],
+        }
+        for title in ("bridge", "tower")
+    ]
+    path = tmp_path_factory.mktemp("articles") / "articles.json"
+    path.write_text(json.dumps({"data": data}))
+    return path
+
+
+def test_eval_over_passages(model: Path, articles: Path, tmp_path: Path) -> None:
+    def found(*more: str | Path) -> dict[str, Any]:
+        code, out, error = run("eval", articles, "-m", model, "--passages", "2", "--json", *more)
+        assert (code, error) == (0, "")
+        values: dict[str, Any] = json.loads(out)
+        for name in ("seconds", "questions_per_second"):
+            assert values.pop(name) > 0
+        return values
+
+    everything = found()
+    assert (everything["passages"], everything["total"], everything["reference_elsewhere"]) == (2, 6, 0)
+    assert 0 <= everything["right_passage"] <= 100
+    assert found() == everything
+    assert any(found("--seed", str(seed)) != everything for seed in range(1, 6))
+    page = tmp_path / "page.html"
+    assert found("--limit", "4", "--html", page)["total"] == 4
+    assert "right_passage" in page.read_text()
+
+
+def test_eval_over_articles(model: Path, articles: Path) -> None:
+    code, out, error = run("eval", articles, "-m", model, "--articles", "--limit", "5", "--json")
+    assert (code, error) == (0, "")
+    found = json.loads(out)
+    assert found["total"] == 5
+    assert "right_passage" not in found
+    assert {"exact", "f1", "ece", "seconds"} <= set(found)
 
 
 def test_info(model: Path) -> None:
@@ -138,7 +239,9 @@ def test_version() -> None:
     assert run("--version") == (0, f"spanjet {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [[], ["answer"], ["ask"], ["eval"], ["info"], ["quantize"]])
+@pytest.mark.parametrize(
+    "command", [[], ["answer"], ["ask"], ["calibrate"], ["eval"], ["info"], ["quantize"]]
+)
 def test_help(command: list[str]) -> None:
     code, out, _ = run(*command, "--help")
     assert code == 0
@@ -158,6 +261,22 @@ def test_help(command: list[str]) -> None:
         (("eval", "SQUAD", "--max-length", "385"), "WindowConfig.max_length is 385; expected at most 384"),
         (("eval", "SQUAD", "--predictions", "/nowhere/x.json"), "/nowhere: no such directory"),
         (("eval", "SQUAD", "--predictions", "/"), "/: is a directory"),
+        (("eval", "SQUAD", "--squad-v2", "/"), "/: is a directory"),
+        (("eval", "SQUAD", "--no-answer", "/nowhere/x"), "/nowhere: no such directory"),
+        (("eval", "SQUAD", "--html", "/"), "/: is a directory"),
+        (
+            ("eval", "SQUAD", "--threshold", "1.5"),
+            "--threshold is '1.5'; expected model, none or a probability",
+        ),
+        (
+            ("eval", "SQUAD", "--passages", "2", "--articles"),
+            "--passages and --articles are given; expected one",
+        ),
+        (
+            ("eval", "SQUAD", "--articles", "--no-answer", "x"),
+            "--no-answer is given with --passages or --articles",
+        ),
+        (("eval", "SQUAD", "--passages", "9"), "no question has an answer and an article of at least 9"),
         (("info", "nowhere"), "nowhere: no such directory"),
         (("quantize", "nowhere", "--data", "SQUAD", "--out", "nowhere/x"), "nowhere"),
     ],

@@ -19,7 +19,7 @@ from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.arithmetic import suited
 from spanjet.checkpoint import load_model
 from spanjet.checkpoint.directory import COMPANIONS
-from spanjet.evaluate.squad import Question, SquadDataset, load_squad
+from spanjet.evaluate import Question, SquadDataset, load_squad
 from spanjet.quantize.calibration import calibration_inputs, choose_questions
 from spanjet.quantize.card import describe_source
 from spanjet.quantize.checkpoint import quantize_checkpoint
@@ -118,12 +118,12 @@ def test_card(made: tuple[Path, dict[str, Any]], squad: Path) -> None:
     assert quantization["calibration"] == {**data, "count": SAMPLES, "seed": 3}
     assert (quantization["cpu"], quantization["overflow_fix"]) == ("vnni", False)
     assert (quantization["layers"], quantization["restored"]) == (2 * 7 + 1, [])
-    assert (card["floor"], card["null_threshold"]) == (None, None)
+    assert (card["floor"], card["calibration"], card["evaluation"]["threshold"]) == (None, None, None)
     evaluation = card["evaluation"]
     assert evaluation.items() >= {**data, "questions": 24}.items()
     assert evaluation["windows"] == {
         "max_length": 384,
-        "doc_stride": 128,
+        "doc_stride": 256,
         "convention": "advance",
         "max_question_length": 64,
     }
@@ -376,7 +376,7 @@ def test_without_nncf(squad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "argument", ["checkpoint", "calibration", "evaluation", "tuning", "license_file", "out"]
+    "argument", ["checkpoint", "calibration", "evaluation", "fitting", "license_file", "out"]
 )
 def test_missing_files(squad: Path, tmp_path: Path, argument: str) -> None:
     arguments: dict[str, Any] = {"checkpoint": TINY, "calibration": squad, "out": tmp_path / "model"}

@@ -165,7 +165,7 @@ class Script:
         self.measured.append(count)
         f1 = 100 if count == len(self.sensitivity) else self.f1[count]
         scores = Scores(exact_match=f1 / 2, f1=f1, total=20)
-        return Evaluation(scores=scores, predictions={}, spans={}, null_odds={}, seconds=1)
+        return Evaluation(scores=scores, predictions={}, spans={}, confidence={}, no_answer={}, seconds=1)
 
     def logits_of(self, model: ov.Model, _: Any) -> Any:
         return np.full((2, 3), sum(map(self.sensitivity.__getitem__, find_layers(model))), np.float32)

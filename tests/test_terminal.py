@@ -139,6 +139,12 @@ def test_piped_values(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == expected
 
 
+def test_digits_of_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """Shares have four decimals; a percentage below one has as many."""
+    show_values({"ece": 0.01234, "least": -0.5, "nothing": 0.0, "one": 1.0, "many": 12.345})
+    assert capsys.readouterr().out == "ece\t0.0123\nleast\t-0.5000\nnothing\t0.00\none\t1.00\nmany\t12.35\n"
+
+
 @pytest.mark.usefixtures("terminal")
 def test_values_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from spanjet.evaluate import exact_match
 from spanjet.optimize.network import Network
 from spanjet.optimize.run import Run, counter
 from spanjet.optimize.settings import OptimizeConfig
@@ -69,7 +70,7 @@ def show(run: Run, budget: float) -> None:
         )
         divergence = run.divergence(network.build())
         cells = (f"{run.table.total(shapes) / whole:.3f}", f"{divergence:.4f}")
-        table.add_row(name, *cells, f"{scores['f1']:.2f}", f"{scores['exact_match']:.2f}")
+        table.add_row(name, *cells, f"{scores['f1']:.2f}", f"{exact_match(scores):.2f}")
     Console(width=100).print(table)
 
 

@@ -120,7 +120,12 @@ def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[
         if isinstance(value, Mapping):
             yield from _leaves(value, (*outer, name))
         elif value is not None:
-            yield (*outer, name), f"{value:.2f}" if isinstance(value, float) else str(value)
+            yield (*outer, name), _digits(value) if isinstance(value, float) else str(value)
+
+
+def _digits(value: float) -> str:
+    """Two decimals, and four for what lies between -1 and 1: most of those are shares."""
+    return f"{value:.4f}" if 0 < abs(value) < 1 else f"{value:.2f}"
 
 
 @contextmanager

@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from spanjet import __version__
-from spanjet.cli import answer, ask, bench, evaluate, info, mlperf, optimize, quantize, search, tune
+from spanjet.cli import (
+    answer,
+    ask,
+    bench,
+    calibrate,
+    evaluate,
+    info,
+    mlperf,
+    optimize,
+    quantize,
+    search,
+    tune,
+)
 from spanjet.cli.errors import Commands
 
 __all__ = ["app"]
@@ -37,6 +49,7 @@ def main(
 app.command("answer")(answer.answer)
 app.command("ask")(ask.ask)
 app.command("bench")(bench.bench)
+app.command("calibrate")(calibrate.calibrate)
 app.command("eval")(evaluate.evaluate)
 app.command("info")(info.info)
 app.add_typer(mlperf.mlperf, name="mlperf")

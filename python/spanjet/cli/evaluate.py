@@ -1,6 +1,5 @@
-"""`spanjet eval`: exact match and F1 on a SQuAD file."""
+"""`spanjet eval`: exact match, F1, calibration and selective reading on a SQuAD or MRQA file."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,9 +23,18 @@ from spanjet.cli.options import (
     window_config,
 )
 from spanjet.cli.output import check_writable, show, write_json
-from spanjet.evaluate import Evaluation, SquadDataset, best_null_threshold, load_squad
+from spanjet.config import Threshold
+from spanjet.evaluate import (
+    Confidence,
+    Evaluation,
+    SquadDataset,
+    evaluate_articles,
+    evaluate_passages,
+    load_squad,
+    measure_confidence,
+    squad_v2_predictions,
+)
 from spanjet.evaluate import evaluate as evaluate_reader
-from spanjet.evaluate.null_threshold import check_unanswerable
 from spanjet.terminal import progress_bar
 
 __all__ = ["evaluate"]
@@ -34,34 +42,64 @@ __all__ = ["evaluate"]
 
 def evaluate(
     *,
-    squad: Annotated[Path, typer.Argument(metavar="SQUAD.json", help="SQuAD v1.1 or v2.0 file.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="SQuAD v1.1 or v2.0 file, or MRQA's .jsonl or .jsonl.gz.")
+    ],
     model: ModelOption = None,
+    passages: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="K",
+            help="Ask each question about its paragraph and K-1 others of its article, ranked by score.",
+        ),
+    ] = None,
+    articles: Annotated[
+        bool, typer.Option("--articles", help="Ask each question about its whole article.")
+    ] = False,
     predictions: Annotated[
         Path | None, typer.Option(metavar="OUT.json", help="Write the answers, {id: text}.")
     ] = None,
-    null_odds: Annotated[
-        Path | None, typer.Option(metavar="OUT.json", help="Write null score - best score, {id: odds}.")
+    no_answer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.json",
+            help="Write the probabilities of no answer, {id: probability}: evaluate-v2.0's --na-prob-file.",
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first questions.")] = None,
+    squad_v2: Annotated[
+        Path | None,
+        typer.Option(
+            "--squad-v2", metavar="OUT.json", help="Write both for Hugging Face's metric squad_v2, a list."
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.html", help='Write a page with the plots of calibration; needs the extra "report".'
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first questions; with --passages or --articles a sample."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses passages and the sample.")] = 0,
     mode: ModeOption = "global",
     max_length: MaxLengthOption = 384,
-    doc_stride: DocStrideOption = 128,
+    doc_stride: DocStrideOption = None,
     convention: ConventionOption = "advance",
     max_question_length: MaxQuestionLengthOption = 64,
     n_best: NBestOption = 20,
     max_answer_length: MaxAnswerLengthOption = 30,
     threshold: ThresholdOption = "model",
-    save_null_threshold: Annotated[
-        bool,
-        typer.Option(
-            "--save-null-threshold",
-            help="Keep the best null threshold of this SQuAD v2.0 file in the model's card: readers use it.",
-        ),
-    ] = False,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure exact match and F1 on a SQuAD file, as the official scripts do."""
+    """Measure exact match and F1, as the official scripts do, and calibration on a SQuAD or MRQA file.
+
+    ece and brier are of an exact match of the best span, a span being taken always; auc is of the probability
+    of no answer; exact_at_coverage is of the most confident share of the questions.
+    """
     windows = window_config(
         max_length=max_length,
         doc_stride=doc_stride,
@@ -69,50 +107,79 @@ def evaluate(
         max_question_length=max_question_length,
     )
     decode = decode_config(mode=mode, n_best=n_best, max_answer_length=max_answer_length)
-    for path in (predictions, null_odds):
-        if path is not None:
-            check_writable(path)
-    if save_null_threshold and model is None:
-        raise ValueError("--save-null-threshold needs --model: the bundled model's card is not changed")
-    dataset = load_squad(squad)
-    reader = Reader(
-        model,
-        threshold=threshold_of(threshold),
-        windows=windows,
-        decode=decode,
-        runtime=RuntimeConfig(threads=threads),
-    )
-    if save_null_threshold:
-        check_unanswerable(dataset)
-        _check_has_card(reader.model.path)
+    outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
+    over_passages = passages is not None or articles
+    _check_options(outputs, passages=passages, articles=articles)
+    dataset = load_squad(data)
+    chosen, runtime = threshold_of(threshold), RuntimeConfig(threads=threads)
+    reader = Reader(model, threshold=chosen, windows=windows, decode=decode, runtime=runtime)
     with progress_bar("questions") as progress:
-        evaluation = evaluate_reader(reader, dataset, progress=progress, limit=limit)
-    if save_null_threshold:
-        _save_null_threshold(reader, squad, dataset, evaluation)
-    if predictions is not None:
-        write_json(predictions, evaluation.predictions)
-    if null_odds is not None:
-        write_json(null_odds, evaluation.null_odds)
-    show(_summary(evaluation), as_json=as_json)
+        if over_passages:
+            options: dict[str, Any] = {"limit": limit, "seed": seed, "progress": progress}
+            numbers, confidence = _retrieval(reader, dataset, passages, options)
+        else:
+            given: Threshold = "reader" if chosen == "model" else chosen
+            evaluation = evaluate_reader(reader, dataset, threshold=given, progress=progress, limit=limit)
+            confidence = measure_confidence(dataset, evaluation)
+            numbers = _numbers(evaluation, confidence)
+            _write_predictions(outputs, evaluation)
+    if "--html" in outputs:
+        _write_page(outputs["--html"], reader, data, numbers, confidence)
+    show(numbers, as_json=as_json)
 
 
-def _check_has_card(model: Path) -> None:
-    from spanjet.checkpoint.directory import check_has_card  # noqa: PLC0415  (OpenVINO: 200 ms)
-
-    check_has_card(model)
-
-
-def _save_null_threshold(reader: Reader, path: Path, dataset: SquadDataset, evaluation: Evaluation) -> None:
-    from spanjet.checkpoint.directory import update_card  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.quantize.card import describe_null_threshold  # noqa: PLC0415
-
-    found = best_null_threshold(dataset, evaluation)
-    described = describe_null_threshold(found, path, reader.windows, reader.decode)
-    update_card(reader.model.path, null_threshold=described)
+def _outputs(**paths: Path | None) -> dict[str, Path]:
+    """The files to write, by their options."""
+    return {f"--{name.replace('_', '-')}": path for name, path in paths.items() if path is not None}
 
 
-def _summary(evaluation: Evaluation) -> dict[str, Any]:
-    """Scores and speed, without what does not apply to the data set."""
-    scores = {name: value for name, value in asdict(evaluation.scores).items() if value is not None}
+def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
+    """Refuse what cannot be done before the work is done."""
+    if passages is not None and articles:
+        raise ValueError("--passages and --articles are given; expected one of them at a time")
+    for name, path in outputs.items():
+        if name != "--html" and (passages is not None or articles):
+            raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
+        check_writable(path)
+    if "--html" in outputs:
+        from spanjet.bench.report.page import check_report_extra  # noqa: PLC0415
+
+        check_report_extra()
+
+
+def _retrieval(
+    reader: Reader, dataset: SquadDataset, passages: int | None, options: dict[str, Any]
+) -> tuple[dict[str, Any], Confidence]:
+    found = (
+        evaluate_articles(reader, dataset, **options)
+        if passages is None
+        else evaluate_passages(reader, dataset, passages=passages, **options)
+    )
+    return found.as_dict(), found.confidence
+
+
+def _numbers(evaluation: Evaluation, confidence: Confidence) -> dict[str, Any]:
+    """All numbers, without what does not apply to the data set."""
     speed = {"seconds": evaluation.seconds, "questions_per_second": evaluation.questions_per_second}
-    return {**scores, **speed}
+    return {**evaluation.scores.as_dict(), **confidence.as_dict(), **speed}
+
+
+def _write_predictions(outputs: dict[str, Path], evaluation: Evaluation) -> None:
+    contents: dict[str, Any] = {
+        "--predictions": evaluation.predictions,
+        "--no-answer": evaluation.no_answer,
+        "--squad-v2": squad_v2_predictions(evaluation),
+    }
+    for name, content in contents.items():
+        if name in outputs:
+            write_json(outputs[name], content)
+
+
+def _write_page(
+    path: Path, reader: Reader, data: Path, numbers: dict[str, Any], confidence: Confidence
+) -> None:
+    from spanjet.evaluate.report.page import render_page  # noqa: PLC0415  (Matplotlib: half a second)
+
+    model = (reader.model.card or {}).get("name") or reader.model.path.name
+    page = render_page(model=str(model), data=data.name, numbers=numbers, confidence=confidence)
+    path.write_text(page, encoding="utf-8")

@@ -48,10 +48,10 @@ def quantize(
     evaluation: Annotated[
         Path | None, typer.Option("--eval", metavar="SQUAD.json", help="Measure EM and F1 before and after.")
     ] = None,
-    tuning: Annotated[
+    fitting: Annotated[
         Path | None,
         typer.Option(
-            "--tune-null", metavar="SQUAD.json", help="Tune the null threshold on a SQuAD v2.0 file."
+            "--calibrate", metavar="V2.json", help="Calibrate scores on a SQuAD v2.0 file: spanjet calibrate."
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Windows to calibrate with.")] = 300,
@@ -87,7 +87,7 @@ def quantize(
         out,
         config=config,
         evaluation=evaluation,
-        tuning=tuning,
+        fitting=fitting,
         overwrite=overwrite,
         license_name=license_name,
         license_file=license_file,

@@ -1,27 +1,34 @@
-"""How good are the answers: SQuAD's exact match and F1."""
+"""Measure readers: exact match and F1, calibration, selective reading, passages and articles."""
 
-from spanjet.evaluate.null_threshold import NullThreshold, best_null_threshold, tune_null_threshold
-from spanjet.evaluate.squad import (
-    Evaluation,
-    Question,
-    Scores,
-    Split,
-    SquadDataset,
-    evaluate,
-    load_squad,
-    score,
-)
+from spanjet.evaluate.calibrate import CalibrationReport, calibrate_reader
+from spanjet.evaluate.confidence import Confidence, measure_confidence
+from spanjet.evaluate.dataset import Question, SquadDataset, load_titles
+from spanjet.evaluate.evaluation import Evaluation, evaluate
+from spanjet.evaluate.mrqa import load_mrqa
+from spanjet.evaluate.official import Scores, Split, exact_match, grade, score
+from spanjet.evaluate.predictions import squad_v2_predictions
+from spanjet.evaluate.retrieval import RetrievalScores, evaluate_articles, evaluate_passages
+from spanjet.evaluate.squad import load_squad
 
 __all__ = [
+    "CalibrationReport",
+    "Confidence",
     "Evaluation",
-    "NullThreshold",
     "Question",
+    "RetrievalScores",
     "Scores",
     "Split",
     "SquadDataset",
-    "best_null_threshold",
+    "calibrate_reader",
     "evaluate",
+    "evaluate_articles",
+    "evaluate_passages",
+    "exact_match",
+    "grade",
+    "load_mrqa",
     "load_squad",
+    "load_titles",
+    "measure_confidence",
     "score",
-    "tune_null_threshold",
+    "squad_v2_predictions",
 ]

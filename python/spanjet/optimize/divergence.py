@@ -7,7 +7,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.config import RuntimeConfig
-from spanjet.evaluate.squad import Question
+from spanjet.evaluate import Question
 from spanjet.reader import Reader
 from spanjet.runtime import Logits, Runtime
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spanjet.evaluate.squad import Question, SquadDataset
+from spanjet.evaluate import Question, SquadDataset
 from spanjet.optimize.settings import OptimizeConfig
 from spanjet.quantize.calibration import choose_questions, hold_out
 

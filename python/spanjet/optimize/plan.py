@@ -8,7 +8,7 @@ import openvino as ov
 
 from spanjet.bench.rounds import WARM_UPS, timed
 from spanjet.config import RuntimeConfig
-from spanjet.evaluate.squad import Question
+from spanjet.evaluate import Question
 from spanjet.optimize.sensitivity import SHARES
 from spanjet.optimize.settings import OptimizeConfig
 from spanjet.reader import Reader

@@ -7,6 +7,7 @@ from typing import Any
 from spanjet.bench.rounds import WARM_UPS
 from spanjet.checkpoint import LoadedModel
 from spanjet.checkpoint.shape import LayerShape
+from spanjet.evaluate import exact_match
 from spanjet.optimize.front import Front, Point, extend, without_repeats
 from spanjet.optimize.run import Run, counter
 from spanjet.optimize.stopwatch import Stopwatch
@@ -77,7 +78,7 @@ class Points:
             measured=self._share(shapes),
             divergence=self.run.ledger(shapes),
             f1=measure(scores),
-            exact_match=scores["exact_match"],
+            exact_match=exact_match(scores),
         )
 
     def _share(self, shapes: tuple[LayerShape, ...]) -> float:

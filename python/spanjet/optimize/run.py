@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spanjet.checkpoint.shape import LayerShape
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate.squad import Question
+from spanjet.evaluate import Question
 from spanjet.machine import describe_machine, int8_saturates
 from spanjet.optimize.activations import Grams, collect
 from spanjet.optimize.builder import Builder

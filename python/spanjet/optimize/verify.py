@@ -8,8 +8,8 @@ from spanjet.bench.rounds import WARM_UPS, Spread, alternate, ratios, timed
 from spanjet.bench.workload import Workload
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate.squad import Question, SquadDataset, evaluate
-from spanjet.quantize.trials import Bars, plain_scores
+from spanjet.evaluate import Question, SquadDataset, evaluate
+from spanjet.quantize.trials import Bars
 from spanjet.reader import Reader
 from spanjet.runtime import ModelInputs, Runtime
 
@@ -45,11 +45,10 @@ def measure_scores(
     reader = Reader(
         model,
         windows=windows,
-        threshold=None,
         runtime=RuntimeConfig(precision="f32" if exact else None, int8=int8, cache_dir=None),
     )
     with bars(name) as bar:
-        return plain_scores(evaluate(reader, dataset, progress=bar).scores)
+        return evaluate(reader, dataset, threshold=None, progress=bar).scores.as_dict()
 
 
 def compare_speed(

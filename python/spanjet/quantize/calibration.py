@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.evaluate.squad import Question, SquadDataset
+from spanjet.evaluate import Question, SquadDataset
 from spanjet.ports import adapt
 from spanjet.reader import Reader
 

@@ -7,19 +7,22 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spanjet.checkpoint import LoadedModel
 from spanjet.checkpoint.hub import HubModel
 from spanjet.config import DecodeConfig, WindowConfig
-from spanjet.evaluate.null_threshold import NullThreshold
+from spanjet.evaluate import CalibrationReport
 from spanjet.machine import describe_machine
 from spanjet.quantize.int8 import METHOD
 from spanjet.quantize.settings import QuantizeConfig
 
+if TYPE_CHECKING:
+    from spanjet.reader import Reader
+
 __all__ = [
+    "describe_calibration",
     "describe_data",
-    "describe_null_threshold",
     "describe_quantization",
     "describe_scores",
     "describe_source",
@@ -94,14 +97,15 @@ def describe_scores(
     scores: Mapping[str, Mapping[str, Any]],
     *,
     questions: int,
-    null_threshold: float | None = None,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     """F1 and EM in percent of some models, by their names, and what they were measured with."""
     return {
         **describe_data(path),
         "questions": questions,
         "windows": asdict(windows),
-        "decode": asdict(DecodeConfig(null_threshold=null_threshold)),
+        "decode": asdict(DecodeConfig()),
+        "threshold": threshold,
         **{name: rounded(score) for name, score in scores.items()},
     }
 
@@ -112,18 +116,24 @@ def rounded(scores: Mapping[str, Any]) -> dict[str, Any]:
     def shown(name: str, value: Any) -> Any:
         if isinstance(value, Mapping):
             return rounded(value)
-        is_percentage = isinstance(value, float) and name != "value" and not name.endswith("threshold")
+        is_percentage = isinstance(value, float) and not name.endswith("thresh")
         return round(value, 2) if is_percentage else value
 
     return {name: shown(name, value) for name, value in scores.items()}
 
 
-def describe_null_threshold(
-    found: NullThreshold, path: str | os.PathLike[str], windows: WindowConfig, decode: DecodeConfig
+def describe_calibration(
+    report: CalibrationReport, path: str | os.PathLike[str], reader: "Reader", *, negatives: float, seed: int
 ) -> dict[str, Any]:
-    """A null threshold, what it was tuned on, and what it is worth there."""
-    scores = rounded(found.as_dict())
-    return {**scores, **describe_data(path), "windows": asdict(windows), "mode": decode.mode}
+    """A calibration, what it was fitted on and how, and what it is worth on articles that it has not seen."""
+    return {
+        **report.as_dict(),
+        **describe_data(path),
+        "negatives": negatives,
+        "seed": seed,
+        "windows": asdict(reader.windows),
+        "decode": asdict(reader.decode),
+    }
 
 
 def describe_tools() -> dict[str, Any]:

@@ -25,7 +25,7 @@ def quantize_checkpoint(
     *,
     config: QuantizeConfig | None = None,
     evaluation: str | os.PathLike[str] | None = None,
-    tuning: str | os.PathLike[str] | None = None,
+    fitting: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     license_name: str | None = None,
     license_file: str | os.PathLike[str] | None = None,
@@ -51,8 +51,8 @@ def quantize_checkpoint(
         config: samples, seed, CPU and floor; default: ``QuantizeConfig()``.
         evaluation: SQuAD file to measure F1 and EM on at last, before (float32 arithmetic) and after; None:
             not measured.
-        tuning: SQuAD v2.0 file to tune the null threshold on, which the model's readers then use; None: not
-            tuned.
+        fitting: SQuAD v2.0 file to calibrate the INT8 model's scores on, see `calibrate_reader`; None: they
+            are not calibrated.
         overwrite: whether a model directory at ``out`` is replaced.
         license_name: the weights' licence, an SPDX identifier, for the card.
         license_file: its text, copied as ``LICENSE``; default: the checkpoint's own, if it has one.
@@ -66,8 +66,8 @@ def quantize_checkpoint(
         ImportError: NNCF is not installed.
         FileExistsError: ``out`` exists and may not be replaced, or there is another unfinished run.
         OSError: a file is missing or cannot be read or written.
-        ValueError: a file is malformed, the model is quantized already, the floor cannot be held, or a null
-            threshold is of no use.
+        ValueError: a file is malformed, the model is quantized already, the floor cannot be held, or no
+            calibration can be fitted.
     """
     out = Path(out)
     check_free(out, mark=GRAPH, overwrite=overwrite)
@@ -80,7 +80,7 @@ def quantize_checkpoint(
         config=QuantizeConfig() if config is None else config,
         calibration=SquadFile.load(calibration),
         evaluation=None if evaluation is None else SquadFile.load(evaluation),
-        tuning=None if tuning is None else SquadFile.load(tuning),
+        fitting=None if fitting is None else SquadFile.load(fitting),
         bars=bars,
         verbose=verbose,
     )

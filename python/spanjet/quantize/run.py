@@ -1,4 +1,4 @@
-"""One run of a quantization: calibrate, hold the floor, tune, measure, describe."""
+"""One run of a quantization: quantize, hold the floor, calibrate scores, measure, describe."""
 
 import os
 from collections.abc import Callable
@@ -11,12 +11,12 @@ import openvino as ov
 
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate.null_threshold import check_unanswerable, tune_null_threshold
-from spanjet.evaluate.squad import Question, SquadDataset, load_squad
+from spanjet.evaluate import Question, SquadDataset, calibrate_reader, load_squad
+from spanjet.evaluate.calibrate import check_unanswerable
 from spanjet.quantize.calibration import calibration_inputs, choose_questions, hold_out
 from spanjet.quantize.card import (
+    describe_calibration,
     describe_data,
-    describe_null_threshold,
     describe_quantization,
     describe_scores,
     describe_tools,
@@ -62,7 +62,7 @@ class Run:
     config: QuantizeConfig
     calibration: SquadFile
     evaluation: SquadFile | None
-    tuning: SquadFile | None
+    fitting: SquadFile | None
     bars: Bars
     verbose: bool
 
@@ -93,14 +93,14 @@ class Run:
         """The model and its card.
 
         Raises:
-            ValueError: the floor cannot be held, or a null threshold is of no use.
+            ValueError: the floor cannot be held, or no calibration can be fitted.
         """
-        if self.tuning is not None:
-            check_unanswerable(self.tuning.dataset)
+        if self.fitting is not None:
+            check_unanswerable(self.fitting.dataset)
         held_out = self._held_out()
         trials = self._trials(work)
         count, floor = (0, None) if held_out is None else self._hold_floor(trials, held_out, work.path)
-        null_threshold = self._tune(trials, count, work)
+        fitted = self._calibrate_scores(trials, count, work)
         model = trials.build(trials.restored(count))
         return model, {
             "source": self.source,
@@ -113,8 +113,8 @@ class Run:
                 restored=trials.restored(count),
             ),
             "floor": floor,
-            "null_threshold": null_threshold,
-            "evaluation": self._evaluate(trials, count, null_threshold),
+            "calibration": fitted,
+            "evaluation": self._evaluate(trials, count, fitted),
             "speed": self._time(model),
             **describe_tools(),
         }
@@ -166,33 +166,34 @@ class Run:
             "sensitivity": trials.gains if len(tried) > 1 else None,
         }
 
-    def _tune(self, trials: Trials, count: int, work: WorkDirectory) -> dict[str, Any] | None:
-        """The null threshold that is best for the model."""
-        tuning = self.tuning
-        if tuning is None:
+    def _calibrate_scores(self, trials: Trials, count: int, work: WorkDirectory) -> dict[str, Any] | None:
+        """The calibration of the model's scores, see `calibrate_reader`."""
+        fitting = self.fitting
+        if fitting is None:
             return None
 
-        def tune() -> dict[str, Any]:
+        def calibrate() -> dict[str, Any]:
             runtime = RuntimeConfig(int8=trials.int8, cache_dir=None)
             reader = Reader(trials.loaded(count), windows=self.windows, runtime=runtime)
-            with self.bars("null threshold") as bar:
-                found = tune_null_threshold(reader, tuning.dataset, progress=bar)
-            return describe_null_threshold(found, tuning.path, self.windows, reader.decode)
+            options: dict[str, Any] = {"negatives": 1.0, "seed": self.config.seed}
+            with self.bars("calibrate scores") as bar:
+                report = calibrate_reader(reader, fitting.dataset, progress=bar, **options)
+            return describe_calibration(report, fitting.path, reader, **options)
 
-        return work.result(f"null threshold of {count} restored ({tuning.digest})", tune)
+        return work.result(f"calibration of {count} restored ({fitting.digest})", calibrate)
 
-    def _evaluate(self, trials: Trials, count: int, tuned: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Scores of both models on the file for that, with the null threshold that was tuned."""
+    def _evaluate(self, trials: Trials, count: int, fitted: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Scores of both models on the file for that, with the calibration and its threshold."""
         if self.evaluation is None:
             return None
-        threshold = None if tuned is None else tuned["value"]
         path, dataset = self.evaluation.path, self.evaluation.dataset
         name = f"F1 of {path.name} ({self.evaluation.digest})"
         scores = {
-            "float32": trials.float_scores(name, dataset, threshold),
-            "int8": trials.int8_scores(name, count, dataset, threshold),
+            "float32": trials.float_scores(name, dataset, fitted),
+            "int8": trials.int8_scores(name, count, dataset, fitted),
         }
-        return describe_scores(path, self.windows, scores, questions=len(dataset), null_threshold=threshold)
+        threshold = None if fitted is None else fitted["threshold"]
+        return describe_scores(path, self.windows, scores, questions=len(dataset), threshold=threshold)
 
     def _time(self, model: ov.Model) -> dict[str, Any]:
         with self.bars("speed") as bar:

@@ -10,7 +10,7 @@ from spanjet.bench.rounds import Spread, alternate, ratios
 from spanjet.bench.workload import Workload
 from spanjet.checkpoint import LoadedModel
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate.squad import Question
+from spanjet.evaluate import Question
 from spanjet.reader import Reader
 
 __all__ = ["TURNS", "measure_speed"]

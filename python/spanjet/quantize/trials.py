@@ -1,9 +1,8 @@
 """Models with some layers left in floating point, and what they are worth."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -12,8 +11,8 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.checkpoint import LoadedModel
-from spanjet.config import DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.evaluate.squad import Scores, SquadDataset, evaluate
+from spanjet.config import RuntimeConfig, WindowConfig
+from spanjet.evaluate import SquadDataset, evaluate
 from spanjet.machine import int8_saturates
 from spanjet.quantize.int8 import CALIBRATION_PASSES, calibrate, finish
 from spanjet.quantize.layers import find_layers, restore
@@ -21,7 +20,7 @@ from spanjet.quantize.sensitivity import logits_of, relative_error
 from spanjet.quantize.work import WorkDirectory
 from spanjet.reader import Reader
 
-__all__ = ["Bars", "Trials", "measure", "no_bars", "plain_scores"]
+__all__ = ["Bars", "Trials", "measure", "no_bars"]
 
 #: Makes a bar of a description; what it gives is called with the numbers of finished and of all steps, or
 #: is None: nothing is shown.
@@ -38,7 +37,7 @@ def no_bars(_description: str) -> Iterator[None]:
 
 
 def measure(scores: dict[str, Any]) -> float:
-    """What a floor is for: F1, with the best null threshold where questions may have no answer."""
+    """F1 that a floor is for, with the best threshold where questions may have no answer."""
     best: float | None = scores.get("best_f1")
     return scores["f1"] if best is None else best
 
@@ -136,23 +135,24 @@ class Trials:
         return list(self.gains)[:count] if count else []
 
     def float_scores(
-        self, name: str, dataset: SquadDataset, null_threshold: float | None = None
+        self, name: str, dataset: SquadDataset, calibration: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """EM and F1 of the original in float32 arithmetic.
 
         Args:
             name: of the data set, for the results.
             dataset: what is asked.
-            null_threshold: see `DecodeConfig`; None: never.
+            calibration: whose threshold decides where there is no answer, as a card has it; None: a span
+                always.
         """
-        return self._scores(f"{name}, float32", self._original, "f32", dataset, null_threshold)
+        return self._scores(f"{name}, float32", self._original, "f32", dataset, calibration)
 
     def int8_scores(
-        self, name: str, count: int, dataset: SquadDataset, null_threshold: float | None = None
+        self, name: str, count: int, dataset: SquadDataset, calibration: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """EM and F1, in INT8 arithmetic, of the model with the ``count`` most sensitive layers restored."""
         model = self.loaded(count)
-        return self._scores(f"{name}, {count} restored", model, None, dataset, null_threshold)
+        return self._scores(f"{name}, {count} restored", model, None, dataset, calibration)
 
     def loaded(self, count: int) -> LoadedModel:
         """The INT8 model with the ``count`` most sensitive layers restored, ready for a reader."""
@@ -164,24 +164,22 @@ class Trials:
         model: LoadedModel,
         precision: Any,
         dataset: SquadDataset,
-        null_threshold: float | None,
+        calibration: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        decode = DecodeConfig(null_threshold=math.inf if null_threshold is None else null_threshold)
-        key = name if null_threshold is None else f"{name}, null threshold {null_threshold}"
+        threshold = None if calibration is None else calibration["threshold"]
+        key = name
+        if calibration is not None:
+            model = replace(model, card={**(model.card or {}), "calibration": calibration})
+            key += f", threshold {threshold} at {calibration['slope']}, {calibration['intercept']}"
         runtime = RuntimeConfig(precision=precision, int8=self.int8, cache_dir=None)
 
         def run() -> dict[str, Any]:
-            reader = Reader(model, windows=self._windows, decode=decode, runtime=runtime)
+            reader = Reader(model, windows=self._windows, runtime=runtime)
             with self._bars(name) as bar:
-                return plain_scores(evaluate(reader, dataset, progress=bar).scores)
+                return evaluate(reader, dataset, threshold=threshold, progress=bar).scores.as_dict()
 
         return self._work.result(key, run)
 
 
 def _error(layer: str) -> str:
     return f"error with {layer} restored" if layer else "error"
-
-
-def plain_scores(scores: Scores) -> dict[str, Any]:
-    """Scores as JSON keeps them, without what does not apply."""
-    return {name: value for name, value in asdict(scores).items() if value is not None}

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from spanjet.bench.report.page import check_report_extra, render
+from spanjet.evaluate import exact_match
 from spanjet.optimize.card import read_card
 
 __all__ = ["render_page", "write_page"]
@@ -74,8 +75,8 @@ def _scores(card: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     rows = []
     for scores in (card["optimization"]["held_out"], card["evaluation"]):
         for name in ("float32", "plain", "optimized") if scores else ():
-            f1, exact_match = (f"{scores[name][key]:.2f}" for key in ("f1", "exact_match"))
-            rows.append((f"{scores['data']}, {scores['questions']:,} questions", name, f1, exact_match))
+            f1, exact = (f"{value:.2f}" for value in (scores[name]["f1"], exact_match(scores[name])))
+            rows.append((f"{scores['data']}, {scores['questions']:,} questions", name, f1, exact))
     return rows
 
 

@@ -1,0 +1,88 @@
+"""`spanjet calibrate`: probabilities for a model, from questions with and without answers."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spanjet import Reader, RuntimeConfig
+from spanjet.cli.options import JsonOption, ThreadsOption
+from spanjet.cli.output import print_json, show
+from spanjet.evaluate import CalibrationReport, calibrate_reader, load_squad, load_titles
+from spanjet.terminal import progress_bar
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    *,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory; its card is changed.")],
+    data: Annotated[
+        Path, typer.Option(metavar="V2.json", help="SQuAD v2.0 file that the model was not trained on.")
+    ],
+    articles: Annotated[
+        Path | None,
+        typer.Option(metavar="TITLES.json", help='Only the articles of this list, {"titles": [...]}.'),
+    ] = None,
+    negatives: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            help="Share of the answerable questions also asked about another paragraph of the article.",
+        ),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses those questions and paragraphs.")] = 0,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit what scores mean, and when a text has no answer, and keep it in the model's card.
+
+    The table compares the model's present scores with the new ones; those are of articles that the
+    calibration in question was not fitted on (two-fold, by article).
+    """
+    from spanjet.checkpoint.directory import check_has_card, update_card  # noqa: PLC0415  (OpenVINO: 200 ms)
+    from spanjet.quantize.card import describe_calibration  # noqa: PLC0415
+
+    dataset = load_squad(data)
+    if articles is not None:
+        dataset = dataset.of_articles(load_titles(articles))
+    reader = Reader(model, runtime=RuntimeConfig(threads=threads))
+    check_has_card(reader.model.path)
+    with progress_bar("questions") as progress:
+        report = calibrate_reader(reader, dataset, negatives=negatives, seed=seed, progress=progress)
+    described = describe_calibration(report, data, reader, negatives=negatives, seed=seed)
+    update_card(reader.model.path, calibration=described)
+    if as_json:
+        print_json({"before": report.before, "after": report.after, "calibration": described})
+        return
+    _show_table(report)
+    show({"calibration": _fitted(described)}, as_json=False)
+
+
+def _fitted(described: dict[str, Any]) -> dict[str, str]:
+    """The fitted numbers, with the digits that mean something."""
+    names = ("slope", "intercept", "temperature", "threshold")
+    return {name: f"{described[name]:.4f}" for name in names}
+
+
+def _show_table(report: CalibrationReport) -> None:
+    """Print the measures before and after: a table on a terminal, else tab-separated values."""
+    columns = ("measure", "before", "after")
+    rows = [(name, f"{report.before[name]:.4f}", f"{value:.4f}") for name, value in report.after.items()]
+    if not sys.stdout.isatty():
+        for cells in (columns, *rows):
+            typer.echo("\t".join(cells))
+        return
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for cells in rows:
+        table.add_row(*cells)
+    Console(highlight=False, markup=False).print(table)

@@ -1,0 +1,140 @@
+"""Questions with reference answers, and the paragraphs of their articles."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["LayoutError", "Node", "Question", "SquadDataset", "Version", "load_titles"]
+
+Version = Literal["1.1", "2.0"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """A question of the data set.
+
+    Attributes:
+        id: its name, unique in the data set.
+        question: its text.
+        context: the paragraph it is about.
+        answers: texts that count as right; none for a question without an answer (v2.0).
+        article: title of the article that the paragraph is from; "" where the file has none.
+    """
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[str, ...]
+    article: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SquadDataset:
+    """The questions of one file, in its order.
+
+    Attributes:
+        version: ``"2.0"`` where questions may have no answer, else ``"1.1"``.
+        questions: all questions.
+        articles: the paragraphs of each article by its title, in their order, each once; those without
+            questions too. Empty where the file has no articles.
+    """
+
+    version: Version
+    questions: tuple[Question, ...]
+    articles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def of_articles(self, titles: Iterable[str]) -> "SquadDataset":
+        """Keep the questions of some articles.
+
+        Raises:
+            ValueError: an article is not in the file.
+        """
+        titles = set(titles)
+        missing = sorted(titles - self.articles.keys())
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise ValueError(
+                f"article {missing[0]!r}{more}: not in the data; expected titles of its articles"
+            )
+        questions = tuple(question for question in self.questions if question.article in titles)
+        articles = {title: paragraphs for title, paragraphs in self.articles.items() if title in titles}
+        return replace(self, questions=questions, articles=articles)
+
+
+def load_titles(path: str | PathLike[str]) -> tuple[str, ...]:
+    """Read a list of article titles, ``{"titles": [...]}``.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not JSON, or not such an object.
+    """
+    path = Path(path)
+    try:
+        root = Node(json.loads(path.read_bytes()), "the file")
+    except ValueError as error:
+        raise ValueError(f"{path}: not a JSON file: {error}") from None
+    try:
+        titles = tuple(str(title.expect(str, "a string")) for title in root.items("titles"))
+    except LayoutError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not titles:
+        raise ValueError(f"{path}: titles: expected at least one title, found none")
+    return titles
+
+
+class LayoutError(ValueError):
+    """A place of a file that is not laid out as expected."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A JSON value and its place in the file."""
+
+    value: Any
+    place: str
+
+    def expect(self, kind: type, name: str) -> Any:
+        """Return the value.
+
+        Raises:
+            LayoutError: it is of another type.
+        """
+        if not isinstance(self.value, kind):
+            found = "null" if self.value is None else type(self.value).__name__
+            raise LayoutError(f"{self.place}: expected {name}, found {found}")
+        return self.value
+
+    def child(self, key: str) -> "Node":
+        """Return the value at a key.
+
+        Raises:
+            LayoutError: this is no object, or has no such key.
+        """
+        if key not in self.expect(dict, "an object"):
+            raise LayoutError(f"{self.place}: key {key!r} is missing")
+        place = key if self.place == "the file" else f"{self.place}.{key}"
+        return Node(self.value[key], place)
+
+    def items(self, key: str) -> Iterable["Node"]:
+        """Return the items of the array at a key.
+
+        Raises:
+            LayoutError: there is no array.
+        """
+        node = self.child(key)
+        values = node.expect(list, "an array")
+        return (Node(value, f"{node.place}[{index}]") for index, value in enumerate(values))
+
+    def text(self, key: str) -> str:
+        """Return the text at a key.
+
+        Raises:
+            LayoutError: there is no text.
+        """
+        return str(self.child(key).expect(str, "a string"))

@@ -1,0 +1,107 @@
+"""Ask a reader the questions of a data set and score its answers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from spanjet.config import Threshold
+from spanjet.evaluate.dataset import SquadDataset
+from spanjet.evaluate.official import Scores, score
+
+if TYPE_CHECKING:
+    from spanjet.reader import Reader
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """The answers of a reader to a data set, and their scores.
+
+    Attributes:
+        scores: exact match and F1.
+        predictions: answer of each question by its id; "" is the null answer.
+        spans: the best answer of each question by its id, the null answer left aside.
+        confidence: that answer's score, the probability that it is right, of each question by its id.
+        no_answer: probability that the context does not answer the question, by its id.
+        seconds: wall time from texts to answers, scoring not included.
+    """
+
+    scores: Scores
+    predictions: dict[str, str]
+    spans: dict[str, str]
+    confidence: dict[str, float]
+    no_answer: dict[str, float]
+    seconds: float
+
+    @property
+    def questions_per_second(self) -> float:
+        """Questions answered in a second."""
+        return len(self.predictions) / self.seconds
+
+
+def evaluate(
+    reader: "Reader",
+    dataset: SquadDataset,
+    *,
+    threshold: Threshold = "reader",
+    progress: Callable[[int, int], None] | None = None,
+    limit: int | None = None,
+) -> Evaluation:
+    """Answer the questions of a data set and score the answers.
+
+    Args:
+        reader: what answers.
+        dataset: what is asked.
+        threshold: as the reader's; ``"reader"``: that one for v2.0, but None for v1.1, whose questions all
+            have an answer, and in mode ``squad``.
+        progress: called with the numbers of answered and of all questions.
+        limit: only this many questions, the first ones; default: all.
+
+    Raises:
+        ValueError: ``limit`` is less than 1.
+    """
+    if limit is not None:
+        if limit < 1:
+            raise ValueError(f"limit is {limit}; expected at least 1")
+        dataset = replace(dataset, questions=dataset.questions[:limit])
+    if threshold == "reader":
+        always_a_span = dataset.version == "1.1" or reader.decode.mode == "squad"
+        threshold = None if always_a_span else reader.threshold
+    if progress is not None:
+        progress(0, len(dataset))
+    predictions: dict[str, str] = {}
+    spans: dict[str, str] = {}
+    confidence: dict[str, float] = {}
+    no_answer: dict[str, float] = {}
+    began = time.perf_counter()
+    pairs = ((question.question, question.context) for question in dataset.questions)
+    # With a threshold the null answer may come first; the best answer is then the second.
+    stream = reader.stream(pairs, top_k=1 if threshold is None else 2, threshold=threshold)
+    for question, answers in zip(dataset.questions, stream, strict=True):
+        predictions[question.id] = answers[0].text
+        best = next((answer for answer in answers if not answer.is_null), answers[0])
+        spans[question.id] = best.text
+        # Where there is no span at all, nothing is claimed with any confidence.
+        confidence[question.id] = 0.0 if best.is_null else best.score
+        no_answer[question.id] = best.no_answer
+        if progress is not None:
+            progress(len(predictions), len(dataset))
+    seconds = time.perf_counter() - began
+    scores = score(dataset, predictions)
+    # The best thresholds do not depend on the reader's own one.
+    thresholds = _best_fields(score(dataset, spans, no_answer))
+    return Evaluation(
+        scores=replace(scores, **thresholds),
+        predictions=predictions,
+        spans=spans,
+        confidence=confidence,
+        no_answer=no_answer,
+        seconds=seconds,
+    )
+
+
+def _best_fields(scores: Scores) -> dict[str, Any]:
+    names = [field.name for field in fields(scores) if field.name.startswith("best_")]
+    return {name: getattr(scores, name) for name in names}

@@ -1,0 +1,19 @@
+"""Layouts of prediction files that other tools read."""
+
+from typing import Any
+
+from spanjet.evaluate.evaluation import Evaluation
+
+__all__ = ["squad_v2_predictions"]
+
+
+def squad_v2_predictions(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Lay predictions out as Hugging Face's metric ``squad_v2`` takes them.
+
+    Returns:
+        For each question ``{"id", "prediction_text", "no_answer_probability"}``.
+    """
+    return [
+        {"id": name, "prediction_text": text, "no_answer_probability": evaluation.no_answer[name]}
+        for name, text in evaluation.predictions.items()
+    ]

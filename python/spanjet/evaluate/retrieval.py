@@ -1,0 +1,291 @@
+"""Measure reading over several passages, and over whole articles, with the questions of a data set."""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spanjet.evaluate.confidence import Confidence, assess
+from spanjet.evaluate.dataset import Question, SquadDataset
+from spanjet.evaluate.official import grade, normalize
+
+if TYPE_CHECKING:
+    from spanjet.answer import Answer, Document
+    from spanjet.reader import Reader
+
+__all__ = [
+    "BETWEEN_PARAGRAPHS",
+    "PassageCase",
+    "RetrievalScores",
+    "choose_passages",
+    "evaluate_articles",
+    "evaluate_passages",
+    "holds_reference",
+    "question_generator",
+]
+
+BETWEEN_PARAGRAPHS = "\n\n"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassageCase:
+    """A question and the passages that it is asked about.
+
+    Attributes:
+        question: has an answer.
+        passages: its own paragraph among others of its article, all different.
+        right: place of its own paragraph.
+    """
+
+    question: Question
+    passages: tuple[str, ...]
+    right: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetrievalScores:
+    """Scores of the best answer over passages or in a whole article.
+
+    Attributes:
+        total: questions that were asked.
+        exact, f1: in percent, of the best answer's text, whichever passage it is from.
+        confidence: what its ``score`` says; the event is an exact match from the right passage.
+        seconds: wall time from texts to answers; each passage or article is tokenized once.
+        passages: number of passages of each question; None: a whole article.
+        right_passage: share in percent of questions whose best answer is from their own paragraph.
+        reference_elsewhere: share in percent of the other passages that contain a reference answer too; an
+            answer from there counts as from the wrong passage.
+    """
+
+    total: int
+    exact: float
+    f1: float
+    confidence: Confidence
+    seconds: float
+    passages: int | None = None
+    right_passage: float | None = None
+    reference_elsewhere: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers, ready for JSON, without what does not apply."""
+        names = ("passages", "total", "right_passage", "exact", "f1", "reference_elsewhere")
+        values = {name: getattr(self, name) for name in names}
+        return {
+            **{name: value for name, value in values.items() if value is not None},
+            **self.confidence.as_dict(),
+            "seconds": self.seconds,
+            "questions_per_second": self.total / self.seconds,
+        }
+
+
+def choose_passages(
+    dataset: SquadDataset, count: int, *, limit: int | None = None, seed: int = 0
+) -> list[PassageCase]:
+    """Put the paragraph of each question among others of its article.
+
+    A question's passages depend on the seed and on the question, not on the sample.
+
+    Args:
+        dataset: questions; those without an answer, or of an article with too few paragraphs, are left out.
+        count: passages of each question, its own included.
+        limit: only a sample of so many questions; default: all.
+        seed: chooses passages, their order and the sample.
+
+    Raises:
+        ValueError: ``count`` is less than 2, or no question is left.
+    """
+    if count < 2:
+        raise ValueError(f"passages is {count}; expected at least 2")
+    eligible = [
+        question
+        for question in dataset.questions
+        if question.answers and len(dataset.articles.get(question.article, ())) >= count
+    ]
+    if not eligible:
+        raise ValueError(
+            f"no question has an answer and an article of at least {count} paragraphs; expected a SQuAD file "
+            "with whole articles"
+        )
+    return [_case(dataset, question, count, seed) for question in _sample(eligible, limit, seed)]
+
+
+def _case(dataset: SquadDataset, question: Question, count: int, seed: int) -> PassageCase:
+    generator = question_generator(question, seed)
+    others = [text for text in dataset.articles[question.article] if text != question.context]
+    chosen = [others[index] for index in generator.choice(len(others), count - 1, replace=False)]
+    right = int(generator.integers(count))
+    passages = (*chosen[:right], question.context, *chosen[right:])
+    return PassageCase(question=question, passages=passages, right=right)
+
+
+def question_generator(question: Question, seed: int) -> np.random.Generator:
+    """Make a random generator of a question's own, whatever else is asked."""
+    return np.random.default_rng([seed, zlib.crc32(question.id.encode())])
+
+
+def holds_reference(text: str, question: Question) -> bool:
+    """Tell whether a text contains a reference answer, word for word after normalisation."""
+    words = f" {normalize(text)} "
+    found = (normalize(answer) for answer in question.answers)
+    return any(answer and f" {answer} " in words for answer in found)
+
+
+def evaluate_passages(
+    reader: "Reader",
+    dataset: SquadDataset,
+    *,
+    passages: int,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> RetrievalScores:
+    """Ask each question about several passages of its article, and score the answer that ranks first.
+
+    Args:
+        reader: what answers; its threshold does not count, a span is taken always.
+        dataset: see `choose_passages`.
+        passages: see `choose_passages`.
+        limit: see `choose_passages`.
+        seed: see `choose_passages`.
+        progress: called with the numbers of answered and of all questions.
+
+    Raises:
+        ValueError: see `choose_passages`.
+    """
+    cases = choose_passages(dataset, passages, limit=limit, seed=seed)
+    began = time.perf_counter()
+    best = list(_best_of_passages(reader, cases, _counted(progress, len(cases))))
+    seconds = time.perf_counter() - began
+    found = [place == case.right for case, (place, _) in zip(cases, best, strict=True)]
+    others = [
+        holds_reference(text, case.question)
+        for case in cases
+        for place, text in enumerate(case.passages)
+        if place != case.right
+    ]
+    questions = [case.question for case in cases]
+    scores = _scores(dataset, questions, [answer for _, answer in best], found, seconds)
+    return replace(
+        scores,
+        passages=passages,
+        right_passage=100 * float(np.mean(found)),
+        reference_elsewhere=100 * float(np.mean(others)),
+    )
+
+
+def evaluate_articles(
+    reader: "Reader",
+    dataset: SquadDataset,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> RetrievalScores:
+    """Ask each question about its whole article, the paragraphs joined by an empty line.
+
+    Args:
+        reader: what answers; its threshold does not count, a span is taken always.
+        dataset: questions; those without an answer are left out.
+        limit: only a sample of so many questions; default: all.
+        seed: chooses the sample.
+        progress: called with the numbers of answered and of all questions.
+
+    Raises:
+        ValueError: no question has an answer and an article.
+    """
+    eligible = [question for question in dataset.questions if question.answers and question.article]
+    if not eligible:
+        raise ValueError("no question has an answer and an article; expected a SQuAD file")
+    questions = _sample(eligible, limit, seed)
+    count = _counted(progress, len(questions))
+    answers = []
+    began = time.perf_counter()
+    texts = {title: BETWEEN_PARAGRAPHS.join(paragraphs) for title, paragraphs in dataset.articles.items()}
+    documents = _Documents(reader)
+    pairs = ((question.question, documents[texts[question.article]]) for question in questions)
+    for (answer,) in reader.stream(pairs, threshold=None):
+        answers.append(answer)
+        count()
+    seconds = time.perf_counter() - began
+    return _scores(dataset, questions, answers, [True] * len(questions), seconds)
+
+
+def _best_of_passages(
+    reader: "Reader", cases: Sequence[PassageCase], count: Callable[[], None]
+) -> "Iterator[tuple[int, Answer]]":
+    """The answer of each question that ranks first, and its passage's place.
+
+    The ranking is that of `Reader.search`, but the passages of all questions are asked in one stream.
+    """
+    documents = _Documents(reader)
+    pairs = ((case.question.question, documents[text]) for case in cases for text in case.passages)
+    answers = reader.stream(pairs, threshold=None)
+    for case in cases:
+        found = [answer for (answer,) in islice(answers, len(case.passages))]
+        place = max(range(len(found)), key=lambda index: (found[index].score, -found[index].no_answer))
+        yield place, found[place]
+        count()
+
+
+class _Documents(dict[str, "Document"]):
+    """Texts that are prepared when they come for the first time."""
+
+    def __init__(self, reader: "Reader") -> None:
+        super().__init__()
+        self._reader = reader
+
+    def __missing__(self, text: str) -> "Document":
+        return self.setdefault(text, self._reader.prepare(text))
+
+
+def _sample(questions: list[Question], limit: int | None, seed: int) -> list[Question]:
+    """Some of the questions, in their order."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}; expected at least 1")
+    if limit is None or limit >= len(questions):
+        return questions
+    chosen = np.random.default_rng(seed).choice(len(questions), limit, replace=False)
+    return [questions[index] for index in sorted(chosen)]
+
+
+def _scores(
+    dataset: SquadDataset,
+    questions: Sequence[Question],
+    answers: "Sequence[Answer]",
+    from_right_passage: Sequence[bool],
+    seconds: float,
+) -> RetrievalScores:
+    graded = [
+        grade(answer.text, question, dataset.version)
+        for question, answer in zip(questions, answers, strict=True)
+    ]
+    found = np.asarray(from_right_passage, np.float64)
+    exact, f1 = (np.array([each[index] for each in graded]) for index in range(2))
+    confidence = assess(
+        confidence=[0.0 if answer.is_null else answer.score for answer in answers],
+        exact=exact * found,
+        f1=f1 * found,
+        no_answer=[answer.no_answer for answer in answers],
+        answerable=np.ones(len(questions), np.bool_),
+    )
+    return RetrievalScores(
+        total=len(questions),
+        exact=100 * float(exact.mean()),
+        f1=100 * float(f1.mean()),
+        confidence=confidence,
+        seconds=seconds,
+    )
+
+
+def _counted(progress: Progress | None, total: int) -> Callable[[], None]:
+    if progress is None:
+        return lambda: None
+    progress(0, total)
+    done = iter(range(1, total + 1))
+    return lambda: progress(next(done), total)
