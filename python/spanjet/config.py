@@ -130,8 +130,8 @@ class Calibration:
     """How a model's logits become probabilities; fitted by `spanjet calibrate` and kept in the model's card.
 
     The margin of a span is its logit minus the null logit of its window. The probability that a text answers
-    a question is the logistic function of ``slope * best margin + intercept`` (Platt 1999), and the candidates
-    share it by a softmax of their margins over the temperature (Guo et al. 2017, arXiv 1706.04599).
+    a question is the logistic function of ``slope * best margin + intercept`` (Platt 1999); the candidates
+    share it by a softmax of margin / temperature (Guo et al. 2017, arXiv 1706.04599).
 
     Attributes:
         slope: at least 0.
