@@ -18,8 +18,8 @@ from spanjet.checkpoint import LoadedModel, load_model, write_model_directory
 from spanjet.cli import app
 from spanjet.config import Calibration
 from spanjet.evaluate import Question, SquadDataset, calibrate_reader, evaluate, grade, load_squad
-from spanjet.evaluate.calibrate import gather_candidates, other_paragraphs
-from spanjet.evaluate.calibration import predict
+from spanjet.evaluate.calibrate import gather_by_sentence_margin, gather_candidates, other_paragraphs
+from spanjet.evaluate.calibration import SENTENCE_MARGINS, predict
 from spanjet.evaluate.retrieval import holds_reference
 from spanjet.quantize import run
 from typer.testing import CliRunner
@@ -86,6 +86,18 @@ def drawn(dataset: SquadDataset, reader: Reader, temperature: float) -> SquadDat
         (answer,) = generator.choices(answers, weights)
         questions.append(replace(question, answers=(answer.text,)) if question.answers else question)
     return replace(dataset, questions=tuple(questions))
+
+
+def test_sentence_margins_rank_as_decoding_does(toy: LoadedModel) -> None:
+    dataset = made_up(3)
+    wide = {"n_best": 500}  # all candidates: none is missing that a margin would bring forward
+    by_margin = gather_by_sentence_margin(reader_of(toy, **wide), dataset, [], SENTENCE_MARGINS)
+    assert list(by_margin) == list(SENTENCE_MARGINS)
+    for margin, found in by_margin.items():
+        expected = gather_candidates(reader_of(toy, Calibration(sentence_margin=margin), **wide), dataset)
+        np.testing.assert_allclose(found.margin, expected.margin, rtol=1e-6)
+        np.testing.assert_array_equal(found.f1, expected.f1)
+    assert (by_margin[0.0].margin != by_margin[4.0].margin).any()
 
 
 @pytest.mark.parametrize("sentence_margin", [0.0, 4.0])
@@ -181,7 +193,7 @@ def test_calibrating_makes_it_better(toy: LoadedModel) -> None:
     dataset = drawn(made_up(5, articles=10, paragraphs=30), reader, temperature=4)
     steps: list[tuple[int, int]] = []
     report = calibrate_reader(reader, dataset, seed=1, progress=lambda *step: steps.append(step))
-    assert report.calibration.sentence_margin == 0.5
+    assert report.calibration.sentence_margin in SENTENCE_MARGINS
     assert report.articles == 10
     assert report.answerable == sum(bool(question.answers) for question in dataset.questions)
     assert report.unanswerable == len(dataset) - report.answerable

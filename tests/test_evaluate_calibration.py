@@ -12,6 +12,7 @@ from spanjet.evaluate.calibration import (
     cross_predict,
     fit,
     fit_answerability,
+    fit_sentence_margin,
     fit_temperature,
     fit_threshold,
     folds,
@@ -58,6 +59,19 @@ def test_known_parameters_come_back() -> None:
     assert expected_calibration_error(predicted.score, candidates.exact) < 0.01
     assert fit(candidates) == found
     assert fit(candidates, sentence_margin=1.5) == replace(found, sentence_margin=1.5)
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [([0, 0, 0], 2.0), ([0, 0.0004, 0.0004], 2.0), ([0, 0.0004, 0.0006], 1.0), ([0.01, 0.01, 0], 2.0)],
+)
+def test_the_greatest_sentence_margin_that_costs_no_f1(losses: list[float], expected: float) -> None:
+    candidates = replace(made_up(1), f1=np.full(400, 0.5))
+    by_margin = {
+        margin: replace(candidates, f1=np.where(candidates.answerable, 0.5 - loss, 1.0))
+        for margin, loss in zip((0.0, 1.0, 2.0), losses, strict=True)
+    }
+    assert fit_sentence_margin(by_margin) == expected
 
 
 @pytest.mark.parametrize("seed", SEEDS)

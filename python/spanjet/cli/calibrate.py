@@ -64,7 +64,7 @@ def calibrate(
 
 def _fitted(described: dict[str, Any]) -> dict[str, str]:
     """The fitted numbers, with the digits that mean something."""
-    names = ("slope", "intercept", "temperature", "threshold")
+    names = ("slope", "intercept", "temperature", "sentence_margin", "threshold")
     return {name: f"{described[name]:.4f}" for name in names}
 
 

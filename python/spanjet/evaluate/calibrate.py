@@ -2,14 +2,23 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spanjet import _core
 from spanjet.config import Calibration
-from spanjet.evaluate.calibration import Candidates, Predictions, cross_predict, fit, log_loss, predict
+from spanjet.evaluate.calibration import (
+    SENTENCE_MARGINS,
+    Candidates,
+    Predictions,
+    cross_predict,
+    fit,
+    fit_sentence_margin,
+    log_loss,
+    predict,
+)
 from spanjet.evaluate.confidence import assess
 from spanjet.evaluate.dataset import Question, SquadDataset
 from spanjet.evaluate.official import grade
@@ -17,12 +26,14 @@ from spanjet.evaluate.retrieval import holds_reference, question_generator
 
 if TYPE_CHECKING:
     from spanjet.answer import Answer
+    from spanjet.checkpoint import LoadedModel
     from spanjet.reader import Reader
 
 __all__ = [
     "CalibrationReport",
     "calibrate_reader",
     "check_unanswerable",
+    "gather_by_sentence_margin",
     "gather_candidates",
     "other_paragraphs",
 ]
@@ -76,7 +87,7 @@ def calibrate_reader(
     """Fit a calibration to a reader's margins, and measure it on articles that it was not fitted on.
 
     Args:
-        reader: what answers, in mode ``global``; its sentence margin is kept.
+        reader: what answers, in mode ``global``.
         dataset: questions with and without an answer, of at least two articles.
         negatives: share of the questions with an answer that are also asked about another paragraph.
         seed: chooses those, and the paragraphs.
@@ -90,8 +101,10 @@ def calibrate_reader(
         raise ValueError(f"the reader's mode is {reader.decode.mode!r}; expected 'global'")
     check_unanswerable(dataset)
     others = other_paragraphs(dataset, negatives, seed=seed)
-    candidates = gather_candidates(reader, dataset, others, progress=progress)
-    calibration = fit(candidates, sentence_margin=reader.calibration.sentence_margin)
+    by_margin = gather_by_sentence_margin(reader, dataset, others, SENTENCE_MARGINS, progress=progress)
+    sentence_margin = fit_sentence_margin(by_margin)
+    candidates = by_margin[sentence_margin]
+    calibration = fit(candidates, sentence_margin=sentence_margin)
     before = replace(reader.calibration, threshold=reader.threshold)
     return CalibrationReport(
         calibration=calibration,
@@ -165,38 +178,109 @@ def gather_candidates(
     Raises:
         ValueError: a context has no span.
     """
+    own = reader.calibration.sentence_margin
+    return _gather(reader, dataset, others, [own], progress=progress)[own]
+
+
+def gather_by_sentence_margin(
+    reader: "Reader",
+    dataset: SquadDataset,
+    others: Iterable[Question],
+    sentence_margins: Iterable[float],
+    *,
+    progress: Progress | None = None,
+) -> dict[float, Candidates]:
+    """Ask a reader once, and rank its candidates with several sentence margins.
+
+    The candidates are the best without a sentence margin.
+
+    Args:
+        reader: what answers; its calibration and threshold do not count.
+        dataset: questions that are asked about their own paragraphs.
+        others: questions that are asked about other paragraphs.
+        sentence_margins: what spans that reach over a sentence lose.
+        progress: called with the numbers of answered and of all pairs.
+
+    Returns:
+        The candidates in the order of each sentence margin.
+
+    Raises:
+        ValueError: a context has no span.
+    """
+    plain = replace(reader.model, card=None)
+    return _gather(reader, dataset, others, sentence_margins, model=plain, progress=progress)
+
+
+def _gather(
+    reader: "Reader",
+    dataset: SquadDataset,
+    others: Iterable[Question],
+    costs: Iterable[float],
+    *,
+    model: "LoadedModel | None" = None,
+    progress: Progress | None = None,
+) -> dict[float, Candidates]:
     from spanjet.reader import Reader  # noqa: PLC0415  (which imports OpenVINO)
 
     apart = Reader(
-        reader.model,
+        model or reader.model,
         windows=reader.windows,
         decode=replace(reader.decode, overlap=True),
         runtime=reader.runtime,
         threshold=None,
     )
     questions = [*dataset.questions, *others]
-    count, width = len(questions), reader.decode.n_best
-    margin, exact, f1 = np.full((count, width), -np.inf), np.zeros(count), np.zeros(count)
+    width = reader.decode.n_best
+    ranked = {cost: _Ranked(len(questions), width) for cost in costs}
     pairs = ((question.question, question.context) for question in questions)
     if progress is not None:
-        progress(0, count)
+        progress(0, len(questions))
     for row, answers in enumerate(apart.stream(pairs, top_k=width, threshold=None)):
         question = questions[row]
         if answers[0].is_null:
             raise ValueError(f"question {question.id!r}: its context has no span")
-        margin[row, : len(answers)] = _margins(answers, question.context, reader.calibration)
-        if question.answers:
-            exact[row], f1[row] = grade(answers[0].text, question, dataset.version)
+        for cost, kept in ranked.items():
+            kept.add(row, answers, question, cost, dataset.version)
         if progress is not None:
-            progress(row + 1, count)
-    return Candidates(
-        margin=margin,
-        exact=exact,
-        f1=f1,
-        answerable=np.array([bool(question.answers) for question in questions]),
-        article=_article_numbers(questions),
-        own=np.arange(count) < len(dataset),
-    )
+            progress(row + 1, len(questions))
+    answerable = np.array([bool(question.answers) for question in questions])
+    article, own = _article_numbers(questions), np.arange(len(questions)) < len(dataset)
+    return {
+        cost: Candidates(
+            margin=kept.margin,
+            exact=kept.exact,
+            f1=kept.f1,
+            answerable=answerable,
+            article=article,
+            own=own,
+        )
+        for cost, kept in ranked.items()
+    }
+
+
+class _Ranked:
+    """Candidates of each pair in the order of their margins, and what the best one is worth."""
+
+    def __init__(self, count: int, width: int) -> None:
+        self.margin = np.full((count, width), -np.inf)
+        self.exact, self.f1 = np.zeros(count), np.zeros(count)
+
+    def add(
+        self,
+        row: int,
+        answers: "Sequence[Answer]",
+        question: Question,
+        cost: float,
+        version: Literal["1.1", "2.0"],
+    ) -> None:
+        """Take in a pair's answers; those that reach over a sentence lose the cost."""
+        margins = np.array([answer.logit - answer.null_logit for answer in answers], np.float64)
+        if cost:
+            margins -= [cost * _crosses_sentences(question.context, answer) for answer in answers]
+        order = np.argsort(-margins, kind="stable")
+        self.margin[row, : len(answers)] = margins[order]
+        if question.answers:
+            self.exact[row], self.f1[row] = grade(answers[order[0]].text, question, version)
 
 
 def _article_numbers(questions: Sequence[Question]) -> NDArray[np.int64]:
@@ -204,15 +288,6 @@ def _article_numbers(questions: Sequence[Question]) -> NDArray[np.int64]:
     # Without an article, a paragraph stands for itself.
     titles = (question.article or question.context for question in questions)
     return np.array([numbers.setdefault(title, len(numbers)) for title in titles], np.int64)
-
-
-def _margins(answers: "Sequence[Answer]", context: str, calibration: Calibration) -> NDArray[np.float64]:
-    """The margins that decoding ranks by, in its order."""
-    margins = np.array([answer.logit - answer.null_logit for answer in answers], np.float64)
-    cost = calibration.sentence_margin
-    if cost:
-        margins -= [cost * _crosses_sentences(context, answer) for answer in answers]
-    return margins
 
 
 def _crosses_sentences(context: str, answer: "Answer") -> bool:

@@ -5,6 +5,7 @@ Kamath et al. 2020, arXiv 2006.09462); the candidates share it by a softmax with
 2017, arXiv 1706.04599).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,13 @@ from spanjet.config import Calibration
 from spanjet.evaluate.minimize import golden_section, logistic_regression, sigmoid
 
 __all__ = [
+    "SENTENCE_MARGINS",
     "Candidates",
     "Predictions",
     "cross_predict",
     "fit",
     "fit_answerability",
+    "fit_sentence_margin",
     "fit_temperature",
     "fit_threshold",
     "folds",
@@ -32,6 +35,9 @@ Bools = NDArray[np.bool_]
 
 # Probabilities are kept this far from 0 and 1 where their logarithm is taken.
 _LEAST = 1e-12
+SENTENCE_MARGINS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
+"""Sentence margins that are tried."""
+
 # Temperatures that are tried: from nearly the best candidate alone to nearly equal shares.
 _TEMPERATURES = (0.05, 50.0)
 
@@ -94,7 +100,7 @@ def fit(candidates: Candidates, *, sentence_margin: float = 0.0) -> Calibration:
 
     Args:
         candidates: of questions with and without an answer.
-        sentence_margin: what the margins were made with; it is not fitted.
+        sentence_margin: what the margins were made with (see `fit_sentence_margin`).
 
     Raises:
         ValueError: all pairs are answerable, or none is, or margins do not tell which.
@@ -111,6 +117,18 @@ def fit(candidates: Candidates, *, sentence_margin: float = 0.0) -> Calibration:
         sentence_margin=sentence_margin,
         threshold=threshold,
     )
+
+
+def fit_sentence_margin(by_margin: Mapping[float, Candidates]) -> float:
+    """Find the greatest sentence margin that costs no F1.
+
+    F1 hardly depends on it, so that a difference of 0.05 percent counts as none.
+
+    Args:
+        by_margin: the same candidates, ranked with each sentence margin.
+    """
+    f1 = {margin: ranked.f1[ranked.answerable].mean() for margin, ranked in by_margin.items()}
+    return max(margin for margin, value in f1.items() if value >= max(f1.values()) - 0.0005)
 
 
 def predict(calibration: Calibration, candidates: Candidates) -> Predictions:
