@@ -84,7 +84,8 @@ def drawn(dataset: SquadDataset, reader: Reader, temperature: float) -> SquadDat
 
 def test_sentence_margins_rank_as_decoding_does(toy: LoadedModel) -> None:
     dataset = made_up(3)
-    wide: dict[str, Any] = {"n_best": 500}  # all candidates: none is missing that a margin would bring forward
+    # All candidates: none is missing that a margin would bring forward.
+    wide: dict[str, Any] = {"n_best": 500}
     by_margin = gather_by_sentence_margin(reader_of(toy, **wide), dataset, [], SENTENCE_MARGINS)
     assert list(by_margin) == list(SENTENCE_MARGINS)
     for margin, found in by_margin.items():
