@@ -116,6 +116,7 @@ reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hou
 	    --out $(READER_OUT)/$$part.npz || exit 1; done
 	.venv-recipes/bin/python -m recipes.train $(READER_OUT)/start --examples $(READER_OUT)/train.npz \
 	  --held-out $(READER_OUT)/held-out.npz --state $(READER_OUT)/state --out $(READER_OUT)/checkpoint $(READER_OPTIONS)
+	cp recipes/MODEL_CARD.md $(READER_OUT)/checkpoint/README.md
 	$(BIN)/spanjet quantize $(READER_OUT)/checkpoint --data $(READER_OUT)/held-out.json --floor 0.99 \
 	  --license Apache-2.0 --license-file LICENSE --out $(READER_OUT)/model --overwrite
 	$(BIN)/spanjet calibrate $(READER_OUT)/model --data $(READER_OUT)/held-out.json

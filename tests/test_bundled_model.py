@@ -1,5 +1,7 @@
 """The bundled INT8 model is what its card says, and close to the float32 checkpoint it was made of."""
 
+import asyncio
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ import pytest
 from spanjet import Answer, Reader, RuntimeConfig
 from spanjet.arithmetic import suited
 from spanjet.checkpoint import LoadedModel, load_model
+from spanjet.cli import app
 from spanjet.reader import BUNDLED_MODEL
+from typer.testing import CliRunner
 
 GOLDEN = Path(__file__).parent / "golden" / "minilm-squad-logits.npz"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -82,3 +86,47 @@ def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled:
     assert answers(look_ahead=20, order=-1, batch_tokens=500) == expected
     assert answers(batch_tokens=4000, streams=1) == expected
     assert answers(threads=1) == expected
+
+
+@pytest.mark.parametrize("threshold", ["reader", None, 0.999])
+def test_all_ways_of_asking_agree(bundled: LoadedModel, tmp_path: Path, threshold: Any) -> None:
+    pairs = asked(12)
+    reader = Reader(bundled, runtime=RuntimeConfig(cache_dir=None))
+    questions, contexts = zip(*pairs, strict=True)
+    expected = reader.ask_many(questions, contexts, top_k=3, threshold=threshold)
+    assert list(reader.stream(pairs, top_k=3, threshold=threshold)) == expected
+    assert [reader.ask(*pair, threshold=threshold) for pair in pairs] == [found[0] for found in expected]
+
+    async def all_at_once() -> list[list[Answer]]:
+        asking = (reader.ask_async(*pair, top_k=3, threshold=threshold) for pair in pairs)
+        return list(await asyncio.gather(*asking))
+
+    assert asyncio.run(all_at_once()) == expected
+    for (question, context), answers in zip(pairs, expected, strict=True):
+        found = reader.search(question, [context], top_k=3, threshold=threshold)
+        if answers[0].is_null:
+            assert not found
+        else:
+            names = Answer.__dataclass_fields__
+            assert [[getattr(each, name) for name in names] for each in found] == [
+                [getattr(each, name) for name in names] for each in answers
+            ]
+        assert found.no_answer == pytest.approx(answers[0].no_answer)
+    assert answers_of_files(pairs, tmp_path, threshold) == [
+        [each.as_dict() for each in found] for found in expected
+    ]
+
+
+def answers_of_files(
+    pairs: list[tuple[str, str]], directory: Path, threshold: Any
+) -> list[list[dict[str, Any]]]:
+    """The answers of `spanjet answer`."""
+    rows = [json.dumps({"question": question, "context": context}) for question, context in pairs]
+    (directory / "in.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    names = {"reader": "model", None: "none"}
+    arguments = [str(directory / "in.jsonl"), "--out", str(directory / "out.jsonl"), "--top-k", "3"]
+    arguments += ["--threshold", names.get(threshold, str(threshold))]
+    result = CliRunner().invoke(app, ["answer", *arguments])
+    assert result.exit_code == 0, result.output
+    lines = (directory / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["answers"] for line in lines]

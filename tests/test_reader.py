@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from itertools import permutations
@@ -25,6 +26,7 @@ from spanjet import (
 from spanjet.checkpoint import LoadedModel
 from spanjet.evaluate import load_squad
 from spanjet.pipeline import QuestionCut
+from spanjet.reader import Uncalibrated
 
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
 TEXT = "The engineer built a tower in Paris, near the river."
@@ -250,6 +252,28 @@ def test_refused_thresholds(reader: Reader, toy: LoadedModel, threshold: Any, er
     ):
         with pytest.raises(error, match=r"threshold is .*expected"):
             call()
+
+
+@pytest.mark.filterwarnings("default:the model .* is not calibrated")
+def test_a_model_without_calibration_says_so_once(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    def uses(reader: Reader) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            reader.ask("who?", TEXT)
+            reader.ask("who?", TEXT, threshold=None)
+            plain = len(caught)
+            reader.ask("who?", TEXT, threshold=0.5)
+            reader.search("who?", [TEXT])
+            reader.ask("who?", TEXT, threshold=0.25)
+        assert not plain
+        return [str(each.message) for each in caught]
+
+    (message,) = uses(Reader(toy, windows=WINDOWS, runtime=exact))
+    assert "is not calibrated" in message
+    assert "a threshold of 0.5 is compared with one" in message
+    card = {"calibration": {"slope": 1.0}}
+    assert uses(Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)) == []
+    with pytest.warns(Uncalibrated, match="search ranks by scores"):
+        Reader(toy, windows=WINDOWS, runtime=exact).search("who?", [TEXT])
 
 
 def test_a_question_that_is_cut_gives_a_warning(toy: LoadedModel, exact: RuntimeConfig) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,10 @@ __all__ = ["BUNDLED_MODEL", "Answer", "Document", "Failure", "PassageAnswer", "R
 _T = TypeVar("_T")
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "minilm-l6-squad-int8"
+
+
+class Uncalibrated(UserWarning):
+    """A model without a calibration is used as if its scores were probabilities."""
 
 
 class Reader:
@@ -87,9 +92,10 @@ class Reader:
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
         runtime = runtime.completed(tuned_settings(loaded, runtime))
         self._calibration = loaded.calibration or Calibration()
+        self._model = loaded
+        self._warned = False
         self._threshold: float | None = None
         self._threshold = self._resolved(threshold)
-        self._model = loaded
         self._window_config = windows
         self._decode_config = decode
         self._runtime_config = runtime
@@ -367,7 +373,9 @@ class Reader:
         """
         questions = [question] if isinstance(question, str) else _listed("questions", question)
         search = Search(self._pipeline, questions, top_k=_checked("top_k", top_k, int))
-        results = search.run(passages, self._resolved(threshold))
+        threshold = self._resolved(threshold)
+        self._warn_uncalibrated("search ranks by scores")
+        results = search.run(passages, threshold)
         return results[0] if isinstance(question, str) else results
 
     def cut(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
@@ -389,7 +397,20 @@ class Reader:
                 f"threshold is {threshold!r}; expected 'model', 'reader', a probability, 0 to 1, or None"
             )
         check_threshold("threshold", threshold)
+        if threshold is not None:
+            self._warn_uncalibrated(f"a threshold of {threshold} is compared with one")
         return threshold
+
+    def _warn_uncalibrated(self, use: str) -> None:
+        """Warn once that the scores are no probabilities, where they are used as such."""
+        if self._model.calibration is None and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the model {self._model.path} is not calibrated, so that its scores rank but are no "
+                f"probabilities, and {use}; `spanjet calibrate` fits them",
+                Uncalibrated,
+                stacklevel=4,
+            )
 
     def close(self) -> None:
         """End the thread that `ask_async` started, if any, when it has answered what waits.
