@@ -62,7 +62,7 @@ def assert_equal(reader: Reader, script: Ask, question: str, context: str) -> No
     assert (answer.start, answer.end) == (candidate.start, candidate.end)
     assert answer.text == context[candidate.start : candidate.end]
     # Other padding, other rounding: bfloat16 has three digits.
-    assert answer.score == pytest.approx(candidate.score, abs=0.25)
+    assert answer.logit == pytest.approx(candidate.score, abs=0.25)
 
 
 def test_spanjet(benchmark: BenchmarkFixture, reader: Reader, script: Ask, pair: tuple[str, str]) -> None:

@@ -114,16 +114,28 @@ class Spanjet(Contestant):
         return feature_rows(found)
 
     def decode(self, logits: Logits) -> spanjet.Spans:
-        return spanjet.decode(logits.windows, logits.start, logits.end, top_k=N_BEST, n_best=N_BEST)
+        return self.decoded(logits, top_k=N_BEST)
 
     def decode_best(self, logits: Logits) -> spanjet.Spans:
-        return spanjet.decode(logits.windows, logits.start, logits.end, n_best=N_BEST)
+        return self.decoded(logits, top_k=1)
+
+    def decoded(self, logits: Logits, *, top_k: int) -> spanjet.Spans:
+        """Spans as the scripts have them: of tokens, and those that overlap a better one too."""
+        return spanjet.decode(
+            logits.windows,
+            logits.start,
+            logits.end,
+            top_k=top_k,
+            n_best=N_BEST,
+            overlap=True,
+            align_to_words=False,
+        )
 
     def decode_rows(self, spans: spanjet.Spans, _: Logits) -> Iterator[Row]:
         """The best spans; the scripts keep further ones twice, where windows overlap."""
         best = spans.indptr[:-1]
         return (
-            (row, None) for row in zip(spans.start[best], spans.end[best], spans.score[best], strict=True)
+            (row, None) for row in zip(spans.start[best], spans.end[best], spans.logit[best], strict=True)
         )
 
     decode_best_rows = decode_rows
