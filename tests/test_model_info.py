@@ -1,6 +1,7 @@
 """`spanjet info`: what a model is made of, and what this CPU makes of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import checkpoints
@@ -53,6 +54,14 @@ def test_all_parameters_are_counted(tmp_path: Path, name: str) -> None:
     assert about["bytes"] == (path / checkpoints.WEIGHTS).stat().st_size
     assert all(set(part) <= {"float32"} for part in about["weights"].values())
     assert (about["quantizers"], "int8" in about["products"]) == (0, False)
+
+
+def test_a_calibration_is_shown_and_its_lack_too(int8: LoadedModel) -> None:
+    about = describe_model(int8)
+    assert about["calibration"].startswith("none: scores rank answers, but are no probabilities")
+    calibrated = replace(int8, card={"calibration": {"slope": 0.5, "threshold": 0.25, "ece": 0.01}})
+    shown = describe_model(calibrated)["calibration"]
+    assert (shown["slope"], shown["temperature"], shown["threshold"]) == (0.5, 1.0, 0.25)
 
 
 def test_half_precision(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ _LOOKUPS = ("Gather", "Slice")
 # Operations of a compiled model that compute nothing.
 _IDLE = {"Const", "Input", "Output", "Reshape", "ShapeOf", "Memory"}
 
+NOT_CALIBRATED = "none: scores rank answers, but are no probabilities (see spanjet calibrate)"
+
 
 def describe_model(loaded: LoadedModel) -> dict[str, Any]:
     """Architecture, number of parameters, their precision by part, operations by kind, and bytes.
@@ -41,7 +43,7 @@ def describe_model(loaded: LoadedModel) -> dict[str, Any]:
         "bytes": sum(file.stat().st_size for file in loaded.weights),
         "max_length": loaded.max_length,
         "vocabulary": loaded.vocab_size,
-        "calibration": None if loaded.calibration is None else asdict(loaded.calibration),
+        "calibration": NOT_CALIBRATED if loaded.calibration is None else asdict(loaded.calibration),
     }
 
 
