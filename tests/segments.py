@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -46,3 +47,11 @@ def graphemes_of(text: str) -> Widen:
     """Widen a range to whole graphemes."""
     places = graphemes(text)
     return lambda start, end: (max(p for p in places if p <= start), min(p for p in places if p >= end))
+
+
+def is_stripped(text: str, white_space: str | None) -> bool:
+    """Whether no white space is around a text, but for what makes a grapheme with the mark behind it."""
+    inner = text.strip(white_space)
+    if not inner or inner[-1] != text[-1]:
+        return False
+    return inner == text or unicodedata.category(inner[0])[0] == "M"

@@ -101,7 +101,8 @@ def test_all_ways_of_asking_agree(bundled: LoadedModel, tmp_path: Path, threshol
         asking = (reader.ask_async(*pair, top_k=3, threshold=threshold) for pair in pairs)
         return list(await asyncio.gather(*asking))
 
-    assert asyncio.run(all_at_once()) == expected
+    with reader:
+        assert asyncio.run(all_at_once()) == expected
     for (question, context), answers in zip(pairs, expected, strict=True):
         found = reader.search(question, [context], top_k=3, threshold=threshold)
         if answers[0].is_null:

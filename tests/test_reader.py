@@ -185,7 +185,11 @@ def test_special_tokens_are_text_unless_asked_for(
 
 
 def test_null_answer(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    reader = Reader(toy, windows=WINDOWS, runtime=exact, threshold=0.5)
+    with Reader(toy, windows=WINDOWS, runtime=exact, threshold=0.5) as reader:
+        check_null_answer(reader)
+
+
+def check_null_answer(reader: Reader) -> None:
     question = f"{toy_model.UNANSWERABLE} who?"
     null, best = reader.ask_many([question], TEXT, top_k=2)[0]
     assert null.is_null

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import peer
 import pytest
+import segments
 import texts
 import tokenizer_files
 import trained_tokenizers
@@ -151,13 +152,14 @@ def test_unknown_character_is_an_error_with_its_index(tmp_path: Path) -> None:
 
 
 def brute_force(text: str, offsets: Any, start: Any, end: Any, longest: int) -> dict[tuple[int, int], Any]:
-    """The best score of every stretch of text, without the white space around it."""
+    """The best logit of every stretch of whole graphemes, without the white space around it."""
+    whole = segments.graphemes_of(text)
     best: dict[tuple[int, int], Any] = {}
     for first in range(len(offsets)):
         for last in range(first, min(first + longest, len(offsets))):
             part = text[offsets[first][0] : offsets[last][1]]
             left = int(offsets[first][0]) + len(part) - len(part.lstrip())
-            span = left, left + len(part.strip())
+            span = whole(left, left + len(part.strip()))
             score = start[first] + end[last]
             if part.strip() and score > best.get(span, -np.inf):
                 best[span] = score
@@ -173,7 +175,8 @@ def test_global_spans_equal_brute_force(path: Path) -> None:
     assert len(windows) == len(contexts)
     rng = np.random.default_rng(32)
     start, end = (rng.integers(-8, 8, len(windows.ids)).astype(np.float32) for _ in range(2))
-    spans = decode(windows, start, end, top_k=25, max_answer_length=7)
+    options: dict[str, Any] = {"overlap": True, "align_to_words": False}
+    spans = decode(windows, start, end, top_k=25, max_answer_length=7, **options)
     for index, context in enumerate(contexts):
         offsets = windows.contexts[index].offsets
         place = windows.indptr[index] + windows.context_start[index]
@@ -182,10 +185,11 @@ def test_global_spans_equal_brute_force(path: Path) -> None:
         wanted = sorted(best, key=lambda span: (-best[span], span))[:25]
         rows = range(spans.indptr[index], spans.indptr[index + 1])
         assert [(spans.start[row], spans.end[row]) for row in rows] == wanted
-        assert [spans.score[row] for row in rows] == [best[span] for span in wanted]
+        assert [spans.logit[row] for row in rows] == [best[span] for span in wanted]
         for row in rows:
             text = context.encode()[spans.byte_start[row] : spans.byte_end[row]].decode()
-            assert text == context[spans.start[row] : spans.end[row]] == text.strip()
+            assert text == context[spans.start[row] : spans.end[row]]
+            assert segments.is_stripped(text, None)
 
 
 def test_squad_spans_are_verbatim_and_distinct(path: Path) -> None:
@@ -202,8 +206,7 @@ def test_squad_spans_are_verbatim_and_distinct(path: Path) -> None:
         data = context.encode()
         for row, text in zip(rows, found, strict=True):
             assert data[spans.byte_start[row] : spans.byte_end[row]].decode() == text
-            assert text == text.strip("\t\n\r \u00a0\u202f")
-            assert text
+            assert segments.is_stripped(text, "\t\n\r \u00a0\u202f")
 
 
 def test_only_white_space_is_no_answer(tmp_path: Path) -> None:
@@ -211,4 +214,4 @@ def test_only_white_space_is_no_answer(tmp_path: Path) -> None:
     windows = tokenizer.windows(["the"], ["   \n "])
     logits = np.ones(len(windows.ids), np.float32)
     for mode in MODES:
-        assert len(decode(windows, logits, logits, mode=mode).start) == 0
+        assert decode(windows, logits, logits, mode=mode).window.tolist() == [-1]

@@ -141,6 +141,7 @@ def test_typical_lengths() -> None:
     assert typical_lengths(64).max() == 64
 
 
+@pytest.mark.filterwarnings("ignore::spanjet.pipeline.QuestionCut")
 def test_command(toy: LoadedModel, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("spanjet.checkpoint.load_model", lambda _: toy)

@@ -136,9 +136,7 @@ impl Encodings {
                 let (text, rows) = (self.text(i), self.rows(i));
                 let bounds = Bounds::new(text, unit);
                 for offset in &mut bytes[rows] {
-                    let [start, end] = if self.takes_white_space { trim(text, *offset) } else { *offset };
-                    // A token of white space alone is no answer.
-                    *offset = if start < end { bounds.widen([start, end]) } else { [start, end] };
+                    *offset = bounds.widen(if self.takes_white_space { trim(text, *offset) } else { *offset });
                 }
                 is_ascii &= text.is_ascii();
             }
