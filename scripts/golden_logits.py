@@ -34,7 +34,7 @@ GOLDEN = ROOT / "tests" / "golden"
 TINY = GOLDEN / "tiny-bert"
 TINY_LOGITS = GOLDEN / "tiny-bert-logits.npz"
 ARCHITECTURES = GOLDEN / "architectures"
-RECORDED = GOLDEN / "minilm-squad-logits.npz"
+RECORDED = GOLDEN / "bundled-reader-logits.npz"
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUTS = ("start_logits", "end_logits")

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as PeerTokenizer
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 # The bundled model's directory holds the uncased tokenizer.json.
-UNCASED = Path(spanjet.__file__).parent / "models" / "minilm-l6-squad-int8"
+UNCASED = Path(spanjet.__file__).parent / "models" / "minilm-l6-squad2-int8"
 CASED = Path(__file__).parent / "data" / "tokenizers" / "bert-base-cased"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

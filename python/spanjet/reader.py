@@ -35,7 +35,7 @@ __all__ = ["BUNDLED_MODEL", "Answer", "Document", "Failure", "PassageAnswer", "R
 
 _T = TypeVar("_T")
 
-BUNDLED_MODEL = Path(__file__).parent / "models" / "minilm-l6-squad-int8"
+BUNDLED_MODEL = Path(__file__).parent / "models" / "minilm-l6-squad2-int8"
 
 
 class Uncalibrated(UserWarning):
