@@ -91,7 +91,7 @@ def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled:
     pairs = asked(80)
 
     def answers(look_ahead: int = 2048, order: int = 1, **settings: Any) -> list[Answer]:
-        reader = Reader(bundled, runtime=RuntimeConfig(cache_dir=None, **settings))
+        reader = Reader(bundled, threshold=None, runtime=RuntimeConfig(cache_dir=None, **settings))
         return [answer for (answer,) in reader.stream(pairs[::order], look_ahead=look_ahead)][::order]
 
     expected = answers()
