@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spanjet.config import Calibration
 from spanjet.evaluate.calibration import (
     Candidates,
+    balance,
     cross_predict,
     fit,
     fit_answerability,
@@ -173,16 +174,31 @@ def test_threshold_with_nothing_to_refuse() -> None:
     assert fit_threshold(np.array([0.4, 0.9]), np.ones(2), np.ones(2, np.bool_)) == 0.2
 
 
-def test_threshold_is_of_the_data_sets_own_pairs() -> None:
-    candidates = made_up(3, 2000)
-    # Other paragraphs look like answers.
-    candidates = replace(candidates, own=candidates.answerable | (candidates.best < 2))
-    predicted = predict(fit(candidates), candidates)
-    own = candidates.own
-    found = fit(candidates).threshold
-    assert found == fit_threshold(predicted.answered[own], candidates.f1[own], candidates.answerable[own])
-    every = fit_threshold(predicted.answered, candidates.f1, candidates.answerable)
-    assert found != every
+@pytest.mark.parametrize(
+    ("answerable", "unanswerable", "other", "expected"),
+    [
+        (100, 20, 90, (40, 20, 20)),
+        (100, 90, 20, (40, 20, 20)),
+        (100, 30, 0, (30, 30, 0)),
+        (10, 40, 40, (10, 5, 5)),
+        (1, 40, 40, (1, 1, 1)),
+    ],
+)
+def test_pairs_are_balanced(
+    answerable: int, unanswerable: int, other: int, expected: tuple[int, int, int]
+) -> None:
+    count = answerable + unanswerable + other
+    pairs = made_up(4, count)
+    order = np.random.default_rng(1).permutation(count)
+    pairs = replace(pairs, answerable=order < answerable, own=order < answerable + unanswerable)
+    kept = balance(pairs, seed=0)
+    negative = ~kept.answerable
+    numbers = (kept.answerable.sum(), (negative & kept.own).sum(), (negative & ~kept.own).sum())
+    assert numbers == expected
+    assert set(kept.best) <= set(pairs.best)
+    np.testing.assert_array_equal(balance(pairs, seed=0).margin, kept.margin)
+    if len(kept) < count - 50:
+        assert set(balance(pairs, seed=1).best) != set(kept.best)
 
 
 def test_folds_hold_whole_articles_and_like_numbers() -> None:

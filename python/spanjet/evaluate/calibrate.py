@@ -13,9 +13,11 @@ from spanjet.evaluate.calibration import (
     SENTENCE_MARGINS,
     Candidates,
     Predictions,
+    balance,
     cross_predict,
     fit,
     fit_sentence_margin,
+    folds,
     log_loss,
     predict,
 )
@@ -47,8 +49,8 @@ class CalibrationReport:
 
     Attributes:
         calibration: fitted on all pairs.
-        before: ``ece``, ``brier``, ``auc``, ``log_loss`` (of exact match) as shares, and ``f1`` in percent on
-            the data set's own pairs, with the reader's calibration and threshold.
+        before: ``ece``, ``brier``, ``auc``, ``log_loss`` (of exact match) as shares, and ``f1`` in percent,
+            with the reader's calibration and threshold.
         after: the same, honestly: each half of the articles by a calibration fitted on the other half.
         articles: articles that were fitted on.
         answerable: pairs with an answer.
@@ -86,6 +88,8 @@ def calibrate_reader(
 ) -> CalibrationReport:
     """Fit a calibration to a reader's margins, and measure it on articles that it was not fitted on.
 
+    As many pairs with an answer as without are fitted on (see `balance`).
+
     Args:
         reader: what answers, in mode ``global``.
         dataset: questions with and without an answer, of at least two articles.
@@ -100,10 +104,11 @@ def calibrate_reader(
     if reader.decode.mode != "global":
         raise ValueError(f"the reader's mode is {reader.decode.mode!r}; expected 'global'")
     check_unanswerable(dataset)
+    folds(_article_numbers(dataset.questions))
     others = other_paragraphs(dataset, negatives, seed=seed)
     by_margin = gather_by_sentence_margin(reader, dataset, others, SENTENCE_MARGINS, progress=progress)
     sentence_margin = fit_sentence_margin(by_margin)
-    candidates = by_margin[sentence_margin]
+    candidates = balance(by_margin[sentence_margin], seed=seed)
     calibration = fit(candidates, sentence_margin=sentence_margin)
     before = replace(reader.calibration, threshold=reader.threshold)
     return CalibrationReport(
@@ -113,7 +118,7 @@ def calibrate_reader(
         articles=len(np.unique(candidates.article)),
         answerable=int(candidates.answerable.sum()),
         unanswerable=int((candidates.own & ~candidates.answerable).sum()),
-        other_paragraphs=len(others),
+        other_paragraphs=int((~candidates.own).sum()),
     )
 
 
@@ -303,8 +308,7 @@ def _quality(candidates: Candidates, predicted: Predictions) -> dict[str, float]
         no_answer=1 - predicted.answered,
         answerable=candidates.answerable,
     )
-    own = candidates.own
-    f1 = np.where(predicted.null, ~candidates.answerable, candidates.f1)[own]
+    f1 = np.where(predicted.null, ~candidates.answerable, candidates.f1)
     return {
         "ece": confidence.bins.error,
         "brier": confidence.brier,

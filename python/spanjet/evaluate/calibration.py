@@ -18,6 +18,7 @@ __all__ = [
     "SENTENCE_MARGINS",
     "Candidates",
     "Predictions",
+    "balance",
     "cross_predict",
     "fit",
     "fit_answerability",
@@ -95,8 +96,7 @@ def fit(candidates: Candidates, *, sentence_margin: float = 0.0) -> Calibration:
     """Fit a calibration.
 
     Slope and intercept by log loss of answerability; then the temperature by log loss of exact match of the
-    best candidate; then the threshold with the best F1 on the data set's own pairs. The same input gives the
-    same calibration.
+    best candidate; then the threshold with the best F1. The same input gives the same calibration.
 
     Args:
         candidates: of questions with and without an answer.
@@ -108,8 +108,7 @@ def fit(candidates: Candidates, *, sentence_margin: float = 0.0) -> Calibration:
     slope, intercept = fit_answerability(candidates.best, candidates.answerable)
     answered = sigmoid(slope * candidates.best + intercept)
     temperature = fit_temperature(candidates, answered)
-    own = candidates.own
-    threshold = fit_threshold(answered[own], candidates.f1[own], candidates.answerable[own])
+    threshold = fit_threshold(answered, candidates.f1, candidates.answerable)
     return Calibration(
         slope=slope,
         intercept=intercept,
@@ -117,6 +116,35 @@ def fit(candidates: Candidates, *, sentence_margin: float = 0.0) -> Calibration:
         sentence_margin=sentence_margin,
         threshold=threshold,
     )
+
+
+def balance(candidates: Candidates, *, seed: int) -> Candidates:
+    """Keep as many pairs with an answer as without, and as many other paragraphs as unanswerable questions.
+
+    How often texts do not answer is for nobody to know beforehand: files of questions differ (a third of
+    SQuAD v2.0's training set, half of its dev set), and so do passages.
+
+    Args:
+        candidates: pairs of all kinds; where one is missing, the others are balanced.
+        seed: chooses what is kept.
+
+    Returns:
+        The chosen pairs, in their order.
+    """
+    rng = np.random.default_rng(seed)
+    unanswerable, other = (~candidates.answerable & kind for kind in (candidates.own, ~candidates.own))
+    few = min(int(kind.sum()) for kind in (unanswerable, other) if kind.any())
+    half = int(candidates.answerable.sum())
+    without = [_some(kind, min(few, max(1, half // 2)), rng) for kind in (unanswerable, other)]
+    kept = without[0] | without[1]
+    return candidates.where(kept | _some(candidates.answerable, int(kept.sum()), rng))
+
+
+def _some(kind: Bools, count: int, rng: np.random.Generator) -> Bools:
+    """Choose so many of the pairs of a kind at most."""
+    chosen = np.zeros_like(kind)
+    chosen[rng.permutation(np.flatnonzero(kind))[:count]] = True
+    return chosen
 
 
 def fit_sentence_margin(by_margin: Mapping[float, Candidates]) -> float:

@@ -142,6 +142,14 @@ struct WindowLogits<'a> {
     end: &'a [f32],
 }
 
+impl WindowLogits<'_> {
+    /// Start logit plus end logit of the opening token.
+    #[inline(always)]
+    fn null(&self) -> f32 {
+        self.start[0] + self.end[0]
+    }
+}
+
 /// Sums of two logits below this are finite.
 const MAX_LOGIT: f32 = 1e30;
 
@@ -261,15 +269,21 @@ impl<'a> Logits<'a> {
         Ok(())
     }
 
-    /// The logits of one window, which are all finite and not absurd.
+    /// The logits of one window.
     #[inline(always)]
-    fn window(&self, windows: &Windows, window: usize) -> Result<WindowLogits<'a>> {
+    fn rows(&self, windows: &Windows, window: usize) -> WindowLogits<'a> {
         let tokens = windows.rows(window);
         let rows = match self.length {
             None => tokens,
             Some(length) => window * length..window * length + tokens.len(),
         };
-        let logits = WindowLogits { start: &self.start[rows.clone()], end: &self.end[rows] };
+        WindowLogits { start: &self.start[rows.clone()], end: &self.end[rows] }
+    }
+
+    /// The logits of one window, which are all finite and not absurd.
+    #[inline(always)]
+    fn window(&self, windows: &Windows, window: usize) -> Result<WindowLogits<'a>> {
+        let logits = self.rows(windows, window);
         for (name, values) in [("start_logits", logits.start), ("end_logits", logits.end)] {
             let fits = |value: &f32| value.abs() <= MAX_LOGIT;
             // Without an early exit the loop is a few vector instructions.

@@ -136,7 +136,8 @@ impl Encodings {
                 let (text, rows) = (self.text(i), self.rows(i));
                 let bounds = Bounds::new(text, unit);
                 for offset in &mut bytes[rows] {
-                    *offset = bounds.widen(if self.takes_white_space { trim(text, *offset) } else { *offset });
+                    *offset =
+                        bounds.widen(if self.takes_white_space { trim(text, *offset) } else { *offset });
                 }
                 is_ascii &= text.is_ascii();
             }

@@ -214,21 +214,17 @@ impl Decoder {
             }
             capacity = capacity.saturating_mul(4);
         }
-        let null_logit = |window: usize| {
-            let logits = logits.window(windows, window)?;
-            Ok(logits.start[0] + logits.end[0])
-        };
+        let null_logit = |window: usize| logits.rows(windows, window).null();
         let Some(best) = self.best.candidates.first() else {
-            let mut all = windows.windows_of(question).map(null_logit);
-            let least = all.try_fold(f32::INFINITY, |least, logit| logit.map(|logit| least.min(logit)))?;
-            return Ok(Null { logit: least, odds: f64::NEG_INFINITY });
+            let logit = windows.windows_of(question).map(null_logit).fold(f32::INFINITY, f32::min);
+            return Ok(Null { logit, odds: f64::NEG_INFINITY });
         };
         let odds = self.calibration.odds(best.margin);
-        let null = Null { logit: null_logit(best.window as usize)?, odds };
+        let null = Null { logit: null_logit(best.window as usize), odds };
         for &place in &self.kept {
             let share = self.shares.get(place).copied().unwrap_or(0.0);
             let Candidate { start, end, first, last, window, .. } = self.best.candidates[place];
-            let logits = logits.window(windows, window as usize)?;
+            let logits = logits.rows(windows, window as usize);
             let shift = windows.context_start[window as usize] - windows.context_offset[window as usize];
             let position = |token: u32| (token as i32 + shift) as usize;
             let row = |token: u32| first_row + token as usize;
@@ -237,7 +233,7 @@ impl Decoder {
                 bytes: offsets.bytes()[row(first)][0]..offsets.bytes()[row(last)][1],
                 score: (null.answered() * share) as f32,
                 logit: logits.start[position(first)] + logits.end[position(last)],
-                null_logit: logits.start[0] + logits.end[0],
+                null_logit: logits.null(),
                 window: window as i32,
             });
         }
@@ -281,7 +277,7 @@ impl Decoder {
     ) {
         let context = &windows.contexts[question];
         let positions = windows.context_positions(window);
-        let null_logit = logits.start[0] + logits.end[0];
+        let null_logit = logits.null();
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
         self.starts.clear();
         self.starts.extend(start.iter().map(|logit| logit - null_logit));

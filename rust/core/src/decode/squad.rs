@@ -48,7 +48,7 @@ impl Decoder {
         let mut null_logit = f32::INFINITY;
         for window in windows.windows_of(question) {
             let logits = logits.window(windows, window)?;
-            null_logit = null_logit.min(logits.start[0] + logits.end[0]);
+            null_logit = null_logit.min(logits.null());
             self.collect(windows, window, logits, &mut candidates);
         }
         candidates.sort_by(|a, b| descending(a.logit, b.logit));
