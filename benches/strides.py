@@ -57,7 +57,7 @@ def long_texts(
 
 def measure(readers: Sequence[Reader], texts: Sequence[tuple[Question, str]]) -> list[Line]:
     """Ask all questions with each reader, in turns."""
-    lines = [Line(reader.windows.max_length, reader.windows.doc_stride or 0) for reader in readers]
+    lines = [Line(reader.windows.max_length, reader.windows.doc_stride) for reader in readers]
     with progress_bar("questions") as bar:
         for first in range(0, len(texts), PART):
             part = texts[first : first + PART]

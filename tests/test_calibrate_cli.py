@@ -69,7 +69,7 @@ def test_command(squad2: Path, model: Path) -> None:
     assert kept["answerable"] == kept["unanswerable"] > 0
     assert rows["ece"].split("\t")[1] == f"{kept['cross_fitted']['ece']:.4f}"
     assert rows["calibration.threshold"] == f"{kept['threshold']:.4f}"
-    assert (kept["windows"], kept["decode"]) == (asdict(WindowConfig().completed()), asdict(DecodeConfig()))
+    assert (kept["windows"], kept["decode"]) == (asdict(WindowConfig()), asdict(DecodeConfig()))
     loaded = load_model(model)
     assert loaded.calibration is not None
     assert loaded.calibration.slope == kept["slope"] != 1

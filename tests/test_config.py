@@ -12,7 +12,7 @@ from spanjet.config import TUNED_DEFAULTS, default_cache_dir
 def test_defaults() -> None:
     assert dataclasses.asdict(WindowConfig()) == {
         "max_length": 384,
-        "doc_stride": None,
+        "doc_stride": 128,
         "convention": "advance",
         "max_question_length": 64,
     }
@@ -42,7 +42,7 @@ def test_defaults() -> None:
         (WindowConfig, "max_length", 384.0, TypeError, "an integer of at least 5"),
         (WindowConfig, "max_length", True, TypeError, "an integer of at least 5"),
         (WindowConfig, "doc_stride", 0, ValueError, "an integer of at least 1"),
-        (WindowConfig, "doc_stride", 1.5, TypeError, "an integer of at least 1"),
+        (WindowConfig, "doc_stride", None, TypeError, "an integer of at least 1"),
         (WindowConfig, "convention", "hf", ValueError, "'advance' or 'overlap'"),
         (WindowConfig, "convention", ["advance"], ValueError, "'advance' or 'overlap'"),
         (WindowConfig, "max_question_length", 0, ValueError, "an integer of at least 1"),
@@ -76,21 +76,6 @@ def test_refuses(kind: Any, field: str, value: Any, error: type[Exception], expe
     with pytest.raises(error) as caught:
         kind(**{field: value})
     assert str(caught.value) == f"{kind.__name__}.{field} is {value!r}; expected {expected}"
-
-
-@pytest.mark.parametrize(
-    ("config", "mode", "stride"),
-    [
-        (WindowConfig(), "global", 256),
-        (WindowConfig(), "squad", 128),
-        (WindowConfig(max_length=128), "global", 86),
-        (WindowConfig(convention="overlap"), "global", 128),
-        (WindowConfig(convention="overlap", max_length=100), "global", 33),
-        (WindowConfig(doc_stride=7), "squad", 7),
-    ],
-)
-def test_default_strides(config: WindowConfig, mode: str, stride: int) -> None:
-    assert config.completed(mode).doc_stride == stride
 
 
 def test_accepts_what_none_means() -> None:

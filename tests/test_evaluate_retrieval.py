@@ -66,7 +66,7 @@ class Script:
             score = 0.9 if number in words else 0.2
             if self.surest and self.surest in words:
                 score = 0.95
-            yield [SimpleNamespace(text=found, score=score, no_answer=0.05, is_null=False)]
+            yield [SimpleNamespace(text=found, score=score, margin=score, no_answer=0.05, is_null=False)]
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_an_answer_from_elsewhere_is_wrong(script: Any) -> None:
     assert found.as_dict()["right_passage"] == 0
 
 
-def test_best_of_passages_by_score(script: Any) -> None:
+def test_best_of_passages_by_margin(script: Any) -> None:
     script.surest = "c"
     found = evaluate_passages(script, made_up(), passages=6)
     assert found.right_passage == pytest.approx(100 / 6)

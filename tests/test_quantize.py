@@ -123,7 +123,7 @@ def test_card(made: tuple[Path, dict[str, Any]], squad: Path) -> None:
     assert evaluation.items() >= {**data, "questions": 24}.items()
     assert evaluation["windows"] == {
         "max_length": 384,
-        "doc_stride": 256,
+        "doc_stride": 128,
         "convention": "advance",
         "max_question_length": 64,
     }

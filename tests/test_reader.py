@@ -276,7 +276,7 @@ def test_a_model_without_calibration_says_so_once(toy: LoadedModel, exact: Runti
     assert "a threshold of 0.5 is compared with one" in message
     card = {"calibration": {"slope": 1.0}}
     assert uses(Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)) == []
-    with pytest.warns(Uncalibrated, match="search ranks by scores"):
+    with pytest.warns(Uncalibrated, match="search compares passages by them"):
         Reader(toy, windows=WINDOWS, runtime=exact).search("who?", [TEXT])
 
 

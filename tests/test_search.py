@@ -57,8 +57,8 @@ def asked_alone(
         answers = reader.ask_many([question], [text], top_k=top_k, threshold=None)[0]
         no_answer *= answers[0].no_answer
         found += [(position, answer) for answer in answers]
-    # Within a passage the order is kept.
-    found.sort(key=lambda each: (-each[1].score, each[1].no_answer, each[0]))
+    # Without a sentence margin a passage's own order is that of its margins.
+    found.sort(key=lambda each: (-(each[1].logit - each[1].null_logit), each[0]))
     return found[:top_k], no_answer
 
 
@@ -148,15 +148,21 @@ def test_scores_and_no_answer(calibrated: Reader) -> None:
         assert total + alone[passage] <= 1 + 1e-5
 
 
-def test_scores_that_are_rounded_to_one(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    """The passage that is likelier to answer still comes first."""
-    card = {"calibration": {"temperature": 0.01}}
-    reader = Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)
-    found = [each for each in reader.search("who?", toy_model.WORDS, top_k=100) if each.score == 1]
-    assert len(found) > 3
-    margins = [each.logit - each.null_logit for each in found]
-    assert margins == sorted(margins, reverse=True)
-    assert [each.passage for each in found] != sorted(each.passage for each in found)
+def test_a_sentence_margin_keeps_a_passages_own_order(toy: LoadedModel, exact: RuntimeConfig) -> None:
+    model = replace(toy, card={"calibration": {"sentence_margin": 60.0}})
+    decode = DecodeConfig(overlap=True, n_best=60)
+    reader = Reader(model, windows=WINDOWS, decode=decode, runtime=exact)
+    generator = random.Random(8)
+    parts = [[toy_model.random_text(generator, 5) for _ in range(3)] for _ in range(6)]
+    texts = [f"{first}. It was {second}! It is {third}." for first, second, third in parts]
+    found = reader.search("who?", texts, top_k=60)
+    own = [[(each.start, each.end) for each in found if each.passage == place] for place in range(len(texts))]
+    alone = [reader.ask_many(["who?"], [text], top_k=60)[0] for text in texts]
+    for mine, answers in zip(own, alone, strict=True):
+        assert mine == [(each.start, each.end) for each in answers][: len(mine)]
+    # One that reaches over a sentence comes after those that do not, whatever its margin.
+    margins = [each.margin for each in found]
+    assert margins != sorted(margins, reverse=True)
 
 
 def test_no_passages_and_blank_ones(reader: Reader) -> None:

@@ -42,6 +42,11 @@ class Answer:
         """Whether this is the null answer: the context does not answer the question."""
         return self.end == 0
 
+    @property
+    def margin(self) -> float:
+        """``logit - null_logit``, comparable between windows and between texts."""
+        return self.logit - self.null_logit
+
     def as_dict(self) -> dict[str, Any]:
         """The attributes by name, ready for JSON."""
         return asdict(self)

@@ -86,7 +86,6 @@ class Reader:
         windows = _checked("windows", WindowConfig() if windows is None else windows, WindowConfig)
         decode = _checked("decode", DecodeConfig() if decode is None else decode, DecodeConfig)
         runtime = _checked("runtime", RuntimeConfig() if runtime is None else runtime, RuntimeConfig)
-        windows = windows.completed(decode.mode)
         if model is None:
             model = BUNDLED_MODEL
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
@@ -128,7 +127,7 @@ class Reader:
 
     @property
     def windows(self) -> WindowConfig:
-        """How a context is cut into windows, with the stride filled in."""
+        """How a context is cut into windows."""
         return self._window_config
 
     @property
@@ -374,7 +373,7 @@ class Reader:
         questions = [question] if isinstance(question, str) else _listed("questions", question)
         search = Search(self._pipeline, questions, top_k=_checked("top_k", top_k, int))
         threshold = self._resolved(threshold)
-        self._warn_uncalibrated("search ranks by scores")
+        self._warn_uncalibrated("search compares passages by them")
         results = search.run(passages, threshold)
         return results[0] if isinstance(question, str) else results
 

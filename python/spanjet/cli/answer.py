@@ -103,7 +103,7 @@ def answer(
     model: ModelOption = None,
     mode: ModeOption = "global",
     max_length: MaxLengthOption = 384,
-    doc_stride: DocStrideOption = None,
+    doc_stride: DocStrideOption = 128,
     convention: ConventionOption = "advance",
     max_question_length: MaxQuestionLengthOption = 64,
     n_best: NBestOption = 20,

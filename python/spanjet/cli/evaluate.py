@@ -51,7 +51,7 @@ def evaluate(
         typer.Option(
             min=2,
             metavar="K",
-            help="Ask each question about its paragraph and K-1 others of its article, ranked by score.",
+            help="Ask each question about its paragraph and K-1 others of its article, as search does.",
         ),
     ] = None,
     articles: Annotated[
@@ -86,7 +86,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Chooses passages and the sample.")] = 0,
     mode: ModeOption = "global",
     max_length: MaxLengthOption = 384,
-    doc_stride: DocStrideOption = None,
+    doc_stride: DocStrideOption = 128,
     convention: ConventionOption = "advance",
     max_question_length: MaxQuestionLengthOption = 64,
     n_best: NBestOption = 20,

@@ -41,11 +41,7 @@ ThreadsOption = Annotated[int | None, typer.Option(help="Threads. Default: all C
 
 MaxLengthOption = Annotated[int, typer.Option(help="Tokens of a window.")]
 DocStrideOption = Annotated[
-    int | None,
-    typer.Option(
-        help="Tokens from window to window (advance), or shared by two (overlap). Default: two thirds or one "
-        "third of a window; 128 in mode squad.",
-    ),
+    int, typer.Option(help="Tokens from window to window (advance), or shared by two (overlap).")
 ]
 ConventionOption = Annotated[
     str, typer.Option(metavar="advance|overlap", help="Which of the two doc-stride means.")

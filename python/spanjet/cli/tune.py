@@ -94,7 +94,7 @@ def _lengths(model: "LoadedModel", squad: Path, limit: int) -> "NDArray[np.int64
     from spanjet.evaluate import load_squad  # noqa: PLC0415
 
     questions = load_squad(squad).questions[:limit]
-    fitting = WindowConfig(max_length=min(WindowConfig().max_length, model.max_length)).completed()
+    fitting = WindowConfig(max_length=min(WindowConfig().max_length, model.max_length))
     windows = Reader(model, windows=fitting).cut(
         [each.question for each in questions], [each.context for each in questions]
     )

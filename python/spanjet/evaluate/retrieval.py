@@ -228,7 +228,7 @@ def _best_of_passages(
     answers = reader.stream(pairs, threshold=None)
     for case in cases:
         found = [answer for (answer,) in islice(answers, len(case.passages))]
-        place = max(range(len(found)), key=lambda index: (found[index].score, -found[index].no_answer))
+        place = max(range(len(found)), key=lambda index: found[index].margin)
         yield place, found[place]
         count()
 

@@ -68,7 +68,7 @@ class Run:
     def windows(self) -> WindowConfig:
         """How texts are cut."""
         longest = min(WindowConfig().max_length, self.network.architecture.max_length)
-        return WindowConfig(max_length=longest).completed()
+        return WindowConfig(max_length=longest)
 
     @cached_property
     def reader(self) -> Reader:

@@ -81,7 +81,7 @@ class Run:
     @cached_property
     def windows(self) -> WindowConfig:
         """How texts are cut."""
-        return WindowConfig(max_length=min(WindowConfig().max_length, self.original.max_length)).completed()
+        return WindowConfig(max_length=min(WindowConfig().max_length, self.original.max_length))
 
     @cached_property
     def chosen(self) -> list[Question]:
