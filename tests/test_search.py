@@ -150,14 +150,14 @@ def test_scores_and_no_answer(calibrated: Reader) -> None:
 
 def test_a_sentence_margin_keeps_a_passages_own_order(toy: LoadedModel, exact: RuntimeConfig) -> None:
     model = replace(toy, card={"calibration": {"sentence_margin": 60.0}})
-    decode = DecodeConfig(overlap=True, n_best=60)
+    decode = DecodeConfig(overlap=True, n_best=2000)
     reader = Reader(model, windows=WINDOWS, decode=decode, runtime=exact)
     generator = random.Random(8)
     parts = [[toy_model.random_text(generator, 5) for _ in range(3)] for _ in range(6)]
     texts = [f"{first}. It was {second}! It is {third}." for first, second, third in parts]
-    found = reader.search("who?", texts, top_k=60)
+    found = reader.search("who?", texts, top_k=2000)
     own = [[(each.start, each.end) for each in found if each.passage == place] for place in range(len(texts))]
-    alone = [reader.ask_many(["who?"], [text], top_k=60)[0] for text in texts]
+    alone = [reader.ask_many(["who?"], [text], top_k=2000)[0] for text in texts]
     for mine, answers in zip(own, alone, strict=True):
         assert mine == [(each.start, each.end) for each in answers][: len(mine)]
     # One that reaches over a sentence comes after those that do not, whatever its margin.
