@@ -1,6 +1,6 @@
 """Windows for training, drawn anew each epoch from prepared arrays; numpy alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Batch", "Layout", "Sampling", "Window", "batches", "collate", "epochs", "windows"]
+__all__ = ["Arrays", "Batch", "Layout", "Sampling", "Window", "batches", "collate", "windows"]
 
 MAX_LENGTH = 384
 
@@ -254,13 +254,3 @@ def collate(arrays: Arrays, chosen: list[Window]) -> Batch:
         if window.first >= 0:
             bounds[:, row] = at + window.first, at + window.last
     return Batch(ids, types, mask, allowed, bounds[0], bounds[1])
-
-
-def epochs(
-    arrays: Arrays, sampling: Sampling, tokens: int, seed: int, epoch: int
-) -> Iterator[tuple[int, list[list[Window]]]]:
-    """Make the batches of epoch after epoch, without an end, beginning with ``epoch``."""
-    while True:
-        key = (seed, epoch)
-        yield epoch, batches(arrays, windows(arrays, sampling, key), tokens, key)
-        epoch += 1

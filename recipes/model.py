@@ -17,7 +17,9 @@ import torch.nn.functional as functional
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-__all__ = ["Reader", "load_reader", "save_checkpoint"]
+from recipes.examples import Layout
+
+__all__ = ["Reader", "layout_of", "load_reader", "save_checkpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,16 @@ def load_reader(directory: Path) -> Reader:
         state[ours] = torch.cat([tensors[name].float() for name in parts])
     reader.load_state_dict(state)
     return reader
+
+
+def layout_of(start: Path) -> Layout:
+    """Read how a start directory's model takes questions and contexts."""
+    family = json.loads((start / "config.json").read_text(encoding="utf-8"))["model_type"]
+    entries = (start / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    is_mpnet = family == "mpnet"
+    names = ("<s>", "</s>", "<pad>") if is_mpnet else ("[CLS]", "[SEP]", "[PAD]")
+    cls, sep, pad = (entries.index(name) for name in names)
+    return Layout(cls, sep, pad, between=2 if is_mpnet else 1)
 
 
 def save_checkpoint(state: Mapping[str, Tensor], start: Path, out: Path) -> None:

@@ -15,8 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForQuestionAnswering
 
-from recipes.model import load_reader, save_checkpoint
-from recipes.train import Settings
+from recipes.examples import Arrays, Sampling, collate, windows
+from recipes.logits import Teacher, check_alike
+from recipes.model import layout_of, load_reader, save_checkpoint
+from recipes.train import Settings, epoch_of
 
 ROOT = Path(__file__).parents[1]
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -146,3 +148,78 @@ def test_the_rate_is_constant_and_then_falls() -> None:
     settings = Settings(1000, 0.25, 1.0, 10, 400, 0, 0.1, 0.1)
     assert [settings.rate_at(0, step) for step in (0, 4, 9, 99)] == [0.1, 0.5, 1.0, 1.0]
     assert [settings.rate_at(seen, 99) for seen in (750, 875, 1000)] == [1.0, 0.5, 0.0]
+
+
+@pytest.fixture(scope="module")
+def taught(prepared: Path) -> Path:
+    """Logits of the trained reader, for two epochs."""
+    paths = ["--examples", prepared / "train.npz", "--student", prepared / "start"]
+    paths += ["--student-examples", prepared / "train.npz", "--out", prepared / "logits"]
+    teacher = prepared / "whole-out"
+    (teacher / "vocab.txt").write_bytes((prepared / "start" / "vocab.txt").read_bytes())
+    command = [sys.executable, "-m", "recipes.logits", str(teacher), *map(str, paths), "--epochs", "0", "2"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return prepared / "logits"
+
+
+def test_a_teachers_logits_are_those_of_its_windows(prepared: Path, taught: Path) -> None:
+    teacher = prepared / "whole-out"
+    arrays = Arrays.load(prepared / "train.npz", layout_of(teacher))
+    drawn = windows(arrays, Sampling(), (0, 2))
+    kept = Teacher(taught / "2.npz", drawn)
+    chosen = [drawn[index] for index in (5, 0, 17)]
+    batch = collate(arrays, chosen)
+    targets = kept.targets(chosen, batch.allowed)
+    with torch.no_grad():
+        both = load_reader(teacher)(
+            *(torch.from_numpy(each) for each in (batch.ids, batch.mask, batch.types))
+        )
+    for target, logits in zip(targets, both, strict=True):
+        assert (target[~batch.allowed] == -10_000).all()
+        # Other batches, other rounding.
+        np.testing.assert_allclose(target[batch.allowed], logits.numpy()[batch.allowed], atol=0.1)
+    with pytest.raises(ValueError, match=rf"logits of {len(drawn)} windows; expected {len(drawn) - 1}"):
+        Teacher(taught / "2.npz", drawn[:-1])
+
+
+def test_epochs_of_a_teacher_come_in_turn(prepared: Path, taught: Path, tmp_path: Path) -> None:
+    arrays = Arrays.load(prepared / "train.npz", layout_of(prepared / "start"))
+    expected = {0: 0, 1: 2, 2: 0, 3: 2}
+    for epoch, chosen in expected.items():
+        drawn, logits = epoch_of(arrays, Sampling(), 0, epoch, taught)
+        assert drawn == windows(arrays, Sampling(), (0, chosen))
+        assert logits is not None
+    with pytest.raises(ValueError, match=r"no logits; expected those of recipes\.logits"):
+        epoch_of(arrays, Sampling(), 0, 0, tmp_path)
+
+
+def test_a_student_comes_near_its_teacher(prepared: Path, taught: Path) -> None:
+    def distance(state: str, *more: str) -> float:
+        subprocess.run(command(prepared, state, 900, *more), cwd=ROOT, check=True, capture_output=True)
+        readers = [load_reader(prepared / name) for name in ("whole-out", f"{state}-out")]
+        arrays = Arrays.load(prepared / "held-out.npz", layout_of(prepared / "start"))
+        batch = collate(arrays, windows(arrays, Sampling(), (0, 0))[:60])
+        inputs = [torch.from_numpy(each) for each in (batch.ids, batch.mask, batch.types)]
+        with torch.no_grad():
+            (mine, _), (theirs, _) = (reader(*inputs) for reader in readers)
+        return float(
+            torch.nn.functional.kl_div(theirs.log_softmax(-1), mine.softmax(-1), reduction="batchmean")
+        )
+
+    # Another order of the data, with and without the teacher.
+    labels = distance("labels", "--seed", "5")
+    taught_distance = distance("taught", "--seed", "0", "--teacher", str(taught), "--teacher-weight", "1")
+    assert taught_distance < labels
+    mixed = command(prepared, "taught", 900, "--teacher", str(taught))
+    done = subprocess.run(mixed, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert "was made with teacher_weight 1.0" in done.stderr
+
+
+def test_examples_of_another_file_are_refused(prepared: Path, tmp_path: Path) -> None:
+    layout = layout_of(prepared / "start")
+    with np.load(prepared / "train.npz") as values:
+        other = {**values, "first": values["first"][::-1].copy()}
+    np.savez(tmp_path / "other.npz", **other)
+    arrays = [Arrays.load(path, layout) for path in (prepared / "train.npz", tmp_path / "other.npz")]
+    with pytest.raises(ValueError, match="differ in first; expected one file's"):
+        check_alike(*arrays)
