@@ -107,7 +107,7 @@ TRAINING := numpy safetensors 'torch>=2.6' 'transformers>=4.57,<5' pytest pytest
 	.venv-recipes/bin/python -m pip install --quiet $(TRAINING)
 	touch $@
 
-reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hours): make reader SQUAD=train-v2.0.json [READER_OUT=out/reader]
+reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hours): make reader SQUAD=train-v2.0.json [DEV=dev-v2.0.json] [READER_OUT=out/reader]
 	mkdir -p $(READER_OUT)
 	$(BIN)/python -m recipes.start $(READER_START) --out $(READER_OUT)/start
 	$(BIN)/python -m recipes.split $(SQUAD) --train $(READER_OUT)/train.json --held-out $(READER_OUT)/held-out.json
@@ -120,6 +120,8 @@ reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hou
 	$(BIN)/spanjet quantize $(READER_OUT)/checkpoint --data $(READER_OUT)/held-out.json --floor 0.99 \
 	  --license Apache-2.0 --license-file LICENSE --out $(READER_OUT)/model --overwrite
 	$(BIN)/spanjet calibrate $(READER_OUT)/model --data $(READER_OUT)/held-out.json
+	for file in $(READER_OUT)/held-out.json $(DEV); do \
+	  echo "$$file"; $(BIN)/spanjet eval $$file --model $(READER_OUT)/model || exit 1; done
 
 test-recipes: .venv-recipes/created  ## Test the trainer, in the environment that has torch
 	.venv-recipes/bin/python -m pytest -o addopts= recipes
