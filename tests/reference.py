@@ -159,7 +159,7 @@ def with_null(
 ) -> Answers:
     """Cut to ``top_k``, after the null answer went first where the threshold asks for it."""
     no_answer = logistic(-odds)
-    if not spans or (threshold is not None and logistic(odds) < float(np.float32(threshold))):
+    if not spans or (threshold is not None and 1 - float(np.float32(no_answer)) < threshold):
         spans = [Span(0, 0, null, null, -1, no_answer), *spans]
     return Answers(spans[:top_k], no_answer)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -34,7 +33,16 @@ def bounds(text: str) -> tuple[frozenset[int], frozenset[int]]:
             if text[place] == ":" or missing_space:
                 ends.add(place)
                 starts.add(place + 1)
-    return frozenset(starts) & graphemes(text), frozenset(ends) & graphemes(text)
+    return after_white_space(text, frozenset(starts) & graphemes(text)), frozenset(ends) & graphemes(text)
+
+
+def after_white_space(text: str, starts: frozenset[int]) -> frozenset[int]:
+    """A mark behind white space makes a grapheme with it, and an answer begins with the mark."""
+
+    def is_white(character: str) -> bool:  # Python counts four control characters too
+        return character.isspace() and not "\x1c" <= character <= "\x1f"
+
+    return frozenset(start + is_white(text[start : start + 1]) for start in starts)
 
 
 def words_of(text: str) -> Widen:
@@ -45,13 +53,6 @@ def words_of(text: str) -> Widen:
 
 def graphemes_of(text: str) -> Widen:
     """Widen a range to whole graphemes."""
-    places = graphemes(text)
-    return lambda start, end: (max(p for p in places if p <= start), min(p for p in places if p >= end))
-
-
-def is_stripped(text: str, white_space: str | None) -> bool:
-    """Whether no white space is around a text, but for what makes a grapheme with the mark behind it."""
-    inner = text.strip(white_space)
-    if not inner or inner[-1] != text[-1]:
-        return False
-    return inner == text or unicodedata.category(inner[0])[0] == "M"
+    ends = graphemes(text)
+    starts = after_white_space(text, ends)
+    return lambda start, end: (max(p for p in starts if p <= start), min(p for p in ends if p >= end))

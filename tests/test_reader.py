@@ -225,6 +225,34 @@ def test_thresholds(
     assert reader.calibration.slope == ((card or {}).get("calibration") or {}).get("slope", 1.0)
 
 
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.int64(1), 1])
+def test_numbers_of_numpy_are_numbers(reader: Reader, number: Any) -> None:
+    expected = reader.ask_many(["who?"], TEXT, top_k=2, threshold=float(number))
+    assert reader.ask_many(["who?"], TEXT, top_k=np.int64(2), threshold=number) == expected
+
+
+@pytest.mark.parametrize(
+    ("top_k", "error"),
+    [(0, ValueError), (2**70, ValueError), (True, TypeError), (1.0, TypeError), ("2", TypeError)],
+)
+def test_refused_top_k(reader: Reader, top_k: Any, error: type[Exception]) -> None:
+    for call in (
+        lambda: reader.ask_many(["who?"], TEXT, top_k=top_k),
+        lambda: reader.stream([], top_k=top_k),
+        lambda: reader.search("who?", [TEXT], top_k=top_k),
+        lambda: asyncio.run(reader.ask_async("who?", TEXT, top_k=top_k)),
+    ):
+        with pytest.raises(error, match=r"top_k is .*; expected an integer from 1 to 2147483647"):
+            call()
+    with pytest.raises(ValueError, match=r"n_best is .*; expected an integer of at most"):
+        DecodeConfig(n_best=2**70)
+
+
+def test_a_reader_has_no_reader_to_take_the_threshold_of(toy: LoadedModel) -> None:
+    with pytest.raises(ValueError, match="threshold is 'reader'; expected 'model', a probability"):
+        Reader(toy, windows=WINDOWS, threshold="reader")
+
+
 def test_calibration_changes_scores(toy: LoadedModel, exact: RuntimeConfig, reader: Reader) -> None:
     values = {"slope": 0.01, "intercept": -1.0, "temperature": 50.0, "sentence_margin": 3.0, "ece": 0.02}
     card = {"calibration": values}

@@ -102,7 +102,7 @@ def test_answers(checkpoint: Checkpoint) -> None:
         assert answers[0].logit == pytest.approx(logit, abs=1e-3)
         for answer in answers:
             assert context[answer.start : answer.end] == answer.text
-            assert segments.is_stripped(answer.text, None)
+            assert answer.text == answer.text.strip() != ""
             assert context.encode()[answer.byte_start : answer.byte_end].decode() == answer.text
     document = reader.prepare(contexts[0])
     assert reader.ask(questions[0], document) == reader.ask(questions[0], contexts[0])

@@ -111,22 +111,38 @@ def test_chunks_are_of_so_many_tokens(reader: Reader, chunk_tokens: int) -> None
 
 
 def test_threshold(calibrated: Reader) -> None:
-    """The probability that any passage answers decides, and "reader" is the default."""
-    passages = ["a b", "c", "e g"]
-    found = calibrated.search("who?", passages, threshold=None)
-    answerable = 1 - found.no_answer
-    best = max(1 - calibrated.ask("who?", text).no_answer for text in passages)
-    assert 0.5 < best < answerable < 0.99
-    assert len(found) > 1
-    empty = SearchResult((), found.no_answer, 3)
-    for threshold in (0.0, best, (best + answerable) / 2, answerable):
-        assert calibrated.search("who?", passages, threshold=threshold) == found
-    for threshold in (answerable + 1e-6, 1.0):
-        assert calibrated.search("who?", passages, threshold=threshold) == empty
-    assert calibrated.search("who?", passages) == empty  # the card's 0.99
-    own = Reader(calibrated.model, threshold=0.5, windows=WINDOWS, runtime=calibrated.runtime)
-    assert own.search("who?", passages) == own.search("who?", passages, threshold="reader") == found
-    assert own.search("who?", passages, threshold="model") == empty
+    """An answer stays where its margin makes it likely enough, and "reader" is the default."""
+    passages = random_passages(12, seed=4)
+    found = calibrated.search("who?", passages, top_k=40, threshold=None)
+    slope, intercept = calibrated.calibration.slope, calibrated.calibration.intercept
+    likely = [1 / (1 + math.exp(-(slope * each.margin + intercept))) for each in found]
+    assert likely == sorted(likely, reverse=True)
+    last = next(place for place in range(8, 30) if likely[place] > likely[place + 1] + 1e-6)
+    middle = (likely[last] + likely[last + 1]) / 2
+    some = calibrated.search("who?", passages, top_k=40, threshold=middle)
+    assert (some.answers, some.no_answer, some.passages) == (
+        found.answers[: last + 1],
+        found.no_answer,
+        found.passages,
+    )
+    assert calibrated.search("who?", passages, top_k=40, threshold=0.0) == found
+    assert not calibrated.search("who?", passages, threshold=1.0)
+    own = Reader(calibrated.model, threshold=middle, windows=WINDOWS, runtime=calibrated.runtime)
+    assert own.search("who?", passages, top_k=40) == some
+    assert own.search("who?", passages, top_k=40, threshold="reader") == some
+    card = calibrated.search("who?", passages, top_k=40, threshold=0.99)
+    assert own.search("who?", passages, top_k=40, threshold="model") == card
+
+
+def test_a_passage_alone_is_found_where_ask_answers(calibrated: Reader) -> None:
+    """To the last bit of the threshold."""
+    for text in random_passages(30, seed=6):
+        if not len(calibrated.prepare(text)):
+            continue
+        exact = 1 - calibrated.ask("who?", text, threshold=None).no_answer
+        for threshold in (exact, math.nextafter(exact, 0), min(1.0, math.nextafter(exact, 1))):
+            found = calibrated.search("who?", [text], threshold=threshold)
+            assert bool(found) == (not calibrated.ask("who?", text, threshold=threshold).is_null)
 
 
 @pytest.mark.parametrize(("threshold", "error"), [(1.5, ValueError), ("often", ValueError), (b"", TypeError)])

@@ -12,7 +12,8 @@ from spanjet._core import (
     sentence,
 )
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.reader import Answer, Document, Failure, PassageAnswer, Reader, SearchResult
+from spanjet.pipeline import QuestionCut
+from spanjet.reader import Answer, Document, Failure, PassageAnswer, Reader, SearchResult, Uncalibrated
 
 __all__ = [
     "Answer",
@@ -24,11 +25,13 @@ __all__ = [
     "Encodings",
     "Failure",
     "PassageAnswer",
+    "QuestionCut",
     "Reader",
     "RuntimeConfig",
     "SearchResult",
     "Spans",
     "Tokenizer",
+    "Uncalibrated",
     "WindowConfig",
     "Windows",
     "__version__",

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ __all__ = [
     "RuntimeConfig",
     "Threshold",
     "WindowConfig",
+    "check_count",
     "check_threshold",
     "default_cache_dir",
 ]
@@ -24,6 +26,9 @@ Threshold = float | Literal["model", "reader"] | None
 ``"model"``: the one in the model's card, if there is one; ``"reader"``: the reader's own; None: a span is
 always given.
 """
+
+MOST = 2**31 - 1
+"""The greatest number of anything."""
 
 SPECIAL_TOKENS = 3
 """Tokens of a window that belong to neither text: ``[CLS]``, ``[SEP]`` and ``[SEP]``."""
@@ -147,15 +152,36 @@ class Calibration:
         check_threshold(f"{type(self).__name__}.threshold", self.threshold)
 
 
-def check_threshold(name: str, value: Any) -> None:
-    """Raise TypeError or ValueError unless a threshold is a probability or None."""
-    expected = f"{name} is {value!r}; expected a probability, 0 to 1, or None"
+def check_threshold(name: str, value: Any, others: str = "") -> None:
+    """Raise TypeError or ValueError unless a threshold is a probability or None.
+
+    Args:
+        name: of the threshold.
+        value: the threshold.
+        others: what else it may be, for the message.
+    """
+    expected = f"{name} is {value!r}; expected {others}a probability, 0 to 1, or None"
     if value is None:
         return
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(expected)
-    if not 0 <= value <= 1:
+    if not 0 <= float(value) <= 1:
         raise ValueError(expected)
+
+
+def check_count(name: str, value: Any) -> int:
+    """Read a number of things, at least 1, of Python's or numpy's integers.
+
+    Raises:
+        TypeError: another type.
+        ValueError: out of range.
+    """
+    expected = f"{name} is {value!r}; expected an integer from 1 to {MOST}"
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(expected)
+    if not 1 <= int(value) <= MOST:
+        raise ValueError(expected)
+    return int(value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,6 +275,8 @@ def _check_integer(config: Any, name: str, *, minimum: int) -> None:
         raise TypeError(_message(config, name, expected))
     if value < minimum:
         raise ValueError(_message(config, name, expected))
+    if value > MOST:
+        raise ValueError(_message(config, name, f"an integer of at most {MOST}"))
 
 
 def _check_number(

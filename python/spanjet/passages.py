@@ -80,7 +80,7 @@ class SearchResult(Sequence[PassageAnswer]):
     """Hold the answers that were found in passages: a sequence, best first.
 
     Attributes:
-        answers: best first; none where the passages hold no answer.
+        answers: best first; none where no passage is likely enough to hold one.
         no_answer: probability that no passage answers the question, 0 to 1: the product of the passages'
             own. It takes them to err independently of each other: passages that say the same, or are
             misread in the same way, make it too small.

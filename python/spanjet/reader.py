@@ -16,6 +16,7 @@ from spanjet.config import (
     RuntimeConfig,
     Threshold,
     WindowConfig,
+    check_count,
     check_threshold,
 )
 from spanjet.merge import Merger
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
     from spanjet.checkpoint import LoadedModel
     from spanjet.runtime import Runtime
 
-__all__ = ["BUNDLED_MODEL", "Answer", "Document", "Failure", "PassageAnswer", "Reader", "SearchResult"]
+__all__ = [
+    "BUNDLED_MODEL",
+    "Answer",
+    "Document",
+    "Failure",
+    "PassageAnswer",
+    "Reader",
+    "SearchResult",
+    "Uncalibrated",
+]
 
 _T = TypeVar("_T")
 
@@ -93,7 +103,8 @@ class Reader:
         self._calibration = loaded.calibration or Calibration()
         self._model = loaded
         self._warned = False
-        self._threshold: float | None = None
+        if isinstance(threshold, str) and threshold == "reader":
+            raise ValueError("threshold is 'reader'; expected 'model', a probability, 0 to 1, or None")
         self._threshold = self._resolved(threshold)
         self._window_config = windows
         self._decode_config = decode
@@ -202,7 +213,7 @@ class Reader:
         if isinstance(contexts, str | Document):
             contexts = [contexts] * len(questions)
         contexts = _listed("contexts", contexts)
-        top_k = _checked("top_k", top_k, int)
+        top_k = check_count("top_k", top_k)
         return self._pipeline.answer(questions, contexts, top_k, self._resolved(threshold))
 
     def prepare(self, text: str) -> Document:
@@ -270,7 +281,7 @@ class Reader:
             raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
         if errors not in ("raise", "return"):
             raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
-        self._pipeline.check_top_k(_checked("top_k", top_k, int))
+        self._pipeline.check_top_k(check_count("top_k", top_k))
         stream = Stream(
             self._pipeline,
             iter(pairs),
@@ -314,7 +325,7 @@ class Reader:
         """
         _checked("question", question, str)
         if top_k is not None:
-            self._pipeline.check_top_k(_checked("top_k", top_k, int))
+            self._pipeline.check_top_k(check_count("top_k", top_k))
         self._engine.check_process()
         future = self._merger.submit(question, context, top_k or 1, self._resolved(threshold))
         answers = await asyncio.wrap_future(future)
@@ -357,13 +368,14 @@ class Reader:
             passages: texts, Documents, or pairs of an id of yours and one of them; any number of them, also
                 from a generator. Blank ones hold no answer.
             top_k: answers to each question at most. Several may come from one passage.
-            threshold: the probability that any passage answers the question, 0 to 1, below which there are no
-                answers; ``"reader"``, ``"model"``, None: as for `ask`.
+            threshold: an answer whose margin gives it a smaller probability than this to answer the question
+                is left out; the best of a passage thus where `ask` gives the null answer. ``"reader"``,
+                ``"model"``, None: as for `ask`.
 
         Returns:
-            The answers by ``score``, best first; of equal ones those of the passage with the smallest
-            ``no_answer``, then of the earlier passage come first, and within a passage they are in the order
-            of `ask_many`. Of several questions a list of such results, in the order of the questions.
+            The answers by ``margin``, best first; of equal ones those of the earlier passage come first, and
+            within a passage they are in the order of `ask_many`. Of several questions a list of such results,
+            in the order of the questions.
 
         Raises:
             ValueError: a question without tokens or too long, a text with a lone surrogate, a Document of
@@ -371,11 +383,13 @@ class Reader:
             TypeError: an argument or item of another type, likewise.
         """
         questions = [question] if isinstance(question, str) else _listed("questions", question)
-        search = Search(self._pipeline, questions, top_k=_checked("top_k", top_k, int))
+        single = isinstance(question, str)
+        top_k = check_count("top_k", top_k)
+        search = Search(self._pipeline, questions, top_k=top_k, calibration=self._calibration, single=single)
         threshold = self._resolved(threshold)
         self._warn_uncalibrated("search compares passages by them")
         results = search.run(passages, threshold)
-        return results[0] if isinstance(question, str) else results
+        return results[0] if single else results
 
     def cut(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
         """The windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
@@ -387,18 +401,19 @@ class Reader:
 
     def _resolved(self, threshold: Threshold) -> float | None:
         """The probability that a threshold stands for; None: a span is always given."""
-        if threshold == "reader":
-            return self._threshold
-        if threshold == "model":
-            return self._calibration.threshold
         if isinstance(threshold, str):
+            if threshold == "reader":
+                return self._threshold
+            if threshold == "model":
+                return self._calibration.threshold
             raise ValueError(
                 f"threshold is {threshold!r}; expected 'model', 'reader', a probability, 0 to 1, or None"
             )
-        check_threshold("threshold", threshold)
-        if threshold is not None:
-            self._warn_uncalibrated(f"a threshold of {threshold} is compared with one")
-        return threshold
+        check_threshold("threshold", threshold, "'model', 'reader', ")
+        if threshold is None:
+            return None
+        self._warn_uncalibrated(f"a threshold of {threshold} is compared with one")
+        return float(threshold)
 
     def _warn_uncalibrated(self, use: str) -> None:
         """Warn once that the scores are no probabilities, where they are used as such."""

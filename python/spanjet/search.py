@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from spanjet import _core
 from spanjet.answer import Answer, Document
+from spanjet.config import Calibration
 from spanjet.passages import Passage, PassageAnswer, SearchResult
 from spanjet.pipeline import Chunk, Pipeline, encoded
 
@@ -43,8 +44,9 @@ class _Pair(NamedTuple):
 class _Best:
     """Keep the best answers to one question so far, and the probability that there is none."""
 
-    def __init__(self, top_k: int) -> None:
+    def __init__(self, top_k: int, calibration: Calibration) -> None:
         self._top_k = top_k
+        self._calibration = calibration
         # The worst is first; no two keys are equal, so answers are never compared.
         self._heap: list[tuple[tuple[float, int, int], Answer, _Candidate]] = []
         self.no_answer = 1.0
@@ -67,12 +69,22 @@ class _Best:
                 heapq.heappushpop(self._heap, entry)
 
     def result(self, passages: int, threshold: float | None) -> SearchResult:
-        """Return what is kept, without answers where one is less likely than the threshold."""
-        found = sorted(self._heap, reverse=True)
-        if threshold is not None and 1 - self.no_answer < threshold:
-            found = []
-        answers = tuple(_passage_answer(answer, candidate) for _, answer, candidate in found)
+        """Return what is kept, without answers that are less likely than the threshold."""
+        answers = tuple(
+            _passage_answer(answer, candidate)
+            for key, answer, candidate in sorted(self._heap, reverse=True)
+            if threshold is None or self._answered(key, answer) >= threshold
+        )
         return SearchResult(answers, self.no_answer, passages)
+
+    def _answered(self, key: tuple[float, int, int], answer: Answer) -> float:
+        """The probability that an answer's margin stands for; of a passage's best one its own."""
+        margin, _, rank = key
+        best = 1 - answer.no_answer
+        if rank == 0:
+            return best
+        odds = self._calibration.slope * margin + self._calibration.intercept
+        return min(best, (1 + math.tanh(odds / 2)) / 2)
 
 
 class Search:
@@ -86,6 +98,8 @@ class Search:
         pipeline: prepares, infers and decodes.
         questions: each is asked of every passage.
         top_k: answers to each question that are kept.
+        calibration: what margins are worth; None: the defaults.
+        single: whether there is one question, which errors then name without an index.
         chunk_pairs: questions of passages in a chunk at most.
         chunk_tokens: tokens of passages, counted once for each question, that fill a chunk.
 
@@ -101,19 +115,21 @@ class Search:
         questions: Sequence[str],
         *,
         top_k: int,
+        calibration: Calibration | None = None,
+        single: bool = False,
         chunk_pairs: int = CHUNK_PAIRS,
         chunk_tokens: int = CHUNK_TOKENS,
     ) -> None:
         if top_k < 1:
             raise ValueError(f"top_k is {top_k}; expected at least 1")
         pipeline.check_top_k(top_k)
-        _check_questions(pipeline, questions)
+        _check_questions(pipeline, questions, single=single)
         self._pipeline = pipeline
         self._questions = questions
         self._top_k = top_k
         self._chunk_pairs = chunk_pairs
         self._chunk_tokens = chunk_tokens
-        self._best = [_Best(top_k) for _ in questions]
+        self._best = [_Best(top_k, calibration or Calibration()) for _ in questions]
         self._passages = 0
         self._exhausted = False
         self._under_way: deque[list[_Pair]] = deque()
@@ -123,8 +139,7 @@ class Search:
 
         Args:
             passages: any number of them.
-            threshold: probability that any passage answers the question, below which a result is empty;
-                None: never.
+            threshold: probability of an answer below which it is left out; None: never.
 
         Returns:
             The result of each question.
@@ -226,19 +241,20 @@ def _passage_answer(answer: Answer, candidate: _Candidate) -> PassageAnswer:
     )
 
 
-def _check_questions(pipeline: Pipeline, questions: Sequence[str]) -> None:
+def _check_questions(pipeline: Pipeline, questions: Sequence[str], *, single: bool) -> None:
     for index, question in enumerate(questions):
+        name = "question" if single else f"questions[{index}]"
         if not isinstance(question, str):
-            raise TypeError(f"questions[{index}]: expected a text, found {type(question).__name__}")
+            raise TypeError(f"{name}: expected a text, found {type(question).__name__}")
         try:
             empty = not len(pipeline.tokenizer.encode(question))
             if not empty:
                 # Whether a window has room for it beside a context; it is its own here.
                 pipeline.windows([question], [question])
         except ValueError as error:
-            raise ValueError(f"questions[{index}]: {str(error).removeprefix('question 0 ')}") from None
+            raise ValueError(f"{name}: {str(error).removeprefix('question 0 ')}") from None
         if empty:
-            raise ValueError(f"questions[{index}] is empty: it has no tokens, expected some text")
+            raise ValueError(f"{name} is empty: it has no tokens, expected some text")
 
 
 def _checked_passages(passages: Any) -> Iterable[Any]:

@@ -58,8 +58,8 @@ def show_answers(context: str, answers: "Sequence[Answer]") -> None:
         else:
             before, span, after = sentence(context, answer.start, answer.end)
             console.print(Text.assemble(before, (span, "bold reverse green"), after))
-        place = f"characters {answer.start}-{answer.end}"
-        console.print(f"score {answer.score:.3f}, {place}", style="dim")
+        place = "" if answer.is_null else f", characters {answer.start}-{answer.end}"
+        console.print(f"score {answer.score:.3f}{place}", style="dim")
 
 
 def show_found(found: "Sequence[tuple[str, PassageAnswer]]") -> None:

@@ -123,13 +123,16 @@ def calibrate_reader(
 
 
 def check_unanswerable(dataset: SquadDataset) -> None:
-    """Refuse a data set in which every question has an answer.
+    """Refuse a data set in which every question has an answer, or none has.
 
     Raises:
         ValueError: it is one.
     """
-    if all(question.answers for question in dataset.questions):
+    answered = [bool(question.answers) for question in dataset.questions]
+    if all(answered):
         raise ValueError("every question has an answer; expected a SQuAD v2.0 file, where some have none")
+    if not any(answered):
+        raise ValueError("no question has an answer; expected a SQuAD v2.0 file, where most have one")
 
 
 def other_paragraphs(dataset: SquadDataset, share: float, *, seed: int = 0) -> list[Question]:

@@ -77,7 +77,7 @@ def load_titles(path: str | PathLike[str]) -> tuple[str, ...]:
     path = Path(path)
     try:
         root = Node(json.loads(path.read_bytes()), "the file")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested too deeply
         raise ValueError(f"{path}: not a JSON file: {error}") from None
     try:
         titles = tuple(str(title.expect(str, "a string")) for title in root.items("titles"))

@@ -59,7 +59,7 @@ def _lines(path: Path) -> Iterator[Node]:
             continue
         try:
             node = Node(json.loads(line), f"line {number}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # nested too deeply
             raise LayoutError(f"line {number}: not JSON: {error}") from None
         if "header" not in node.expect(dict, "an object"):
             yield node

@@ -27,7 +27,7 @@ def load_squad(path: str | PathLike[str]) -> SquadDataset:
         return load_mrqa(path)
     try:
         root = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested too deeply
         raise ValueError(f"{path}: not a JSON file: {error}") from None
     try:
         dataset = _parse(Node(root, "the file"))

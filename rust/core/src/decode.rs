@@ -32,7 +32,7 @@ pub struct DecodeOptions {
     /// Tokens of a span at most.
     pub max_answer_length: usize,
     /// The null answer comes first when the probability of an answer is below this, or there is no span.
-    pub threshold: Option<f32>,
+    pub threshold: Option<f64>,
     /// What logits are worth.
     pub calibration: Calibration,
     /// Global: whether spans that overlap a better one are answers of their own.
@@ -377,7 +377,7 @@ impl Spans {
     fn push(&mut self, answers: &[Answer], null: Null, options: &DecodeOptions) {
         let no_answer = null.no_answer() as f32;
         let null_wins = answers.is_empty()
-            || options.threshold.is_some_and(|threshold| null.answered() < f64::from(threshold));
+            || options.threshold.is_some_and(|threshold| 1.0 - f64::from(no_answer) < threshold);
         if null_wins {
             self.push_rows(&[Answer {
                 characters: 0..0,

@@ -60,7 +60,7 @@ fuzz_target!(|input: Input| {
         top_k: input.top_k.into(),
         n_best: input.n_best.into(),
         max_answer_length: input.max_answer_length.into(),
-        threshold: input.threshold.map(|threshold| f32::from(threshold) / 255.0),
+        threshold: input.threshold.map(|threshold| f64::from(threshold) / 255.0),
         calibration: Calibration {
             sentence_margin: f32::from(input.sentence_margin) / 8.0,
             ..Calibration::default()

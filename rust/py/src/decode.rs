@@ -51,7 +51,7 @@ pub(crate) fn decode(
     top_k: i64,
     n_best: i64,
     max_answer_length: i64,
-    threshold: Option<f32>,
+    threshold: Option<f64>,
     slope: f32,
     intercept: f32,
     temperature: f32,
