@@ -67,7 +67,8 @@ def assert_equal(
         whole = segments.graphemes_of(context.text)
         rules: dict[str, Any] = {"first_window": numbers[0], **options}
         if mode == "squad":
-            wanted = reference.decode_squad(context, found, logits, basic=data.basic, whole=whole, **rules)
+            uncut = segments.uncut_of(context.text)
+            wanted = reference.decode_squad(context, found, logits, basic=data.basic, whole=uncut, **rules)
         else:
             widen = segments.words_of(context.text) if align_to_words else whole
             if "sentence_margin" in options:

@@ -56,3 +56,14 @@ def graphemes_of(text: str) -> Widen:
     ends = graphemes(text)
     starts = after_white_space(text, ends)
     return lambda start, end: (max(p for p in starts if p <= start), min(p for p in ends if p >= end))
+
+
+def uncut_of(text: str) -> Widen:
+    """Widen a range that cuts graphemes, as mode squad does; one that begins with white space stays."""
+    bounds, widen = graphemes(text), graphemes_of(text)
+
+    def uncut(start: int, end: int) -> tuple[int, int]:
+        wide = widen(start, end)
+        return start if start in bounds else wide[0], wide[1]
+
+    return uncut
