@@ -63,7 +63,7 @@ def uncut_of(text: str) -> Widen:
     bounds, widen = graphemes(text), graphemes_of(text)
 
     def uncut(start: int, end: int) -> tuple[int, int]:
-        wide = widen(start, end)
-        return start if start in bounds else wide[0], wide[1]
+        left = start if start in bounds else widen(start, end)[0]
+        return left, min(place for place in bounds if place >= end)
 
     return uncut

@@ -106,10 +106,11 @@ pub(crate) fn whole_graphemes(text: &str, range: Range<usize>) -> Range<usize> {
     let cursor = |at| GraphemeCursor::new(at, text.len(), true);
     let is_bound = |at| cursor(at).is_boundary(text, 0).unwrap_or(true);
     let start = if is_bound(range.start) { None } else { cursor(range.start).prev_boundary(text, 0).ok() };
-    // White space makes a grapheme with a mark behind it; an answer begins with the mark.
-    let start = start.map(|start| start.filter(|&at| !text[at..].starts_with(char::is_whitespace)));
     let end = if is_bound(range.end) { None } else { cursor(range.end).next_boundary(text, 0).ok() };
-    start.flatten().unwrap_or(range.start)..end.flatten().unwrap_or(range.end)
+    // White space makes a grapheme with a mark behind it; an answer begins with the mark.
+    let white = |at: usize| text[at..].chars().next().filter(|c| c.is_whitespace()).map_or(0, char::len_utf8);
+    let start = start.flatten().map_or(range.start, |at| at + white(at));
+    start..end.flatten().unwrap_or(range.end)
 }
 
 /// Bytes at which sentences begin; their white space is at their ends.
@@ -322,6 +323,8 @@ mod tests {
             assert_eq!(&text[start as usize..end as usize], expected, "{text:?}");
         }
         assert_eq!(whole_graphemes("xe\u{301}e\u{301}y", 1..5), 1..7);
+        assert_eq!(whole_graphemes("a \u{301}\u{302}b", 4..6), 2..6);
+        assert_eq!(whole_graphemes("a \u{301}\u{302}b", 1..4), 1..6);
         assert_eq!(Bounds::new("Jose\u{301}", Unit::Grapheme).widen([1, 4]), [1, 6]);
     }
 }
