@@ -215,6 +215,9 @@ def test_what_cannot_be_calibrated(toy: LoadedModel, data: Path) -> None:
         calibrate_reader(reader_of(toy, mode="squad"), dataset)
     with pytest.raises(ValueError, match=r"every question has an answer; expected a SQuAD v2\.0 file"):
         calibrate_reader(reader_of(toy), load_squad(data / "squad" / "v1.1.json"))
+    unanswered = tuple(replace(question, answers=()) for question in dataset.questions)
+    with pytest.raises(ValueError, match=r"no question has an answer; expected a SQuAD v2\.0 file"):
+        calibrate_reader(reader_of(toy), replace(dataset, questions=unanswered))
     with pytest.raises(ValueError, match="1 article; expected at least two to hold one out"):
         calibrate_reader(
             reader_of(toy), drawn(made_up(3, articles=1, paragraphs=60), reader_of(toy), temperature=1)

@@ -86,6 +86,22 @@ def test_threshold(model: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["deep.json", "deep.jsonl"])
+def test_a_file_that_is_nested_too_deeply_is_refused_in_a_line(
+    model: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("[" * 200_000)
+    code, _, error = run("eval", tmp_path / name, "-m", model)
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert name in error
+
+
+def test_a_number_that_is_too_large_is_refused_in_a_line(model: Path) -> None:
+    code, _, error = run("ask", QUESTION, TEXT, "-m", model, "--top-k", str(2**63))
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert "expected an integer from 1 to 2147483647" in error
+
+
 @pytest.mark.filterwarnings("default::spanjet.pipeline.QuestionCut")
 def test_a_question_that_is_cut_is_said_in_one_line(model: Path) -> None:
     code, out, error = run("ask", "who built it " * 40, TEXT, "-m", model)

@@ -91,7 +91,7 @@ def test_results_are_ready_for_json(reader: Reader) -> None:
 
 
 BAD: list[tuple[Any, Any, type[Exception], str]] = [
-    ("", [TEXT], ValueError, r"questions\[0\] is empty: it has no tokens"),
+    ("", [TEXT], ValueError, r"question is empty: it has no tokens"),
     (["a", "\u200b"], [TEXT], ValueError, r"questions\[1\] is empty"),
     (["a", "b\ud800"], [TEXT], ValueError, r"questions\[1\]: .*lone surrogate"),
     (["a", 3], [TEXT], TypeError, r"questions\[1\]: expected a text, found int"),
