@@ -12,7 +12,7 @@ import pytest
 
 TESTS = Path(__file__).parent.parent / "tests"
 # The tests' oracles serve here too.
-sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(TESTS / "support"))
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from spanjet.checkpoint.architectures.bert import Bert
-from spanjet.checkpoint.random_weights import SHAPES, Shape
-from spanjet.checkpoint.shape import LayerShape
-from spanjet.machine import describe_machine
-from spanjet.optimize.latency import LatencyTable, fitted
-from spanjet.optimize.measure_latency import LatencySettings, measure_latency
-from spanjet.optimize.orders import unit_levels
-from spanjet.terminal import progress_bar
+from spanjet.cli.terminal.tables import progress_bar
+from spanjet.compress.latency.profile import LatencySettings, measure_latency
+from spanjet.compress.latency.table import LatencyTable, fitted
+from spanjet.compress.prune.removal_order import unit_levels
+from spanjet.model.graph.architectures.bert import Bert
+from spanjet.model.layer_shape import LayerShape
+from spanjet.model.random_weights import SHAPES, Shape
+from spanjet.runtime.cpu import describe_machine
 
 WITHIN = 0.05
 """The share that predictions may be off by."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from spanjet import Reader, RuntimeConfig, WindowConfig
+from spanjet.cli.terminal.tables import progress_bar
 from spanjet.evaluate import Question, SquadDataset, grade, load_squad
 from spanjet.evaluate.retrieval import BETWEEN_PARAGRAPHS
-from spanjet.terminal import progress_bar
 
 SETTINGS = ((384, 128), (384, 192), (384, 256), (384, 320), (256, 171), (512, 341))
 """Tokens of a window, and from one window to the next."""

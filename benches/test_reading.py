@@ -10,7 +10,7 @@ import peer
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from spanjet import Reader, RuntimeConfig, WindowConfig
-from spanjet.arithmetic import suited
+from spanjet.runtime.precision import suited
 
 from benches import example_scripts
 from benches.conftest import Corpus

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import toy_model
 from spanjet import Reader, RuntimeConfig, WindowConfig
-from spanjet.checkpoint import LoadedModel
+from spanjet.model import LoadedModel
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from spanjet.cli.terminal.tables import progress_bar
+from spanjet.compress.card import describe_source
+from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.run import Run, counter
+from spanjet.compress.optimize.verify import measure_scores
+from spanjet.compress.prune.network import Network
+from spanjet.compress.quantize.run import SquadFile
+from spanjet.compress.stages import Stages
 from spanjet.evaluate import exact_match
-from spanjet.optimize.network import Network
-from spanjet.optimize.run import Run, counter
-from spanjet.optimize.settings import OptimizeConfig
-from spanjet.optimize.stages import Stages
-from spanjet.optimize.verify import measure_scores
-from spanjet.quantize.card import describe_source
-from spanjet.quantize.run import SquadFile
-from spanjet.terminal import progress_bar
 
 from benches.ablations.variants import variants
 

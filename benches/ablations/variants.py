@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from spanjet.checkpoint.shape import LayerShape
-from spanjet.optimize.latency import LatencyTable, macs_table
-from spanjet.optimize.network import Network
-from spanjet.optimize.orders import Orders, find_orders
-from spanjet.optimize.programme import Options, Programme
-from spanjet.optimize.rebuild import OneShot
-from spanjet.optimize.reconstruct import refit
-from spanjet.optimize.removal import Order
-from spanjet.optimize.run import Run
-from spanjet.optimize.sensitivity import scaled_costs
-from spanjet.optimize.slices import cut_heads, cut_units
+from spanjet.compress.latency.table import LatencyTable, macs_table
+from spanjet.compress.optimize.run import Run
+from spanjet.compress.prune.layerwise_fit import refit
+from spanjet.compress.prune.network import Network
+from spanjet.compress.prune.one_shot import OneShot
+from spanjet.compress.prune.optimal_brain_surgeon import Order
+from spanjet.compress.prune.removal_order import Orders, find_orders
+from spanjet.compress.prune.slicing import cut_heads, cut_units
+from spanjet.compress.search.cost_curves import scaled_costs
+from spanjet.compress.search.knapsack import Options, Programme
+from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["Variant", "variants"]
 

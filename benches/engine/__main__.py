@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 from spanjet.bench import built_in, sample
-from spanjet.bench.environment import describe_environment
 from spanjet.evaluate import SquadDataset, load_squad
-from spanjet.reader import BUNDLED_MODEL
+from spanjet.measure.environment import describe_environment
+from spanjet.reader.reader import BUNDLED_MODEL
 
 from benches.engine import report
 from benches.engine.contestants import Contestant, OptimumIntel, Spanjet, Transformers

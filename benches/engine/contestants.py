@@ -138,7 +138,7 @@ class OptimumIntel(Pipeline):
     }
 
     def load(self) -> None:
-        import_module("spanjet.telemetry")  # OpenVINO is not to report itself
+        import_module("spanjet.runtime.openvino")  # OpenVINO is not to report itself
         self.optimum = import_module("optimum.intel")
         import_module("torch").set_num_threads(self.threads)
         super().load()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from spanjet.checkpoint.random_weights import SHAPES
-from spanjet.machine import describe_machine
-from spanjet.terminal import progress_bar
+from spanjet.cli.terminal.tables import progress_bar
+from spanjet.model.random_weights import SHAPES
+from spanjet.runtime.cpu import describe_machine
 
 from benches.large.measure import Measured, measure
 

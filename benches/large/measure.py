@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from spanjet.bench import built_in
-from spanjet.checkpoint.random_weights import Shape, write_checkpoint
+from spanjet.compress.quantize.config import QuantizeConfig
+from spanjet.compress.quantize.quantize import quantize_checkpoint
+from spanjet.compress.quantize.trials import Bars, no_bars
 from spanjet.evaluate import SquadDataset
-from spanjet.quantize.checkpoint import quantize_checkpoint
-from spanjet.quantize.settings import QuantizeConfig
-from spanjet.quantize.trials import Bars, no_bars
+from spanjet.model.random_weights import Shape, write_checkpoint
 
 __all__ = ["Measured", "measure"]
 
@@ -22,8 +22,8 @@ QUESTIONS = 32
 # OpenVINO and what else is imported is loaded before, with a checkpoint of the least size.
 LOAD = """
 import sys
-from spanjet.bench.memory import peak_megabytes, reset_peak, resident_megabytes
-from spanjet.checkpoint import load_model
+from spanjet.measure.memory import peak_megabytes, reset_peak, resident_megabytes
+from spanjet.model import load_model
 load_model(sys.argv[1])
 reset_peak()
 before = resident_megabytes()

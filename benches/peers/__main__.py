@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from spanjet.machine import describe_machine
+from spanjet.runtime.cpu import describe_machine
 
 from benches.peers import contestants, report, texts
 from benches.peers.contestants import Contestant

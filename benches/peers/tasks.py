@@ -14,7 +14,7 @@ from benches.example_scripts import DOC_STRIDE, MAX_LENGTH
 from benches.peers import texts
 
 # The bundled model's directory holds BERT's uncased tokenizer.json and vocab.txt.
-UNCASED = Path(spanjet.__file__).parent / "models" / "minilm-l6-squad2-int8"
+UNCASED = Path(spanjet.__file__).parent / "model" / "assets" / "minilm-l6-squad2-int8"
 
 UNITS = {
     "ids": "MB/s",

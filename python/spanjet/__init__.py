@@ -12,8 +12,8 @@ from spanjet._core import (
     sentence,
 )
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.pipeline import QuestionCut
-from spanjet.reader import Answer, Document, Failure, PassageAnswer, Reader, SearchResult, Uncalibrated
+from spanjet.reader.pipeline import QuestionCut
+from spanjet.reader.reader import Answer, Document, Failure, PassageAnswer, Reader, SearchResult, Uncalibrated
 
 __all__ = [
     "Answer",

@@ -189,7 +189,7 @@ class RuntimeConfig:
     """How the model runs on this machine.
 
     Where a field that `spanjet tune` measures is None, a reader takes what was measured on this machine
-    (see `spanjet.tuning`), or else the default.
+    (see `spanjet.reader.tuned_settings`), or else the default.
 
     A machine of several sockets needs one process: OpenVINO spreads the streams of bulk work over all cores
     and never mixes those of two NUMA nodes in a stream, which is what a process for each node would give,
@@ -203,16 +203,16 @@ class RuntimeConfig:
         precision: arithmetic of what is not INT8: ``"f32"``, ``"bf16"`` or ``"f16"``; None: OpenVINO's
             choice for this CPU.
         int8: whether the products of an INT8 model are computed in INT8; None: where the processor has VNNI
-            or AMX, and in floating point elsewhere, which is faster there (see `spanjet.arithmetic`).
+            or AMX, and in floating point elsewhere, which is faster there (see `spanjet.runtime.precision`).
         cache_dir: directory that keeps compiled models and tuned settings between runs; None: nothing
             is kept.
         batch_tokens: tokens of a batch at most, padding included; None: tuned, or 1,024. From 640 on,
             larger ones were faster by 1 % at most.
         length_multiple: a batch's length is rounded up to a multiple of this; None: tuned, or 16.
-        length_excess: or to a multiple and this, if that is less (see `spanjet.schedule`); None: tuned,
+        length_excess: or to a multiple and this, if that is less (see `reader.batching`); None: tuned,
             or 4.
         static_lengths: whether bulk work has a compiled model for each length, which is faster and takes
-            memory and time to compile (see `spanjet.runtime.Runtime`); None: tuned, or False.
+            memory and time to compile (see `spanjet.runtime.engine.Runtime`); None: tuned, or False.
         pinning: whether each inference thread stays on one CPU; None: OpenVINO's choice, which is yes on
             Linux.
         hyper_threading: whether both threads of a core are used; None: OpenVINO's choice.

@@ -3,12 +3,12 @@
 Importing this package imports OpenVINO.
 """
 
-import spanjet.telemetry  # noqa: F401
+import spanjet.runtime.openvino  # noqa: F401
 
 # isort: split
-from spanjet.bench.questions import built_in, sample
+from spanjet.bench.config import BenchConfig
 from spanjet.bench.result import BenchResult, Row
 from spanjet.bench.run import run_bench
-from spanjet.bench.settings import BenchConfig
+from spanjet.measure.questions import built_in, sample
 
 __all__ = ["BenchConfig", "BenchResult", "Row", "built_in", "run_bench", "sample"]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from spanjet.bench.rounds import Spread, Turn, alternate, ratios
-from spanjet.bench.workload import Workload
 from spanjet.evaluate import Question
-from spanjet.reader import Document, Reader
+from spanjet.measure.rounds import Spread, Turn, alternate, ratios
+from spanjet.measure.workload import Workload
+from spanjet.reader.reader import Document, Reader
 
 __all__ = ["LongDocument", "measure_document"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanjet.bench.workload import Workload
 from spanjet.evaluate import Question
-from spanjet.reader import Reader
+from spanjet.measure.workload import Workload
+from spanjet.reader.reader import Reader
 
 __all__ = ["Latency", "measure_latency"]
 

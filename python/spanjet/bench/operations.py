@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import spanjet.telemetry  # noqa: F401
+import spanjet.runtime.openvino  # noqa: F401
 
 # isort: split
 import openvino as ov
 
-from spanjet.runtime import ModelInputs, Runtime
+from spanjet.runtime.engine import ModelInputs, Runtime
 
 __all__ = ["Operation", "OperationTimes", "Operations", "measure_operations"]
 
-# By what the names of nodes hold (see `spanjet.checkpoint.blocks`); the first that matches counts.
+# By what the names of nodes hold (see `spanjet.model.graph.blocks`); the first that matches counts.
 PARTS = {
     r"\.(query|key|value)\b": "query, key, value",
     r"\.attention\.output\b": "attention output",
@@ -52,7 +52,7 @@ class Operation:
     Attributes:
         kind: OpenVINO's name, such as ``FullyConnected``; what it fused into an operation is in its time.
         part: ``"feed-forward"``, ``"query, key, value"``, …; ``"other"`` where the node's name does not tell,
-            as in models that `spanjet.checkpoint` did not build.
+            as in models that `spanjet.model` did not build.
         precision: of its arithmetic, such as ``i8``, ``f32`` or ``bf16``.
         implementation: OpenVINO's name, such as ``brgemm_avx512``.
         nodes: how many the model has.

@@ -7,8 +7,8 @@ from spanjet.bench.budgets import Budget
 from spanjet.bench.document import LongDocument
 from spanjet.bench.latency import Latency
 from spanjet.bench.operations import OperationTimes
-from spanjet.bench.rounds import Spread
 from spanjet.bench.throughput import Throughput
+from spanjet.measure.rounds import Spread
 
 __all__ = ["BenchResult", "Row"]
 
@@ -39,7 +39,7 @@ class BenchResult:
     Attributes:
         date: when it began, ISO 8601.
         data: name of the questions' source.
-        machine: see `spanjet.bench.environment.describe_environment`.
+        machine: see `spanjet.measure.environment.describe_environment`.
         settings: of the model, the windows, the decoding, the runtime and the benchmark.
         first_answer_seconds: from the model's directory to the first answer.
         ready_megabytes: resident memory of this process after that; None where Linux does not tell.

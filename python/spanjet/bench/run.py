@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from spanjet.bench.budgets import measure_budgets
+from spanjet.bench.config import BenchConfig
 from spanjet.bench.document import measure_document
-from spanjet.bench.environment import describe_environment
 from spanjet.bench.latency import measure_latency
-from spanjet.bench.memory import peak_megabytes, reset_peak, resident_megabytes
 from spanjet.bench.operations import measure_operations
-from spanjet.bench.questions import sample
 from spanjet.bench.result import BenchResult
-from spanjet.bench.settings import BenchConfig
 from spanjet.bench.throughput import measure_throughput
-from spanjet.bench.workload import Workload
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import Question, SquadDataset
-from spanjet.reader import Reader
+from spanjet.measure.environment import describe_environment
+from spanjet.measure.memory import peak_megabytes, reset_peak, resident_megabytes
+from spanjet.measure.questions import sample
+from spanjet.measure.workload import Workload
+from spanjet.reader.reader import Reader
 
 __all__ = ["run_bench"]
 

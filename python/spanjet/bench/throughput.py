@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from spanjet.bench.rounds import Spread, Turn, alternate, ratios
-from spanjet.bench.workload import Workload
 from spanjet.evaluate import Question
-from spanjet.reader import Reader
+from spanjet.measure.rounds import Spread, Turn, alternate, ratios
+from spanjet.measure.workload import Workload
+from spanjet.reader.reader import Reader
 
 __all__ = ["Throughput", "measure_throughput"]
 

@@ -18,7 +18,7 @@ from spanjet.cli import (
     search,
     tune,
 )
-from spanjet.cli.errors import Commands
+from spanjet.cli.terminal.errors import Commands
 
 __all__ = ["app"]
 

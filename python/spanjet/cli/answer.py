@@ -27,9 +27,10 @@ from spanjet.cli.options import (
     threshold_of,
     window_config,
 )
-from spanjet.cli.output import check_writable, show
-from spanjet.cli.text import read_text
-from spanjet.records import (
+from spanjet.cli.terminal.output import check_writable, show
+from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.texts import read_text
+from spanjet.files import (
     FORMATS,
     Columns,
     Journal,
@@ -42,9 +43,8 @@ from spanjet.records import (
     find_format,
     open_source,
 )
-from spanjet.records.answering import LOOK_AHEAD
-from spanjet.records.parquet import check_pyarrow, write_parquet
-from spanjet.terminal import progress_bar
+from spanjet.files.job import LOOK_AHEAD
+from spanjet.files.parquet import check_pyarrow, write_parquet
 
 __all__ = ["SOME_REJECTED", "answer"]
 

@@ -16,9 +16,9 @@ from spanjet.cli.options import (
     decode_config,
     threshold_of,
 )
-from spanjet.cli.output import print_json
-from spanjet.cli.text import read_text
-from spanjet.terminal import show_answers
+from spanjet.cli.terminal.output import print_json
+from spanjet.cli.terminal.tables import show_answers
+from spanjet.cli.terminal.texts import read_text
 
 __all__ = ["ask"]
 

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from spanjet.cli.options import ThreadsOption
-from spanjet.cli.output import check_writable, write_json
+from spanjet.cli.terminal.output import check_writable, write_json
+from spanjet.cli.terminal.tables import progress_bar
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import load_squad
-from spanjet.terminal import progress_bar
 
 __all__ = ["bench"]
 

@@ -8,9 +8,9 @@ import typer
 
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
-from spanjet.cli.output import print_json, show
+from spanjet.cli.terminal.output import print_json, show
+from spanjet.cli.terminal.tables import progress_bar
 from spanjet.evaluate import CalibrationReport, calibrate_reader, load_squad, load_titles
-from spanjet.terminal import progress_bar
 
 __all__ = ["calibrate"]
 
@@ -43,8 +43,8 @@ def calibrate(
     The table compares the model's present scores with the new ones; those are of articles that the
     calibration in question was not fitted on (two-fold, by article).
     """
-    from spanjet.checkpoint.directory import check_has_card, update_card  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.quantize.card import describe_calibration  # noqa: PLC0415
+    from spanjet.compress.card import describe_calibration  # noqa: PLC0415
+    from spanjet.model.directory import check_has_card, update_card  # noqa: PLC0415  (OpenVINO: 200 ms)
 
     dataset = load_squad(data)
     if articles is not None:

@@ -22,7 +22,8 @@ from spanjet.cli.options import (
     threshold_of,
     window_config,
 )
-from spanjet.cli.output import check_writable, show, write_json
+from spanjet.cli.terminal.output import check_writable, show, write_json
+from spanjet.cli.terminal.tables import progress_bar
 from spanjet.config import Threshold
 from spanjet.evaluate import (
     Confidence,
@@ -35,7 +36,6 @@ from spanjet.evaluate import (
     squad_v2_predictions,
 )
 from spanjet.evaluate import evaluate as evaluate_reader
-from spanjet.terminal import progress_bar
 
 __all__ = ["evaluate"]
 

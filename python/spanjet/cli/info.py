@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from spanjet.cli.options import JsonOption
-from spanjet.cli.output import show
-from spanjet.reader import BUNDLED_MODEL
+from spanjet.cli.terminal.output import show
+from spanjet.reader.reader import BUNDLED_MODEL
 
 __all__ = ["info"]
 
@@ -25,10 +25,10 @@ def info(
     as_json: JsonOption = False,
 ) -> None:
     """Show versions, this CPU, and a model: what it is made of, how it is computed here, and its card."""
-    import spanjet.telemetry  # noqa: F401, PLC0415
-    from spanjet.checkpoint import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.machine import describe_machine, inference_paths  # noqa: PLC0415
-    from spanjet.quantize.anatomy import describe_execution, describe_model  # noqa: PLC0415
+    import spanjet.runtime.openvino  # noqa: F401, PLC0415
+    from spanjet.compress.quantize.model_info import describe_execution, describe_model  # noqa: PLC0415
+    from spanjet.model import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
+    from spanjet.runtime.cpu import describe_machine, inference_paths  # noqa: PLC0415
 
     loaded = load_model(model)
     about = {"directory": str(loaded.path), **describe_model(loaded), "here": describe_execution(loaded)}

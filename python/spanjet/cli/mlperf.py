@@ -9,12 +9,12 @@ from typer.core import TyperGroup
 
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
-from spanjet.cli.output import check_writable, print_json, show
+from spanjet.cli.terminal.output import check_writable, print_json, show
+from spanjet.cli.terminal.tables import progress_bar
 from spanjet.config import default_cache_dir
 from spanjet.evaluate import load_squad
-from spanjet.reader import BUNDLED_MODEL
-from spanjet.records.safe_files import replace_file
-from spanjet.terminal import progress_bar
+from spanjet.files.safe_files import replace_file
+from spanjet.reader.reader import BUNDLED_MODEL
 
 __all__ = ["mlperf"]
 
@@ -83,9 +83,9 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run one scenario: LoadGen's logs and verdict, F1, and what they depend on."""
-    from spanjet.mlperf.models import name_of  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.mlperf.rules import DECODING, WINDOWING  # noqa: PLC0415
-    from spanjet.mlperf.run import run_scenario  # noqa: PLC0415
+    from spanjet.bench.mlperf.models import name_of  # noqa: PLC0415  (OpenVINO: 200 ms)
+    from spanjet.bench.mlperf.rules import DECODING, WINDOWING  # noqa: PLC0415
+    from spanjet.bench.mlperf.run import run_scenario  # noqa: PLC0415
 
     config = _run_config(
         scenario=scenario,
@@ -111,7 +111,7 @@ def run(
 
 def _run_config(**options: Any) -> Any:
     """The settings that options of unchecked types stand for; the class checks them."""
-    from spanjet.mlperf.run import RunConfig  # noqa: PLC0415
+    from spanjet.bench.mlperf.run import RunConfig  # noqa: PLC0415
 
     return RunConfig(**options)
 
@@ -149,7 +149,7 @@ def submission(
     as_json: JsonOption = False,
 ) -> None:
     """Put runs into a folder in the layout of MLPerf Inference's submissions (v6)."""
-    from spanjet.mlperf.submission import write_submission  # noqa: PLC0415  (OpenVINO: 200 ms)
+    from spanjet.bench.mlperf.submission import write_submission  # noqa: PLC0415  (OpenVINO: 200 ms)
 
     options: dict[str, Any] = {"submitter": submitter, "system": system, "division": division}
     summary = write_submission(out, runs, **options, overwrite=overwrite)
@@ -192,14 +192,14 @@ def table(
     ] = None,
 ) -> None:
     """Compare a plain BERT-Large with our models in short Offline tests; NOT VALID as results of MLPerf."""
+    from spanjet.bench.mlperf.loadgen.test import import_loadgen  # noqa: PLC0415
+    from spanjet.bench.mlperf.report.page import render_table  # noqa: PLC0415
+    from spanjet.bench.mlperf.report.text import markdown  # noqa: PLC0415
+    from spanjet.bench.mlperf.report.text import show as show_table  # noqa: PLC0415
+    from spanjet.bench.mlperf.table.large import random_int8, shape_named  # noqa: PLC0415
+    from spanjet.bench.mlperf.table.table import TableConfig, measure_table  # noqa: PLC0415
     from spanjet.bench.report.page import check_report_extra  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.checkpoint import load_model  # noqa: PLC0415
-    from spanjet.mlperf.large import random_int8, shape_named  # noqa: PLC0415
-    from spanjet.mlperf.loadgen import import_loadgen  # noqa: PLC0415
-    from spanjet.mlperf.report.page import render_table  # noqa: PLC0415
-    from spanjet.mlperf.report.text import markdown  # noqa: PLC0415
-    from spanjet.mlperf.report.text import show as show_table  # noqa: PLC0415
-    from spanjet.mlperf.table import TableConfig, measure_table  # noqa: PLC0415
+    from spanjet.model import load_model  # noqa: PLC0415
 
     config = TableConfig(rounds=rounds, seconds=seconds, accuracy=accuracy, threads=threads)
     shape = shape_named(baseline)

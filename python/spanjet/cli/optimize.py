@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from spanjet.cli.output import check_writable, print_json, show
-from spanjet.terminal import progress_bar
+from spanjet.cli.terminal.output import check_writable, print_json, show
+from spanjet.cli.terminal.tables import progress_bar
 
 if TYPE_CHECKING:
-    from spanjet.optimize.plan import Plan
+    from spanjet.compress.optimize.time_estimate import Plan
 
 __all__ = ["commands"]
 
@@ -99,8 +99,8 @@ def run(
     When interrupted, give the same command again: it goes on where it stopped. With another floor or budget,
     it takes what was found before.
     """
-    import spanjet.telemetry  # noqa: F401, PLC0415
-    from spanjet.optimize.checkpoint import optimize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
+    import spanjet.runtime.openvino  # noqa: F401, PLC0415
+    from spanjet.compress.optimize.optimize import optimize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
 
     config = _config(
         floor=floor,
@@ -144,7 +144,7 @@ def report(
     ] = None,
 ) -> None:
     """Draw the front, the chosen point and what is left of each layer; needs the extra "report"."""
-    from spanjet.optimize.report.page import write_page  # noqa: PLC0415
+    from spanjet.compress.report.page import write_page  # noqa: PLC0415
 
     out = model.with_name(f"{model.resolve().name}.html") if out is None else out
     for path in (out, png):
@@ -165,8 +165,8 @@ def verify(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Repeat the measurements of the card: F1 on its held-out questions, and windows a second."""
-    import spanjet.telemetry  # noqa: F401, PLC0415
-    from spanjet.optimize.repeat import repeat_measurements  # noqa: PLC0415
+    import spanjet.runtime.openvino  # noqa: F401, PLC0415
+    from spanjet.compress.optimize.reproduce import repeat_measurements  # noqa: PLC0415
 
     found = repeat_measurements(model, data, checkpoint=checkpoint, bars=progress_bar)
     if json_:
@@ -179,7 +179,7 @@ def verify(
 
 def _config(**options: Any) -> Any:
     """The settings that options of unchecked types stand for; the class checks them."""
-    from spanjet.optimize.settings import OptimizeConfig  # noqa: PLC0415
+    from spanjet.compress.optimize.config import OptimizeConfig  # noqa: PLC0415
 
     return OptimizeConfig(**options)
 

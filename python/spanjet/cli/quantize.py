@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet.cli.output import show
-from spanjet.terminal import progress_bar
+from spanjet.cli.terminal.output import show
+from spanjet.cli.terminal.tables import progress_bar
 
 __all__ = ["quantize"]
 
@@ -69,8 +69,8 @@ def quantize(
 
     What is finished is kept in DIR.partial until DIR is there: when interrupted, give the same command again.
     """
-    import spanjet.telemetry  # noqa: F401, PLC0415
-    from spanjet.quantize.checkpoint import quantize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
+    import spanjet.runtime.openvino  # noqa: F401, PLC0415
+    from spanjet.compress.quantize.quantize import quantize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
 
     config = _config(
         samples=samples,
@@ -101,6 +101,6 @@ def quantize(
 
 def _config(**options: Any) -> Any:
     """The settings that options of unchecked types stand for; the class checks them."""
-    from spanjet.quantize.settings import QuantizeConfig  # noqa: PLC0415
+    from spanjet.compress.quantize.config import QuantizeConfig  # noqa: PLC0415
 
     return QuantizeConfig(**options)

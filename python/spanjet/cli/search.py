@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from spanjet import PassageAnswer, Reader, SearchResult
-from spanjet.cli.errors import show_error
 from spanjet.cli.options import JsonOption, ModelOption, ThresholdOption, threshold_of
-from spanjet.cli.output import print_json
-from spanjet.cli.text import read_text
-from spanjet.terminal import show_found
+from spanjet.cli.terminal.errors import show_error
+from spanjet.cli.terminal.output import print_json
+from spanjet.cli.terminal.tables import show_found
+from spanjet.cli.terminal.texts import read_text
 
 __all__ = ["search"]
 

@@ -8,16 +8,16 @@ import typer
 
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
-from spanjet.cli.output import print_json
-from spanjet.reader import BUNDLED_MODEL
-from spanjet.terminal import progress_bar
+from spanjet.cli.terminal.output import print_json
+from spanjet.cli.terminal.tables import progress_bar
+from spanjet.reader.reader import BUNDLED_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from spanjet.checkpoint import LoadedModel
-    from spanjet.tune import Tuned
+    from spanjet.bench.autotune import Tuned
+    from spanjet.model import LoadedModel
 
 __all__ = ["tune"]
 
@@ -57,10 +57,10 @@ def tune(
     as_json: JsonOption = False,
 ) -> None:
     """Measure which batches and streams are fastest here; readers use them from then on."""
-    import spanjet.telemetry  # noqa: F401, PLC0415
-    from spanjet.checkpoint import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.tune import tune as measure  # noqa: PLC0415
-    from spanjet.tuning import save_tuning  # noqa: PLC0415
+    import spanjet.runtime.openvino  # noqa: F401, PLC0415
+    from spanjet.bench.autotune import tune as measure  # noqa: PLC0415
+    from spanjet.model import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
+    from spanjet.reader.tuned_settings import save_tuning  # noqa: PLC0415
 
     loaded = load_model(model)
     config = RuntimeConfig(threads=threads)

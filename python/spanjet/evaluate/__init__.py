@@ -2,13 +2,13 @@
 
 from spanjet.evaluate.calibrate import CalibrationReport, calibrate_reader
 from spanjet.evaluate.confidence import Confidence, measure_confidence
-from spanjet.evaluate.dataset import Question, SquadDataset, load_titles
 from spanjet.evaluate.evaluation import Evaluation, evaluate
-from spanjet.evaluate.mrqa import load_mrqa
-from spanjet.evaluate.official import Scores, Split, exact_match, grade, score
 from spanjet.evaluate.predictions import squad_v2_predictions
 from spanjet.evaluate.retrieval import RetrievalScores, evaluate_articles, evaluate_passages
-from spanjet.evaluate.squad import load_squad
+from spanjet.evaluate.squad import Scores, Split, exact_match, grade, score
+from spanjet.files.dataset import Question, SquadDataset, load_titles
+from spanjet.files.mrqa import load_mrqa
+from spanjet.files.squad import load_squad
 
 __all__ = [
     "CalibrationReport",

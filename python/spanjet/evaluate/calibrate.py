@@ -22,14 +22,14 @@ from spanjet.evaluate.calibration import (
     predict,
 )
 from spanjet.evaluate.confidence import assess
-from spanjet.evaluate.dataset import Question, SquadDataset
-from spanjet.evaluate.official import grade
 from spanjet.evaluate.retrieval import holds_reference, question_generator
+from spanjet.evaluate.squad import grade
+from spanjet.files.dataset import Question, SquadDataset
 
 if TYPE_CHECKING:
-    from spanjet.answer import Answer
-    from spanjet.checkpoint import LoadedModel
-    from spanjet.reader import Reader
+    from spanjet.model import LoadedModel
+    from spanjet.reader.answer import Answer
+    from spanjet.reader.reader import Reader
 
 __all__ = [
     "CalibrationReport",
@@ -228,7 +228,7 @@ def _gather(
     model: "LoadedModel | None" = None,
     progress: Progress | None = None,
 ) -> dict[float, Candidates]:
-    from spanjet.reader import Reader  # noqa: PLC0415  (which imports OpenVINO)
+    from spanjet.reader.reader import Reader  # noqa: PLC0415  (which imports OpenVINO)
 
     apart = Reader(
         model or reader.model,

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spanjet.evaluate.dataset import SquadDataset
 from spanjet.evaluate.evaluation import Evaluation
 from spanjet.evaluate.metrics import (
     COVERAGES,
@@ -17,7 +16,8 @@ from spanjet.evaluate.metrics import (
     reliability_bins,
     risk_coverage,
 )
-from spanjet.evaluate.official import grade
+from spanjet.evaluate.squad import grade
+from spanjet.files.dataset import SquadDataset
 
 __all__ = ["Confidence", "assess", "measure_confidence"]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from spanjet.config import Threshold
-from spanjet.evaluate.dataset import SquadDataset
-from spanjet.evaluate.official import Scores, score
+from spanjet.evaluate.squad import Scores, score
+from spanjet.files.dataset import SquadDataset
 
 if TYPE_CHECKING:
-    from spanjet.reader import Reader
+    from spanjet.reader.reader import Reader
 
 __all__ = ["Evaluation", "evaluate"]
 

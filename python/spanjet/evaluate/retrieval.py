@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spanjet.evaluate.confidence import Confidence, assess
-from spanjet.evaluate.dataset import Question, SquadDataset
-from spanjet.evaluate.official import grade, normalize
+from spanjet.evaluate.squad import grade, normalize
+from spanjet.files.dataset import Question, SquadDataset
 
 if TYPE_CHECKING:
-    from spanjet.answer import Answer, Document
-    from spanjet.reader import Reader
+    from spanjet.reader.answer import Answer, Document
+    from spanjet.reader.reader import Reader
 
 __all__ = [
     "BETWEEN_PARAGRAPHS",

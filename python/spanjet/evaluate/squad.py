@@ -1,75 +1,199 @@
-"""Read SQuAD files, v1.1 and v2.0, and MRQA's by their name.
+"""Exact match and F1 as the data set's evaluate-v1.1 and evaluate-v2.0 scripts compute them."""
 
-SQuAD v1.1: Rajpurkar et al. 2016, arXiv 1606.05250. SQuAD v2.0: Rajpurkar et al. 2018, arXiv 1806.03822.
-"""
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-import json
-from os import PathLike
-from pathlib import Path
+from spanjet.files.dataset import Question, SquadDataset, Version
 
-from spanjet.evaluate.dataset import LayoutError, Node, Question, SquadDataset
-from spanjet.evaluate.mrqa import is_mrqa, load_mrqa
+__all__ = ["Scores", "Split", "exact_match", "grade", "normalize", "score"]
 
-__all__ = ["load_squad"]
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-def load_squad(path: str | PathLike[str]) -> SquadDataset:
-    """Read a SQuAD v1.1 or v2.0 file, or one of MRQA's JSON Lines (``.jsonl``, ``.jsonl.gz``).
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """Scores of a part of the questions, in percent."""
 
-    The version is 2.0 if a question says ``is_impossible`` or has no answers.
+    exact_match: float
+    f1: float
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scores:
+    """Scores of predictions, in percent.
+
+    Attributes:
+        exact_match: share of predictions equal to a right answer after normalisation.
+        f1: mean overlap in words with the best right answer.
+        total: questions that count.
+        version: of the data set.
+        has_answer, no_answer: v2.0: questions with and without an answer; None: there are none.
+        best_exact_match, best_exact_match_threshold, best_f1, best_f1_threshold: v2.0: the scores with the
+            threshold on the probability of no answer that is best for these very questions, and that
+            threshold.
+    """
+
+    exact_match: float
+    f1: float
+    total: int
+    version: Version = "1.1"
+    has_answer: Split | None = None
+    no_answer: Split | None = None
+    best_exact_match: float | None = None
+    best_exact_match_threshold: float | None = None
+    best_f1: float | None = None
+    best_f1_threshold: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The scores by their names in the official scripts, without what does not apply.
+
+        v1.1: ``exact_match`` and ``f1``, and ``total``. v2.0: ``exact``, ``f1``, ``total``, ``HasAns_exact``,
+        ``HasAns_f1``, ``HasAns_total``, ``NoAns_...``, ``best_exact``, ``best_exact_thresh``, ``best_f1`` and
+        ``best_f1_thresh``.
+        """
+        if self.version == "1.1":
+            return {"exact_match": self.exact_match, "f1": self.f1, "total": self.total}
+        found: dict[str, Any] = {"exact": self.exact_match, "f1": self.f1, "total": self.total}
+        for name, split in (("HasAns", self.has_answer), ("NoAns", self.no_answer)):
+            if split is not None:
+                values = {"exact": split.exact_match, "f1": split.f1, "total": split.total}
+                found |= {f"{name}_{key}": value for key, value in values.items()}
+        best = {
+            "best_exact": self.best_exact_match,
+            "best_exact_thresh": self.best_exact_match_threshold,
+            "best_f1": self.best_f1,
+            "best_f1_thresh": self.best_f1_threshold,
+        }
+        return found | {name: value for name, value in best.items() if value is not None}
+
+
+def exact_match(scores: Mapping[str, Any]) -> float:
+    """Look up exact match in `Scores.as_dict`, whose name for it depends on the version."""
+    found: float = scores["exact_match"] if "exact_match" in scores else scores["exact"]
+    return found
+
+
+def grade(prediction: str, question: Question, version: Version) -> tuple[float, float]:
+    """Exact match and F1 of one prediction, 0 to 1, with the reference that suits it best.
+
+    Args:
+        prediction: the answer; "" is the null answer.
+        question: with its reference answers.
+        version: whose script counts.
+    """
+    predicted = normalize(prediction)
+    references = [normalize(answer) for answer in _references(question, version)]
+    exact = max(float(predicted == reference) for reference in references)
+    return exact, max(_f1(predicted.split(), reference.split(), version) for reference in references)
+
+
+def score(
+    dataset: SquadDataset, predictions: Mapping[str, str], no_answer: Mapping[str, float] | None = None
+) -> Scores:
+    """Exact match and F1 of predictions.
+
+    As in the official scripts, a question without a prediction counts as wrong in v1.1 and does not
+    count in v2.0.
+
+    Args:
+        dataset: questions and right answers.
+        predictions: answer of each question by its id; "" is the null answer.
+        no_answer: of each question by its id, the greater the likelier it has no answer (the scripts'
+            ``na_prob``); if given and the data set is v2.0, the best thresholds are searched.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: it is not JSON, or not laid out as SQuAD or MRQA; the message names the place.
+        ValueError: no question of the data set has a prediction.
     """
-    path = Path(path)
-    if is_mrqa(path):
-        return load_mrqa(path)
-    try:
-        root = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # nested too deeply
-        raise ValueError(f"{path}: not a JSON file: {error}") from None
-    try:
-        dataset = _parse(Node(root, "the file"))
-    except LayoutError as error:
-        raise ValueError(f"{path}: {error}") from None
-    if not dataset.questions:
-        raise ValueError(f"{path}: holds no questions")
-    return dataset
+    exact: dict[str, float] = {}
+    f1: dict[str, float] = {}
+    for question in dataset.questions:
+        prediction = predictions.get(question.id)
+        if prediction is not None:
+            exact[question.id], f1[question.id] = grade(prediction, question, dataset.version)
+    if not exact:
+        raise ValueError("no question of the data set has a prediction")
+    if dataset.version == "1.1":
+        whole = _split(exact, f1, [question.id for question in dataset.questions])
+        return Scores(exact_match=whole.exact_match, f1=whole.f1, total=whole.total)
 
-
-def _parse(root: Node) -> SquadDataset:
-    questions: list[Question] = []
-    places: dict[str, str] = {}
-    articles: dict[str, dict[str, None]] = {}  # keeps the order and each paragraph once
-    has_impossible = False
-    for article in root.items("data"):
-        title = _title(article)
-        paragraphs = articles.setdefault(title, {})
-        for paragraph in article.items("paragraphs"):
-            context = paragraph.text("context")
-            paragraphs[context] = None
-            for node in paragraph.items("qas"):
-                question = _question(node, context, title)
-                has_impossible |= "is_impossible" in node.value or not question.answers
-                if question.id in places:
-                    raise LayoutError(f"{node.place}.id: {question.id!r} is also at {places[question.id]}")
-                places[question.id] = node.place
-                questions.append(question)
-    return SquadDataset(
-        version="2.0" if has_impossible else "1.1",
-        questions=tuple(questions),
-        articles={title: tuple(paragraphs) for title, paragraphs in articles.items()},
+    whole = _split(exact, f1, exact)
+    answerable = {question.id: bool(question.answers) for question in dataset.questions}
+    best: dict[str, Any] = {}
+    if no_answer is not None:
+        for name, values in (("best_exact_match", exact), ("best_f1", f1)):
+            found = _best_threshold(values, predictions, no_answer, answerable)
+            best[name], best[f"{name}_threshold"] = found
+    return Scores(
+        exact_match=whole.exact_match,
+        f1=whole.f1,
+        total=whole.total,
+        version="2.0",
+        has_answer=_split_or_none(exact, f1, [key for key in exact if answerable[key]]),
+        no_answer=_split_or_none(exact, f1, [key for key in exact if not answerable[key]]),
+        **best,
     )
 
 
-def _title(article: Node) -> str:
-    """The article's title; its place in the file where it has none, which tells it from others."""
-    return article.text("title") if "title" in article.expect(dict, "an object") else article.place
+@lru_cache(maxsize=1 << 14)
+def normalize(text: str) -> str:
+    """Lower-case a text, without punctuation and articles, with single spaces."""
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(WITHOUT_PUNCTUATION)).split())
 
 
-def _question(node: Node, context: str, title: str) -> Question:
-    answers = tuple(answer.text("text") for answer in node.items("answers"))
-    return Question(
-        id=node.text("id"), question=node.text("question"), context=context, answers=answers, article=title
+def _references(question: Question, version: Version) -> tuple[str, ...]:
+    if version == "1.1":
+        return question.answers
+    return tuple(answer for answer in question.answers if normalize(answer)) or ("",)
+
+
+def _f1(predicted: Sequence[str], expected: Sequence[str], version: Version) -> float:
+    if version == "2.0" and not (predicted and expected):
+        return float(predicted == expected)
+    shared = sum((Counter(predicted) & Counter(expected)).values())
+    if shared == 0:
+        return 0.0
+    precision = shared / len(predicted)
+    recall = shared / len(expected)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _split(exact: Mapping[str, float], f1: Mapping[str, float], keys: Iterable[str]) -> Split:
+    keys = list(keys)
+    return Split(
+        exact_match=100 * sum(exact.get(key, 0.0) for key in keys) / len(keys),
+        f1=100 * sum(f1.get(key, 0.0) for key in keys) / len(keys),
+        total=len(keys),
     )
+
+
+def _split_or_none(exact: Mapping[str, float], f1: Mapping[str, float], keys: list[str]) -> Split | None:
+    return _split(exact, f1, keys) if keys else None
+
+
+def _best_threshold(
+    values: Mapping[str, float],
+    predictions: Mapping[str, str],
+    no_answer: Mapping[str, float],
+    answerable: Mapping[str, bool],
+) -> tuple[float, float]:
+    """The best score in percent that a threshold can reach, and that threshold.
+
+    Starts with every question unanswered and answers them one by one, least likely unanswerable first.
+    """
+    best, threshold = float(sum(not has_answer for has_answer in answerable.values())), 0.0
+    current = best
+    for key in sorted((key for key in no_answer if key in values), key=no_answer.__getitem__):
+        if answerable[key]:
+            current += values[key]
+        elif predictions[key]:
+            current -= 1
+        if current > best:
+            best, threshold = current, no_answer[key]
+    return 100 * best / len(values), threshold

@@ -5,8 +5,8 @@ from typing import Any
 
 from spanjet.bench.report.page import render
 from spanjet.evaluate.confidence import Confidence
-from spanjet.evaluate.official import exact_match
-from spanjet.machine import describe_machine
+from spanjet.evaluate.squad import exact_match
+from spanjet.runtime.cpu import describe_machine
 
 __all__ = ["render_page"]
 

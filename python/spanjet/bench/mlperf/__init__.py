@@ -1,0 +1,16 @@
+"""MLPerf Inference, BERT on SQuAD v1.1: LoadGen, accuracy, submissions, and a table of one machine.
+
+Samples (`samples`) become batches (`batching`) that a reader's engine runs (`system`) as LoadGen asks
+(`settings`, `loadgen`); its logs become a verdict (`verdict`), F1 (`accuracy`) and the compliance test
+(`test01`). `run` puts them into one directory, `submission` several of those into a folder. `table` compares
+models (`contenders`, `measure`). Importing this package imports OpenVINO.
+"""
+
+import spanjet.runtime.openvino  # noqa: F401
+
+# isort: split
+from spanjet.bench.mlperf.run import RunConfig, run_scenario
+from spanjet.bench.mlperf.submission import write_submission
+from spanjet.bench.mlperf.table.table import Table, TableConfig, measure_table
+
+__all__ = ["RunConfig", "Table", "TableConfig", "measure_table", "run_scenario", "write_submission"]

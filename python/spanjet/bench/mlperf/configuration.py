@@ -1,0 +1,74 @@
+"""Configuration details: the machine and the software, as results are published with."""
+
+import os
+import platform
+from contextlib import suppress
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+
+from spanjet.measure.environment import describe_environment
+
+__all__ = ["describe_configuration", "physical_cores"]
+
+CPUS = Path("/sys/devices/system/cpu")
+FIRMWARE = Path("/sys/class/dmi/id")
+PACKAGES = {"nncf": "nncf", "LoadGen": "mlcommons-loadgen"}
+UNKNOWN = "unknown"
+
+
+def describe_configuration() -> dict[str, str]:
+    """What a result depends on besides the model; what cannot be read is called unknown."""
+    found = describe_environment()
+    firmware = [_text(FIRMWARE / name) for name in ("bios_vendor", "bios_version", "bios_date")]
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "processor": found["processor"],
+        "instructions": found["instructions"],
+        "vCPUs": found["cpus"],
+        "cores": str(physical_cores()),
+        "sockets": str(len({package for package, _ in _cores()})),
+        "memory": found.get("memory", UNKNOWN),
+        "BIOS": " ".join(text for text in firmware if text) or UNKNOWN,
+        "microcode": found.get("microcode", UNKNOWN),
+        "operating system": _operating_system(),
+        "kernel": found["kernel"],
+        "governor": found.get("governor", UNKNOWN),
+        "load": found["load"],
+        **{name: found[name] for name in ("spanjet", "openvino", "numpy", "python")},
+        **{name: _version(package) for name, package in PACKAGES.items()},
+    }
+
+
+def physical_cores() -> int:
+    """Cores that the CPUs of this process belong to: two threads of a core count once."""
+    return len(_cores())
+
+
+def _cores() -> set[tuple[str | None, str]]:
+    """Package and number of each core."""
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        place = CPUS / f"cpu{cpu}" / "topology"
+        cores.add((_text(place / "physical_package_id"), _text(place / "core_id") or f"cpu{cpu}"))
+    return cores
+
+
+def _operating_system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _text(path: Path) -> str | None:
+    with suppress(OSError):
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
+    return None

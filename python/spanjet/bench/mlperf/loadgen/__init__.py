@@ -1,0 +1,1 @@
+"""Drive a reader with MLCommons' LoadGen."""

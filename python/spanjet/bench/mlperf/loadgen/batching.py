@@ -1,0 +1,58 @@
+"""How samples become batches: our schedule, and the ways that it is compared with."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.reader.batching import VECTOR, PlannedBatch, padded_lengths, schedule
+from spanjet.reader.reader import Reader
+
+__all__ = ["Batching", "in_order", "padded", "scheduled"]
+
+Batching = Callable[[NDArray[np.int64], int], list[PlannedBatch]]
+"""From the samples' tokens, int64[n], and the batches that run side by side to batches."""
+
+
+def scheduled(reader: Reader) -> Batching:
+    """The batches that the reader itself would make."""
+    config = reader.runtime
+
+    def batches(lengths: NDArray[np.int64], streams: int) -> list[PlannedBatch]:
+        return schedule(
+            lengths,
+            batch_tokens=config.batch_tokens or 0,
+            length_multiple=config.length_multiple or 1,
+            length_excess=config.length_excess or 0,
+            max_length=reader.model.max_length,
+            streams=streams,
+        )
+
+    return batches
+
+
+def padded(rows: int, length: int) -> Batching:
+    """Batches of so many samples as they come, all padded to one length."""
+
+    def batches(lengths: NDArray[np.int64], _streams: int) -> list[PlannedBatch]:
+        return [PlannedBatch(places, length) for places in _parts(len(lengths), rows)]
+
+    return batches
+
+
+def in_order(rows: int) -> Batching:
+    """Batches of so many samples as they come, padded to the longest of each batch.
+
+    Lengths are rounded up to the next one that runs fast (see `spanjet.reader.batching`).
+    """
+
+    def batches(lengths: NDArray[np.int64], _streams: int) -> list[PlannedBatch]:
+        fast = padded_lengths(lengths, length_multiple=VECTOR, length_excess=0)
+        return [PlannedBatch(places, int(fast[places].max())) for places in _parts(len(lengths), rows)]
+
+    return batches
+
+
+def _parts(count: int, rows: int) -> list[NDArray[np.int64]]:
+    """Neighbours, so many at a time."""
+    return [np.arange(first, min(first + rows, count), dtype=np.int64) for first in range(0, count, rows)]

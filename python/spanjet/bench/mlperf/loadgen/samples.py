@@ -1,0 +1,75 @@
+"""LoadGen's samples: the windows of a SQuAD file, ready for the model before any clock runs."""
+
+from copy import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet import _core
+from spanjet.bench.mlperf.rules import QUESTIONS, WINDOWS
+from spanjet.evaluate import SquadDataset
+from spanjet.reader.reader import Reader
+
+__all__ = ["Samples"]
+
+
+class Samples:
+    """Windows in the order of their questions: sample i is window ``rows[i]``.
+
+    Args:
+        reader: cuts the windows.
+        dataset: the questions; each has an answer (v1.1).
+
+    Attributes:
+        dataset: the questions.
+        windows: of all questions.
+        rows: int64[samples], the window that each sample is.
+        lengths: int64[samples], tokens of each sample.
+
+    Raises:
+        ValueError: a question has no answer, so this is not SQuAD v1.1.
+    """
+
+    def __init__(self, reader: Reader, dataset: SquadDataset) -> None:
+        if dataset.version != "1.1":
+            raise ValueError("questions without an answer: expected SQuAD v1.1, as MLPerf's dev-v1.1.json")
+        self.dataset = dataset
+        self.windows: _core.Windows = reader.cut(
+            [each.question for each in dataset.questions], [each.context for each in dataset.questions]
+        )
+        self.lengths: NDArray[np.int64] = np.diff(self.windows.indptr)
+        self.rows = np.arange(len(self.lengths), dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def is_mlperf(self) -> bool:
+        """Whether these are all windows of SQuAD v1.1 dev under MLPerf's rules, by their number."""
+        return len(self.dataset) == QUESTIONS and len(self.windows) == len(self) == WINDOWS
+
+    @property
+    def label(self) -> str:
+        """What these samples are, in words."""
+        found = f"{len(self.dataset):,} questions, {len(self):,} windows"
+        if self.is_mlperf:
+            return f"SQuAD v1.1 dev: {found}"
+        return f"not the MLPerf data set: {found}; expected {QUESTIONS:,} and {WINDOWS:,}"
+
+    def batch(self, samples: NDArray[np.int64], *, length: int) -> _core.Batch:
+        """Model inputs of some samples, padded to a length."""
+        return self.windows.batch(self.rows[samples], length=length)
+
+    def subset(self, count: int) -> "Samples":
+        """Some of the samples, whose lengths are spread as those of all: every so many of them, by length.
+
+        Args:
+            count: how many; all where there are fewer.
+        """
+        count = min(count, len(self))
+        places = ((np.arange(count) + 0.5) * len(self) / count).astype(np.int64)
+        order = np.argsort(self.lengths, kind="stable")
+        some = copy(self)
+        some.rows = np.sort(self.rows[order[places]])
+        some.lengths = np.diff(self.windows.indptr)[some.rows]
+        return some

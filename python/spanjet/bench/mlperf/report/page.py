@@ -1,0 +1,29 @@
+"""The HTML page of the table: one file that needs no other."""
+
+from spanjet.bench.mlperf.report.cells import COLUMNS, STEP_COLUMNS, notes, row_cells, step_cells
+from spanjet.bench.mlperf.table.table import Table
+from spanjet.bench.report.page import render
+
+__all__ = ["render_table"]
+
+TEMPLATE = "table.html.j2"
+
+
+def render_table(table: Table) -> str:
+    """The page as one text of HTML.
+
+    Raises:
+        ImportError: the extra ``report`` is not installed.
+    """
+    from spanjet.bench.mlperf.report.chart import speed_chart  # noqa: PLC0415  (Matplotlib: half a second)
+
+    values = {
+        "configuration": table.configuration,
+        "tables": [
+            ("Models", COLUMNS, [row_cells(row) for row in table.rows]),
+            ("How the speed-up divides", STEP_COLUMNS, step_cells(table)),
+        ],
+        "plot": speed_chart(table),
+        "notes": notes(table),
+    }
+    return render(TEMPLATE, values, package=__package__)

@@ -1,0 +1,177 @@
+"""A submission folder in MLPerf Inference's layout (v6), made of runs.
+
+``{division}/{submitter}/results/{system}/{benchmark}/{scenario}``, ``systems/{system}.json`` and ``src``, as
+tools/submission/submission_checker of mlcommons/inference reads them.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from errno import ENOENT
+from pathlib import Path
+from typing import Any, Literal
+
+from spanjet.bench.mlperf.accuracy import LOG
+from spanjet.bench.mlperf.rules import FLOORS, REFERENCE_F1
+from spanjet.bench.mlperf.run import ACCURACY, COMPLIANCE, PERFORMANCE, RESULT, USER_CONF
+from spanjet.bench.mlperf.submission_documents import measurements, run_readme, source_readme, system_json
+from spanjet.files.fingerprint import file_digest
+from spanjet.model.config_json import read_json
+from spanjet.storage import staged
+
+__all__ = ["Division", "write_submission"]
+
+Division = Literal["open", "closed"]
+
+CLOSEST = "bert-99"
+"""The benchmark that a model of the open division stands for."""
+
+MARK = "spanjet-submission.json"
+"""By which a folder of ours is known."""
+
+MOST_BYTES, SHOWN_BYTES = 10 * 1024, 4096
+"""A longer accuracy log is cut to its beginning and its end; ``accuracy.txt`` has the digest of the whole."""
+
+LOGS = ("mlperf_log_summary.txt", "mlperf_log_detail.txt")
+"""What a submission holds of a run's logs, besides the accuracy log."""
+
+
+def write_submission(
+    out: Path,
+    runs: Sequence[Path],
+    *,
+    submitter: str,
+    system: str,
+    division: Division = "open",
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write a submission folder, whole or not at all.
+
+    In the open division each model is a benchmark of its own name, and ``model_mapping.json`` says that it
+    stands for bert-99. In the closed division its F1 decides: bert-99.9, or bert-99.
+
+    Args:
+        out: the folder to make.
+        runs: directories that `run_scenario` made, of mode ``both``, one for each model and scenario.
+        submitter: who submits; a directory's name.
+        system: the machine; a directory's name.
+        division: ``"open"``: any model; ``"closed"``: only the reference's, neither pruned nor retrained.
+        overwrite: whether an earlier submission folder is replaced.
+
+    Returns:
+        The benchmark and scenario of each run, and why it does not count, if so.
+
+    Raises:
+        FileExistsError, FileNotFoundError: see `spanjet.storage.check_free`; or a run is missing.
+        ValueError: a run lacks performance or accuracy, its model has no card, its F1 is below the closed
+            division's, or two runs are of one model and scenario.
+    """
+    _check_names(submitter, system, division)
+    results = {run: _read_run(run) for run in runs}
+    if not results:
+        raise ValueError("no runs; expected at least one")
+    places = _places(results, division)
+    summary = {
+        "runs": [
+            {"benchmark": benchmark, "scenario": scenario, "why_not": results[run]["why_not"]}
+            for run, (benchmark, scenario) in places.items()
+        ]
+    }
+    with staged(out, mark=MARK, overwrite=overwrite) as stage:
+        root = stage / division / submitter
+        for run, (benchmark, scenario) in places.items():
+            _copy_run(run, root / "results" / system / benchmark / scenario, results[run])
+        first = next(iter(results.values()))
+        names = {"division": division, "submitter": submitter, "system": system}
+        _write_json(root / "systems" / f"{system}.json", system_json(first["configuration"], **names))
+        if division == "open":
+            mapping = {benchmark: CLOSEST for benchmark, _ in places.values()}
+            _write_json(root / "model_mapping.json", mapping)
+        (root / "src").mkdir()
+        (root / "src" / "README.md").write_text(source_readme(first), encoding="utf-8")
+        _write_json(stage / MARK, summary)
+    return summary
+
+
+def _check_names(submitter: str, system: str, division: str) -> None:
+    """Check what becomes a directory's name."""
+    for name, value in (("submitter", submitter), ("system", system)):
+        if not value or value in (".", "..") or "/" in value:
+            raise ValueError(f"{name} is {value!r}; expected the name of a directory")
+    if division not in ("open", "closed"):
+        raise ValueError(f"division is {division!r}; expected 'open' or 'closed'")
+
+
+def _read_run(run: Path) -> dict[str, Any]:
+    """A run's result, which has all that a submission needs."""
+    if not (run / RESULT).is_file():
+        raise FileNotFoundError(ENOENT, f"no {RESULT}: expected a result of spanjet mlperf run", str(run))
+    result = read_json(run / RESULT)
+    for name in ("performance", "accuracy"):
+        if not isinstance(result.get(name), dict):
+            raise ValueError(f"{run}: a run without {name}; expected one of mode both")
+    if not result["model"]["card"]:
+        raise ValueError(
+            f"{run}: the model {result['model']['directory']} has no card, and a submission says how its "
+            "model was made: expected a model directory of spanjet quantize or spanjet optimize"
+        )
+    return result
+
+
+def _places(results: Mapping[Path, dict[str, Any]], division: Division) -> dict[Path, tuple[str, str]]:
+    """Benchmark and scenario of each run."""
+    places: dict[Path, tuple[str, str]] = {}
+    for run, result in results.items():
+        benchmark = result["model"]["name"] if division == "open" else _closed_benchmark(run, result)
+        place = (benchmark, result["scenario"])
+        if place in places.values():
+            raise ValueError(f"{run}: another run of {' in '.join(place)}; expected one")
+        places[run] = place
+    return places
+
+
+def _closed_benchmark(run: Path, result: dict[str, Any]) -> str:
+    f1 = result["accuracy"]["f1"]
+    for share in sorted(FLOORS, reverse=True):
+        if f1 >= share * REFERENCE_F1:
+            return f"bert-{100 * share:g}"
+    raise ValueError(
+        f"{run}: F1 is {f1:.3f}; the closed division expects at least {min(FLOORS) * REFERENCE_F1:.3f}"
+    )
+
+
+def _copy_run(run: Path, place: Path, result: dict[str, Any]) -> None:
+    """The files of one run, where the submission checker looks for them."""
+    _copy(run / PERFORMANCE, place / PERFORMANCE, LOGS)
+    _copy(run / ACCURACY, place / ACCURACY, (*LOGS, "accuracy.txt"))
+    _cut(run / ACCURACY / LOG, place / ACCURACY)
+    _copy(run, place, (USER_CONF,))
+    if result["test01"] is not None:
+        test = place / COMPLIANCE
+        _copy(run / COMPLIANCE, test, ("verify_accuracy.txt", "verify_performance.txt"))
+        _copy(run / COMPLIANCE / PERFORMANCE, test / PERFORMANCE, LOGS)
+        (test / ACCURACY).mkdir()
+        _cut(run / COMPLIANCE / ACCURACY / LOG, test / ACCURACY)
+    _write_json(place / "measurements.json", measurements(result))
+    (place / "README.md").write_text(run_readme(result), encoding="utf-8")
+
+
+def _copy(source: Path, target: Path, names: Sequence[str]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(source / name, target / name)
+
+
+def _cut(log: Path, target: Path) -> None:
+    """Copy an accuracy log, cut as truncate_accuracy_log.py does, and add its digest to ``accuracy.txt``."""
+    content = log.read_bytes()
+    if len(content) > MOST_BYTES:
+        content = b"\n\n...\n\n".join([content[:SHOWN_BYTES], content[-SHOWN_BYTES:]])
+    (target / LOG).write_bytes(content)
+    with (target / "accuracy.txt").open("a", encoding="utf-8") as file:
+        file.write(f"hash={file_digest(log)}\n")
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n", encoding="utf-8")

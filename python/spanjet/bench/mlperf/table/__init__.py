@@ -1,0 +1,1 @@
+"""Compare models and baselines in MLPerf's Offline scenario on this machine."""

@@ -1,0 +1,104 @@
+"""What the table compares: from a plain BERT-Large to our models, each step changing one thing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from spanjet.bench.mlperf.loadgen.batching import Batching, in_order, padded, scheduled
+from spanjet.bench.mlperf.models import name_of
+from spanjet.bench.mlperf.rules import WINDOWING
+from spanjet.model.config_json import read_json
+from spanjet.model.directory import CONFIG
+from spanjet.reader.reader import Reader
+from spanjet.runtime.engine import Hint
+
+__all__ = ["BASELINE", "BUNDLED", "Contender", "contenders"]
+
+ROWS = 16
+"""Of a batch of the baseline, as Deci's submission to MLPerf Inference v2.0 had it."""
+
+BASELINE, BUNDLED = "baseline", "bundled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A model and how its samples become batches.
+
+    Attributes:
+        key: tells contenders apart.
+        name: for people.
+        reader: with the model.
+        batching: in the Offline scenario.
+        single: in the SingleStream scenario.
+        hint: what the model is compiled for in the Offline scenario.
+        listed: whether it has a row in the table; the others only show how the speed-up divides.
+        step: what is changed against the contender before; "": nothing is compared.
+    """
+
+    key: str
+    name: str
+    reader: Reader
+    batching: Batching
+    single: Batching
+    hint: Hint = "THROUGHPUT"
+    listed: bool = False
+    step: str = ""
+
+
+def contenders(large: Reader, bundled: Reader, models: Sequence[Reader]) -> list[Contender]:
+    """The contenders, in the order of the steps.
+
+    All run on the same OpenVINO with the same threads, streams and precision, and read the same windows.
+
+    Args:
+        large: the plain model in INT8.
+        bundled: the model that comes with the package.
+        models: further ones, each compared with the bundled one.
+    """
+    name, longest = name_of(large.model), WINDOWING.max_length
+    plain = Contender(
+        key="one at a time",
+        name=f"{name}, padded to {longest}, batches of {ROWS} one at a time",
+        reader=large,
+        batching=padded(ROWS, longest),
+        single=padded(1, longest),
+        hint="LATENCY",
+    )
+    baseline = replace(
+        plain,
+        key=BASELINE,
+        name=f"{name}, padded to {longest}, batches of {ROWS}",
+        hint="THROUGHPUT",
+        listed=True,
+        step="streams: batches side by side",
+    )
+    unpadded = replace(
+        baseline,
+        key="no padding",
+        name=f"{name}, batches of {ROWS} padded to their longest window",
+        batching=in_order(ROWS),
+        listed=False,
+        step=f"no padding to {longest}, but to the longest of a batch",
+    )
+    found = [
+        plain,
+        baseline,
+        unpadded,
+        _scheduled(large, "schedule", f"{name}, our schedule", "sorting by length, batches by tokens"),
+        _scheduled(bundled, BUNDLED, f"{name_of(bundled.model)} (bundled)", "smaller model"),
+    ]
+    for index, reader in enumerate(models):
+        step = "pruning" if _is_pruned(reader) else ""
+        found.append(_scheduled(reader, f"model {index}", name_of(reader.model), step))
+    return found
+
+
+def _scheduled(reader: Reader, key: str, name: str, step: str) -> Contender:
+    batching = scheduled(reader)
+    return Contender(
+        key=key, name=name, reader=reader, batching=batching, single=batching, listed=True, step=step
+    )
+
+
+def _is_pruned(reader: Reader) -> bool:
+    """Whether a model's layers were cut to different sizes, which its configuration then says."""
+    return "layers" in (read_json(reader.model.path / CONFIG).get("spanjet") or {})

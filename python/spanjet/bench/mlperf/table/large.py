@@ -1,0 +1,112 @@
+"""BERT-Large in INT8 with random weights: the reference model's speed, where the model is not at hand."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spanjet.compress.card import describe_tools
+from spanjet.compress.data import calibration_inputs
+from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, METHOD, quantize
+from spanjet.config import RuntimeConfig
+from spanjet.measure.questions import built_in
+from spanjet.model import LoadedModel, load_model, write_model_directory
+from spanjet.model.directory import CONFIG
+from spanjet.model.random_weights import SHAPES, Shape, write_checkpoint
+from spanjet.reader.reader import BUNDLED_MODEL, Reader
+from spanjet.runtime.cpu import int8_saturates
+
+__all__ = ["RANDOM", "has_random_weights", "random_int8", "shape_named"]
+
+RANDOM = "random"
+"""What a card's source says of such weights."""
+
+SAMPLES = 4
+"""Calibration windows: the speed does not depend on them, and the answers mean nothing."""
+
+
+def shape_named(name: str) -> Shape:
+    """The sizes of a model by its name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in SHAPES:
+        raise ValueError(f"the shape is {name!r}; expected {' or '.join(SHAPES)}")
+    return SHAPES[name]
+
+
+def random_int8(
+    directory: Path,
+    *,
+    name: str = "bert-large",
+    shape: Shape = SHAPES["bert-large"],
+    progress: Callable[[int, int | None], None] | None = None,
+) -> LoadedModel:
+    """The model, made where it is not in ``directory`` yet, which takes minutes and 5 GB for BERT-Large.
+
+    Its graph is what `spanjet.compress.quantize` makes of a real checkpoint of the shape, and it reads the bundled
+    model's vocabulary, BERT's own.
+
+    Args:
+        directory: keeps the model, in a directory of its own; made if it does not exist.
+        name: of the model.
+        shape: its sizes.
+        progress: called with the numbers of calibration steps that are done and of all.
+
+    Raises:
+        ImportError: NNCF is not installed.
+        OSError: the directory cannot be written.
+    """
+    saturates = int8_saturates()
+    # Where sums saturate, weights have 7 bits: a model for each kind of CPU.
+    path = directory / f"{name}-random-int8-{'any' if saturates else 'vnni'}"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory, prefix=f".{name}.") as stage:
+            checkpoint = Path(stage) / "checkpoint"
+            write_checkpoint(checkpoint, shape, vocabulary=BUNDLED_MODEL / "vocab.txt")
+            _quantize(checkpoint, path, name=f"{name} INT8", half_range=saturates, progress=progress)
+    return load_model(path)
+
+
+def has_random_weights(model: LoadedModel) -> bool:
+    """Whether a model is only an architecture: its F1 would mean nothing."""
+    source: Any = (model.card or {}).get("source")
+    return isinstance(source, dict) and source.get("weights") == RANDOM
+
+
+def _quantize(
+    checkpoint: Path,
+    path: Path,
+    *,
+    name: str,
+    half_range: bool,
+    progress: Callable[[int, int | None], None] | None,
+) -> None:
+    original = load_model(checkpoint)
+    reader = Reader(original, runtime=RuntimeConfig(cache_dir=None))
+    questions = built_in(SAMPLES, seed=0).questions
+    inputs = calibration_inputs(reader, questions, count=SAMPLES)
+    steps = iter(range(1, 100 * SAMPLES))
+
+    def on_sample() -> None:
+        if progress is not None:
+            progress(min(next(steps), CALIBRATION_PASSES * len(inputs)), CALIBRATION_PASSES * len(inputs))
+
+    model = quantize(original.model, inputs, half_range=half_range, on_sample=on_sample)
+    files = ("vocab.txt", "tokenizer_config.json")
+    for file in files:
+        shutil.copyfile(BUNDLED_MODEL / file, checkpoint / file)
+    card = {
+        "name": name,
+        "license": None,
+        "source": {"name": "random weights, seed 0", "architecture": "bert", "weights": RANDOM},
+        "quantization": {"method": METHOD, "overflow_fix": half_range, "calibration": {"count": len(inputs)}},
+        "evaluation": None,
+        **describe_tools(),
+    }
+    write_model_directory(
+        path, model, card=card, companions={file: checkpoint / file for file in (CONFIG, *files)}
+    )

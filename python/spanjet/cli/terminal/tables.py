@@ -1,0 +1,186 @@
+"""What a person sees: answers in their sentence, tables and progress bars; plain text when piped."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from spanjet import _core
+
+if TYPE_CHECKING:
+    from spanjet.reader.reader import Answer, PassageAnswer
+
+__all__ = ["Meter", "progress_bar", "sentence", "show_answers", "show_found", "show_values"]
+
+CONTEXT_WIDTH = 200
+"""Code points shown on each side of an answer at most."""
+
+MOVE_SECONDS = 0.1
+"""A bar moves no more often than this, however often it is called."""
+
+# Line breaks would tear a line apart, and escape sequences of an untrusted text would reach the terminal.
+CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+
+
+def sentence(text: str, start: int, end: int) -> tuple[str, str, str]:
+    """Find the sentence around ``text[start:end]``, on one line: what is before, the span, what is after.
+
+    Sentences are those of `spanjet.sentence`, and shown in part where they are very long.
+    """
+    return _parts(text, _core.sentence(text, start, end), start, end)
+
+
+def _parts(text: str, bounds: tuple[int, int], start: int, end: int) -> tuple[str, str, str]:
+    left, right = bounds
+    first, last = max(left, start - CONTEXT_WIDTH), min(right, end + CONTEXT_WIDTH)
+    before = ("…" if first > left else "") + text[first:start]
+    after = text[end:last] + ("…" if last < right else "")
+    return before.translate(CONTROLS).lstrip(), text[start:end].translate(CONTROLS), after.translate(CONTROLS)
+
+
+def show_answers(context: str, answers: "Sequence[Answer]") -> None:
+    """Print answers, best first: each in its sentence on a terminal, else its text alone, on one line."""
+    if not sys.stdout.isatty():
+        for answer in answers:
+            print(answer.text.translate(CONTROLS))  # noqa: T201
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for index, answer in enumerate(answers):
+        if index:
+            console.print()
+        if answer.is_null:
+            console.print("The text does not answer the question.", style="yellow")
+        else:
+            before, span, after = sentence(context, answer.start, answer.end)
+            console.print(Text.assemble(before, (span, "bold reverse green"), after))
+        place = "" if answer.is_null else f", characters {answer.start}-{answer.end}"
+        console.print(f"score {answer.score:.3f}{place}", style="dim")
+
+
+def show_found(found: "Sequence[tuple[str, PassageAnswer]]") -> None:
+    """Print answers and their places, best first, each in its sentence.
+
+    On a terminal the answer is marked there; else each is one line: place, tab, answer, tab, sentence.
+
+    Args:
+        found: the place of each answer, for people, and the answer.
+    """
+    rows = []
+    for place, answer in found:
+        bounds = (answer.sentence_start, answer.sentence_end)
+        rows.append(
+            (place.translate(CONTROLS), _parts(answer.passage_text, bounds, answer.start, answer.end))
+        )
+    if not sys.stdout.isatty():
+        for place, (before, span, after) in rows:
+            print(f"{place}\t{span}\t{before}{span}{after}")  # noqa: T201
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for (_, answer), (place, (before, span, after)) in zip(found, rows, strict=True):
+        # Not wrapped, so that terminals and people can take a long path as a whole.
+        console.print(Text.assemble((place, "bold"), (f"  score {answer.score:.3f}", "dim")), soft_wrap=True)
+        console.print(Text.assemble(before, (span, "bold reverse green"), after))
+
+
+def show_values(values: Mapping[str, Any]) -> None:
+    """Print names and values: nested ones indented on a terminal, else as ``outer.inner``, tab, value.
+
+    What is None is left out.
+    """
+    if not sys.stdout.isatty():
+        for path, value in _leaves(values):
+            print(f"{'.'.join(path)}\t{value}")  # noqa: T201
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    shown: tuple[str, ...] = ()
+    for path, value in _leaves(values):
+        for depth, name in enumerate(path[:-1]):
+            if shown[: depth + 1] != path[: depth + 1]:
+                table.add_row("  " * depth + name)
+        shown = path[:-1]
+        table.add_row("  " * len(shown) + path[-1], value)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*outer, name))
+        elif value is not None:
+            yield (*outer, name), _digits(value) if isinstance(value, float) else str(value)
+
+
+def _digits(value: float) -> str:
+    """Two decimals, and four for what lies between -1 and 1: most of those are shares."""
+    return f"{value:.4f}" if 0 < abs(value) < 1 else f"{value:.2f}"
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A bar on standard error with rate and time left, moved by calls.
+
+    Its arguments are the numbers of finished and of all items, None where that is unknown. What was
+    finished at the first call counts as the beginning, not as work that was done.
+
+    None where standard error is no terminal: then nothing is shown.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=None, count="")
+        meter = Meter()
+
+        def update(done: int, total: int | None) -> None:
+            if meter.is_due(done, total):
+                progress.update(task, completed=done, total=total, count=meter.text(done, total))
+
+        yield update
+
+
+class Meter:
+    """When a bar is to be moved, and what it says.
+
+    Rate and time left are by the whole time since the beginning: items come in bursts.
+    """
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._first = 0
+        self._moved = 0.0
+
+    def is_due(self, done: int, total: int | None) -> bool:
+        """Whether the bar has stood still for long enough, or has reached its end."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began, self._first = now, done
+        elif now - self._moved < MOVE_SECONDS and done != total:
+            return False
+        self._moved = now
+        return True
+
+    def text(self, done: int, total: int | None) -> str:
+        """Finished and all items, the finished ones in a second, and the time left."""
+        count = f"{done:,}" if total is None else f"{done:,}/{total:,}"
+        if self._began is None or self._moved == self._began or done == self._first:
+            return count
+        rate = (done - self._first) / (self._moved - self._began)
+        left = "" if total is None else f", {timedelta(seconds=round((total - done) / rate))} left"
+        return f"{count}, {rate:,.1f}/s{left}"

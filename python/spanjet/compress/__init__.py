@@ -1,0 +1,1 @@
+"""Make a checkpoint faster on this CPU: quantize, prune, distil."""

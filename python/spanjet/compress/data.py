@@ -1,0 +1,86 @@
+"""The text that quantization measures activations on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.evaluate import Question, SquadDataset
+from spanjet.reader.reader import Reader
+from spanjet.runtime.ports import adapt
+
+__all__ = ["calibration_inputs", "choose_questions", "hold_out"]
+
+# Code points: a short paragraph of SQuAD. What is shorter is often one sentence, whose windows have
+# neither the lengths nor the far attention of real ones.
+_LONG_CONTEXT = 400
+
+
+def choose_questions(dataset: SquadDataset, *, count: int, seed: int) -> list[Question]:
+    """A random choice of questions that prefers variety.
+
+    Questions on long contexts not chosen before come first, then those on short contexts, then further
+    questions on the same contexts.
+
+    Args:
+        dataset: what to choose from.
+        count: questions at most.
+        seed: the same seed gives the same choice.
+    """
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    seen: set[str] = set()
+    classes: list[list[Question]] = [[], [], []]
+    for index in order.tolist():
+        question = dataset.questions[index]
+        again = question.context in seen
+        classes[2 if again else len(question.context) < _LONG_CONTEXT].append(question)
+        seen.add(question.context)
+    return [question for group in classes for question in group][:count]
+
+
+def hold_out(dataset: SquadDataset, calibrated: Sequence[Question], *, count: int, seed: int) -> SquadDataset:
+    """A random choice of the questions on contexts that are not calibrated with, in the data set's order.
+
+    Args:
+        dataset: what to choose from.
+        calibrated: what `choose_questions` chose from it.
+        count: questions at most.
+        seed: the same seed gives the same choice.
+
+    Raises:
+        ValueError: there is no other context.
+    """
+    used = {question.context for question in calibrated}
+    others = [question for question in dataset.questions if question.context not in used]
+    if not others:
+        raise ValueError(
+            f"all {len(used)} contexts are calibrated with, and none is left to measure on: expected more "
+            "data or fewer samples"
+        )
+    chosen = np.sort(np.random.default_rng([seed, 1]).permutation(len(others))[:count])
+    return replace(dataset, questions=tuple(others[index] for index in chosen.tolist()))
+
+
+def calibration_inputs(
+    reader: Reader, questions: Sequence[Question], *, count: int
+) -> list[dict[str, NDArray[np.int32]]]:
+    """Model inputs of single windows, without padding: int32[1, tokens] each.
+
+    Args:
+        reader: of the model, with the windows that it will read.
+        questions: what to make windows of, in this order.
+        count: windows at most.
+
+    Raises:
+        ValueError: a question or context has no tokens.
+    """
+    windows = reader.cut(
+        [question.question for question in questions], [question.context for question in questions]
+    )
+    _, names = adapt(reader.model.model)
+    inputs = []
+    for row in range(min(count, len(windows))):
+        batch = windows.batch(np.array([row], np.int64))
+        inputs.append({name: getattr(batch, name) for name in names})
+    return inputs

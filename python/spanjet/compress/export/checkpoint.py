@@ -1,0 +1,68 @@
+"""The files of a checkpoint directory whose layers have shapes of their own."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.model.config_json import read_json
+from spanjet.model.directory import COMPANIONS, CONFIG
+from spanjet.model.graph.encoder import Encoder
+from spanjet.model.layer_shape import KEY, describe_shapes
+from spanjet.model.shards import SINGLE
+from spanjet.storage import staged
+
+__all__ = ["LOADER", "write_checkpoint"]
+
+#: The file that builds the model with torch and transformers.
+LOADER = "modeling_spanjet.py"
+# What a task model puts no prefix before.
+_HEAD = "qa_outputs."
+
+
+def write_checkpoint(
+    path: Path,
+    architecture: Encoder,
+    tensors: Mapping[str, NDArray[np.float32]],
+    *,
+    source: Path,
+    overwrite: bool = False,
+) -> None:
+    """Write ``model.safetensors``, ``config.json``, the tokenizer's files and the loader `LOADER`.
+
+    `spanjet.model.load_model` reads the directory, and so does, with torch and transformers, the
+    function ``load`` of the loader, for training. The shapes of the layers are under the key ``"spanjet"``
+    of ``config.json``. The directory appears whole or not at all.
+
+    Args:
+        path: the directory to make; its parent exists.
+        architecture: the sizes.
+        tensors: float32 arrays by name, without the task model's prefix.
+        source: the checkpoint directory that all this was made of.
+        overwrite: whether a checkpoint directory at ``path`` is replaced.
+
+    Raises:
+        FileExistsError: see `spanjet.storage.check_free`.
+        OSError: the directory cannot be written.
+    """
+    from safetensors.numpy import save_file  # noqa: PLC0415
+
+    config = {**read_json(source / CONFIG), KEY: describe_shapes(architecture.layer_shapes)}
+    # The source may have had half the precision, under either of the names.
+    config |= {name: "float32" for name in ("dtype", "torch_dtype") if name in config}
+    with staged(path, mark=SINGLE, overwrite=overwrite) as stage:
+        named = {_full_name(architecture, name): tensor for name, tensor in tensors.items()}
+        save_file(named, stage / SINGLE, metadata={"format": "pt"})
+        text = json.dumps(config, indent=2, ensure_ascii=False)
+        (stage / CONFIG).write_text(f"{text}\n", encoding="utf-8")
+        for name in COMPANIONS:
+            if name != CONFIG and (source / name).is_file():
+                shutil.copyfile(source / name, stage / name)
+        shutil.copyfile(Path(__file__).with_name(LOADER), stage / LOADER)
+
+
+def _full_name(architecture: Encoder, name: str) -> str:
+    return name if name.startswith(_HEAD) else f"{architecture.prefix}{name}"

@@ -1,0 +1,1 @@
+"""Predict and measure the latency of models whose layers have shapes of their own."""

@@ -1,0 +1,50 @@
+"""The time of a finished model as a share of the plain INT8 model's."""
+
+from collections.abc import Callable
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from spanjet.compress.latency.relative_timing import relative_times, runner
+from spanjet.compress.latency.typical_batches import typical_batches
+from spanjet.config import RuntimeConfig
+from spanjet.model import LoadedModel
+from spanjet.runtime.engine import Runtime
+
+__all__ = ["Stopwatch"]
+
+# Batches of each stream in a run.
+_BATCHES = 4
+
+
+class Stopwatch:
+    """Times models in turn with the plain one, on batches of the data's lengths.
+
+    Args:
+        plain: the INT8 model that nothing is cut from.
+        lengths: int64[windows], tokens of the data's windows.
+        rounds: runs of each model.
+
+    Attributes:
+        batches: what is run.
+    """
+
+    def __init__(self, plain: LoadedModel, lengths: NDArray[np.int64], *, rounds: int) -> None:
+        self._runtime = RuntimeConfig(cache_dir=None)
+        self._rounds = rounds
+        plain_runtime = Runtime(plain.model, self._runtime)
+        self.batches = typical_batches(
+            lengths,
+            count=_BATCHES * plain_runtime.streams,
+            vocabulary=plain.vocab_size,
+            max_length=plain.max_length,
+            config=self._runtime,
+        )
+        self._plain = runner(plain_runtime, self.batches)
+
+    def share(self, model: ov.Model, on_turn: Callable[[], None] = lambda: None) -> float:
+        """The model's time over the plain one's, the median of the rounds."""
+        side = runner(Runtime(model, self._runtime), self.batches)
+        ratios, _ = relative_times({"model": side}, self._plain, rounds=self._rounds, on_turn=on_turn)
+        return ratios["model"]

@@ -1,0 +1,114 @@
+"""INT8 models of any layer shapes with random weights: as fast as real ones, and made in no time."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
+from numpy.typing import NDArray
+
+from spanjet.compress.quantize.ptq import finish
+from spanjet.model.graph.encoder import Encoder
+from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.precision import HALF_RANGE
+
+__all__ = ["VOCABULARY", "RandomTensors", "insert_quantizers", "random_int8_model"]
+
+#: Rows of the word table: a lookup takes as long in a greater one.
+VOCABULARY = 2048
+
+# Standard deviation of the weights that BERT's training starts from (Devlin et al. 2019).
+_SPREAD = 0.02
+# Ranges that hold zero exactly, as NNCF finds them: of normalised vectors and activated units, which are not
+# symmetric, and of what attention computes.
+_LEVELS = 256
+_SKEWED, _SYMMETRIC = (np.array(limits, np.float32) for limits in ([-1, 135 / 120], [-128 / 127, 1]))
+_VIEWS = ("Reshape", "Transpose")
+
+
+def random_int8_model(sizes: Encoder, shapes: Sequence[LayerShape]) -> ov.Model:
+    """A model with the operations that `spanjet.compress.quantize.ptq.quantize` would make.
+
+    Args:
+        sizes: the architecture; its number of layers and their shapes do not count.
+        shapes: of the layers.
+    """
+    sizes = replace(sizes, num_hidden_layers=len(shapes), layer_shapes=tuple(shapes), vocab_size=VOCABULARY)
+    model = sizes.build(RandomTensors())
+    insert_quantizers(model)
+    return finish(model)
+
+
+def insert_quantizers(model: ov.Model, *, widen: float = 1.0) -> None:
+    """Put quantizers where NNCF puts them, in place, with made-up ranges; no data is needed.
+
+    Each product with weights gets INT8 weights with one scale for each output, and a quantizer behind
+    SmoothQuant's factors, which products of the same input share. Products of queries and keys get a
+    quantizer for each; those of probabilities and values stay as they are.
+
+    Args:
+        model: a float32 model.
+        widen: factor of the ranges, which are about -1 to 1.
+    """
+    limits = _SYMMETRIC * np.float32(widen), _SKEWED * np.float32(widen)
+    smoothed: dict[str, ov.Output] = {}
+    for product in model.get_ordered_ops():
+        if product.get_type_name() != "MatMul":
+            continue
+        inputs = product.input_values()
+        if inputs[1].get_node().get_type_name() == "Constant":
+            factors = np.linspace(0.8, 1.25, inputs[1].get_shape()[1], dtype=np.float32)
+            is_context = inputs[0].get_node().get_type_name() in _VIEWS
+            name = f"{inputs[0].get_node().get_friendly_name()}:{inputs[0].get_index()}"
+            if name not in smoothed:
+                scaled = ops.multiply(inputs[0], ops.constant(factors.reshape(1, 1, -1)))
+                smoothed[name] = _quantizer(scaled.output(0), limits[not is_context])
+            product.input(0).replace_source_output(smoothed[name])
+            product.input(1).replace_source_output(_weight(inputs[1].get_node().data / factors))
+        elif inputs[0].get_node().get_type_name() != "Softmax":
+            for value in inputs:
+                _quantize_before_views(value, limits[0])
+    model.validate_nodes_and_infer_types()
+
+
+def _quantizer(value: ov.Output, limits: NDArray[np.float32]) -> ov.Output:
+    low, high = limits
+    return ops.fake_quantize(value, low, high, low, high, _LEVELS).output(0)
+
+
+def _weight(values: NDArray[np.float32]) -> ov.Output:
+    """INT8 rows and their scales; of half the range, so that no sums saturate."""
+    scale = np.abs(values).max(axis=1, keepdims=True) / np.float32(HALF_RANGE)
+    scale[scale == 0] = 1
+    rows = ops.constant(np.rint(values / scale).astype(np.int8))
+    return ops.multiply(ops.convert(rows, "f32"), ops.constant(scale)).output(0)
+
+
+def _quantize_before_views(value: ov.Output, limits: NDArray[np.float32]) -> None:
+    """Put a quantizer where the value is computed, before it is split into heads."""
+    port = None
+    while value.get_node().get_type_name() in _VIEWS:
+        port = value.get_node().input(0)
+        value = port.get_source_output()
+    if port is not None:
+        port.replace_source_output(_quantizer(value, limits))
+
+
+class RandomTensors:
+    """A source of any tensor: normal weights, and norms that scale by about 1."""
+
+    def __init__(self) -> None:
+        self._generator = np.random.default_rng(0)
+
+    def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """See `TensorSource`."""
+        # Scales of exactly 1 and biases of 0 would be left out when the model is compiled.
+        mean = np.float32(len(shape) == 1 and name.endswith(".weight"))
+        values = self._generator.standard_normal(shape, np.float32)
+        values *= np.float32(_SPREAD)
+        values += mean
+        return values
+
+    def finish(self) -> None:
+        """See `TensorSource`."""

@@ -1,0 +1,155 @@
+"""Models of any shapes, made of one network: quick ones to search with, and finished ones."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from spanjet.compress.distill.distillation import distil
+from spanjet.compress.prune.layerwise_fit import refit
+from spanjet.compress.prune.narrowing import fit_probes, narrow, widened
+from spanjet.compress.prune.network import Network
+from spanjet.compress.prune.one_shot import OneShot
+from spanjet.compress.prune.removal_order import Orders
+from spanjet.compress.prune.second_moments import Grams
+from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, calibrate, finish
+from spanjet.compress.quantize.trials import Bars
+from spanjet.compress.stages import Stages, digest
+from spanjet.model import LoadedModel
+from spanjet.model.layer_shape import LayerShape
+from spanjet.model.shards import SINGLE
+
+__all__ = ["Builder", "quantize_network"]
+
+Inputs = Sequence[dict[str, NDArray[np.int32]]]
+Shapes = Sequence[LayerShape]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """Makes models; finished ones are kept as stages.
+
+    Attributes:
+        network: the start.
+        grams, orders: of its blocks.
+        probes: of its layers.
+        divergence: of a model's answers from the start's, see `Divergence`, on the windows of
+            ``validation``.
+        inputs: windows that weights are fitted to.
+        training: windows that finished networks are trained on; none: their layers are fitted one after
+            another.
+        validation: windows on which what was trained or fitted has to be better.
+        calibration: how many of ``inputs`` INT8 ranges are fitted to.
+        half_range: see `spanjet.compress.quantize.ptq.calibrate`.
+        seed: of the order of ``training``.
+        stages: keeps results.
+        key: all that they depend on, besides the shapes.
+        bars: shows progress.
+    """
+
+    network: Network
+    grams: Grams
+    orders: Orders
+    probes: Mapping[str, NDArray[np.float32]]
+    divergence: Callable[[ov.Model], float]
+    inputs: Inputs
+    training: Inputs
+    validation: Inputs
+    calibration: int
+    half_range: bool
+    seed: int
+    stages: Stages
+    key: Any
+    bars: Bars
+
+    @cached_property
+    def _one_shot(self) -> OneShot:
+        return OneShot(self.network, self.grams, self.orders, probes=self.probes)
+
+    def candidate(self, shapes: Shapes) -> ov.Model:
+        """A float32 model whose layers are fitted each by itself: quickly made, a little worse."""
+        return self._one_shot(shapes).build()
+
+    def checkpoint(self, shapes: Shapes) -> Path:
+        """The directory of the finished float32 network."""
+        path = self.stages.path / f"network-{digest(self._key(shapes))}"
+        if not (path / SINGLE).is_file():
+            self._rebuilt(shapes).save(path)
+        return path
+
+    def int8(self, shapes: Shapes) -> LoadedModel:
+        """The finished INT8 model, ready for a reader."""
+        network = Network.load(self.checkpoint(shapes))
+        graph = self.stages.model("int8", self._key(shapes), lambda: self._quantized(network))
+        return replace(network.loaded(), model=ov.Core().read_model(graph))
+
+    def _key(self, shapes: Shapes) -> Any:
+        return [self.key, [asdict(shape) for shape in shapes]]
+
+    def _rebuilt(self, shapes: Shapes) -> Network:
+        if tuple(shapes) == self.network.shapes:
+            return self.network
+        # To go on from the network of a slower point, cut further, with twice the windows in all, brought the
+        # divergence of a MiniLM-L6 from 0.1356 to 0.1336 at 0.6 of the time, and from 0.311 to 0.297 at 0.5.
+        start = self._one_shot(shapes)
+        finished = self._trained(start) if self.training else self._refitted(shapes)
+        # What is nearer to the start's vectors does not always give better answers.
+        return min(start, finished, key=lambda each: self.divergence(each.build()))
+
+    def _trained(self, start: Network) -> Network:
+        with self.bars("train") as bar:
+            return distil(self.network, start, self.training, seed=self.seed, on_step=bar or _nothing)
+
+    def _refitted(self, shapes: Shapes) -> Network:
+        """All tokens go through the fit, so that every vector is learned from."""
+        wide = widened(shapes)
+        with self.bars("rebuild") as bar:
+            start = self._one_shot(wide)
+            network = refit(self.network, start, self.inputs, self.validation, on_half=bar or _nothing)
+        if wide == tuple(shapes):
+            return network
+        with self.bars("probes") as bar:
+            probes = fit_probes(network, self.inputs, on_batch=bar or _nothing)
+        return narrow(network, [shape.tokens for shape in shapes], probes)
+
+    def _quantized(self, network: Network) -> ov.Model:
+        inputs = self.inputs[: self.calibration]
+        return quantize_network(network, inputs, half_range=self.half_range, bars=self.bars)
+
+
+def _nothing(_done: int, _total: int | None) -> None:
+    pass
+
+
+def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, bars: Bars) -> ov.Model:
+    """The INT8 model of a network.
+
+    Args:
+        network: of any shapes.
+        inputs: windows to calibrate with.
+        half_range: see `spanjet.compress.quantize.ptq.calibrate`.
+        bars: shows progress.
+    """
+    total, taken = CALIBRATION_PASSES * len(inputs), iter(range(1, 1 << 62))
+    with bars("calibrate") as bar:
+
+        def on_sample() -> None:
+            if bar is not None:
+                bar(min(next(taken), total), total)
+
+        model = finish(calibrate(network.build(), inputs, half_range=half_range, on_sample=on_sample))
+    _number_names(model)
+    return model
+
+
+def _number_names(model: ov.Model) -> None:
+    """Number the nodes that OpenVINO named: by their places, not by how many nodes the process has made."""
+    for place, node in enumerate(model.get_ordered_ops()):
+        name, kind = node.get_friendly_name(), node.get_type_name()
+        node.set_friendly_name(re.sub(rf"(^|/){kind}_\d+$", rf"\g<1>{kind}_{place}", name))

@@ -1,0 +1,96 @@
+"""What an optimised model's card says: enough to repeat the run and its measurements."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spanjet.compress.card import describe_data, describe_scores, rounded
+from spanjet.compress.prune.removal_order import Orders
+from spanjet.compress.search.pareto import Front, Point
+from spanjet.model.config_json import read_json
+from spanjet.model.directory import CARD
+from spanjet.model.layer_shape import LayerShape, describe_shapes
+
+if TYPE_CHECKING:
+    from spanjet.compress.optimize.run import Run
+
+__all__ = ["describe_optimization", "read_card"]
+
+_METHOD = "heads, feed-forward units and whole blocks removed by measured latency, what is left {}"
+
+
+def describe_optimization(
+    run: "Run", front: Front, chosen: Point, scores: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """How an architecture was found.
+
+    Args:
+        run: what was read, and how.
+        front: what was measured.
+        chosen: what became the result.
+        scores: on the held-out questions, of ``float32``, the start; ``plain``, the INT8 model that nothing
+            was cut from; and ``optimized``, the result.
+    """
+    held_out, whole = run.material.held_out, run.network.shapes[0]
+    return {
+        "method": _METHOD.format("distilled" if run.config.training else "fitted layer by layer"),
+        "settings": asdict(run.config),
+        "data": describe_data(run.data.path),
+        "whole": asdict(whole),
+        "layers": describe_shapes(chosen.shapes)["layers"],
+        "kept": [_kept(run.orders, index, shape) for index, shape in enumerate(chosen.shapes)],
+        "orders": _digest(run.orders),
+        "latency": {**run.table.as_dict(), "errors": run.table.errors},
+        "costs": [
+            {"levels": module.levels.tolist(), "cost": cost.tolist()}
+            for module, cost in zip(run.space.modules, run.costs, strict=True)
+        ],
+        "candidates": len(run.ledger),
+        "front": [_rounded(point) for point in front.points],
+        "chosen": _rounded(chosen),
+        "floor": run.config.floor,
+        "least_f1": round(front.least, 2),
+        "held": run.config.budget is not None or front.holds(chosen),
+        "held_out": {
+            **describe_scores(run.data.path, run.windows, scores, questions=len(held_out)),
+            "contexts": len({question.context for question in held_out.questions}),
+        },
+    }
+
+
+def read_card(model: Path) -> dict[str, Any]:
+    """The card of an optimised model.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged, or of another kind of model.
+    """
+    card = read_json(model / CARD)
+    if not isinstance(card.get("optimization"), dict):
+        raise ValueError(
+            f"{model / CARD}: not the card of an optimised model; expected one of spanjet optimize"
+        )
+    return card
+
+
+def _kept(orders: Orders, index: int, shape: LayerShape) -> dict[str, list[int]]:
+    """Heads and units of a layer that are left, by their numbers in the start model."""
+    heads, units = orders.layer(index)
+    return {"heads": heads.kept(shape.heads).tolist(), "units": units.kept(shape.units).tolist()}
+
+
+def _digest(orders: Orders) -> str:
+    """SHA-256 of all orders, in hexadecimal digits."""
+    found = hashlib.sha256()
+    for name, values in sorted(orders.arrays().items()):
+        found.update(name.encode() + values.tobytes())
+    return found.hexdigest()
+
+
+def _rounded(point: Point) -> dict[str, Any]:
+    values = point.as_dict()
+    scores = rounded({name: values[name] for name in ("f1", "exact_match")})
+    shares = {name: round(values[name], 4) for name in ("budget", "predicted", "measured")}
+    return {**values, **scores, **shares, "divergence": round(point.divergence, 5)}

@@ -1,0 +1,121 @@
+"""Points of the front: architectures of a run, finished and measured."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from spanjet.compress.latency.stopwatch import Stopwatch
+from spanjet.compress.optimize.run import Run, counter
+from spanjet.compress.optimize.verify import measure_scores
+from spanjet.compress.quantize.trials import measure
+from spanjet.compress.search.pareto import Front, Point, extend, without_repeats
+from spanjet.evaluate import exact_match
+from spanjet.measure.rounds import WARM_UPS
+from spanjet.model import LoadedModel
+from spanjet.model.layer_shape import LayerShape
+
+__all__ = ["Points"]
+
+# Runs of each model when a point is timed.
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Points:
+    """Makes the points of a run; each result is kept."""
+
+    run: Run
+
+    @cached_property
+    def plain(self) -> LoadedModel:
+        """The INT8 model that nothing was cut from."""
+        return self.run.builder.int8(self.run.network.shapes)
+
+    @cached_property
+    def start(self) -> dict[str, Any]:
+        """EM and F1 of the start model in float32 arithmetic, on the held-out questions."""
+        return self._scores("float32", self.run.network.loaded(), exact=True)
+
+    def scores(self, shapes: tuple[LayerShape, ...]) -> dict[str, Any]:
+        """EM and F1 of the finished INT8 model, on the held-out questions."""
+        name = f"F1 at {self._predicted(shapes):.0%} of the time"
+        return self._scores(name, self.run.builder.int8(shapes), shapes=shapes)
+
+    def point(self, budget: float) -> Point:
+        """The best architecture for a share of the time.
+
+        Raises:
+            ValueError: nothing fits.
+        """
+        shapes = self.run.network.shapes if budget >= 1 else self.run.shapes(budget)
+        return self._measured(budget, shapes)
+
+    def front(self) -> Front:
+        """Points at all budgets that something fits into, and between the last that holds and the next."""
+        config = self.run.config
+        budgets = config.budgets if config.budget is None else (config.budget,)
+        points = [self.point(1.0)]
+        points += [self.point(budget) for budget in sorted(budgets, reverse=True) if self._fits(budget)]
+        least = config.floor * measure(self.start)
+        front = Front(points=without_repeats(points), least=least)
+        return front if config.budget is not None else extend(front, self.point, config.bisections)
+
+    def _fits(self, budget: float) -> bool:
+        """Whether anything is left of the time when what cannot be cut has taken its part."""
+        table = self.run.table
+        return budget * table.total(self.run.network.shapes) > table.rest
+
+    def _predicted(self, shapes: tuple[LayerShape, ...]) -> float:
+        table = self.run.table
+        return table.total(shapes) / table.total(self.run.network.shapes)
+
+    def _measured(self, budget: float, shapes: tuple[LayerShape, ...]) -> Point:
+        scores = self.scores(shapes)
+        return Point(
+            budget=budget,
+            shapes=shapes,
+            predicted=self._predicted(shapes),
+            measured=self._share(shapes),
+            divergence=self.run.ledger(shapes),
+            f1=measure(scores),
+            exact_match=exact_match(scores),
+        )
+
+    def _share(self, shapes: tuple[LayerShape, ...]) -> float:
+        if shapes == self.run.network.shapes:
+            return 1.0
+
+        def make() -> float:
+            with self.run.bars(f"time at {self._predicted(shapes):.0%}") as bar:
+                return self.stopwatch.share(
+                    self.run.builder.int8(shapes).model, counter(bar, _ROUNDS + WARM_UPS)
+                )
+
+        key = [self.run.finished_key, _listed(shapes)]
+        found: float = self.run.stages.value("share", key, make)
+        return found
+
+    @cached_property
+    def stopwatch(self) -> Stopwatch:
+        """Times models in turn with the plain one."""
+        return Stopwatch(self.plain, self.run.lengths, rounds=_ROUNDS)
+
+    def _scores(
+        self, name: str, model: LoadedModel, *, shapes: tuple[LayerShape, ...] = (), exact: bool = False
+    ) -> dict[str, Any]:
+        run = self.run
+
+        def make() -> dict[str, Any]:
+            int8 = None if exact else run.int8
+            return measure_scores(
+                model, run.material.held_out, run.windows, name=name, bars=run.bars, exact=exact, int8=int8
+            )
+
+        held_out = [question.id for question in run.material.held_out.questions]
+        key = [run.finished_key, _listed(shapes), held_out, exact]
+        found: dict[str, Any] = run.stages.value("scores", key, make)
+        return found
+
+
+def _listed(shapes: tuple[LayerShape, ...]) -> list[dict[str, int]]:
+    return [asdict(shape) for shape in shapes]

@@ -1,0 +1,108 @@
+"""The measurements of an optimised model's card, made again."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from spanjet.compress.card import describe_data, sha256
+from spanjet.compress.data import calibration_inputs
+from spanjet.compress.optimize.candidates import quantize_network
+from spanjet.compress.optimize.card import read_card
+from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.verify import compare_speed, measure_scores
+from spanjet.compress.prune.network import Network
+from spanjet.compress.quantize.run import SquadFile
+from spanjet.compress.quantize.trials import Bars, measure, no_bars
+from spanjet.compress.splits import Material
+from spanjet.config import WindowConfig
+from spanjet.model import LoadedModel, load_model
+from spanjet.reader.reader import Reader
+from spanjet.runtime.cpu import int8_saturates
+
+__all__ = ["repeat_measurements"]
+
+# Points of F1 that another processor's rounding may move.
+_TOLERANCE = 0.2
+
+
+def repeat_measurements(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    bars: Bars = no_bars,
+) -> dict[str, Any]:
+    """Measure F1 on the card's held-out questions again, and the speed.
+
+    Args:
+        model: the directory that `optimize_checkpoint` wrote.
+        data: the SQuAD file that it was made with.
+        checkpoint: the start, whose plain INT8 model is made again to be timed beside; None: no speed.
+        bars: shows progress.
+
+    Returns:
+        F1 and, with a checkpoint, the speed over the plain INT8 model: ``card``, ``now``; ``least``, the F1
+        of the floor, None where a budget stood in its place or it was not held; and ``repeated``: whether F1
+        is within 0.2 of the card's and not below the floor.
+
+    Raises:
+        OSError: a file is missing or cannot be read.
+        ValueError: the card is not of an optimised model, or names another data file or checkpoint.
+        ImportError: a checkpoint, and NNCF is not installed.
+    """
+    card = read_card(Path(model))
+    found, windows = card["optimization"], WindowConfig(**card["quantization"]["windows"])
+    file = SquadFile.load(data)
+    _check_same(Path(data), found["data"]["sha256"], describe_data(data)["sha256"], "data file")
+    material = Material.choose(file.dataset, _config(found["settings"]))
+    half_range = bool(card["quantization"]["overflow_fix"])
+    result = load_model(model)
+    int8 = None if int8_saturates() and not half_range else True
+    scores = measure_scores(result, material.held_out, windows, name="F1", bars=bars, int8=int8)
+    before, now = measure(found["held_out"]["optimized"]), measure(scores)
+    # Where a budget was given, no floor was wanted.
+    least = found["least_f1"] if found["settings"]["budget"] is None and found["held"] else None
+    held = least is None or now >= least - _TOLERANCE
+    speed = None
+    if checkpoint is not None:
+        plain = _plain(checkpoint, card, material, windows, half_range=half_range, bars=bars)
+        timed = compare_speed(plain, result, material.held_out.questions, windows)
+        speed = {"card": card["speed"]["optimized_over_plain"], "now": timed["optimized_over_plain"], **timed}
+    return {
+        "f1": {"card": before, "now": round(now, 2), "least": least},
+        "speed": speed,
+        "repeated": abs(now - before) <= _TOLERANCE and held,
+    }
+
+
+def _plain(
+    checkpoint: str | os.PathLike[str],
+    card: dict[str, Any],
+    material: Material,
+    windows: WindowConfig,
+    *,
+    half_range: bool,
+    bars: Bars,
+) -> LoadedModel:
+    """The INT8 model of the start, made as it was then."""
+    network = Network.load(checkpoint)
+    for file in network.files:
+        expected = card["source"]["weights"].get(file.name, {}).get("sha256")
+        _check_same(file, expected, sha256(file), "checkpoint")
+    loaded = network.loaded()
+    count = card["optimization"]["settings"]["calibration"]
+    inputs = calibration_inputs(Reader(loaded, windows=windows), material.samples[:count], count=count)
+    return replace(loaded, model=quantize_network(network, inputs, half_range=half_range, bars=bars))
+
+
+def _config(settings: dict[str, Any]) -> OptimizeConfig:
+    return OptimizeConfig(**{**settings, "budgets": tuple(settings["budgets"])})
+
+
+def _check_same(path: Path, expected: str | None, found: str, what: str) -> None:
+    if found != expected:
+        raise ValueError(
+            f"{path}: not the {what} that the card names: SHA-256 {found:.12}…, expected "
+            f"{expected or 'another file':.12}…"
+        )

@@ -1,0 +1,301 @@
+"""One run of an optimisation: the stages in their order, each out of those before it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.compress.card import describe_tools
+from spanjet.compress.data import calibration_inputs
+from spanjet.compress.latency.profile import LatencySettings, measure_latency
+from spanjet.compress.latency.table import LatencyTable
+from spanjet.compress.optimize.candidates import Builder
+from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.prune.gauss_newton import Importance, measure_importance
+from spanjet.compress.prune.narrowing import Shares, find_shares, fit_probes
+from spanjet.compress.prune.network import Network
+from spanjet.compress.prune.removal_order import Orders, find_orders, unit_levels
+from spanjet.compress.prune.second_moments import Grams, collect
+from spanjet.compress.quantize.run import SquadFile
+from spanjet.compress.quantize.trials import Bars
+from spanjet.compress.search.cost_curves import SHARES, measure_costs
+from spanjet.compress.search.evaluations import Ledger
+from spanjet.compress.search.kl_divergence import Divergence
+from spanjet.compress.search.local_search import LocalSearch
+from spanjet.compress.search.space import Module, Space
+from spanjet.compress.search.successive_halving import best_of
+from spanjet.compress.splits import Material
+from spanjet.compress.stages import Stages, digest
+from spanjet.config import RuntimeConfig, WindowConfig
+from spanjet.evaluate import Question
+from spanjet.model.layer_shape import LayerShape
+from spanjet.reader.reader import Reader
+from spanjet.runtime.cpu import describe_machine, int8_saturates
+
+__all__ = ["Run", "counter"]
+
+# Questions of the data whose windows' lengths are what latency is weighted with.
+_LENGTHS = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run reads and how; its stages are computed when they are first asked for, or read from disk.
+
+    Attributes:
+        network: the start.
+        source: what it was loaded from, ready for JSON.
+        data: what is learned from, searched with and measured on.
+        config: what is searched for.
+        stages: keeps results.
+        bars: shows progress.
+        latency: how much is measured for the latency table.
+    """
+
+    network: Network
+    source: dict[str, Any]
+    data: SquadFile
+    config: OptimizeConfig
+    stages: Stages
+    bars: Bars
+    latency: LatencySettings = field(default_factory=LatencySettings)
+
+    @cached_property
+    def windows(self) -> WindowConfig:
+        """How texts are cut."""
+        longest = min(WindowConfig().max_length, self.network.architecture.max_length)
+        return WindowConfig(max_length=longest)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Of the start model, in float32."""
+        runtime = RuntimeConfig(precision="f32", cache_dir=None)
+        return Reader(self.network.loaded(), windows=self.windows, runtime=runtime)
+
+    @cached_property
+    def material(self) -> Material:
+        """The questions by what they are for."""
+        return Material.choose(self.data.dataset, self.config)
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        """All that the activations depend on."""
+        config = self.config
+        return {
+            "source": self.source,
+            "data": self.data.digest,
+            "windows": asdict(self.windows),
+            "counts": [config.samples, config.calibration, config.validation, config.windows],
+            "half_range": self.half_range,
+            "seed": config.seed,
+            **{name: value for name, value in describe_tools().items() if name != "date"},
+        }
+
+    @property
+    def finished_key(self) -> dict[str, Any]:
+        """All that finished models depend on, besides their shapes."""
+        return {**self.key, "training": self.config.training}
+
+    @cached_property
+    def half_range(self) -> bool:
+        """See `spanjet.compress.quantize.ptq.calibrate`."""
+        return self.config.quantization().target == "any"
+
+    @property
+    def int8(self) -> bool | None:
+        """Whether F1 is measured in INT8 arithmetic, see `RuntimeConfig`: wherever that is right."""
+        return None if int8_saturates() and not self.half_range else True
+
+    def inputs(self, questions: Sequence[Question]) -> list[dict[str, NDArray[np.int32]]]:
+        """One window of each of so many questions."""
+        return calibration_inputs(self.reader, questions, count=len(questions))
+
+    @cached_property
+    def grams(self) -> Grams:
+        """The second moments of the activations."""
+
+        def make() -> dict[str, NDArray[np.float64]]:
+            with self.bars("activations") as bar:
+                inputs = self.inputs(self.material.samples)
+                return collect(self.network, inputs, on_batch=bar or _nothing).arrays()
+
+        return Grams.from_arrays(self.stages.arrays("activations", self.key, make))
+
+    @cached_property
+    def importance(self) -> Importance:
+        """What errors of the blocks' outputs cost."""
+
+        def make() -> dict[str, NDArray[np.float64]]:
+            with self.bars("importance") as bar:
+                return measure_importance(
+                    self.network,
+                    self.inputs(self.material.samples),
+                    seed=self.config.seed,
+                    on_batch=bar or _nothing,
+                ).arrays()
+
+        return Importance.from_arrays(self.stages.arrays("importance", self.key, make))
+
+    @cached_property
+    def orders(self) -> Orders:
+        """In which order heads and units are removed."""
+
+        def make() -> dict[str, NDArray[Any]]:
+            importance = self.importance
+            grams, outputs = importance.weighted(self.grams), importance.outputs
+            with self.bars("orders") as bar:
+                return find_orders(self.network, grams, outputs=outputs, on_block=bar or _nothing).arrays()
+
+        return Orders.from_arrays(self.stages.arrays("orders", self.key, make))
+
+    @cached_property
+    def probes(self) -> dict[str, NDArray[np.float32]]:
+        """What ranks the tokens before each layer."""
+
+        def make() -> dict[str, NDArray[np.float32]]:
+            with self.bars("probes") as bar:
+                return fit_probes(self.network, self.inputs(self.material.samples), on_batch=bar or _nothing)
+
+        return self.stages.arrays("probes", self.key, make)
+
+    @cached_property
+    def space(self) -> Space:
+        """What can be chosen."""
+        full, modules = self.network.architecture, []
+        sizes = (np.arange(full.num_attention_heads + 1), unit_levels(full.intermediate_size))
+        for index in range(len(self.network.shapes)):
+            for order, levels in zip(self.orders.layer(index), sizes, strict=True):
+                left = np.array(sorted(levels), np.int64)
+                modules.append(Module(left, order.error[left[-1] - left]))
+        return Space(tuple(modules), (1.0,) * len(self.network.shapes))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of the data's windows, int64[windows]."""
+        chosen = np.random.default_rng(self.config.seed).permutation(len(self.data.dataset))[:_LENGTHS]
+        asked = [self.data.dataset.questions[index] for index in chosen.tolist()]
+        windows = self.reader.cut([each.question for each in asked], [each.context for each in asked])
+        return np.diff(windows.indptr).astype(np.int64)
+
+    @cached_property
+    def table(self) -> LatencyTable:
+        """What blocks cost on this machine."""
+        sizes = self.network.architecture
+        key = {
+            "sizes": {name: value for name, value in asdict(sizes).items() if name != "vocab_size"},
+            "lengths": digest(self.lengths.tolist()),
+            "settings": asdict(self.latency),
+            "fields": [each.name for each in fields(LatencyTable)],
+            "machine": describe_machine(),
+        }
+
+        def make() -> dict[str, Any]:
+            with self.bars("latency") as bar:
+                return measure_latency(
+                    sizes,
+                    self.lengths,
+                    sorted(unit_levels(sizes.intermediate_size)),
+                    settings=self.latency,
+                    progress=bar,
+                ).as_dict()
+
+        return LatencyTable.of_dict(self.stages.value("latency", key, make))
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Makes models of any shapes."""
+        return Builder(
+            network=self.network,
+            grams=self.grams,
+            orders=self.orders,
+            probes=self.probes,
+            divergence=Divergence(self.reader, self.material.validation),
+            inputs=self.inputs(self.material.samples),
+            training=self.inputs(self.material.training),
+            validation=self.inputs(self.material.validation),
+            calibration=self.config.calibration,
+            half_range=self.half_range,
+            seed=self.config.seed,
+            stages=self.stages,
+            key=self.finished_key,
+            bars=self.bars,
+        )
+
+    @cached_property
+    def divergence(self) -> Divergence:
+        """Of any model's answers from the start's."""
+        return Divergence(self.reader, self.material.search)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The divergences of candidates."""
+
+        def measure(shapes: tuple[LayerShape, ...]) -> float:
+            return self.divergence(self.builder.candidate(shapes))
+
+        return Ledger(self.stages.file("divergences", self.key, "json"), measure)
+
+    @cached_property
+    def costs(self) -> list[NDArray[np.float64]]:
+        """What it costs to cut each module, at each of its options."""
+        with self.bars("cost of cuts") as bar:
+            steps = counter(bar, len(self.space.modules) * (len(SHARES) + 1))
+            return measure_costs(self.space, self.ledger, on_measured=steps)
+
+    @cached_property
+    def selections(self) -> list[Shares]:
+        """Shares of tokens that layers may change, from all to few."""
+        if not self.config.narrow:
+            return [(1.0,) * len(self.network.shapes)]
+
+        def shapes(shares: Shares) -> tuple[LayerShape, ...]:
+            pairs = zip(self.network.shapes, shares, strict=True)
+            return tuple(replace(shape, tokens=share) for shape, share in pairs)
+
+        with self.bars("tokens to leave behind") as bar:
+            steps = counter(bar)
+            return find_shares(
+                len(self.network.shapes),
+                lambda shares: self.ledger(shapes(shares)),
+                lambda shares: self.table.total(shapes(shares)),
+                on_measured=steps,
+            )
+
+    @cached_property
+    def searches(self) -> list[LocalSearch]:
+        """What searches candidates for a budget, with each selection of tokens."""
+        spaces = [replace(self.space, tokens=shares) for shares in self.selections]
+        return [
+            LocalSearch(space, space.seconds(self.table), self.costs, self.ledger, seed=self.config.seed)
+            for space in spaces
+        ]
+
+    def shapes(self, budget: float) -> tuple[LayerShape, ...]:
+        """The best architecture for a share of the plain model's time.
+
+        Raises:
+            ValueError: nothing fits.
+        """
+        blocks = budget * self.table.total(self.network.shapes) - self.table.rest
+
+        with self.bars(f"search at {budget:.0%} of the time") as bar:
+            search, choice = best_of(
+                [(search, blocks - self.table.selecting(search.tokens)) for search in self.searches],
+                self.config.trials,
+                counter(bar, len(self.searches) + self.config.trials),
+            )
+        return search.shapes(choice)
+
+
+def counter(bar: Callable[[int, int | None], None] | None, total: int | None = None) -> Callable[[], None]:
+    """What moves a bar by one step each time; without a total, one whose end is not known."""
+    done = count(1)
+    return (lambda: None) if bar is None else (lambda: bar(next(done), total))
+
+
+def _nothing(_done: int, _total: int | None) -> None:
+    pass

@@ -1,0 +1,105 @@
+"""What a run will do, and how long that takes: estimated from a short probe."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import openvino as ov
+
+from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.search.cost_curves import SHARES
+from spanjet.config import RuntimeConfig
+from spanjet.evaluate import Question
+from spanjet.measure.rounds import WARM_UPS, timed
+from spanjet.reader.reader import Reader
+from spanjet.runtime.engine import Runtime
+
+__all__ = ["Plan", "Probe", "Step", "plan_run", "probe"]
+
+# Shares of the time of a whole float32 model, as measured for MiniLM-L6: of an INT8 model; of a candidate of
+# the search; of a candidate with one block cut.
+_INT8, _CANDIDATE, _ALMOST_WHOLE = 0.5, 0.65, 0.9
+# Passes over the windows: reading activations; running back to what errors cost; training; fitting layers one
+# after another; NNCF's calibration.
+_READ, _BACK, _TRAIN, _REBUILD, _CALIBRATE = 2.0, 5.0, 2.8, 6.0, 4.0
+# Quantizing a model takes so many times as long as compiling it.
+_QUANTIZE = 12.0
+# Selections of tokens that are compared, for each layer but the first.
+_SELECTIONS = 5
+# Models of the latency table, their size against the whole one's, and passes over its windows.
+_STACKS, _STACK, _PASSES = 37, 0.35, 1850
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was measured: the float32 model's windows a second, and the seconds that it takes to compile."""
+
+    rate: float
+    compiling: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage, in words, and its estimated seconds."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages in their order."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Of all."""
+        return sum(step.seconds for step in self.steps)
+
+
+def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Probe:
+    """Compile the float32 model and run some windows."""
+    runtime = Runtime(model, RuntimeConfig(precision="f32", cache_dir=None))
+    began = time.perf_counter()
+    _ = runtime.streams
+    compiling = time.perf_counter() - began
+    windows = reader.cut([each.question for each in questions], [each.context for each in questions])
+    batches = [windows.batch(rows, length=length) for rows, length in reader.plan(windows)]
+    turns = [timed(lambda: list(runtime.run(batches))) for _ in range(WARM_UPS + 1)]
+    return Probe(rate=len(windows) / turns[-1].wall, compiling=compiling)
+
+
+def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
+    """The stages of a run from the beginning; one that goes on takes less."""
+    window, model = 1 / probe.rate, probe.compiling
+    modules = 2 * layers
+    searched = 1 if config.budget is not None else len(config.budgets) + config.bisections
+    points = searched + 1
+    measured = modules * (len(SHARES) + 1)
+    fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
+    finish = window * (config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE
+    compared = _SELECTIONS * (layers - 1)
+    narrowing = Step(
+        "find the tokens to leave behind",
+        window * _READ * config.samples + compared * (model + window * _ALMOST_WHOLE * config.windows),
+    )
+    steps = (
+        Step("read activations", window * (_READ + _BACK) * config.samples),
+        Step("measure latency", _STACKS * _STACK * model * _QUANTIZE + _PASSES * window * _INT8),
+        *([narrowing] if config.narrow else []),
+        Step(
+            f"measure the cost of {measured} cuts",
+            measured * (model + window * _ALMOST_WHOLE * config.windows),
+        ),
+        Step(
+            f"try {searched * (config.trials + 1)} candidates",
+            searched * (config.trials + 1) * (model + window * _CANDIDATE * config.windows),
+        ),
+        Step(
+            f"fit, quantize and measure {points} models",
+            searched * window * fitting + points * finish,
+        ),
+        Step("verify", window * config.held_out),
+    )
+    return Plan(steps)

@@ -1,0 +1,52 @@
+"""Linear fits from sums over batches, held to what they start from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.compress.prune.second_moments import moments
+
+__all__ = ["LeastSquares"]
+
+
+class LeastSquares:
+    """Sums for corrections of ``x Wᵀ + b`` that take away what it misses of a target.
+
+    Products are in float32, sums in float64.
+
+    Args:
+        inputs: width of x.
+        outputs: width of the target.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self._gram = np.zeros((inputs + 1, inputs + 1))
+        self._cross = np.zeros((inputs + 1, outputs))
+
+    def add(self, inner: NDArray[np.float32], missing: NDArray[np.float32]) -> None:
+        """Count some tokens.
+
+        Args:
+            inner: x, float32[tokens, inputs].
+            missing: the target less ``x Wᵀ + b``, float32[tokens, outputs].
+        """
+        self._gram += moments(inner)
+        self._cross[:-1] += inner.T @ missing
+        self._cross[-1] += missing.sum(axis=0, dtype=np.float64)
+
+    def corrections(self, dampings: Sequence[float]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """What to add to W and b, float32[outputs, inputs] and float32[outputs], for each damping.
+
+        The damping is a share of the mean of x's squares: ridge regression (Hoerl and Kennard 1970) whose
+        ridge is for the correction, so that the more of it, the less is changed. b has none.
+        """
+        inner = np.arange(len(self._gram) - 1)
+        scale = np.diagonal(self._gram)[:-1].mean() if len(inner) else 0.0
+        found = []
+        for damping in dampings:
+            damped = self._gram.copy()
+            damped[inner, inner] += damping * scale + np.finfo(np.float64).tiny
+            solution = np.linalg.solve(damped, self._cross).T.astype(np.float32)
+            found.append((np.ascontiguousarray(solution[:, :-1]), np.ascontiguousarray(solution[:, -1])))
+        return found

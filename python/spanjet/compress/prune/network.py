@@ -1,0 +1,129 @@
+"""A checkpoint in memory, whose layers can be replaced by smaller ones."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from spanjet.compress.export import write_checkpoint
+from spanjet.model import LoadedModel
+from spanjet.model.directory import CONFIG
+from spanjet.model.graph.architectures import ARCHITECTURES, read_architecture
+from spanjet.model.graph.blocks import LayerTensors
+from spanjet.model.graph.encoder import Encoder
+from spanjet.model.graph.narrowing import probe_name
+from spanjet.model.graph.tensors import Recorder, Tensors
+from spanjet.model.layer_shape import LayerShape
+from spanjet.model.load import built, find_directory
+from spanjet.model.shards import find_weights
+from spanjet.model.weights import Weights
+
+__all__ = ["Network"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The sizes and weights of a question-answering encoder.
+
+    Attributes:
+        architecture: sizes, with the shape of each layer.
+        tensors: float32 arrays by the checkpoint's names, without the task model's prefix; not to be
+            written to.
+        source: the directory that it was loaded from, for the tokenizer.
+        files: those of its weights.
+    """
+
+    architecture: Encoder
+    tensors: Mapping[str, NDArray[np.float32]]
+    source: Path
+    files: tuple[Path, ...]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Network":
+        """Read a checkpoint directory, or a hub model.
+
+        Raises:
+            OSError, ValueError: as `spanjet.model.load_model`; also for an architecture whose layers
+                cannot be cut.
+        """
+        directory = find_directory(path)
+        file = find_weights(directory)
+        architecture = read_architecture(directory / CONFIG)
+        if not isinstance(architecture, Encoder):
+            known = ", ".join(name for name, each in ARCHITECTURES.items() if issubclass(each, Encoder))
+            raise ValueError(
+                f"{directory / CONFIG}: layers of a {architecture.model_type} model cannot be cut, expected "
+                f"one of {known}"
+            )
+        weights = Weights(file, prefix=architecture.prefix, ignored=architecture.ignored)
+        recorder = Recorder(weights)
+        architecture.build(recorder)
+        recorder.finish()
+        return cls(architecture=architecture, tensors=recorder.taken, source=directory, files=weights.files)
+
+    @property
+    def shapes(self) -> tuple[LayerShape, ...]:
+        """Heads and units of each layer."""
+        return self.architecture.layer_shapes
+
+    def layer(self, index: int) -> LayerTensors:
+        """The names of a layer's tensors, without ``.weight`` and ``.bias``."""
+        prefix = f"{self.architecture.layers}.{index}"
+        names = asdict(self.architecture.tensors)
+        return LayerTensors(**{part: f"{prefix}.{name}" for part, name in names.items()})
+
+    def build(self) -> ov.Model:
+        """The float32 graph, which shares the tensors' memory."""
+        source = Tensors(self.tensors)
+        model = self.architecture.build(source)
+        source.finish()
+        return model
+
+    def loaded(self) -> LoadedModel:
+        """The float32 graph, ready for a reader."""
+        return built(self.build(), self.architecture, path=self.source, weights=self.files)
+
+    def with_tensors(self, tensors: Mapping[str, NDArray[np.float32]]) -> "Network":
+        """The same network with some other tensors, of the same shapes."""
+        return replace(self, tensors={**self.tensors, **tensors})
+
+    def with_layers(
+        self, shapes: Sequence[LayerShape], tensors: Mapping[str, NDArray[np.float32]]
+    ) -> "Network":
+        """The network with other shapes.
+
+        Args:
+            shapes: of all layers.
+            tensors: what is not as it was; tensors that the shapes have no place for are left out.
+        """
+        shares = (1.0, *(shape.tokens for shape in shapes))
+        left_out = {
+            name
+            for index, (shape, before) in enumerate(zip(shapes, shares, strict=False))
+            for name in self._unused(index, shape, before)
+        }
+        kept = {name: value for name, value in {**self.tensors, **tensors}.items() if name not in left_out}
+        architecture = replace(self.architecture, layer_shapes=tuple(shapes))
+        return replace(self, architecture=architecture, tensors=kept)
+
+    def _unused(self, index: int, shape: LayerShape, before: float) -> list[str]:
+        """Names of tensors that a layer of that shape does not have, after one with that share of tokens."""
+        names, unused = self.layer(index), []
+        if not shape.heads:
+            for part in (names.query, names.key, names.value):
+                unused += [f"{part}.weight", f"{part}.bias"]
+            unused.append(f"{names.attention_output}.weight")
+        if not shape.units:
+            unused += [f"{names.up}.weight", f"{names.up}.bias", f"{names.down}.weight"]
+        if shape.tokens == before:
+            probe = probe_name(f"{self.architecture.layers}.{index}")
+            unused += [f"{probe}.weight", f"{probe}.bias"]
+        return unused
+
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write a checkpoint directory, see `spanjet.compress.export.write_checkpoint`."""
+        write_checkpoint(path, self.architecture, self.tensors, source=self.source, overwrite=overwrite)

@@ -1,0 +1,119 @@
+"""Single halves of a network's layers, run on vectors: attention, and feed-forward."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
+from numpy.typing import NDArray
+
+from spanjet.compress.prune.network import Network
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.encoder import attend, feed_forward
+from spanjet.model.graph.tensors import Tensors
+
+__all__ = ["HALVES", "Half", "Kind"]
+
+Kind = Literal["attention", "ffn"]
+HALVES: tuple[Kind, ...] = ("attention", "ffn")
+_INNER = {"attention": "context", "ffn": "activation"}
+_OUTPUT = {"attention": "attention_output", "ffn": "down"}
+_NORM = {"attention": "attention_norm", "ffn": "ffn_norm"}
+
+Vectors = NDArray[np.float32]
+
+
+class Half:
+    """One half of one layer: what its output product reads, and what becomes of what that gives.
+
+    Args:
+        network: whose layer.
+        index: the layer.
+        kind: which half.
+    """
+
+    def __init__(self, network: Network, index: int, kind: Kind) -> None:
+        self._network = network
+        names, shape = network.layer(index), network.shapes[index]
+        #: Name of the output product, without ``.weight`` and ``.bias``.
+        self.output = str(getattr(names, _OUTPUT[kind]))
+        self._norm = str(getattr(names, _NORM[kind]))
+        self._compiled: ov.CompiledModel | None = None
+        if shape.heads if kind == "attention" else shape.units:
+            self._compiled = _compile(network, index, kind)
+
+    def inner(self, vectors: Sequence[Vectors], masks: Sequence[NDArray[np.int32]]) -> Iterator[Vectors]:
+        """What the output product reads, of real tokens: float32[tokens, inner] for each batch.
+
+        Args:
+            vectors: what the half reads, float32[rows, length, hidden] each.
+            masks: int32[rows, length], 1 for tokens.
+        """
+        for batch, mask in zip(vectors, masks, strict=True):
+            if self._compiled is None:
+                yield np.zeros((int(mask.sum()), 0), np.float32)
+                continue
+            inputs = {"vectors": batch, "attention_mask": mask}
+            known = {port.any_name: inputs[port.any_name] for port in self._compiled.inputs}
+            yield self._compiled(known, share_inputs=True, share_outputs=True)[0][mask == 1]
+
+    @property
+    def width(self) -> int:
+        """Inputs of the output product."""
+        weight = self._network.tensors.get(f"{self.output}.weight")
+        return 0 if weight is None else weight.shape[1]
+
+    def corrected(self, weight: Vectors, bias: Vectors) -> dict[str, Vectors]:
+        """The output product's tensors with something added."""
+        known, name = self._network.tensors, self.output
+        fitted = {f"{name}.bias": known[f"{name}.bias"] + bias}
+        if self.width:
+            fitted[f"{name}.weight"] = known[f"{name}.weight"] + weight
+        return fitted
+
+    def added(self, inner: Vectors, tensors: "dict[str, Vectors] | None" = None) -> Vectors:
+        """The output product, float32[tokens, hidden]; ``tensors`` come before the network's own."""
+        known = {**self._network.tensors, **(tensors or {})}
+        bias = known[f"{self.output}.bias"]
+        if not inner.shape[1]:
+            return np.broadcast_to(bias, (len(inner), len(bias)))
+        result: Vectors = inner @ known[f"{self.output}.weight"].T + bias
+        return result
+
+    def normalised(self, sums: Vectors) -> Vectors:
+        """The layer normalisation of sums, float32[tokens, hidden]."""
+        weight, bias = (self._network.tensors[f"{self._norm}.{part}"] for part in ("weight", "bias"))
+        centred = sums - sums.mean(axis=1, keepdims=True)
+        variance = np.square(centred).mean(axis=1, keepdims=True)
+        scale = np.sqrt(variance + np.float32(self._network.architecture.layer_norm_eps))
+        result: Vectors = centred / scale * weight + bias
+        return result
+
+
+def _compile(network: Network, index: int, kind: Kind) -> ov.CompiledModel:
+    sizes = network.architecture
+    blocks = Blocks(Tensors(network.tensors), layer_norm_eps=sizes.layer_norm_eps)
+    vectors = ops.parameter([-1, -1, sizes.hidden_size], np.float32, name="vectors")
+    mask = ops.parameter([-1, -1], np.int32, name="attention_mask")
+    for node in (vectors, mask):
+        node.output(0).set_names({node.get_friendly_name()})
+    name = f"encoder.layer.{index}"
+    if kind == "attention":
+        half = attend(blocks, sizes, index, vectors, blocks.attention_bias(mask, name="attention_bias"))
+    else:
+        half = feed_forward(
+            blocks,
+            sizes,
+            vectors,
+            units=network.shapes[index].units,
+            name=name,
+            tensors=sizes.tensors,
+            layer=f"{sizes.layers}.{index}",
+        )
+    used = [vectors, mask] if kind == "attention" else [vectors]
+    nodes = {node.get_friendly_name(): node for node in ov.Model([half], used, "half").get_ordered_ops()}
+    inner = nodes[f"{name}.{kind}.{_INNER[kind]}"]
+    return ov.Core().compile_model(
+        ov.Model([inner], used, "half"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )

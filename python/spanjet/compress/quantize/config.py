@@ -1,0 +1,57 @@
+"""Settings of a quantization, validated when they are made."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from spanjet.runtime.cpu import int8_saturates
+
+__all__ = ["QuantizeConfig"]
+
+CPUS = ("auto", "vnni", "any")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantizeConfig:
+    """How a model is quantized, and how good it has to be.
+
+    Attributes:
+        samples: calibration windows at most.
+        seed: chooses the calibration questions, and those that are held out.
+        cpu: what the model is to run on: ``"vnni"``: x86 processors with VNNI or AMX; ``"any"``: also those
+            without, whose sums would saturate, so that weights get 7 bits instead of 8; ``"auto"``: ``"any"``
+            where this machine's processor is one of those, else ``"vnni"``.
+        floor: F1 of the INT8 model at least, as a share of the float32 model's; None: no floor.
+        held_out: questions at most, of contexts that are not calibrated with, which the floor is measured on.
+        max_restored: layers at most that are left in floating point to hold the floor; None: half of them.
+        keep_best: whether a model below the floor, the best of those that were tried, is a result.
+
+    Raises:
+        ValueError: a field out of range.
+    """
+
+    samples: int = 300
+    seed: int = 0
+    cpu: Literal["auto", "vnni", "any"] = "auto"
+    floor: float | None = None
+    held_out: int = 1000
+    max_restored: int | None = None
+    keep_best: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("samples", 1), ("seed", 0), ("held_out", 1), ("max_restored", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}; expected at least {least}")
+        if self.floor is not None and not 0 < self.floor <= 1:
+            raise ValueError(
+                f"floor is {self.floor}; expected a share of the float32 F1, above 0 and at most 1"
+            )
+        if self.cpu not in CPUS:
+            raise ValueError(f"cpu is {self.cpu!r}; expected {' or '.join(map(repr, CPUS))}")
+
+    @property
+    def target(self) -> Literal["vnni", "any"]:
+        """``cpu``, with ``"auto"`` resolved for this machine."""
+        if self.cpu == "auto":
+            return "any" if int8_saturates() else "vnni"
+        return self.cpu

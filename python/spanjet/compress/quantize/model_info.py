@@ -1,0 +1,115 @@
+"""What a model is made of, and what this CPU makes of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import openvino as ov
+
+from spanjet.compress.quantize.mixed_precision import is_constant, is_quantized
+from spanjet.model import LoadedModel
+from spanjet.runtime.cpu import inference_paths
+from spanjet.runtime.precision import suited
+
+__all__ = ["describe_execution", "describe_model"]
+
+_PRECISIONS = {"i8": "int8", "u8": "int8", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+_LOOKUPS = ("Gather", "Slice")
+# Operations of a compiled model that compute nothing.
+_IDLE = {"Const", "Input", "Output", "Reshape", "ShapeOf", "Memory"}
+
+NOT_CALIBRATED = "none: scores rank answers, but are no probabilities (see spanjet calibrate)"
+
+
+def describe_model(loaded: LoadedModel) -> dict[str, Any]:
+    """Architecture, number of parameters, their precision by part, operations by kind, and bytes.
+
+    A product counts as ``int8`` where an input is: its weights, or one of the activations that it multiplies.
+    """
+    nodes = loaded.model.get_ordered_ops()
+    products = [node for node in nodes if node.get_type_name() == "MatMul"]
+    parts = _parts(nodes)
+    kinds = Counter(node.get_type_name() for node in nodes)
+    counted = ("Parameter", "Result", "Constant", "FakeQuantize", "MatMul", "Convert", "Reshape", "ShapeOf")
+    return {
+        "architecture": loaded.architecture,
+        "parameters": sum(sum(part.values()) for part in parts.values()),
+        "weights": {name: dict(part) for name, part in parts.items()},
+        "products": _by_precision(product for product in products if _has_weight(product)),
+        "attention_products": _by_precision(product for product in products if not _has_weight(product)),
+        "quantizers": kinds["FakeQuantize"],
+        "other_operations": {name: count for name, count in sorted(kinds.items()) if name not in counted},
+        "bytes": sum(file.stat().st_size for file in loaded.weights),
+        "max_length": loaded.max_length,
+        "vocabulary": loaded.vocab_size,
+        "calibration": NOT_CALIBRATED if loaded.calibration is None else asdict(loaded.calibration),
+    }
+
+
+def describe_execution(loaded: LoadedModel) -> dict[str, Any]:
+    """How OpenVINO runs a model here; compiles it.
+
+    Returns:
+        ``int8``: how INT8 products are computed; ``float``: what the rest is computed in; ``streams``:
+        batches that run at the same time;
+        ``operations``: of the compiled model, by kind and precision.
+    """
+    compiled = ov.Core().compile_model(suited(loaded.model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+    operations: dict[str, Counter[str]] = {}
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        about = node.get_rt_info()
+        kind, precision = (about[key].astype(str) for key in ("layerType", "runtimePrecision"))
+        if kind not in _IDLE:
+            operations.setdefault(kind, Counter())[precision] += 1
+    paths, quantized = inference_paths(), any(is_quantized_product(node) for node in loaded.model.get_ops())
+    return {
+        "int8": paths["int8"] if quantized else "not used: the model has no INT8 products",
+        "float": compiled.get_property("INFERENCE_PRECISION_HINT").to_string(),
+        "streams": compiled.get_property("NUM_STREAMS"),
+        "operations": {kind: dict(counts) for kind, counts in sorted(operations.items())},
+    }
+
+
+def is_quantized_product(node: ov.Node) -> bool:
+    """Whether a node is a product with an INT8 input."""
+    return node.get_type_name() == "MatMul" and any(is_quantized(value) for value in node.input_values())
+
+
+def _by_precision(products: Iterable[ov.Node]) -> dict[str, int]:
+    return dict(Counter("int8" if is_quantized_product(product) else "float" for product in products))
+
+
+def _has_weight(product: ov.Node) -> bool:
+    """Whether a product is one with weights; the others multiply two activations."""
+    return any(is_constant(value) for value in product.input_values())
+
+
+def _parts(nodes: Iterable[ov.Node]) -> dict[str, Counter[str]]:
+    """Numbers of parameters by part and precision; scales and the limits of quantizers are none."""
+    parts: dict[str, Counter[str]] = {"embeddings": Counter(), "products": Counter(), "vectors": Counter()}
+    for node in nodes:
+        if node.get_type_name() != "Constant":
+            continue
+        precision = _PRECISIONS.get(node.get_element_type().to_string())
+        part = None if precision is None else _part(node)
+        if part is not None and precision is not None:
+            parts[part][precision] += node.data.size
+    return parts
+
+
+def _part(constant: ov.Node) -> str | None:
+    """What a constant belongs to: a table, a product, a bias or norm; None: it is a scale or a limit."""
+    shape = constant.data.shape
+    if len(shape) == 1:
+        return "vectors" if shape[0] > 1 else None
+    if _readers(constant) & set(_LOOKUPS):
+        return "embeddings" if shape[-1] > 1 else None
+    return "products" if sum(length > 1 for length in shape) > 1 else None
+
+
+def _readers(constant: ov.Node) -> set[str]:
+    """Kinds of the operations that read a constant, or what it is converted to."""
+    nodes = [port.get_node() for port in constant.output(0).get_target_inputs()]
+    kinds = {node.get_type_name() for node in nodes if node.get_type_name() != "Convert"}
+    return kinds.union(*(_readers(node) for node in nodes if node.get_type_name() == "Convert"))

@@ -1,0 +1,33 @@
+"""How much of the quantization error each layer causes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from spanjet.runtime.ports import OUTPUTS
+
+__all__ = ["logits_of", "relative_error"]
+
+
+def logits_of(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]]) -> NDArray[np.float32]:
+    """All logits of some windows, float32[2, tokens], in float32 arithmetic.
+
+    Args:
+        model: a question-answering model.
+        inputs: of one inference each, without padding.
+    """
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    logits = []
+    for item in inputs:
+        outputs = compiled(item)
+        logits.append(np.concatenate([outputs[name] for name in OUTPUTS]))
+    return np.concatenate(logits, axis=1)
+
+
+def relative_error(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Mean squared error as a share of the expected logits' variance; 0: equal."""
+    error = np.square(logits.astype(np.float64) - expected).mean()
+    variance = expected.astype(np.float64).var(axis=1).mean()
+    return float(error / variance) if variance > 0 else float(error)

@@ -1,0 +1,86 @@
+"""The HTML page of an optimised model: one file that needs no other."""
+
+from pathlib import Path
+from typing import Any
+
+from spanjet.bench.report.page import check_report_extra, render
+from spanjet.compress.optimize.card import read_card
+from spanjet.evaluate import exact_match
+
+__all__ = ["render_page", "write_page"]
+
+TEMPLATE = "page.html.j2"
+
+
+def write_page(model: Path, out: Path, *, png: Path | None = None) -> None:
+    """Write the page, and its plots as one picture.
+
+    Args:
+        model: the directory that `optimize_checkpoint` wrote.
+        out: the page.
+        png: the picture; None: none.
+
+    Raises:
+        ImportError: the extra ``report`` is not installed.
+        OSError: a file cannot be read or written.
+        ValueError: the directory's card is not of an optimised model.
+    """
+    check_report_extra()
+    card = read_card(model)
+    out.write_text(render_page(card), encoding="utf-8")
+    if png is not None:
+        from spanjet.compress.report.plots import all_sketches  # noqa: PLC0415
+        from spanjet.compress.report.sketch import write_picture  # noqa: PLC0415
+
+        write_picture(all_sketches(card), png)
+
+
+def render_page(card: dict[str, Any]) -> str:
+    """The page as one text of HTML.
+
+    Raises:
+        ImportError: the extra ``report`` is not installed.
+    """
+    # Matplotlib takes half a second to import.
+    from spanjet.compress.report.plots import all_sketches  # noqa: PLC0415
+
+    found = card["optimization"]
+    values = {
+        "card": card,
+        "found": found,
+        "highlights": _highlights(card),
+        "scores": _scores(card),
+        "plots": [sketch.plot() for sketch in all_sketches(card)],
+        "settings": {name: _words(value) for name, value in found["settings"].items()},
+        "machine": {**card["machine"], **card["versions"]},
+        "errors": [f"{100 * error:+.1f} %" for error in found["latency"]["errors"]],
+    }
+    return render(TEMPLATE, values, package=__package__)
+
+
+def _highlights(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """The numbers at the top of the page, and what they are."""
+    speed, held_out = card["speed"], card["optimization"]["held_out"]
+    share = held_out["optimized"]["f1"] / held_out["float32"]["f1"]
+    return [
+        (f"{speed['optimized_over_plain']:.2f}", "times the plain INT8 model's speed"),
+        (f"{share:.1%}", "of the start model's F1"),
+        (f"{speed['optimized']:,.1f}", "windows per second"),
+        (f"{card['run']['seconds'] / 60:.0f} min", "for the search, of the last run"),
+    ]
+
+
+def _scores(card: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Data, model, F1 and EM."""
+    rows = []
+    for scores in (card["optimization"]["held_out"], card["evaluation"]):
+        for name in ("float32", "plain", "optimized") if scores else ():
+            f1, exact = (f"{value:.2f}" for value in (scores[name]["f1"], exact_match(scores[name])))
+            rows.append((f"{scores['data']}, {scores['questions']:,} questions", name, f1, exact))
+    return rows
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,1 @@
+"""Search the sizes of all blocks for the best accuracy within a latency budget."""

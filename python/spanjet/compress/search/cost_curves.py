@@ -1,0 +1,85 @@
+"""What it costs to cut a block: measured at some levels, and between them by the block's own error."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.compress.search.space import Module, Space
+from spanjet.model.layer_shape import LayerShape
+
+__all__ = ["SHARES", "cost_curve", "measure_costs"]
+
+#: Shares of a block that are left where its cost is measured, besides nothing.
+SHARES = (0.75, 0.5, 0.25)
+
+_LEAST = 1e-12
+
+
+def measure_costs(
+    space: Space,
+    divergence: Callable[[tuple[LayerShape, ...]], float],
+    *,
+    on_measured: Callable[[], None] = lambda: None,
+) -> list[NDArray[np.float64]]:
+    """The cost of each option of each module: the divergence when this module alone is cut.
+
+    Args:
+        space: what can be chosen.
+        divergence: of the candidate with such layers.
+        on_measured: called ``len(SHARES) + 1`` times for each module.
+    """
+    costs = []
+    for index, module in enumerate(space.modules):
+        measured = {}
+        for share in (*SHARES, 0.0):
+            option = int(np.abs(module.levels - share * module.levels[-1]).argmin())
+            choice = space.whole
+            choice[index] = option
+            if option != module.full:
+                measured[option] = divergence(space.shapes(choice))
+            on_measured()
+        costs.append(cost_curve(module, measured))
+    return costs
+
+
+def cost_curve(module: Module, measured: dict[int, float]) -> NDArray[np.float64]:
+    """Costs of all options out of some: straight lines between logarithms of error and divergence.
+
+    Beyond what was measured the nearest line goes on. More left never costs more.
+
+    Args:
+        module: whose options.
+        measured: divergences by option, at least one; not of the option that cuts nothing.
+    """
+    options = sorted(measured, key=lambda option: (float(module.error[option]), option))
+    errors = np.log(np.maximum(module.error[options], _LEAST))
+    values = np.log(np.maximum([measured[option] for option in options], _LEAST))
+    values = np.maximum.accumulate(values)
+    wanted = np.log(np.maximum(module.error, _LEAST))
+    costs = np.exp(_line(wanted, errors, values))
+    costs[module.full] = 0.0
+    decreasing: NDArray[np.float64] = np.maximum.accumulate(costs[::-1])[::-1]
+    return decreasing
+
+
+def _line(
+    wanted: NDArray[np.float64], places: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Linear interpolation; below the first place as the first two go on, or with slope 1 where that is 0."""
+    inside = np.interp(wanted, places, values)
+    slope = 1.0
+    if len(places) > 1 and places[1] > places[0] and values[1] > values[0]:
+        slope = float((values[1] - values[0]) / (places[1] - places[0]))
+    below: NDArray[np.float64] = np.where(
+        wanted < places[0], values[0] + slope * (wanted - places[0]), inside
+    )
+    return below
+
+
+def scaled_costs(space: Space, weights: Sequence[float], *, power: float = 1.0) -> list[NDArray[np.float64]]:
+    """Costs as the literature has them: a weight of each module times a power of its relative error.
+
+    SPDY (Frantar and Alistarh 2022, arXiv 2201.13096); here to be compared with what was measured.
+    """
+    return [weight * module.error**power for module, weight in zip(space.modules, weights, strict=True)]

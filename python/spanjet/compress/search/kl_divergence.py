@@ -1,0 +1,70 @@
+"""How far a candidate's answers are from the start model's."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from spanjet.config import RuntimeConfig
+from spanjet.evaluate import Question
+from spanjet.reader.reader import Reader
+from spanjet.runtime.engine import Logits, Runtime
+
+__all__ = ["Divergence", "log_softmax"]
+
+
+# Less is as good as nothing: a token that is left behind has no probability at all.
+_LEAST = -10.0
+
+
+class Divergence:
+    """Kullback-Leibler divergence of the start and end probabilities, on some windows, in float32.
+
+    Probabilities below e^-10 count as that.
+
+    Args:
+        reader: of the start model; cuts the windows.
+        questions: whose windows are compared.
+
+    Attributes:
+        windows: their number.
+        tokens: of all windows, int64[windows].
+    """
+
+    def __init__(self, reader: Reader, questions: Sequence[Question]) -> None:
+        windows = reader.cut([each.question for each in questions], [each.context for each in questions])
+        self.windows, self.tokens = len(windows), np.diff(windows.indptr)
+        self._batches = [windows.batch(rows, length=length) for rows, length in reader.plan(windows)]
+        self._start = list(self._log_probabilities(reader.model.model))
+
+    def __call__(self, model: ov.Model) -> float:
+        """The mean over the windows of the divergences of start and end, in nats; 0: equal."""
+        total = 0.0
+        for expected, found in zip(self._start, self._log_probabilities(model), strict=True):
+            seen = np.isfinite(expected)
+            likely, least = np.exp(expected), np.maximum(found, _LEAST)
+            difference = np.subtract(
+                np.maximum(expected, _LEAST), least, where=seen, out=np.zeros_like(expected)
+            )
+            total += float((likely * difference).sum())
+        return total / self.windows
+
+    def _log_probabilities(self, model: ov.Model) -> Iterator[NDArray[np.float64]]:
+        """Of start and end, float64[2, rows, length] for each batch; minus infinity for padding."""
+        runtime = Runtime(model, RuntimeConfig(precision="f32", cache_dir=None))
+        for batch, logits in zip(self._batches, runtime.run(self._batches), strict=True):
+            yield _masked(logits, batch.attention_mask)
+
+
+def _masked(logits: Logits, mask: NDArray[np.int32]) -> NDArray[np.float64]:
+    both = np.stack(logits).astype(np.float64)
+    both[:, mask == 0] = -np.inf
+    return log_softmax(both)
+
+
+def log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms of probabilities along the last axis, whose greatest value is finite."""
+    shifted = values - values.max(axis=-1, keepdims=True)
+    normal: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return normal

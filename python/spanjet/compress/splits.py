@@ -1,0 +1,58 @@
+"""The questions that an optimisation learns from, searches with and is measured on, all on other contexts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spanjet.compress.data import choose_questions, hold_out
+from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.evaluate import Question, SquadDataset
+
+__all__ = ["Material"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Questions by what they are for; no two parts share a context.
+
+    Attributes:
+        samples: activations are read, and INT8 is calibrated, on these.
+        validation: rebuilt layers are compared on these.
+        search: candidates are compared on these.
+        held_out: F1 is measured on these.
+        training: what is left of a network is trained on these, which may share contexts with ``samples``.
+    """
+
+    samples: Sequence[Question]
+    validation: Sequence[Question]
+    search: Sequence[Question]
+    held_out: SquadDataset
+    training: Sequence[Question]
+
+    @classmethod
+    def choose(cls, dataset: SquadDataset, config: OptimizeConfig) -> "Material":
+        """Divide a data set.
+
+        Raises:
+            ValueError: it has too few contexts.
+        """
+        used: list[Question] = []
+
+        def choose(count: int) -> Sequence[Question]:
+            left = hold_out(dataset, used, count=len(dataset), seed=config.seed)
+            chosen = choose_questions(left, count=count, seed=config.seed)
+            used.extend(chosen)
+            return chosen
+
+        samples, validation, search = (
+            choose(count) for count in (config.samples, config.validation, config.windows)
+        )
+        held_out = hold_out(dataset, used, count=config.held_out, seed=config.seed)
+        kept = [*validation, *search, *held_out.questions]
+        training = hold_out(dataset, kept, count=config.training, seed=config.seed)
+        return cls(
+            samples=samples,
+            validation=validation,
+            search=search,
+            held_out=held_out,
+            training=training.questions,
+        )

@@ -1,0 +1,110 @@
+"""CSV: a header, then one row of fields after the other (RFC 4180)."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spanjet.files.lines import MAX_LINE_BYTES, Lines, LineTooLongError
+from spanjet.files.record import Columns, Record, Rejected, read_record
+
+__all__ = ["CsvTable"]
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CsvTable:
+    """The rows of a CSV file in UTF-8 with a header. Empty lines are no rows.
+
+    Attributes:
+        path: the file.
+        columns: names in the header.
+        delimiter: one character between two fields.
+
+    Raises:
+        ValueError: when iterated: the header lacks a column or is not CSV, or the delimiter is not one
+            character.
+    """
+
+    path: Path
+    columns: Columns
+    delimiter: str = ","
+
+    def count(self) -> int:
+        """About the number of rows: that of the line ends outside quotes, without the header's."""
+        ends, quoted = 0, False
+        with self.path.open("rb") as file:
+            for block in iter(lambda: file.read(BLOCK), b""):
+                parts = block.split(b'"')
+                ends += sum(part.count(b"\n") for part in parts[quoted::2])
+                quoted ^= len(parts) % 2 == 0
+        return max(ends - 1, 0)
+
+    def __iter__(self) -> Iterator[Record | Rejected]:
+        """The rows, in the order of the file."""
+        # The module's limit is for all of its readers; at 131,072 characters it is below real contexts.
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
+        with self.path.open("rb") as file:
+            lines = Lines(file)
+            rows = _Rows(lines, self.delimiter)
+            header = self._header(rows)
+            for row, (number, fields) in enumerate(rows):
+                place = f"line {number}"
+                if isinstance(fields, str):
+                    yield Rejected(row, place, fields)
+                elif len(fields) != len(header):
+                    yield Rejected(
+                        row, place, f"{len(fields)} fields; expected {len(header)}, as in the header"
+                    )
+                else:
+                    values = dict(zip(header, fields, strict=True))
+                    yield read_record(row, place, values, self.columns)
+
+    def _header(self, rows: "_Rows") -> list[str]:
+        _, header = next(rows, (0, "no header: the file is empty"))
+        if isinstance(header, str):
+            raise ValueError(f"{self.path}: {header}")
+        columns = self.columns
+        required = [columns.question, *filter(None, [columns.context])]
+        for name in (*required, *([columns.id] if columns.id_required else [])):
+            if name not in header:
+                found = ", ".join(repr(name) for name in header)
+                raise ValueError(f"{self.path}: no column {name!r} in the header; it has {found:.200}")
+        for name in (*required, columns.id):
+            if header.count(name) > 1:
+                raise ValueError(f"{self.path}: the header has the column {name!r} more than once")
+        return header
+
+
+class _Rows:
+    """Iterates over rows: the number of the first line, and the fields or what is wrong with them."""
+
+    def __init__(self, lines: Lines, delimiter: str) -> None:
+        self._lines = lines
+        # A map, unlike a generator, goes on after an error of `lines`.
+        decoded = map(_decode, lines)
+        try:
+            self._reader = csv.reader(decoded, delimiter=delimiter, strict=True)
+        except (TypeError, ValueError):
+            raise ValueError(f"delimiter is {delimiter!r}; expected one character") from None
+
+    def __iter__(self) -> "_Rows":
+        return self
+
+    def __next__(self) -> tuple[int, list[str] | str]:
+        while True:
+            number = self._lines.number + 1
+            try:
+                fields = next(self._reader)
+            except LineTooLongError as error:
+                return number, str(error)
+            except csv.Error as error:
+                return number, f"not CSV: {error}"
+            if fields:
+                return number, fields
+
+
+def _decode(line: bytes) -> str:
+    """The line as a text; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
+    return line.decode("utf-8", "surrogateescape")

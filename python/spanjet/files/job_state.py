@@ -1,0 +1,50 @@
+"""How far a run is."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spanjet.files.safe_files import replace_file
+
+__all__ = ["State", "read_state", "write_state"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of a run.
+
+    Attributes:
+        run: what it reads and how, by names.
+        replaces: whether it may replace an output.
+        rows: rows of the input that are done.
+        answered, rejected: how many of them were.
+        answers_bytes, rejected_bytes: sizes of the two files.
+        complete: whether the input has no more rows.
+    """
+
+    run: dict[str, Any]
+    replaces: bool
+    rows: int = 0
+    answered: int = 0
+    rejected: int = 0
+    answers_bytes: int = 0
+    rejected_bytes: int = 0
+    complete: bool = False
+
+
+def read_state(path: Path) -> State:
+    """Read a state.
+
+    Raises:
+        ValueError: the file is no state.
+    """
+    try:
+        return State(**json.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: damaged: {error}") from None
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write a state whole or not at all, in the place of the one before."""
+    replace_file(path, f"{json.dumps(asdict(state), indent=1)}\n".encode())

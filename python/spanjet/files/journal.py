@@ -1,0 +1,278 @@
+"""An output that survives being killed at any moment.
+
+While a run is under way, a directory ``OUT.partial`` holds its answers and rejected rows, in files that
+only grow, and its state: how many rows are done and how many bytes of the files they are. The state is
+replaced atomically, after these bytes have reached the disk, and only where the run says that it can be
+resumed. A run that is resumed cuts the files to these
+sizes and goes on with the row behind them, so nothing is lost and nothing is there twice. ``OUT`` appears
+when it is complete, with ``OUT.rejected.jsonl`` (if rows were rejected) and the last state as
+``OUT.run.json``, which says what the output was made of.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from errno import EEXIST
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from spanjet.files.fingerprint import differences
+from spanjet.files.job_state import State, read_state, write_state
+from spanjet.files.output_rows import answers_line, rejected_line
+from spanjet.files.record import Record, Rejected
+from spanjet.files.safe_files import lock, sync_directory
+
+if TYPE_CHECKING:
+    from spanjet.reader.reader import Answer
+
+__all__ = ["Journal"]
+
+COMMIT_SECONDS = 1.0
+"""Time between two states: what was settled since the last one is answered again after a kill."""
+
+ANSWERS, REJECTED, STATE, LOCK, ASSEMBLED = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
+OWN_FILES = {ANSWERS, REJECTED, STATE, f"{STATE}.new", LOCK, ASSEMBLED}
+
+
+class Journal:
+    """A sink for answers that becomes a file; a context manager, which keeps what is settled on any exit.
+
+    Args:
+        out: the file.
+        run: what the run reads and how, by names, ready for JSON; only a run with the same is resumed.
+        resume: go on with the unfinished run of ``out``, if there is one.
+        overwrite: replace ``out`` when the run is complete, and drop an unfinished run now.
+        assemble: makes the file at a path out of the lines of `answers_line`; default: these lines.
+
+    Attributes:
+        resumed_rows: rows that earlier runs have done.
+        rejected_out: the file of the rejected rows.
+
+    Raises:
+        FileExistsError: there is an output or an unfinished run, and no leave to resume or overwrite.
+        BlockingIOError: another process is at it.
+        ValueError: the run to resume had another ``run``, or its files are damaged.
+        OSError: the directory cannot be written.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        run: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        assemble: Callable[[Iterable[bytes], Path], None] | None = None,
+    ) -> None:
+        if resume and overwrite:
+            raise ValueError("a run is either resumed or overwritten")
+        self._out = out
+        self._assemble = assemble
+        self._directory = out.with_name(f"{out.name}.partial")
+        self.rejected_out = out.with_name(f"{out.name}.rejected.jsonl")
+        self._record = out.with_name(f"{out.name}.run.json")
+        unfinished = (self._directory / STATE).exists()
+        if unfinished and not (resume or overwrite):
+            raise FileExistsError(
+                EEXIST, "holds an unfinished run; resume or overwrite it", str(self._directory)
+            )
+        self._writing = threading.Lock()  # guards the two files and the state, which belong together
+        self._committing = threading.Lock()
+        self._stopping = threading.Event()
+        self._committer = threading.Thread(target=self._keep_committing, name="journal", daemon=True)
+        self._error: Exception | None = None
+        self._state = State(json.loads(json.dumps(run)), replaces=overwrite)
+        with ExitStack() as files:
+            self._files = files
+            if resume and not unfinished and out.exists():
+                self._state = self._completed()
+            else:
+                self._begin(resume=resume)
+            self._settled = self._state
+            self.resumed_rows = self._state.rows
+            self._files = files.pop_all()
+        if not self._state.complete:
+            self._committer.start()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with ExitStack() as last:
+            if kind is not None:
+                last.enter_context(suppress(OSError))  # of a full disk, say, which the error is about
+            with self._files:
+                self._stop_commits()
+                if not self._state.complete:
+                    self.commit()
+                    if self._settled.rows == 0:
+                        self._remove_directory(record=False)  # nothing to go on with
+
+    @property
+    def rows(self) -> int:
+        """Rows of the input that are done."""
+        return self._state.rows
+
+    @property
+    def answered(self) -> int:
+        """How many of them have answers."""
+        return self._state.answered
+
+    @property
+    def rejected(self) -> int:
+        """How many of them were rejected."""
+        return self._state.rejected
+
+    @property
+    def complete(self) -> bool:
+        """Whether all rows are done."""
+        return self._state.complete
+
+    def answer(self, record: Record, answers: "Sequence[Answer]") -> None:
+        """Add the answers to the next row."""
+        line = answers_line(record, answers)
+        with self._writing:
+            state = self._state
+            self._answers.write(line)
+            self._state = replace(
+                state,
+                rows=record.row + 1,
+                answered=state.answered + 1,
+                answers_bytes=state.answers_bytes + len(line),
+            )
+        self._check_commits()
+
+    def reject(self, rejected: Rejected) -> None:
+        """Add the next row as rejected."""
+        line = rejected_line(rejected)
+        with self._writing:
+            state = self._state
+            self._rejections.write(line)
+            self._state = replace(
+                state,
+                rows=rejected.row + 1,
+                rejected=state.rejected + 1,
+                rejected_bytes=state.rejected_bytes + len(line),
+            )
+        self._check_commits()
+
+    def settle(self) -> None:
+        """Take the rows so far as a point to resume at."""
+        self._settled = self._state
+
+    def commit(self) -> None:
+        """Bring everything that is settled to the disk."""
+        with self._committing:
+            with self._writing:
+                state = self._settled
+                self._answers.flush()
+                self._rejections.flush()
+            for file in (self._answers, self._rejections):
+                os.fsync(file.fileno())
+            write_state(self._directory / STATE, state)
+
+    def finish(self) -> None:
+        """Put the output in its place; the input has no more rows."""
+        self._stop_commits()
+        if not self._state.complete:
+            self._state = self._settled = replace(self._state, complete=True)
+            self.commit()
+        journal, rejections = self._directory / ANSWERS, self._directory / REJECTED
+        if self._state.rejected == 0:
+            self.rejected_out.unlink(missing_ok=True)  # of the output that is replaced
+            rejections.unlink(missing_ok=True)
+        elif rejections.exists():
+            rejections.replace(self.rejected_out)
+        if journal.exists():
+            if self._assemble is None:
+                journal.replace(self._out)
+            else:
+                self._assemble_output(journal, self._assemble)
+        sync_directory(self._out.parent)
+        if (self._directory / STATE).exists():
+            self._remove_directory(record=True)
+
+    def _keep_committing(self) -> None:
+        """Commit again and again, in a thread: answers come in bursts, whose end nothing tells."""
+        try:
+            while not self._stopping.wait(COMMIT_SECONDS):
+                self.commit()
+        except Exception as error:
+            self._error = error
+
+    def _stop_commits(self) -> None:
+        self._stopping.set()
+        if self._committer.ident is not None:
+            self._committer.join()
+
+    def _check_commits(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _assemble_output(self, journal: Path, assemble: Callable[[Iterable[bytes], Path], None]) -> None:
+        assembled = self._directory / ASSEMBLED
+        with journal.open("rb") as lines:
+            assemble(lines, assembled)
+        with assembled.open("rb") as file:
+            os.fsync(file.fileno())
+        assembled.replace(self._out)
+        journal.unlink()
+
+    def _remove_directory(self, *, record: bool) -> None:
+        for name in (LOCK, ASSEMBLED, *(() if record else (ANSWERS, REJECTED, STATE))):
+            (self._directory / name).unlink(missing_ok=True)
+        if record:
+            (self._directory / STATE).replace(self._record)
+        self._directory.rmdir()
+        sync_directory(self._out.parent)
+
+    def _completed(self) -> State:
+        """The state of the output that is there already, which is that of this very run."""
+        if not self._record.exists():
+            raise FileExistsError(EEXIST, "exists already, and there is nothing to resume", str(self._out))
+        state = read_state(self._record)
+        self._check_same(state, self._record)
+        with suppress(OSError):
+            self._directory.rmdir()  # of a run that was killed as it ended
+        return state
+
+    def _begin(self, *, resume: bool) -> None:
+        if not resume and not self._state.replaces and self._out.exists():
+            raise FileExistsError(
+                EEXIST,
+                "exists already; expected a new file, or to overwrite it or resume its run",
+                str(self._out),
+            )
+        self._directory.mkdir(exist_ok=True)
+        sync_directory(self._out.parent)
+        if not OWN_FILES.issuperset(path.name for path in self._directory.iterdir()):
+            raise FileExistsError(EEXIST, "holds files that are not a run's", str(self._directory))
+        self._files.enter_context(lock(self._directory / LOCK))
+        state = self._directory / STATE
+        if resume and state.exists():
+            found = read_state(state)
+            self._check_same(found, state)
+            self._state = found
+        else:
+            write_state(self._directory / STATE, self._state)
+        if not self._state.complete:
+            self._answers = self._open(ANSWERS, self._state.answers_bytes)
+            self._rejections = self._open(REJECTED, self._state.rejected_bytes)
+
+    def _check_same(self, found: State, path: Path) -> None:
+        changes = differences(found.run, self._state.run)
+        if changes:
+            raise ValueError(f"{path}: another run than this: {'; '.join(changes)}")
+
+    def _open(self, name: str, size: int) -> BinaryIO:
+        """Open a file of the directory to append, cut to the size that the state knows."""
+        path = self._directory / name
+        file = self._files.enter_context(path.open("ab"))
+        found = path.stat().st_size
+        if found < size:
+            raise ValueError(f"{path}: {found} bytes, expected at least {size}: it was changed")
+        file.truncate(size)
+        return file

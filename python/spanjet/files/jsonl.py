@@ -1,0 +1,77 @@
+"""JSON Lines: one object a line."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spanjet.files.lines import Lines, LineTooLongError
+from spanjet.files.record import Columns, Record, Rejected, read_record
+
+__all__ = ["JsonLines"]
+
+BLOCK = 1 << 20
+
+_KINDS = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """The rows of a JSON Lines file in UTF-8. Lines of nothing but white space are no rows.
+
+    Attributes:
+        path: the file; None: standard input.
+        columns: keys of the objects.
+    """
+
+    path: Path | None
+    columns: Columns
+
+    def count(self) -> int | None:
+        """About the number of rows; None where it cannot be known before they are read."""
+        if self.path is None:
+            return None
+        with self.path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
+
+    def __iter__(self) -> Iterator[Record | Rejected]:
+        """The rows, in the order of the file."""
+        with nullcontext(sys.stdin.buffer) if self.path is None else self.path.open("rb") as file:
+            lines = Lines(file)
+            row = 0
+            while True:
+                try:
+                    line = next(lines)
+                except StopIteration:
+                    return
+                except LineTooLongError as error:
+                    yield Rejected(row, f"line {lines.number}", str(error))
+                else:
+                    if line.isspace():
+                        continue
+                    yield self._read(row, f"line {lines.number}", line)
+                row += 1
+
+    def _read(self, row: int, place: str, line: bytes) -> Record | Rejected:
+        try:
+            values = _parse(line)
+        except ValueError as error:
+            return Rejected(row, place, str(error))
+        return read_record(row, place, values, self.columns)
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode().rstrip())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise ValueError("not JSON that can be read: nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an object, found {_KINDS.get(type(value), 'a number')}")
+    return value

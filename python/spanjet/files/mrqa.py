@@ -1,0 +1,100 @@
+"""Read MRQA's JSON Lines (Fisch et al. 2019, arXiv 1910.09753).
+
+The first line is a header; each other line is a context with its questions.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+
+from spanjet.files.dataset import LayoutError, Node, Question, SquadDataset
+
+__all__ = ["is_mrqa", "load_mrqa"]
+
+
+def is_mrqa(path: Path) -> bool:
+    """Tell an MRQA file from a SQuAD file by its name."""
+    return path.name.endswith((".jsonl", ".jsonl.gz"))
+
+
+def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
+    """Read an MRQA file, compressed where its name ends in ``.gz``.
+
+    Right are the texts of ``answers``, as in MRQA's own evaluation; where a question has none, those at the
+    ``char_spans`` of its ``detected_answers``. The questions have no article.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a line is not JSON or not laid out as MRQA; the message names the line.
+    """
+    path = Path(path)
+    questions: dict[str, Question] = {}
+    try:
+        for line in _lines(path):
+            for question in _questions(line):
+                if question.id in questions:
+                    raise LayoutError(f"{line.place}: qid {question.id!r} is there a second time")
+                questions[question.id] = question
+    except LayoutError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not questions:
+        raise ValueError(f"{path}: holds no questions")
+    all_answerable = all(question.answers for question in questions.values())
+    return SquadDataset(version="1.1" if all_answerable else "2.0", questions=tuple(questions.values()))
+
+
+def _lines(path: Path) -> Iterator[Node]:
+    """The objects of the lines, without the header and empty lines."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, OSError, zlib.error) as error:
+            raise LayoutError(f"not a gzip file: {error}") from None
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            node = Node(json.loads(line), f"line {number}")
+        except (ValueError, RecursionError) as error:  # nested too deeply
+            raise LayoutError(f"line {number}: not JSON: {error}") from None
+        if "header" not in node.expect(dict, "an object"):
+            yield node
+
+
+def _questions(line: Node) -> Iterator[Question]:
+    context = line.text("context")
+    for node in line.items("qas"):
+        yield Question(
+            id=node.text("qid"),
+            question=node.text("question"),
+            context=context,
+            answers=_answers(node, context),
+        )
+
+
+def _answers(node: Node, context: str) -> tuple[str, ...]:
+    """The reference answers, each once."""
+    if node.expect(dict, "an object").get("answers"):
+        return tuple(dict.fromkeys(answer.expect(str, "a string") for answer in node.items("answers")))
+    if "detected_answers" not in node.value:
+        node.child("answers")  # says that it is missing
+        return ()
+    return tuple(dict.fromkeys(_detected(node, context)))
+
+
+def _detected(node: Node, context: str) -> Iterator[str]:
+    for answer in node.items("detected_answers"):
+        for span in answer.items("char_spans"):
+            bounds = span.expect(list, "an array")
+            # Both ends are inclusive.
+            whole = len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds)
+            if not whole or not 0 <= bounds[0] <= bounds[1] < len(context):
+                raise LayoutError(
+                    f"{span.place}: {bounds}; expected first and last character of a span of the context, "
+                    f"which has {len(context)}"
+                )
+            yield context[bounds[0] : bounds[1] + 1]

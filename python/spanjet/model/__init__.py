@@ -1,0 +1,8 @@
+"""A Hugging Face checkpoint or a model directory on disk -> an OpenVINO model, without torch."""
+
+import spanjet.runtime.openvino  # noqa: F401
+from spanjet.model.directory import ModelDirectory, write_model_directory
+from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.load import LoadedModel, load_model
+
+__all__ = ["LoadedModel", "ModelDirectory", "PairLayout", "load_model", "write_model_directory"]

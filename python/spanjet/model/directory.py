@@ -1,0 +1,212 @@
+"""The model directory: a model ready to run with its tokenizer, configuration and card."""
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from errno import ENOENT
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from spanjet.model.config_json import read_json
+from spanjet.model.exported import GRAPH, find_exported, read_exported
+from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.architectures import read_architecture
+from spanjet.storage import staged
+
+__all__ = [
+    "COMPANIONS",
+    "GRAPH",
+    "ModelDirectory",
+    "check_has_card",
+    "find_tokenizer",
+    "update_card",
+    "write_model_directory",
+]
+
+WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
+_MERGES = "merges.txt"
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+#: Files that go from a checkpoint into the model directory made of it, where they exist.
+COMPANIONS = (
+    CONFIG,
+    *_TOKENIZERS,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    _MERGES,
+    "LICENSE",
+    "README.md",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDirectory:
+    """A model directory whose files are all there and whole.
+
+    Attributes:
+        path: the directory.
+        graph: its ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
+            `find_exported`.
+        tokenizer: see `find_tokenizer`.
+        config: the sizes of the encoder that it was made of.
+        card: its ``card.json``: where the model comes from and what it is worth; None without one.
+    """
+
+    path: Path
+    graph: Path
+    tokenizer: Path
+    config: Architecture
+    card: dict[str, Any] | None
+
+    @property
+    def max_position_embeddings(self) -> int:
+        """Rows of the encoder's position table."""
+        return self.config.max_position_embeddings
+
+    @classmethod
+    def read(cls, path: Path) -> "ModelDirectory":
+        """Find and check the files of a model directory; the weights themselves are not read.
+
+        Raises:
+            FileNotFoundError: a file is missing; the message names it.
+            ValueError: a file is malformed or truncated; the message names it.
+        """
+        card = path / CARD
+        graph = find_exported(path) or path / GRAPH
+        if graph.suffix == ".xml":
+            _check_weights(graph)
+        return cls(
+            path=path,
+            graph=graph,
+            tokenizer=find_tokenizer(path),
+            config=read_architecture(path / CONFIG),
+            card=read_json(card) if card.is_file() else None,
+        )
+
+    def load(self) -> ov.Model:
+        """The model, its weights mapped into memory.
+
+        Raises:
+            ValueError: as `read_exported`.
+        """
+        return read_exported(self.graph)
+
+
+def find_tokenizer(path: Path) -> Path:
+    """The tokenizer's file in a directory.
+
+    It is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
+
+    Raises:
+        FileNotFoundError: there is none of them.
+        ValueError: there is a SentencePiece model in their place.
+    """
+    for name in _TOKENIZERS:
+        if (path / name).is_file() and (name != "vocab.json" or (path / _MERGES).is_file()):
+            return path / name
+    for file in sorted(path.glob("*.model")):
+        raise ValueError(
+            f"{file}: a SentencePiece model; expected a tokenizer.json beside it, which transformers' "
+            "AutoTokenizer.from_pretrained makes of it and save_pretrained writes"
+        )
+    expected = f"{', '.join(_TOKENIZERS[:-1])}, or {_TOKENIZERS[-1]} and {_MERGES}"
+    raise FileNotFoundError(ENOENT, f"no tokenizer, expected {expected}", str(path))
+
+
+def write_model_directory(
+    path: Path,
+    model: ov.Model,
+    *,
+    card: dict[str, Any],
+    companions: dict[str, Path],
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write a model directory, whole or not at all.
+
+    Args:
+        path: the directory to make; its parent exists.
+        model: the model; float weights are stored as float16 unless it is quantized.
+        card: what goes into ``card.json``, besides the sizes of the other files in bytes.
+        companions: files to copy, by their names in the directory; ``config.json`` and a tokenizer's
+            are needed.
+        overwrite: whether a model directory at ``path`` is replaced.
+
+    Returns:
+        The card that was written.
+
+    Raises:
+        FileExistsError: see `spanjet.storage.check_free`.
+        OSError: the directory cannot be written.
+    """
+    with staged(path, mark=GRAPH, overwrite=overwrite) as stage:
+        ov.save_model(model, stage / GRAPH, compress_to_fp16=True)
+        for name, file in companions.items():
+            shutil.copyfile(file, stage / name)
+        sizes = {file.name: file.stat().st_size for file in sorted(stage.iterdir())}
+        card = {**card, "bytes": sizes}
+        text = json.dumps(card, indent=2, ensure_ascii=False)
+        (stage / CARD).write_text(f"{text}\n", encoding="utf-8")
+    return card
+
+
+def check_has_card(path: Path) -> None:
+    """Check that a directory may have a card.
+
+    Raises:
+        ValueError: it is no model directory, but a checkpoint.
+    """
+    if find_exported(path) is None:
+        raise ValueError(
+            f"{path}: a checkpoint has no card; make a model directory of it with spanjet quantize"
+        )
+
+
+def update_card(path: Path, **values: Any) -> None:
+    """Change some values of a model directory's card, or begin one; whole or not at all.
+
+    Args:
+        path: the directory.
+        values: what is set in ``card.json``, ready for JSON.
+
+    Raises:
+        ValueError: see `check_has_card`.
+        OSError: the card cannot be written.
+    """
+    check_has_card(path)
+    file = path / CARD
+    card = {**(read_json(file) if file.is_file() else {}), **values}
+    stage = path / f".{CARD}.{os.getpid()}"
+    try:
+        stage.write_text(f"{json.dumps(card, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
+        stage.replace(file)
+    finally:
+        stage.unlink(missing_ok=True)
+
+
+def _check_weights(graph: Path) -> None:
+    """Check that an OpenVINO model's two files are there and of one length."""
+    weights = graph.with_suffix(".bin")
+    for file in (graph, weights):
+        if not file.is_file():
+            raise FileNotFoundError(ENOENT, "missing from the model directory", str(file))
+    expected, found = _weights_size(graph), weights.stat().st_size
+    if found != expected:
+        raise ValueError(
+            f"{weights}: {found} bytes, expected {expected}: truncated, or of another {graph.name}"
+        )
+
+
+def _weights_size(graph: Path) -> int:
+    """Bytes of the ``.bin`` that an ``.xml`` describes: the end of its last constant."""
+    content = graph.read_bytes()
+    if not content.rstrip().endswith(b"</net>"):
+        raise ValueError(f"{graph}: truncated or not an OpenVINO model")
+    end = 0
+    for tag in re.findall(rb"<data [^>]*>", content):
+        place = [re.search(rb' %s="(\d+)"' % key, tag) for key in (b"offset", b"size")]
+        end = max(end, sum(int(found[1]) for found in place if found is not None))
+    return end

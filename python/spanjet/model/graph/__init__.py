@@ -1,0 +1,1 @@
+"""Build OpenVINO graphs of the BERT family from their weights."""

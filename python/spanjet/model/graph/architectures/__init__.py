@@ -1,0 +1,37 @@
+"""The architectures that are read, by the ``model_type`` of their ``config.json``."""
+
+from pathlib import Path
+
+from spanjet.model.config_json import Fields
+from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.architectures.bert import Bert
+from spanjet.model.graph.architectures.deberta import Deberta
+from spanjet.model.graph.architectures.distilbert import DistilBert
+from spanjet.model.graph.architectures.electra import Electra
+from spanjet.model.graph.architectures.mobilebert import MobileBert
+from spanjet.model.graph.architectures.roberta import Roberta
+
+__all__ = ["ARCHITECTURES", "read_architecture"]
+
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "bert": Bert,
+    "camembert": Roberta,
+    "deberta-v2": Deberta,
+    "distilbert": DistilBert,
+    "electra": Electra,
+    "mobilebert": MobileBert,
+    "roberta": Roberta,
+    "xlm-roberta": Roberta,
+}
+
+
+def read_architecture(path: Path) -> Architecture:
+    """Read and check a ``config.json``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON, its ``model_type`` is none of `ARCHITECTURES`, or a value is missing or
+            cannot be used; the message names the file, the key, what was found and what was expected.
+    """
+    fields = Fields.read(path)
+    return ARCHITECTURES[fields.choice("model_type", list(ARCHITECTURES))].read(fields)

@@ -1,0 +1,48 @@
+"""ELECTRA (Clark et al. 2020, arXiv 2003.10555)."""
+
+from dataclasses import dataclass
+
+import openvino as ov
+
+from spanjet.model.config_json import Fields
+from spanjet.model.graph.architectures.bert import Bert
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.embeddings import embed
+from spanjet.model.graph.encoder import encode
+from spanjet.model.graph.qa_model import Inputs, question_answering
+from spanjet.model.graph.tensors import TensorSource
+
+__all__ = ["Electra"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Electra(Bert):
+    """BERT, whose embeddings may be narrower than its layers.
+
+    Attributes:
+        embedding_size: width of the embeddings; where it is not ``hidden_size``, a linear layer follows.
+    """
+
+    prefix = "electra."
+    ignored = r"discriminator_predictions\..*|generator_.*|classifier\..*|embeddings\.position_ids"
+
+    embedding_size: int
+
+    @classmethod
+    def read(cls, fields: Fields) -> "Electra":  # noqa: D102
+        return cls(**cls._sizes(fields), embedding_size=fields.count("embedding_size", default=128))
+
+    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
+        blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
+        inputs, width = Inputs(token_types=True), self.hidden_size
+        vectors = embed(blocks, self, inputs, width=self.embedding_size)
+        if self.embedding_size != width:
+            vectors = blocks.linear(
+                vectors,
+                inputs=self.embedding_size,
+                outputs=width,
+                name="embeddings.projection",
+                tensor="embeddings_project",
+            )
+        vectors = encode(blocks, self, inputs, vectors)
+        return question_answering(blocks, inputs, vectors, width=width, name=self.name)

@@ -1,0 +1,206 @@
+"""MobileBERT (Sun et al. 2020, arXiv 2004.02984)."""
+
+from dataclasses import dataclass
+
+import openvino as ov
+import openvino.opset13 as ops
+
+from spanjet.model.config_json import Fields
+from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.embeddings import add_positions, add_types, look_up_words
+from spanjet.model.graph.encoder import BERT_LAYER
+from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.qa_model import Inputs, question_answering
+from spanjet.model.graph.tensors import TensorSource
+
+__all__ = ["MobileBert"]
+
+# What the layer normalisations have that the configuration's epsilon does not reach.
+_FIXED_EPS = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class MobileBert(Architecture):
+    """A deep and narrow encoder: each layer works at a smaller width than what passes between layers.
+
+    Attributes:
+        embedding_size: width of the word embeddings.
+        inner_size: width within a layer; ``hidden_size`` without bottlenecks.
+        trigram_input: whether a word's neighbours are joined to it before the first linear layer.
+        bottlenecks: whether layers narrow their input and widen their output.
+        narrow_value: whether the attention's values come from the narrowed vectors, as its queries do.
+        feed_forwards: feed-forward blocks of a layer.
+        layer_norm: whether vectors are normalised, or only scaled and shifted.
+    """
+
+    prefix = "mobilebert."
+    # The last two are saved where the configuration says that they are not used, too.
+    ignored = (
+        r"pooler\..*|cls\..*|classifier\..*|embeddings\.position_ids"
+        r"|embeddings\.embedding_transformation\..*|encoder\.layer\.\d+\.bottleneck\.attention\..*"
+    )
+
+    embedding_size: int
+    inner_size: int
+    trigram_input: bool
+    bottlenecks: bool
+    narrow_value: bool
+    feed_forwards: int
+    layer_norm: bool
+
+    @property
+    def head_size(self) -> int:  # noqa: D102
+        return self.inner_size // self.num_attention_heads
+
+    @property
+    def layout(self) -> PairLayout:  # noqa: D102
+        return PairLayout(pad_token_id=self.pad_token_id)
+
+    @classmethod
+    def read(cls, fields: Fields) -> "MobileBert":  # noqa: D102
+        sizes = cls._sizes(fields)
+        bottlenecks = fields.flag("use_bottleneck", default=True)
+        narrow_value = fields.flag("use_bottleneck_attention", default=False) or not bottlenecks
+        inner_size = sizes["hidden_size"]
+        if bottlenecks:
+            inner_size = fields.count("intra_bottleneck_size", default=128)
+            cls._check_heads(fields, sizes["num_attention_heads"], "intra_bottleneck_size", inner_size)
+        if not narrow_value:
+            # Without it, queries and keys would be read from vectors that are too wide for their weights.
+            fields.choice("key_query_shared_bottleneck", [True], default=True)
+        return cls(
+            **sizes,
+            embedding_size=fields.count("embedding_size", default=128),
+            inner_size=inner_size,
+            trigram_input=fields.flag("trigram_input", default=True),
+            bottlenecks=bottlenecks,
+            narrow_value=narrow_value,
+            feed_forwards=fields.count("num_feedforward_networks", default=4),
+            layer_norm=fields.choice("normalization_type", ["no_norm", "layer_norm"], default="no_norm")
+            == "layer_norm",
+        )
+
+    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
+        graph, inputs = _Graph(self, weights), Inputs(token_types=True)
+        vectors = graph.embed(inputs)
+        bias = graph.blocks.attention_bias(inputs.attention_mask, name="attention_bias")
+        for index in range(self.num_hidden_layers):
+            vectors = graph.layer(vectors, bias, f"encoder.layer.{index}")
+        return question_answering(graph.blocks, inputs, vectors, width=self.hidden_size, name=self.name)
+
+
+class _Graph:
+    """Builds the parts that only MobileBERT has."""
+
+    def __init__(self, sizes: MobileBert, weights: TensorSource) -> None:
+        self.blocks = Blocks(weights, layer_norm_eps=sizes.layer_norm_eps)
+        self._fixed = Blocks(weights, layer_norm_eps=_FIXED_EPS)
+        self._sizes = sizes
+
+    def embed(self, inputs: Inputs) -> ov.Node:
+        """Words, with their neighbours, at the full width; types and positions added; normalised."""
+        sizes, blocks = self._sizes, self.blocks
+        vectors = look_up_words(blocks, sizes, inputs, width=sizes.embedding_size)
+        width = sizes.embedding_size
+        if sizes.trigram_input:
+            # What follows the last token is zeros, whether the row has padding or ends there, so that a
+            # window's logits do not depend on its neighbours in the batch.
+            vectors = blocks.zero_padding(vectors, inputs.attention_mask, name="embeddings.word.unpadded")
+            before, here, after = blocks.neighbours(vectors, reach=1, name="embeddings.trigram")
+            vectors = ops.concat([after, here, before], 2, name="embeddings.trigram")
+            width *= 3
+        if width != sizes.hidden_size or sizes.trigram_input:
+            vectors = self._linear(
+                vectors,
+                width,
+                sizes.hidden_size,
+                "embeddings.projection",
+                "embeddings.embedding_transformation",
+            )
+        vectors = add_types(blocks, sizes, inputs, vectors, width=sizes.hidden_size)
+        vectors = add_positions(blocks, sizes, inputs, vectors, width=sizes.hidden_size)
+        return self._normalise(
+            vectors, sizes.hidden_size, "embeddings.norm", "embeddings.LayerNorm", fixed=True
+        )
+
+    def layer(self, vectors: ov.Node, bias: ov.Node, name: str) -> ov.Node:
+        """One layer: narrowed, attention, feed-forward blocks, widened."""
+        sizes = self._sizes
+        narrow = query = vectors
+        if sizes.bottlenecks:
+            narrow = query = self._narrow(vectors, f"{name}.bottleneck.input")
+            if not sizes.narrow_value:
+                query = self._narrow(vectors, f"{name}.bottleneck.attention")
+        inner = self._attention(query, narrow if sizes.narrow_value else vectors, bias, name)
+        inner = self._add_and_normalise(inner, narrow, f"{name}.attention", f"{name}.attention.output")
+        for index in range(sizes.feed_forwards - 1):
+            stacked = f"{name}.ffn.{index}"
+            changed = self._feed_forward(inner, stacked, stacked)
+            inner = self._add_and_normalise(changed, inner, stacked, f"{stacked}.output")
+        changed = self._feed_forward(inner, f"{name}.ffn", name)
+        inner = self._add_and_normalise(changed, inner, f"{name}.ffn", f"{name}.output", fixed=True)
+        return self._widen(inner, vectors, name) if sizes.bottlenecks else inner
+
+    def _attention(self, query: ov.Node, value: ov.Node, bias: ov.Node, name: str) -> ov.Node:
+        sizes, inner = self._sizes, self._sizes.inner_size
+        value_width = inner if sizes.narrow_value else sizes.hidden_size
+        node = f"{name}.attention"
+        query, key, value = (
+            self.blocks.heads(
+                vectors,
+                inputs=width,
+                heads=sizes.num_attention_heads,
+                head_size=sizes.head_size,
+                name=f"{node}.{part}",
+                tensor=f"{name}.attention.self.{part}",
+            )
+            for part, vectors, width in (
+                ("query", query, inner),
+                ("key", query, inner),
+                ("value", value, value_width),
+            )
+        )
+        scale = sizes.head_size**-0.5
+        context = self.blocks.attend(query, key, value, bias, scale=scale, inner=inner, name=node)
+        return self._linear(context, inner, inner, f"{node}.output", f"{name}.attention.output.dense")
+
+    def _feed_forward(self, vectors: ov.Node, name: str, layer: str) -> ov.Node:
+        return self.blocks.feed_forward(
+            vectors,
+            width=self._sizes.inner_size,
+            units=self._sizes.intermediate_size,
+            activation=self._sizes.hidden_act,
+            name=name,
+            tensors=BERT_LAYER,
+            layer=layer,
+        )
+
+    def _narrow(self, vectors: ov.Node, name: str) -> ov.Node:
+        sizes = self._sizes
+        narrow = self._linear(vectors, sizes.hidden_size, sizes.inner_size, name, f"{name}.dense")
+        return self._normalise(narrow, sizes.inner_size, f"{name}.norm", f"{name}.LayerNorm")
+
+    def _widen(self, inner: ov.Node, vectors: ov.Node, layer: str) -> ov.Node:
+        sizes, tensor, name = self._sizes, f"{layer}.output.bottleneck", f"{layer}.bottleneck.output"
+        wide = self._linear(inner, sizes.inner_size, sizes.hidden_size, name, f"{tensor}.dense")
+        total = ops.add(wide, vectors, name=f"{name}.residual")
+        return self._normalise(total, sizes.hidden_size, f"{name}.norm", f"{tensor}.LayerNorm")
+
+    def _add_and_normalise(
+        self, changed: ov.Node, vectors: ov.Node, name: str, tensor: str, *, fixed: bool = False
+    ) -> ov.Node:
+        total = ops.add(changed, vectors, name=f"{name}.residual")
+        return self._normalise(
+            total, self._sizes.inner_size, f"{name}.norm", f"{tensor}.LayerNorm", fixed=fixed
+        )
+
+    def _normalise(
+        self, vectors: ov.Node, width: int, name: str, tensor: str, *, fixed: bool = False
+    ) -> ov.Node:
+        blocks = self._fixed if fixed else self.blocks
+        build = blocks.layer_norm if self._sizes.layer_norm else blocks.affine
+        return build(vectors, width=width, name=name, tensor=tensor)
+
+    def _linear(self, vectors: ov.Node, inputs: int, outputs: int, name: str, tensor: str) -> ov.Node:
+        return self.blocks.linear(vectors, inputs=inputs, outputs=outputs, name=name, tensor=tensor)

@@ -1,0 +1,34 @@
+"""RoBERTa (Liu et al. 2019, arXiv 1907.11692) and XLM-RoBERTa (Conneau et al. 2020, arXiv 1911.02116)."""
+
+from dataclasses import dataclass
+
+from spanjet.model.config_json import Fields
+from spanjet.model.graph.architectures.bert import Bert
+from spanjet.model.graph.pair_layout import PairLayout
+
+__all__ = ["Roberta"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roberta(Bert):
+    """BERT without token types, whose positions count from the padding id plus one.
+
+    Padding is on the right, so that a token's place alone says its position. CamemBERT (Martin et al.
+    2020, arXiv 1911.03894) has the same form.
+    """
+
+    prefix = "roberta."
+    ignored = r"pooler\..*|lm_head\..*|classifier\..*|embeddings\.position_ids"
+
+    @property
+    def layout(self) -> PairLayout:  # noqa: D102
+        padding = self.pad_token_id
+        return PairLayout(separators=2, token_types=False, pad_token_id=padding, first_position=padding + 1)
+
+    @classmethod
+    def read(cls, fields: Fields) -> "Roberta":  # noqa: D102
+        config = cls(**cls._sizes(fields, types=1, padding=1))
+        if config.max_length < 1:
+            least = config.layout.first_position + 1
+            raise fields.error("max_position_embeddings", f'at least "pad_token_id" + 2 ({least})')
+        return config

@@ -1,0 +1,70 @@
+"""A token's first vector: the sum of rows for its id, its type and its position."""
+
+from typing import TypedDict
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
+
+from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.qa_model import Inputs
+
+__all__ = ["add_positions", "add_types", "embed", "look_up_words", "normalise"]
+
+
+class _Names(TypedDict):
+    name: str
+    tensor: str
+
+
+def _table(part: str) -> _Names:
+    return {"name": f"embeddings.{part}", "tensor": f"embeddings.{part}_embeddings"}
+
+
+def embed(blocks: Blocks, sizes: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
+    """Words, types where there are any, and positions, added and normalised: [batch, length, width]."""
+    vectors = look_up_words(blocks, sizes, inputs, width=width)
+    vectors = add_types(blocks, sizes, inputs, vectors, width=width)
+    vectors = add_positions(blocks, sizes, inputs, vectors, width=width)
+    return normalise(blocks, vectors, width=width)
+
+
+def look_up_words(blocks: Blocks, sizes: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
+    """The rows of the tokens' ids: [batch, length, width]."""
+    return blocks.lookup(inputs.input_ids, rows=sizes.vocab_size, width=width, **_table("word"))
+
+
+def add_types(
+    blocks: Blocks, sizes: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
+) -> ov.Node:
+    """Add the rows of the tokens' types: row 0 for all without that input, nothing without a table."""
+    rows = sizes.type_vocab_size
+    if rows == 0:
+        return vectors
+    if inputs.token_type_ids is None:
+        types = blocks.row(0, rows=rows, width=width, **_table("token_type"))
+    else:
+        types = blocks.lookup(inputs.token_type_ids, rows=rows, width=width, **_table("token_type"))
+    return ops.add(vectors, types, name="embeddings.typed")
+
+
+def add_positions(
+    blocks: Blocks, sizes: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
+) -> ov.Node:
+    """Add the rows of the tokens' positions, which count from the layout's first one."""
+    shape = ops.shape_of(inputs.input_ids, name="embeddings.shape")
+    length = ops.gather(shape, np.array([1], np.int64), np.int64(0), name="embeddings.length")
+    positions = blocks.positions(
+        length,
+        rows=sizes.max_position_embeddings,
+        width=width,
+        first=sizes.layout.first_position,
+        **_table("position"),
+    )
+    return ops.add(vectors, positions, name="embeddings.sum")
+
+
+def normalise(blocks: Blocks, vectors: ov.Node, *, width: int) -> ov.Node:
+    """The layer normalisation that follows the sum."""
+    return blocks.layer_norm(vectors, width=width, name="embeddings.norm", tensor="embeddings.LayerNorm")

@@ -1,0 +1,159 @@
+"""The encoder of BERT and of what descends from it: attention and feed-forward, each added and normalised."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import openvino as ov
+import openvino.opset13 as ops
+
+from spanjet.model.config_json import Fields
+from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.blocks import Blocks, LayerTensors
+from spanjet.model.graph.narrowing import Tokens, probe_name
+from spanjet.model.graph.qa_model import Inputs
+from spanjet.model.layer_shape import LayerShape, read_shapes
+
+__all__ = ["BERT_LAYER", "NODES", "Encoder", "add_and_normalise", "attend", "encode", "feed_forward"]
+
+#: The tensors of a layer as BERT's checkpoints call them.
+BERT_LAYER = LayerTensors(
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attention_output="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    up="intermediate.dense",
+    down="output.dense",
+    ffn_norm="output.LayerNorm",
+)
+#: The nodes of a layer, below ``encoder.layer.INDEX``; those of weights end in ``.weight`` and ``.bias``.
+NODES = LayerTensors(
+    query="attention.query",
+    key="attention.key",
+    value="attention.value",
+    attention_output="attention.output",
+    attention_norm="attention.norm",
+    up="ffn.up",
+    down="ffn.down",
+    ffn_norm="ffn.norm",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder(Architecture):
+    """An architecture whose layers are those of `encode`, each with a shape of its own.
+
+    Attributes:
+        layer_shapes: heads and feed-forward units of each layer; where nothing was cut, all are
+            ``num_attention_heads`` and ``intermediate_size``.
+    """
+
+    #: The tensors of a layer.
+    tensors: ClassVar[LayerTensors] = BERT_LAYER
+    #: What the checkpoint calls the list of layers.
+    layers: ClassVar[str] = "encoder.layer"
+
+    layer_shapes: tuple[LayerShape, ...]
+
+    @classmethod
+    def _shapes(cls, fields: Fields, sizes: dict[str, Any]) -> dict[str, Any]:
+        shapes = read_shapes(
+            fields,
+            layers=sizes["num_hidden_layers"],
+            heads=sizes["num_attention_heads"],
+            units=sizes["intermediate_size"],
+        )
+        return {"layer_shapes": shapes}
+
+
+def encode(blocks: Blocks, sizes: Encoder, inputs: Inputs, vectors: ov.Node) -> Tokens:
+    """All layers of the encoder, normalised after each addition (Vaswani et al. 2017, arXiv 1706.03762).
+
+    A layer without heads or units adds the bias of that block's output alone.
+
+    Args:
+        blocks: builds the blocks.
+        sizes: shapes of the layers, widths, activation and tensor names.
+        inputs: the graph's inputs.
+        vectors: [batch, length, hidden].
+    """
+    mask = blocks.attention_bias(inputs.attention_mask, name="attention_bias")
+    tokens, share = Tokens.all(vectors, mask, inputs.attention_mask), 1.0
+    for index, shape in enumerate(sizes.layer_shapes):
+        name, layer = f"encoder.layer.{index}", f"{sizes.layers}.{index}"
+        if shape.tokens < share:
+            share, probe = shape.tokens, probe_name(layer)
+            tokens = tokens.narrowed(blocks, share, width=sizes.hidden_size, name=name, tensor=probe)
+        attended = attend(blocks, sizes, index, tokens.active, tokens.mask, seen=tokens.seen)
+        changed = feed_forward(
+            blocks, sizes, attended, units=shape.units, name=name, tensors=sizes.tensors, layer=layer
+        )
+        tokens = tokens.changed(changed, name=name)
+    return tokens
+
+
+def attend(
+    blocks: Blocks,
+    sizes: Encoder,
+    index: int,
+    vectors: ov.Node,
+    mask: ov.Node,
+    *,
+    seen: ov.Node | None = None,
+) -> ov.Node:
+    """The first half of a layer; ``mask`` is what `Blocks.attention_bias` gives, of what is ``seen``."""
+    name, layer = f"encoder.layer.{index}.attention", f"{sizes.layers}.{index}"
+    tensors, heads = sizes.tensors, sizes.layer_shapes[index].heads
+    if heads:
+        attended = blocks.attention(
+            vectors,
+            mask,
+            width=sizes.hidden_size,
+            heads=heads,
+            head_size=sizes.head_size,
+            name=name,
+            tensors=tensors,
+            layer=layer,
+            seen=seen,
+        )
+    else:
+        output = f"{layer}.{tensors.attention_output}"
+        attended = blocks.bias(width=sizes.hidden_size, name=f"{name}.output", tensor=output)
+    norm = f"{layer}.{tensors.attention_norm}"
+    return add_and_normalise(blocks, sizes, attended, vectors, name=name, tensor=norm)
+
+
+def feed_forward(
+    blocks: Blocks,
+    sizes: Architecture,
+    vectors: ov.Node,
+    *,
+    units: int,
+    name: str,
+    tensors: LayerTensors,
+    layer: str,
+) -> ov.Node:
+    """The second half of a layer."""
+    node, width = f"{name}.ffn", sizes.hidden_size
+    if units:
+        changed = blocks.feed_forward(
+            vectors,
+            width=width,
+            units=units,
+            activation=sizes.hidden_act,
+            name=node,
+            tensors=tensors,
+            layer=layer,
+        )
+    else:
+        changed = blocks.bias(width=width, name=f"{node}.down", tensor=f"{layer}.{tensors.down}")
+    norm = f"{layer}.{tensors.ffn_norm}"
+    return add_and_normalise(blocks, sizes, changed, vectors, name=node, tensor=norm)
+
+
+def add_and_normalise(
+    blocks: Blocks, sizes: Architecture, changed: ov.Node, vectors: ov.Node, *, name: str, tensor: str
+) -> ov.Node:
+    """What a block changed, added to what it was given, normalised."""
+    total = ops.add(changed, vectors, name=f"{name}.residual")
+    return blocks.layer_norm(total, width=sizes.hidden_size, name=f"{name}.norm", tensor=tensor)

@@ -1,0 +1,65 @@
+"""The ends of every question-answering graph: its inputs and its outputs."""
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
+
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.narrowing import Tokens
+
+__all__ = ["Inputs", "question_answering"]
+
+
+class Inputs:
+    """The input nodes of a graph, int32[batch, length] each, both dimensions free.
+
+    Args:
+        token_types: whether there are ``token_type_ids``.
+
+    Attributes:
+        input_ids: token ids.
+        attention_mask: 1 for tokens, 0 for padding.
+        token_type_ids: 0 for the question, 1 for the context; None: the model has no such input.
+    """
+
+    def __init__(self, *, token_types: bool) -> None:
+        self.input_ids = _parameter("input_ids")
+        self.attention_mask = _parameter("attention_mask")
+        self.token_type_ids = _parameter("token_type_ids") if token_types else None
+
+    @property
+    def nodes(self) -> list[ov.Node]:
+        """The nodes, in the order of the model's inputs."""
+        nodes = (self.input_ids, self.attention_mask, self.token_type_ids)
+        return [node for node in nodes if node is not None]
+
+
+def question_answering(
+    blocks: Blocks, inputs: Inputs, vectors: ov.Node | Tokens, *, width: int, name: str
+) -> ov.Model:
+    """The whole model: a linear layer that turns vectors into ``start_logits`` and ``end_logits``.
+
+    Args:
+        blocks: holds the tensors ``qa_outputs.weight`` [2, width] and ``qa_outputs.bias`` [2].
+        inputs: the graph's inputs.
+        vectors: the encoder's output, [batch, length, width], or what is left of it.
+        width: of a vector.
+        name: the model's name.
+    """
+    last = vectors.active if isinstance(vectors, Tokens) else vectors
+    logits = blocks.linear(last, inputs=width, outputs=2, name="qa_outputs", tensor="qa_outputs")
+    if isinstance(vectors, Tokens):
+        logits = vectors.spread(logits, name="qa_outputs.spread")
+    columns = ops.split(logits, np.int64(-1), 2, name="qa_outputs.columns")
+    results = []
+    for index, output in enumerate(("start_logits", "end_logits")):
+        column = ops.squeeze(columns.output(index), np.array([-1], np.int64), name=output)
+        column.output(0).set_names({output})
+        results.append(ops.result(column, name=f"{output}.result"))
+    return ov.Model(results, inputs.nodes, name)
+
+
+def _parameter(name: str) -> ov.Node:
+    parameter = ops.parameter([-1, -1], np.int32, name=name)
+    parameter.output(0).set_names({name})
+    return parameter

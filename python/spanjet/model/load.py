@@ -1,0 +1,171 @@
+"""One door to every kind of model: a model directory, a checkpoint, an exported model, a hub id."""
+
+import os
+from dataclasses import dataclass, field, fields, replace
+from errno import ENOENT, ENOTDIR
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from spanjet.config import Calibration
+from spanjet.model.directory import CARD, CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
+from spanjet.model.exported import find_exported
+from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.architectures import read_architecture
+from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.hub import HubModel
+from spanjet.model.shards import SINGLE, find_weights, has_weights
+from spanjet.model.weights import Weights
+
+__all__ = ["CHECKPOINT_WEIGHTS", "LoadedModel", "built", "find_directory", "load_checkpoint", "load_model"]
+
+CHECKPOINT_WEIGHTS = SINGLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A question-answering model and what is needed to feed it.
+
+    Attributes:
+        model: inputs ``input_ids``, ``attention_mask`` and, where ``layout`` says so, ``token_type_ids``,
+            int32[batch, length]; outputs ``start_logits``, ``end_logits``, float32[batch, length].
+        tokenizer: file of the tokenizer.
+        max_length: tokens of a sequence at most; the model fails on a longer one.
+        vocab_size: rows of the embedding table; a greater token id has no row, and the model does
+            not notice.
+        card: where the model comes from and what it is worth; None for a checkpoint.
+        path: the directory.
+        layout: how a question and a context become one sequence.
+        architecture: ``model_type`` of its ``config.json``.
+        weights: the files that hold the weights.
+    """
+
+    model: ov.Model
+    tokenizer: Path
+    max_length: int
+    vocab_size: int
+    card: dict[str, Any] | None
+    path: Path
+    layout: PairLayout = field(default_factory=PairLayout)
+    architecture: str = "bert"
+    weights: tuple[Path, ...] = ()
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the model's scores are worth, from its card; None without one.
+
+        Raises:
+            ValueError: the card holds something else in its place.
+        """
+        kept = (self.card or {}).get("calibration")
+        if kept is None:
+            return None
+        if not isinstance(kept, dict):
+            raise ValueError(f'{self.path / CARD}: "calibration" is {kept!r:.80}; expected an object')
+        try:
+            names = [field.name for field in fields(Calibration)]
+            return Calibration(**{name: kept[name] for name in names if name in kept})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{self.path / CARD}: "calibration" is {kept!r:.80}: {error}') from None
+
+
+def load_model(path: str | os.PathLike[str]) -> LoadedModel:
+    """Load a model from a local directory or from the Hugging Face hub.
+
+    Args:
+        path: one of
+
+            - a model directory: ``openvino_model.xml`` and its companions, see `ModelDirectory`;
+            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or the several
+              files that ``model.safetensors.index.json`` names; it becomes a float32 graph;
+            - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
+              ``config.json`` and a tokenizer;
+            - where there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
+              branch, ``organisation/name@revision``; see `HubModel`.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.
+        ValueError: a file is damaged or describes a model that cannot be read; the message names
+            the file, what was found and what was expected.
+        OSError: a file cannot be read, or the hub cannot be reached.
+        ImportError: a hub id, and the hub's client is not installed.
+    """
+    directory = find_directory(path)
+    ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
+    if ready or (not has_weights(directory) and find_exported(directory) is not None):
+        return _load_ready(directory)
+    return load_checkpoint(directory)
+
+
+def find_directory(path: str | os.PathLike[str]) -> Path:
+    """The directory that a user means: a local one, or a hub model's, which is downloaded if need be.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
+    """
+    directory = Path(path)
+    if not directory.exists():
+        hub_model = HubModel.parse(os.fspath(path))
+        if hub_model is None:
+            raise FileNotFoundError(ENOENT, "no such directory", str(path))
+        directory = hub_model.download()
+    if not directory.is_dir():
+        raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
+    return directory
+
+
+def load_checkpoint(path: Path) -> LoadedModel:
+    """Build the float32 graph of a checkpoint directory.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_model`; also when the weights are there in a form that is
+            not read.
+    """
+    file = find_weights(path)
+    config = read_architecture(path / CONFIG)
+    find_tokenizer(path)
+    weights = Weights(file, prefix=config.prefix, ignored=config.ignored)
+    model = config.build(weights)
+    weights.finish()
+    return built(model, config, path=path, weights=weights.files)
+
+
+def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> LoadedModel:
+    """What `load_checkpoint` returns, of a graph that was built already.
+
+    Args:
+        model: the graph.
+        config: what built it.
+        path: the checkpoint's directory.
+        weights: the files that hold the weights.
+    """
+    return LoadedModel(
+        model=model,
+        tokenizer=find_tokenizer(path),
+        max_length=config.max_length,
+        vocab_size=config.vocab_size,
+        card=None,
+        path=path,
+        layout=config.layout,
+        architecture=config.model_type,
+        weights=weights,
+    )
+
+
+def _load_ready(path: Path) -> LoadedModel:
+    directory = ModelDirectory.read(path)
+    model = directory.load()
+    config, graph = directory.config, directory.graph
+    names = {name for port in model.inputs for name in port.get_names()}
+    return LoadedModel(
+        model=model,
+        tokenizer=directory.tokenizer,
+        max_length=config.max_length,
+        vocab_size=config.vocab_size,
+        card=directory.card,
+        path=path,
+        layout=replace(config.layout, token_types="token_type_ids" in names),
+        architecture=config.model_type,
+        weights=(graph.with_suffix(".bin") if graph.suffix == ".xml" else graph,),
+    )

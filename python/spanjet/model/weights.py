@@ -1,0 +1,88 @@
+"""The tensors of a checkpoint, by the names that its architecture gives them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.model.safetensors import TensorFile
+from spanjet.model.shards import open_weights
+
+__all__ = ["Weights"]
+
+# What checkpoints converted from TensorFlow call the two vectors of a layer normalisation.
+_OLD_NAMES = {"gamma": "weight", "beta": "bias"}
+_HEAD = "qa_outputs."
+
+
+class Weights:
+    """The named tensors of a checkpoint, converted to float32 when they are taken.
+
+    Args:
+        path: the ``model.safetensors`` file, or ``model.safetensors.index.json``.
+        prefix: what task models put before the encoder's names (``"bert."``); names are looked up
+            without it, so that a file with and one without it read alike.
+        ignored: a regular expression of the names that need not be taken, without the prefix.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is empty, truncated or corrupt, or a name occurs twice; the message
+            names the file.
+    """
+
+    def __init__(self, path: Path, *, prefix: str, ignored: str) -> None:
+        self.path = path
+        files = open_weights(path)
+        #: The files that hold the tensors.
+        self.files = tuple(file.path for file in files)
+        self._places: dict[str, tuple[TensorFile, str]] = {}
+        for file in files:
+            for full_name in file.names:
+                name = _modern(full_name.removeprefix(prefix))
+                if name in self._places:
+                    other, first = self._places[name]
+                    raise ValueError(
+                        f"{file.path}: tensor {full_name!r} occurs twice, also as {first!r} in {other.path}"
+                    )
+                self._places[name] = (file, full_name)
+        self._left = {name for name in self._places if not re.fullmatch(ignored, name)}
+
+    def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """One tensor as float32[shape], C-contiguous; not to be written to.
+
+        Args:
+            name: the tensor's name without the prefix.
+            shape: the shape that it must have.
+
+        Raises:
+            ValueError: the tensor is missing, has another shape, a dtype other than F32, F16 and
+                BF16, or a value that is not finite; the message names the file and the tensor.
+        """
+        if name not in self._places:
+            head = (
+                ": the checkpoint has no question-answering head, expected one that was trained for that task"
+                if name.startswith(_HEAD)
+                else ""
+            )
+            raise ValueError(
+                f"{self.path}: tensor {name!r} is missing, expected with shape {list(shape)}{head}"
+            )
+        file, full_name = self._places[name]
+        self._left.discard(name)
+        return file.read(full_name, shape)
+
+    def finish(self) -> None:
+        """Check that every tensor was taken or ignored.
+
+        Raises:
+            ValueError: some were not, so the graph is not the one the file was saved from.
+        """
+        if self._left:
+            names = ", ".join(repr(self._places[name][1]) for name in sorted(self._left)[:3])
+            raise ValueError(f"{self.path}: {len(self._left)} tensors were not expected: {names}")
+
+
+def _modern(name: str) -> str:
+    head, _, last = name.rpartition(".")
+    return f"{head}.{_OLD_NAMES[last]}" if last in _OLD_NAMES and head.endswith("LayerNorm") else name

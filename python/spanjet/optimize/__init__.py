@@ -1,3 +1,0 @@
-"""A checkpoint to a smaller one that this CPU runs faster, under an accuracy floor."""
-
-import spanjet.telemetry  # noqa: F401

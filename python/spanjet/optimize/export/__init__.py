@@ -1,5 +1,0 @@
-"""A network back to a checkpoint directory, which can be trained further elsewhere."""
-
-from spanjet.optimize.export.checkpoint import LOADER, write_checkpoint
-
-__all__ = ["LOADER", "write_checkpoint"]

@@ -1,3 +1,0 @@
-"""A checkpoint to an INT8 model directory, with its accuracy measured before and after."""
-
-import spanjet.telemetry  # noqa: F401

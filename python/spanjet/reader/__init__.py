@@ -1,0 +1,1 @@
+"""Read answers out of text: tokenize, window, batch, infer, decode."""

@@ -1,0 +1,117 @@
+"""Questions of many concurrent callers, answered together."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from spanjet.reader.answer import Answer, Document
+from spanjet.reader.pipeline import Pipeline
+
+__all__ = ["Merger"]
+
+MAX_WAIT = 0.002
+"""Seconds that a question waits for others at most."""
+
+MAX_GAP = 0.0003
+"""Seconds without another question after which those that are there are answered."""
+
+MAX_CALLS = 128
+"""Questions that are answered together; the others' turn comes after them."""
+
+
+class _Call(NamedTuple):
+    question: str
+    context: str | Document
+    top_k: int
+    threshold: float | None
+    future: "Future[list[Answer]]"
+
+
+class Merger:
+    """A thread that answers what is asked at the same time in batches; started when first needed.
+
+    While it works on some questions others gather, so that the busier it is the larger its batches are.
+
+    Args:
+        pipeline: answers.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[_Call | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(
+        self, question: str, context: str | Document, top_k: int, threshold: float | None
+    ) -> "Future[list[Answer]]":
+        """Queue a question; its future has the answers, or the error that it caused."""
+        call = _Call(question, context, top_k, threshold, Future())
+        with self._lock:
+            # A process made by fork has none of its parent's threads.
+            if self._thread is None or not self._thread.is_alive():
+                self._queue = SimpleQueue()
+                self._thread = threading.Thread(
+                    target=_work, args=(self._pipeline, self._queue), name="spanjet-merger", daemon=True
+                )
+                self._thread.start()
+            self._queue.put(call)
+        return call.future
+
+    def close(self) -> None:
+        """End the thread when it has answered what is queued; a later question starts another."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._queue.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+
+def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
+    """The thread; it holds no reader, which can thus be freed."""
+    goes_on = True
+    while goes_on:
+        calls, goes_on = _gather(queue)
+        groups: defaultdict[tuple[int, float | None], list[_Call]] = defaultdict(list)
+        for call in calls:
+            if call.future.set_running_or_notify_cancel():
+                groups[call.top_k, call.threshold].append(call)
+        for (top_k, threshold), group in groups.items():
+            _answer(pipeline, group, top_k, threshold)
+
+
+def _gather(queue: "SimpleQueue[_Call | None]") -> tuple[list[_Call], bool]:
+    """Calls that come at nearly the same time, and whether more may come."""
+    call = queue.get()
+    calls: list[_Call] = []
+    end = time.monotonic() + MAX_WAIT
+    while call is not None:
+        calls.append(call)
+        left = end - time.monotonic()
+        if len(calls) == MAX_CALLS or left <= 0:
+            return calls, True
+        try:
+            call = queue.get(timeout=min(left, MAX_GAP))
+        except Empty:
+            return calls, True
+    return calls, False
+
+
+def _answer(pipeline: Pipeline, calls: Sequence[_Call], top_k: int, threshold: float | None) -> None:
+    try:
+        pairs = [(call.question, call.context) for call in calls]
+        results: Sequence[list[Answer] | Exception] = pipeline.answer_each(pairs, top_k, threshold)
+    except BaseException as error:
+        for call in calls:
+            call.future.set_exception(error)
+        return
+    for call, result in zip(calls, results, strict=True):
+        if isinstance(result, Exception):
+            call.future.set_exception(result)
+        else:
+            call.future.set_result(result)

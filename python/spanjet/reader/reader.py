@@ -1,0 +1,483 @@
+"""Answers out of text: the public face of a model."""
+
+import asyncio
+import os
+import warnings
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
+
+from spanjet import _core
+from spanjet.config import (
+    Calibration,
+    DecodeConfig,
+    RuntimeConfig,
+    Threshold,
+    WindowConfig,
+    check_count,
+    check_threshold,
+)
+from spanjet.reader.answer import Answer, Document, Failure
+from spanjet.reader.batching import PlannedBatch
+from spanjet.reader.dynamic_batching import Merger
+from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
+from spanjet.reader.pipeline import Pair, Pipeline, encoded
+from spanjet.reader.search import Search
+from spanjet.reader.stream import Stream
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from spanjet.model import LoadedModel
+    from spanjet.runtime.engine import Runtime
+
+__all__ = [
+    "BUNDLED_MODEL",
+    "Answer",
+    "Document",
+    "Failure",
+    "PassageAnswer",
+    "Reader",
+    "SearchResult",
+    "Uncalibrated",
+]
+
+_T = TypeVar("_T")
+
+BUNDLED_MODEL = Path(__file__).parents[1] / "model" / "assets" / "minilm-l6-squad2-int8"
+
+
+class Uncalibrated(UserWarning):
+    """A model without a calibration is used as if its scores were probabilities."""
+
+
+class Reader:
+    """Reads answers out of text with an extractive question-answering model.
+
+    A reader may be shared between threads, and results depend on neither threads, batches nor
+    neighbours, beyond float rounding. The model is compiled when the first question comes.
+
+    Args:
+        model: a model directory (INT8 or a Hugging Face checkpoint, see
+            `spanjet.model.load_model`), or a loaded model; None: the bundled INT8 MiniLM.
+        threshold: the probability that a text answers a question, 0 to 1, below which the null answer is
+            given; ``"model"``: the one in the model's card, if there is one; None: a span is always given.
+            Each call may have its own.
+        windows: how a context is cut into windows; default: ``WindowConfig()``.
+        decode: how logits become answers; default: ``DecodeConfig()``.
+        runtime: threads, streams, precision, cache; default: ``RuntimeConfig()``. Where it leaves
+            something open, what `spanjet tune` found on this machine is taken.
+        match_special_tokens: whether ``[SEP]`` and its like, typed in a text, become those tokens. The
+            default takes them as plain text, which is what untrusted text needs.
+
+    Raises:
+        OSError: a file of the model is missing or cannot be read.
+        ValueError: the model is malformed, or ``windows.max_length`` is more than it can read.
+        TypeError: an argument of another type.
+    """
+
+    def __init__(
+        self,
+        model: "str | os.PathLike[str] | LoadedModel | None" = None,
+        *,
+        threshold: Threshold = "model",
+        windows: WindowConfig | None = None,
+        decode: DecodeConfig | None = None,
+        runtime: RuntimeConfig | None = None,
+        match_special_tokens: bool = False,
+    ) -> None:
+        # OpenVINO takes 200 ms to import, which `import spanjet` need not pay.
+        import spanjet.runtime.openvino  # noqa: F401, PLC0415
+        from spanjet.model import LoadedModel, load_model  # noqa: PLC0415
+        from spanjet.reader.tuned_settings import tuned_settings  # noqa: PLC0415
+        from spanjet.runtime.engine import Runtime  # noqa: PLC0415
+
+        windows = _checked("windows", WindowConfig() if windows is None else windows, WindowConfig)
+        decode = _checked("decode", DecodeConfig() if decode is None else decode, DecodeConfig)
+        runtime = _checked("runtime", RuntimeConfig() if runtime is None else runtime, RuntimeConfig)
+        if model is None:
+            model = BUNDLED_MODEL
+        loaded = model if isinstance(model, LoadedModel) else load_model(model)
+        runtime = runtime.completed(tuned_settings(loaded, runtime))
+        self._calibration = loaded.calibration or Calibration()
+        self._model = loaded
+        self._warned = False
+        if isinstance(threshold, str) and threshold == "reader":
+            raise ValueError("threshold is 'reader'; expected 'model', a probability, 0 to 1, or None")
+        self._threshold = self._resolved(threshold)
+        self._window_config = windows
+        self._decode_config = decode
+        self._runtime_config = runtime
+        self._tokenizer = _core.Tokenizer(
+            loaded.tokenizer, match_special_tokens=match_special_tokens, threads=runtime.threads
+        )
+        _check_fit(loaded, self._tokenizer, windows)
+        self._engine = Runtime(loaded.model, runtime)
+        self._pipeline = Pipeline(
+            self._tokenizer,
+            self._engine,
+            windows=windows,
+            decode=decode,
+            config=runtime,
+            calibration=self._calibration,
+            max_length=loaded.max_length,
+        )
+        self._merger = Merger(self._pipeline)
+        self._end_of_merger = weakref.finalize(self, self._merger.close)
+
+    @property
+    def tokenizer(self) -> _core.Tokenizer:
+        """The model's tokenizer."""
+        return self._tokenizer
+
+    @property
+    def model(self) -> "LoadedModel":
+        """The model, its directory and its card."""
+        return self._model
+
+    @property
+    def windows(self) -> WindowConfig:
+        """How a context is cut into windows."""
+        return self._window_config
+
+    @property
+    def decode(self) -> DecodeConfig:
+        """How logits become answers."""
+        return self._decode_config
+
+    @property
+    def calibration(self) -> Calibration:
+        """How logits become probabilities: the model's calibration, or the defaults where it has none."""
+        return self._calibration
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of an answer below which the null answer is given; None: never."""
+        return self._threshold
+
+    @property
+    def runtime(self) -> RuntimeConfig:
+        """How the model runs, with tuned settings and defaults filled in."""
+        return self._runtime_config
+
+    @property
+    def engine(self) -> "Runtime":
+        """The model on this machine, for those who bring their own batches."""
+        return self._engine
+
+    def ask(self, question: str, context: str | Document, *, threshold: Threshold = "reader") -> Answer:
+        """Answer one question.
+
+        Args:
+            question: the question.
+            context: the text that may hold the answer.
+            threshold: as the reader's; ``"reader"``: that one.
+
+        Returns:
+            The best answer, or the null answer where the threshold asks for it (``is_null``).
+
+        Raises:
+            ValueError: question or context has no tokens or holds a lone surrogate, or the threshold is no
+                probability.
+            TypeError: another type.
+        """
+        return self.ask_many([_checked("question", question, str)], context, threshold=threshold)[0][0]
+
+    def ask_many(
+        self,
+        questions: Sequence[str],
+        contexts: Sequence[str | Document] | str | Document,
+        *,
+        top_k: int = 1,
+        threshold: Threshold = "reader",
+    ) -> list[list[Answer]]:
+        """Answer many questions, which run in batches of like length.
+
+        Args:
+            questions: the questions.
+            contexts: one context for each question, or one text or document for all of them.
+            top_k: answers to each question at most, best first; there are fewer only where the context
+                has fewer distinct spans. The null answer, where it comes first, is one of them.
+            threshold: as the reader's; ``"reader"``: that one.
+
+        Returns:
+            The answers to each question, at least one, in the order of ``questions``.
+
+        Raises:
+            ValueError: different numbers of questions and contexts, a question or context without
+                tokens or with a lone surrogate, or ``top_k`` less than 1; with the index.
+            TypeError: an item of another type; with the index.
+        """
+        questions = _listed("questions", questions)
+        if isinstance(contexts, str | Document):
+            contexts = [contexts] * len(questions)
+        contexts = _listed("contexts", contexts)
+        top_k = check_count("top_k", top_k)
+        return self._pipeline.answer(questions, contexts, top_k, self._resolved(threshold))
+
+    def prepare(self, text: str) -> Document:
+        """Tokenize a context once, to ask it often.
+
+        Raises:
+            ValueError: the text holds a lone surrogate.
+            TypeError: not a text.
+        """
+        return Document(text, self._tokenizer.encode(_checked("text", text, str)))
+
+    @overload
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        top_k: int = 1,
+        threshold: Threshold = "reader",
+        look_ahead: int = 2048,
+        errors: Literal["raise"] = "raise",
+    ) -> Iterator[list[Answer]]: ...
+    @overload
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        top_k: int = 1,
+        threshold: Threshold = "reader",
+        look_ahead: int = 2048,
+        errors: Literal["return"],
+    ) -> Iterator[list[Answer] | Failure]: ...
+    def stream(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        top_k: int = 1,
+        threshold: Threshold = "reader",
+        look_ahead: int = 2048,
+        errors: str = "raise",
+    ) -> Iterator[list[Answer]] | Iterator[list[Answer] | Failure]:
+        """Answer an endless or long run of questions in bounded memory.
+
+        Pairs are read, tokenized and decoded while others are inferred. A context that comes again soon
+        is not tokenized again. When the iterator is closed, or the program is interrupted, inference
+        stops.
+
+        Args:
+            pairs: question and context, as they come.
+            top_k: answers to each question at most, best first.
+            threshold: as the reader's; ``"reader"``: that one.
+            look_ahead: pairs that are read before their answers come out; more of them make batches of
+                more equal length, fewer make the first answers come sooner. With 1, each pair is
+                answered before the next is read.
+            errors: ``"raise"``: the first pair that cannot be answered ends the run; ``"return"``: a
+                `Failure` takes the place of its answers, and the run goes on.
+
+        Yields:
+            The answers to each question, in the order of ``pairs``.
+
+        Raises:
+            ValueError, TypeError: as `ask_many`; with the pair's index in the whole run, after the
+                answers to all pairs before it. An error of ``pairs`` itself also comes after those.
+        """
+        if _checked("look_ahead", look_ahead, int) < 1:
+            raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
+        if errors not in ("raise", "return"):
+            raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
+        self._pipeline.check_top_k(check_count("top_k", top_k))
+        stream = Stream(
+            self._pipeline,
+            iter(pairs),
+            top_k=top_k,
+            threshold=self._resolved(threshold),
+            look_ahead=look_ahead,
+            stop_at_failure=errors == "raise",
+        )
+        return stream.results() if errors == "return" else _or_raise(stream.results())
+
+    @overload
+    async def ask_async(
+        self, question: str, context: str | Document, *, threshold: Threshold = "reader"
+    ) -> Answer: ...
+    @overload
+    async def ask_async(
+        self, question: str, context: str | Document, *, top_k: int, threshold: Threshold = "reader"
+    ) -> list[Answer]: ...
+    async def ask_async(
+        self,
+        question: str,
+        context: str | Document,
+        *,
+        top_k: int | None = None,
+        threshold: Threshold = "reader",
+    ) -> Answer | list[Answer]:
+        """Answer a question without blocking the event loop, for servers.
+
+        Calls that come at nearly the same time, of any event loops and threads, are answered in batches
+        by a thread of the reader's; a call waits 2 ms for others at most. A call that is cancelled or
+        fails does not touch the others.
+
+        Args:
+            question: the question.
+            context: its context.
+            top_k: None: the best answer; otherwise a list of so many answers at most, best first.
+            threshold: as the reader's; ``"reader"``: that one.
+
+        Raises:
+            ValueError, TypeError: as `ask_many`.
+        """
+        _checked("question", question, str)
+        if top_k is not None:
+            self._pipeline.check_top_k(check_count("top_k", top_k))
+        self._engine.check_process()
+        future = self._merger.submit(question, context, top_k or 1, self._resolved(threshold))
+        answers = await asyncio.wrap_future(future)
+        return answers[0] if top_k is None else answers
+
+    @overload
+    def search(  # type: ignore[overload-overlap]
+        self,
+        question: str,
+        passages: Iterable[Passage],
+        *,
+        top_k: int = 5,
+        threshold: Threshold = "reader",
+    ) -> SearchResult: ...
+    @overload
+    def search(
+        self,
+        question: Iterable[str],
+        passages: Iterable[Passage],
+        *,
+        top_k: int = 5,
+        threshold: Threshold = "reader",
+    ) -> list[SearchResult]: ...
+    def search(
+        self,
+        question: str | Iterable[str],
+        passages: Iterable[Passage],
+        *,
+        top_k: int = 5,
+        threshold: Threshold = "reader",
+    ) -> SearchResult | list[SearchResult]:
+        """Find the best answers in many passages, in bounded memory.
+
+        Passages are read, tokenized and decoded while others are inferred; of those without one of the
+        best answers nothing is kept. A text is tokenized once for all questions of a call, a `Document`
+        once for all calls.
+
+        Args:
+            question: one question or several; each is asked of every passage.
+            passages: texts, Documents, or pairs of an id of yours and one of them; any number of them, also
+                from a generator. Blank ones hold no answer.
+            top_k: answers to each question at most. Several may come from one passage.
+            threshold: an answer whose margin gives it a smaller probability than this to answer the question
+                is left out; the best of a passage thus where `ask` gives the null answer. ``"reader"``,
+                ``"model"``, None: as for `ask`.
+
+        Returns:
+            The answers by ``margin``, best first; of equal ones those of the earlier passage come first, and
+            within a passage they are in the order of `ask_many`. Of several questions a list of such results,
+            in the order of the questions.
+
+        Raises:
+            ValueError: a question without tokens or too long, a text with a lone surrogate, a Document of
+                another tokenizer, or ``top_k`` less than 1; with ``questions[i]`` or ``passages[i]``.
+            TypeError: an argument or item of another type, likewise.
+        """
+        questions = [question] if isinstance(question, str) else _listed("questions", question)
+        single = isinstance(question, str)
+        top_k = check_count("top_k", top_k)
+        search = Search(self._pipeline, questions, top_k=top_k, calibration=self._calibration, single=single)
+        threshold = self._resolved(threshold)
+        self._warn_uncalibrated("search compares passages by them")
+        results = search.run(passages, threshold)
+        return results[0] if single else results
+
+    def cut(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
+        """The windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
+        return self._pipeline.windows(questions, encoded(contexts))
+
+    def plan(self, windows: _core.Windows) -> list[PlannedBatch]:
+        """The batches that `ask_many` makes of windows, in the order in which they run."""
+        return self._pipeline.plan(windows, streams=self._engine.streams)
+
+    def _resolved(self, threshold: Threshold) -> float | None:
+        """The probability that a threshold stands for; None: a span is always given."""
+        if isinstance(threshold, str):
+            if threshold == "reader":
+                return self._threshold
+            if threshold == "model":
+                return self._calibration.threshold
+            raise ValueError(
+                f"threshold is {threshold!r}; expected 'model', 'reader', a probability, 0 to 1, or None"
+            )
+        check_threshold("threshold", threshold, "'model', 'reader', ")
+        if threshold is None:
+            return None
+        self._warn_uncalibrated(f"a threshold of {threshold} is compared with one")
+        return float(threshold)
+
+    def _warn_uncalibrated(self, use: str) -> None:
+        """Warn once that the scores are no probabilities, where they are used as such."""
+        if self._model.calibration is None and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the model {self._model.path} is not calibrated, so that its scores rank but are no "
+                f"probabilities, and {use}; `spanjet calibrate` fits them",
+                Uncalibrated,
+                stacklevel=4,
+            )
+
+    def close(self) -> None:
+        """End the thread that `ask_async` started, if any, when it has answered what waits.
+
+        A reader that is freed does so by itself, and one that is closed can still be asked.
+        """
+        self._merger.close()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self.close()
+
+
+def _or_raise(results: Iterator[list[Answer] | Failure]) -> Iterator[list[Answer]]:
+    for result in results:
+        if isinstance(result, Failure):
+            raise result.error
+        yield result
+
+
+def _check_fit(model: "LoadedModel", tokenizer: _core.Tokenizer, windows: WindowConfig) -> None:
+    """Check that every id and position of a window has its row in the model's tables."""
+    if windows.max_length > model.max_length:
+        raise ValueError(
+            f"WindowConfig.max_length is {windows.max_length}; expected at most {model.max_length}, the "
+            f"positions of the model {model.path}"
+        )
+    if tokenizer.vocab_size > model.vocab_size:
+        raise ValueError(
+            f"{model.tokenizer}: {tokenizer.vocab_size} ids; expected at most {model.vocab_size}, the "
+            f"vocabulary of the model {model.path}"
+        )
+    # How many tokens open and separate is for the tokenizer to say: some RoBERTas were trained with BERT's,
+    # and some BERTs with XLM-RoBERTa's. Positions that count from the padding token's id bind the two.
+    layout = model.layout
+    if layout.first_position and tokenizer.pad_token_id != layout.pad_token_id:
+        raise ValueError(
+            f"{model.tokenizer}: the padding token has the id {tokenizer.pad_token_id}; expected "
+            f"{layout.pad_token_id}, behind which the positions of the model {model.path} begin"
+        )
+
+
+def _listed(name: str, values: Iterable[_T]) -> list[_T]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name}: expected a sequence of texts, found {type(values).__name__}")
+    return list(values)
+
+
+def _checked(name: str, value: _T, expected: type[_T]) -> _T:
+    if not isinstance(value, expected):
+        raise TypeError(f"{name}: expected {expected.__name__}, found {type(value).__name__}")
+    return value

@@ -1,0 +1,287 @@
+"""Search of many passages for answers: they are read in chunks, and only the best answers are kept."""
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from spanjet import _core
+from spanjet.config import Calibration
+from spanjet.reader.answer import Answer, Document
+from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
+from spanjet.reader.pipeline import Chunk, Pipeline, encoded
+
+__all__ = ["Search"]
+
+CHUNK_PAIRS = 1024
+"""Questions of passages that are prepared together at most; half as many cost 1.4 % in smaller batches."""
+
+CHUNK_TOKENS = 1 << 17
+"""Tokens of their passages after which a chunk is full; its windows take some megabytes."""
+
+
+class _Candidate(NamedTuple):
+    """A passage that may hold answers.
+
+    Attributes:
+        position: among all passages.
+        id: the caller's, or None.
+        document: its text and tokens.
+    """
+
+    position: int
+    id: Any
+    document: Document
+
+
+class _Pair(NamedTuple):
+    question: int
+    candidate: _Candidate
+
+
+class _Best:
+    """Keep the best answers to one question so far, and the probability that there is none."""
+
+    def __init__(self, top_k: int, calibration: Calibration) -> None:
+        self._top_k = top_k
+        self._calibration = calibration
+        # The worst is first; no two keys are equal, so answers are never compared.
+        self._heap: list[tuple[tuple[float, int, int], Answer, _Candidate]] = []
+        self.no_answer = 1.0
+
+    def add(self, candidate: _Candidate, answers: Sequence[Answer]) -> None:
+        """Take in a passage's answers, best first."""
+        self.no_answer *= answers[0].no_answer
+        margin = math.inf
+        for rank, answer in enumerate(answers):
+            if answer.is_null:  # squad mode may find no span
+                continue
+            # Scores are also less where it is not sure how far the answer reaches, and so say less of which
+            # passage is right: of 5 passages the right one in 94.6 % for 96.1 %, F1 82.3 for 83.3 (800
+            # held-out questions). A passage's own order, which sentences have a say in, is kept.
+            margin = min(margin, answer.margin)
+            entry = ((margin, -candidate.position, -rank), answer, candidate)
+            if len(self._heap) < self._top_k:
+                heapq.heappush(self._heap, entry)
+            else:
+                heapq.heappushpop(self._heap, entry)
+
+    def result(self, passages: int, threshold: float | None) -> SearchResult:
+        """Return what is kept, without answers that are less likely than the threshold."""
+        answers = tuple(
+            _passage_answer(answer, candidate)
+            for key, answer, candidate in sorted(self._heap, reverse=True)
+            if threshold is None or self._answered(key, answer) >= threshold
+        )
+        return SearchResult(answers, self.no_answer, passages)
+
+    def _answered(self, key: tuple[float, int, int], answer: Answer) -> float:
+        """The probability that an answer's margin stands for; of a passage's best one its own."""
+        margin, _, rank = key
+        best = 1 - answer.no_answer
+        if rank == 0:
+            return best
+        odds = self._calibration.slope * margin + self._calibration.intercept
+        return min(best, (1 + math.tanh(odds / 2)) / 2)
+
+
+class Search:
+    """Search passages once, for one or several questions.
+
+    Two chunks of questions and passages are under way at a time: while OpenVINO's threads infer the last
+    batches of one, the next is read, tokenized, cut into windows and its first batches are queued. What
+    is not among the best answers is forgotten when its chunk is decoded.
+
+    Args:
+        pipeline: prepares, infers and decodes.
+        questions: each is asked of every passage.
+        top_k: answers to each question that are kept.
+        calibration: what margins are worth; None: the defaults.
+        single: whether there is one question, which errors then name without an index.
+        chunk_pairs: questions of passages in a chunk at most.
+        chunk_tokens: tokens of passages, counted once for each question, that fill a chunk.
+
+    Raises:
+        ValueError: a question without tokens, too long for a window or with a lone surrogate, or ``top_k``
+            less than 1 or more than decoding allows; with the question's index.
+        TypeError: a question that is not a text; with its index.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        questions: Sequence[str],
+        *,
+        top_k: int,
+        calibration: Calibration | None = None,
+        single: bool = False,
+        chunk_pairs: int = CHUNK_PAIRS,
+        chunk_tokens: int = CHUNK_TOKENS,
+    ) -> None:
+        if top_k < 1:
+            raise ValueError(f"top_k is {top_k}; expected at least 1")
+        pipeline.check_top_k(top_k)
+        _check_questions(pipeline, questions, single=single)
+        self._pipeline = pipeline
+        self._questions = questions
+        self._top_k = top_k
+        self._chunk_pairs = chunk_pairs
+        self._chunk_tokens = chunk_tokens
+        self._best = [_Best(top_k, calibration or Calibration()) for _ in questions]
+        self._passages = 0
+        self._exhausted = False
+        self._under_way: deque[list[_Pair]] = deque()
+
+    def run(self, passages: Iterable[Passage], threshold: float | None) -> list[SearchResult]:
+        """Search passages, which are read once and in order; to be called once.
+
+        Args:
+            passages: any number of them.
+            threshold: probability of an answer below which it is left out; None: never.
+
+        Returns:
+            The result of each question.
+
+        Raises:
+            ValueError: a passage with a lone surrogate, of another tokenizer, or whose logits are no
+                numbers; with its index.
+            TypeError: something else than passages, or a passage of another type; with its index.
+        """
+        pairs = self._pairs(_checked_passages(passages) if self._questions else [])
+        first = self._read(pairs)
+        if first and self._exhausted:
+            chunk, hint = self._pipeline.only_chunk(*self._prepared(first))
+            (chunk,) = self._pipeline.run([chunk], hint=hint)
+            self._collect(first, chunk)
+        elif first:
+            # An iterator that has come to its end lets its list go, and the passages in it.
+            chunks = self._chunks(chain(iter(first), pairs))
+            del first
+            for chunk in self._pipeline.run(chunks):
+                self._collect(self._under_way.popleft(), chunk)
+        return [best.result(self._passages, threshold) for best in self._best]
+
+    def _pairs(self, passages: Iterable[Any]) -> Iterator[_Pair]:
+        """Pair each passage that has tokens with each question; a text is tokenized once for all of them."""
+        for position, passage in enumerate(passages):
+            candidate = _candidate(position, passage, self._pipeline.tokenizer)
+            self._passages += 1
+            if len(candidate.document):
+                for question in range(len(self._questions)):
+                    yield _Pair(question, candidate)
+
+    def _read(self, pairs: Iterator[_Pair]) -> list[_Pair]:
+        """Take the pairs of the next chunk; fewer than fill it when they are the last."""
+        read: list[_Pair] = []
+        tokens = 0
+        while len(read) < self._chunk_pairs and tokens < self._chunk_tokens:
+            pair = next(pairs, None)
+            if pair is None:
+                self._exhausted = True
+                break
+            read.append(pair)
+            tokens += len(pair.candidate.document)
+        return read
+
+    def _chunks(self, pairs: Iterator[_Pair]) -> Iterator[Chunk]:
+        while read := self._read(pairs):
+            self._under_way.append(read)
+            documents, windows = self._prepared(read)
+            yield Chunk(documents, windows, self._pipeline.plan(windows))
+
+    def _prepared(self, pairs: list[_Pair]) -> tuple[list[Document], _core.Windows]:
+        """Cut the passages of pairs into windows; return both."""
+        documents = [pair.candidate.document for pair in pairs]
+        try:
+            # A question that is cut has been warned of once.
+            windows = self._pipeline.windows(self._asked(pairs), encoded(documents), warn=False)
+        except (ValueError, TypeError) as error:
+            causes = [self._pipeline.preparation_error(pair) for pair in self._questions_and_texts(pairs)]
+            raise _located(pairs, causes, error) from None
+        return documents, windows
+
+    def _collect(self, pairs: list[_Pair], chunk: Chunk) -> None:
+        """Decode a complete chunk and keep what is among the best."""
+        try:
+            found = self._pipeline.decode(chunk, self._top_k, None)
+        except ValueError as error:  # logits that are no numbers
+            results = self._pipeline.answer_each(self._questions_and_texts(pairs), self._top_k, None)
+            raise _located(pairs, results, error) from None
+        for pair, answers in zip(pairs, found, strict=True):
+            self._best[pair.question].add(pair.candidate, answers)
+
+    def _asked(self, pairs: list[_Pair]) -> list[str]:
+        return [self._questions[pair.question] for pair in pairs]
+
+    def _questions_and_texts(self, pairs: list[_Pair]) -> list[tuple[str, str | Document]]:
+        return [(self._questions[pair.question], pair.candidate.document) for pair in pairs]
+
+
+def _located(pairs: list[_Pair], results: Iterable[object], error: Exception) -> Exception:
+    """Find the first error among the pairs' own results and name its passage."""
+    for pair, result in zip(pairs, results, strict=True):
+        if isinstance(result, Exception):
+            kind = TypeError if isinstance(result, TypeError) else ValueError
+            return kind(f"passages[{pair.candidate.position}]: {str(result).removeprefix('context 0 ')}")
+    return error
+
+
+def _passage_answer(answer: Answer, candidate: _Candidate) -> PassageAnswer:
+    text = candidate.document.text
+    first, last = _core.sentence(text, answer.start, answer.end)
+    return PassageAnswer(
+        **answer.as_dict(),
+        passage=candidate.position,
+        passage_id=candidate.id,
+        passage_text=text,
+        sentence_start=first,
+        sentence_end=last,
+    )
+
+
+def _check_questions(pipeline: Pipeline, questions: Sequence[str], *, single: bool) -> None:
+    for index, question in enumerate(questions):
+        name = "question" if single else f"questions[{index}]"
+        if not isinstance(question, str):
+            raise TypeError(f"{name}: expected a text, found {type(question).__name__}")
+        try:
+            empty = not len(pipeline.tokenizer.encode(question))
+            if not empty:
+                # Whether a window has room for it beside a context; it is its own here.
+                pipeline.windows([question], [question])
+        except ValueError as error:
+            raise ValueError(f"{name}: {str(error).removeprefix('question 0 ')}") from None
+        if empty:
+            raise ValueError(f"{name} is empty: it has no tokens, expected some text")
+
+
+def _checked_passages(passages: Any) -> Iterable[Any]:
+    """Refuse what would be searched letter by letter, or by its keys."""
+    expected = "passages: expected an iterable of texts, Documents or pairs (id, text)"
+    if isinstance(passages, str | bytes | bytearray | Document):
+        raise TypeError(f"{expected}, found one {type(passages).__name__}; give [passage]")
+    if isinstance(passages, Mapping):
+        raise TypeError(f"{expected}, found {type(passages).__name__}; give its items()")
+    if not isinstance(passages, Iterable):
+        raise TypeError(f"{expected}, found {type(passages).__name__}")
+    return passages
+
+
+def _candidate(position: int, passage: Any, tokenizer: _core.Tokenizer) -> _Candidate:
+    """Read one item of the passages and tokenize its text."""
+    name, content = None, passage
+    if isinstance(passage, tuple | list):
+        if len(passage) != 2:
+            raise TypeError(f"passages[{position}]: expected a pair (id, text), found {len(passage)} items")
+        name, content = passage
+    if isinstance(content, Document):
+        return _Candidate(position, name, content)
+    if not isinstance(content, str):
+        expected = "expected a text, a Document or a pair (id, text)"
+        raise TypeError(f"passages[{position}]: {expected}, found {type(content).__name__}")
+    try:
+        return _Candidate(position, name, Document(content, tokenizer.encode(content)))
+    except ValueError as error:
+        raise ValueError(f"passages[{position}]: {error}") from None

@@ -1,0 +1,147 @@
+"""A long run of questions in bounded memory: chunk after chunk, in order."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from spanjet import _core
+from spanjet.reader.answer import Answer, Document, Failure
+from spanjet.reader.pipeline import Chunk, Pair, Pipeline, unzip
+
+__all__ = ["Stream"]
+
+
+class _Part(NamedTuple):
+    """The pairs that are read together.
+
+    Attributes:
+        pairs: as they came.
+        errors: of each pair that cannot be prepared, else None.
+        chunk: the others.
+    """
+
+    pairs: list[Pair]
+    errors: list[Exception | None]
+    chunk: Chunk
+
+
+class Stream:
+    """Answers to a run of pairs.
+
+    Two parts of the run are under way at a time: while OpenVINO's threads infer the last batches of one,
+    the next is read, tokenized, cut into windows and its first batches are queued; then the answers of
+    the first are decoded while the second is inferred.
+
+    Args:
+        pipeline: prepares, infers and decodes.
+        pairs: the run.
+        top_k: answers to each question at most.
+        threshold: see `spanjet.decode`.
+        look_ahead: pairs that are read before their answers come out.
+        stop_at_failure: whether nothing is read or answered after the first pair that fails.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        pairs: Iterator[Pair],
+        *,
+        top_k: int,
+        threshold: float | None,
+        look_ahead: int,
+        stop_at_failure: bool,
+    ) -> None:
+        self._pipeline = pipeline
+        self._pairs = pairs
+        self._top_k = top_k
+        self._threshold = threshold
+        # Without room for two parts, one is finished before the next is read.
+        self._size = max(1, look_ahead // 2)
+        self._alone = look_ahead == 1
+        self._stop_at_failure = stop_at_failure
+        self._exhausted = False
+        self._source_error: Exception | None = None
+        self._encodings: dict[str, _core.Encoding] = {}
+
+    def results(self) -> Iterator[list[Answer] | Failure]:
+        """Answers or failure of each pair, in order; last the error of the run itself, if it had one."""
+        index = 0
+        while not self._exhausted:
+            parts: dict[Chunk, _Part] = {}
+            for chunk in self._pipeline.run(self._chunks(parts)):
+                part = parts.pop(chunk)
+                for result in self._answers(part):
+                    yield _failure(index, result) if isinstance(result, Exception) else result
+                    index += 1
+        if self._source_error is not None:
+            raise self._source_error
+
+    def _chunks(self, parts: dict[Chunk, _Part]) -> Iterator[Chunk]:
+        """Read and prepare parts, until the answers to those that were read have to come out first."""
+        while pairs := self._read():
+            part = self._prepare(pairs)
+            parts[part.chunk] = part
+            yield part.chunk
+            if self._alone or not part.chunk.plan:
+                return
+
+    def _read(self) -> list[Pair]:
+        pairs: list[Pair] = []
+        try:
+            pairs.extend(islice(self._pairs, 0 if self._exhausted else self._size))
+        except Exception as error:  # the caller's own, raised when the pairs before it are answered
+            self._source_error = error
+        self._exhausted = self._exhausted or len(pairs) < self._size
+        return pairs
+
+    def _prepare(self, pairs: list[Pair]) -> _Part:
+        errors: list[Exception | None] = [None] * len(pairs)
+        try:
+            return _Part(pairs, errors, self._chunk(pairs))
+        except (ValueError, TypeError):
+            errors = [self._pipeline.preparation_error(pair) for pair in pairs]
+        if self._stop_at_failure:
+            first = next(index for index, error in enumerate(errors) if error is not None)
+            pairs, errors = pairs[: first + 1], errors[: first + 1]
+            self._exhausted = True
+        good = [pair for pair, error in zip(pairs, errors, strict=True) if error is None]
+        return _Part(pairs, errors, self._chunk(good))
+
+    def _chunk(self, pairs: Sequence[Pair]) -> Chunk:
+        questions, contexts = unzip(pairs)
+        windows = self._pipeline.windows(questions, self._encoded(contexts))
+        return Chunk(contexts, windows, self._pipeline.plan(windows))
+
+    def _encoded(self, contexts: list[str | Document]) -> list[str | _core.Encoding]:
+        """Tokens of the contexts; a text that this part or the last one had is not tokenized again.
+
+        Each text is tokenized on its own, since one that stays would keep those of its batch.
+        """
+        known, self._encodings = self._encodings, {}
+        found: list[str | _core.Encoding] = []
+        for context in contexts:
+            if isinstance(context, Document):
+                found.append(context.encoding)
+            elif not isinstance(context, str):
+                found.append(context)  # which has its error from the windows
+            else:
+                encoding = self._encodings.get(context) or known.get(context)
+                if encoding is None:
+                    encoding = self._pipeline.tokenizer.encode(context)
+                self._encodings[context] = encoding
+                found.append(encoding)
+        return found
+
+    def _answers(self, part: _Part) -> list[list[Answer] | Exception]:
+        results: Iterator[list[Answer] | Exception]
+        try:
+            results = iter(self._pipeline.decode(part.chunk, self._top_k, self._threshold))
+        except ValueError:  # one question's logits are no numbers
+            good = [pair for pair, error in zip(part.pairs, part.errors, strict=True) if error is None]
+            results = iter(self._pipeline.answer_each(good, self._top_k, self._threshold))
+        return [next(results) if error is None else error for error in part.errors]
+
+
+def _failure(index: int, error: Exception) -> Failure:
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return Failure(index, kind(f"pair {index}: {error}"))

@@ -1,0 +1,109 @@
+"""What `spanjet tune` found on this machine, kept in the user's cache directory."""
+
+import hashlib
+import json
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import spanjet.runtime.openvino  # noqa: F401
+
+# isort: split
+import openvino as ov
+
+from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
+from spanjet.model import LoadedModel
+from spanjet.runtime.cpu import describe_machine, usable_cpus
+
+__all__ = ["save_tuning", "tuned_settings", "tuning_file"]
+
+DIRECTORY = "tuning"
+
+
+def tuned_settings(model: LoadedModel, config: RuntimeConfig) -> dict[str, Any]:
+    """The settings measured for a model on this machine; empty where there are none.
+
+    A file that cannot be read or is damaged is left aside with a RuntimeWarning.
+    """
+    if config.cache_dir is None or not (Path(config.cache_dir) / DIRECTORY).is_dir():
+        return {}  # the digest takes 10 ms
+    path = tuning_file(model, config)
+    if path is None or not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+        settings = content["settings"] if isinstance(content, dict) else None
+        if not isinstance(settings, dict) or set(settings) != set(TUNED_DEFAULTS):
+            raise ValueError(f"expected the settings {', '.join(TUNED_DEFAULTS)}")
+        replace(RuntimeConfig(cache_dir=None), **settings)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        warnings.warn(f"{path}: tuned settings are ignored: {reason}", RuntimeWarning, stacklevel=3)
+        return {}
+    return settings
+
+
+def save_tuning(model: LoadedModel, config: RuntimeConfig, found: Mapping[str, Any]) -> Path | None:
+    """Keep what was found, for readers of the same model on this machine; whole or not at all.
+
+    Args:
+        model: what was measured.
+        config: its ``cache_dir``, ``threads``, ``precision`` and ``int8`` are part of the place.
+        found: ``settings`` (the names of `TUNED_DEFAULTS`) and whatever else is to be kept beside them.
+
+    Returns:
+        The file; None where nothing is kept.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = tuning_file(model, config)
+    if path is None:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stage = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        stage.write_text(f"{json.dumps(found, indent=1)}\n", encoding="utf-8")
+        stage.replace(path)
+    finally:
+        stage.unlink(missing_ok=True)
+    return path
+
+
+def tuning_file(model: LoadedModel, config: RuntimeConfig) -> Path | None:
+    """Where settings for a model on this machine are kept; None: nowhere.
+
+    Its name holds the model's digest, the processor, the threads, the arithmetic and OpenVINO's version.
+    """
+    if config.cache_dir is None:
+        return None
+    return Path(config.cache_dir) / DIRECTORY / f"{_key(model, config)}.json"
+
+
+def _key(model: LoadedModel, config: RuntimeConfig) -> str:
+    machine = describe_machine()
+    threads = config.threads or usable_cpus()
+    parts = (
+        _digest(model.model),
+        machine["processor"],
+        machine["instructions"],
+        str(threads),
+        f"{config.precision or 'default'} {config.int8}",
+        machine["openvino"],
+    )
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", f"{machine['processor']}-{threads}").strip("-").lower()
+    return f"{readable}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:24]}"
+
+
+def _digest(model: ov.Model) -> str:
+    """Tells graphs apart by their operations, types and shapes: weights do not change the speed."""
+    digest = hashlib.sha256()
+    for operation in model.get_ordered_ops():
+        digest.update(operation.get_type_name().encode())
+        for output in operation.outputs():
+            digest.update(f" {output.get_element_type()} {output.get_partial_shape()}".encode())
+    return digest.hexdigest()

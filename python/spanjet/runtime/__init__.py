@@ -1,0 +1,1 @@
+"""Run a question-answering model on CPUs with OpenVINO."""

@@ -1,0 +1,249 @@
+"""The table, the page and the command of `spanjet bench`."""
+
+import builtins
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spanjet import RuntimeConfig
+from spanjet.bench import BenchConfig, BenchResult, built_in, run_bench
+from spanjet.bench.report import page, plots, table
+from spanjet.cli import app
+from typer.testing import CliRunner
+
+TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing goes into the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="module")
+def result() -> BenchResult:
+    config = BenchConfig(
+        limit=8, rounds=2, single_questions=3, document_questions=2, document_tokens=200, budgets=(256, 512)
+    )
+    runtime = RuntimeConfig(cache_dir=None)
+    return run_bench(TINY, built_in(8, 0), data="<a & test>", config=config, runtime=runtime)
+
+
+class Page(HTMLParser):
+    """What a page is made of; elements must be closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def found(result: BenchResult) -> Page:
+    return Page(page.render_page(result))
+
+
+def test_page_is_whole(found: Page, result: BenchResult) -> None:
+    assert found.open == []
+    text = " ".join(" ".join(found.words).split())
+    assert "<a & test>" in text
+    for row in result.rows():
+        assert row.name in text
+        assert table.number(row.value) in text
+    for value in (*result.machine.values(), "runtime.batch_tokens", "256, 512"):
+        assert value in text
+
+
+def test_page_needs_no_other_file(found: Page) -> None:
+    for tag, attributes in found.tags:
+        assert tag not in {"script", "link", "img", "iframe"}
+        for name in ("src", "href", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith("#")
+
+
+def test_plots_are_accessible(found: Page) -> None:
+    ids = [attributes["id"] for _, attributes in found.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids)), "ids are unique in the page"
+    drawings = [attributes for tag, attributes in found.tags if tag == "svg"]
+    assert len(drawings) == 3
+    for attributes in drawings:
+        assert attributes["role"] == "img"
+        assert set((attributes["aria-labelledby"] or "").split()) <= set(ids)
+    references = {
+        name for _, attributes in found.tags for name in re.findall(r"url\(#([^)]+)\)", str(attributes))
+    }
+    assert references
+    assert references <= set(ids)
+
+
+def test_colours_are_the_page_s(result: BenchResult) -> None:
+    assert result.latency is not None
+    for plot in (plots.budget_plot(result.budgets, 512), plots.latency_plot(result.latency)):
+        assert not any(color in plot.svg for color in plots.VARIABLES)
+        assert all(f"var({variable})" in plot.svg for variable in plots.VARIABLES.values())
+        # Black on a dark page would not be seen.
+        assert not re.search(r"(fill|stroke): ?(#000000|black)", plot.svg)
+        assert "<text" in plot.svg
+    style = page.render_page(result).partition("</style>")[0]
+    assert all(style.count(f"{variable}: #") == 2 for variable in plots.VARIABLES.values()), "light and dark"
+
+
+def test_plots_have_their_numbers(result: BenchResult) -> None:
+    plot = plots.budget_plot(result.budgets, 512)
+    assert [row[0] for row in plot.rows] == ["256", "512"]
+    assert plot.rows[0][1] == f"{result.budgets[0].rate().median:,.1f}"
+    assert "8 questions" in plot.caption
+    assert result.latency is not None
+    rows = plots.latency_plot(result.latency).rows
+    assert rows[1] == ("p90", *(f"{result.latency.percentile(90, side):.2f}" for side in plots.SERIES))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (12345.6, "12,346"),
+        (99.96, "100.0"),
+        (12.34, "12.3"),
+        (5.058, "5.06"),
+        (0.9984, "0.998"),
+        (-3.6, "-3.60"),
+    ],
+)
+def test_numbers(value: float, text: str) -> None:
+    assert table.number(value) == text
+
+
+def test_table_when_piped(result: BenchResult, capsys: pytest.CaptureFixture[str]) -> None:
+    table.show(result)
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == list(table.PIPED_COLUMNS)
+    assert len(lines) == len(result.rows()) + 1
+    assert {len(line) for line in lines} == {len(table.PIPED_COLUMNS)}
+    assert float(lines[1][2]) == pytest.approx(result.rows()[0].value, rel=1e-4)
+
+
+def test_table_on_a_terminal(
+    result: BenchResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    table.show(result)
+    text = capsys.readouterr().out
+    assert "\t" not in text
+    assert text.count("single questions") == 1
+    assert all(row.name in text for row in result.rows())
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    found = CliRunner().invoke(app, ["bench", *map(str, arguments)])
+    return found.exit_code, found.stdout, found.stderr
+
+
+QUICK = (
+    "--rounds",
+    "1",
+    "--single",
+    "2",
+    "--document-questions",
+    "1",
+    "--document-tokens",
+    "50",
+    "--budgets",
+    "256",
+)
+
+
+def test_command(tmp_path: Path, data: Path) -> None:
+    json_file, html_file = tmp_path / "found.json", tmp_path / "found.html"
+    squad = data / "squad" / "v1.1.json"
+    code, out, error = run(
+        TINY,
+        "--squad",
+        squad,
+        "--limit",
+        "5",
+        *QUICK,
+        "--json",
+        json_file,
+        "--html",
+        html_file,
+        "--batch-tokens",
+        "512",
+    )
+    assert (code, error) == (0, "")
+    assert out.startswith("section\tmeasure\t")
+    # In bfloat16 on CPUs that have it.
+    assert re.search(r"time by operation\tFullyConnected, b?f(32|16)\t", out)
+    values = json.loads(json_file.read_text(encoding="utf-8"))
+    assert values["data"] == "v1.1.json"
+    assert values["throughput"]["questions"] == 5
+    assert values["settings"]["runtime"]["batch_tokens"] == 512
+    assert Page(html_file.read_text(encoding="utf-8")).open == []
+
+
+def test_command_without_data() -> None:
+    few = ("--single", "0", "--document-questions", "0", "--budgets", "", "--no-operations")
+    code, out, error = run(TINY, "--limit", "4", "--rounds", "1", *few)
+    assert (code, error) == (0, "")
+    assert "time by operation" not in out
+    assert "4 questions\ttext to answers\t" in out
+    assert "batch budget" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere: no such directory"),
+        (["--squad", "nowhere.json"], "nowhere.json: No such file or directory"),
+        (["--json", "/nowhere/x.json"], "/nowhere: no such directory"),
+        (["--html", "/"], "/: is a directory"),
+        (["--budgets", "12,x"], "--budgets is '12,x'; expected numbers with commas between them"),
+        (["--budgets", "0"], "budgets holds 0; expected at least 1"),
+        (["--streams", "0"], "RuntimeConfig.streams is 0; expected an integer of at least 1"),
+    ],
+)
+def test_bad_input(arguments: list[str], message: str) -> None:
+    code, out, error = run(*arguments)
+    assert (code, out) == (2, "")
+    assert error == f"spanjet: {message}\n"
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(page, "find_spec", lambda name: None if name == "jinja2" else builtins)
+    code, out, error = run("--html", tmp_path / "x.html")
+    assert (code, out) == (1, "")
+    assert error == "spanjet: the HTML page needs jinja2: pip install 'spanjet[report]'\n"
+
+
+def test_pages_are_imported_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table works where Matplotlib is not installed."""
+    blocked: dict[str, Any] = dict.fromkeys(("matplotlib", "jinja2"))
+    for name, value in blocked.items():
+        monkeypatch.setitem(sys.modules, name, value)
+    code, _, error = run(
+        TINY, "--limit", "2", "--rounds", "1", "--single", "0", "--document-questions", "0", "--budgets", ""
+    )
+    assert (code, error) == (0, "")

@@ -1,0 +1,274 @@
+"""The search: cost curves, candidates that get better, results that are kept and taken again."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from spanjet.compress.search.cost_curves import SHARES, cost_curve, measure_costs
+from spanjet.compress.search.evaluations import Ledger
+from spanjet.compress.search.local_search import LocalSearch
+from spanjet.compress.search.pareto import Front, Point, choose, extend, without_repeats
+from spanjet.compress.search.space import Module, Space
+from spanjet.compress.search.successive_halving import best_of
+from spanjet.compress.stages import Stages, digest
+from spanjet.model.layer_shape import LayerShape
+
+
+def space(layers: int, *, heads: int = 4, units: int = 6) -> Space:
+    """Modules whose error falls with the square of what is left."""
+    modules = []
+    for _ in range(layers):
+        for count in (heads, units):
+            levels = np.arange(count + 1)
+            modules.append(Module(levels, (1 - levels / count) ** 2))
+    return Space(tuple(modules), (1.0,) * layers)
+
+
+class Landscape:
+    """Divergences of made-up candidates: hidden weights, and pairs of neighbours that are worse together."""
+
+    def __init__(self, where: Space, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        self.space = where
+        self.weights = np.exp(generator.normal(size=len(where.modules)))
+        self.calls = 0
+
+    def __call__(self, shapes: Sequence[LayerShape]) -> float:
+        self.calls += 1
+        left = np.array([count for shape in shapes for count in (shape.heads, shape.units)])
+        cut = 1 - left / np.array([module.levels[-1] for module in self.space.modules])
+        parts = self.weights * cut**2
+        return float(parts.sum() + 2 * (parts[:-1] * parts[1:]).sum())
+
+
+def seconds(where: Space) -> list[np.ndarray]:
+    return [module.levels * (1.0 if index % 2 else 2.0) for index, module in enumerate(where.modules)]
+
+
+def searcher(landscape: Landscape, seed: int = 0) -> LocalSearch:
+    where = landscape.space
+    costs = measure_costs(where, landscape)
+    return LocalSearch(where, seconds(where), costs, landscape, seed=seed)
+
+
+def test_better_than_the_programme_alone() -> None:
+    """Mostly the best of all choices, which costs of single modules do not find."""
+    budget, shares = 18.0, []
+    for seed in range(6):
+        landscape = Landscape(space(2), seed)
+        where, times = landscape.space, seconds(landscape.space)
+        best = min(
+            landscape(where.shapes(choice))
+            for choice in itertools.product(*(range(len(module.levels)) for module in where.modules))
+            if sum(time[option] for time, option in zip(times, choice, strict=True)) <= budget
+        )
+        search = searcher(landscape)
+        start = landscape(where.shapes(search.run(budget, 0)))
+        choice = search.run(budget, 20)
+        assert search.time(choice) <= budget
+        found = landscape(where.shapes(choice))
+        assert best <= found <= start
+        shares.append((start / best, found / best))
+    started, found_shares = np.array(shares).T
+    assert started.min() > 1.1
+    assert np.median(found_shares) == pytest.approx(1)
+    assert found_shares.max() < 1.25
+
+
+def test_each_candidate_is_tried_once() -> None:
+    landscape = Landscape(space(2), 0)
+    search = searcher(landscape)
+    before, steps = landscape.calls, []
+    search.run(18.0, 25, lambda: steps.append(1))
+    assert len(steps) == 25
+    assert landscape.calls - before <= 26
+    before = landscape.calls
+    search.run(18.0, 0)
+    assert landscape.calls == before
+
+
+def test_the_seed_decides() -> None:
+    found = [searcher(Landscape(space(3), 1), seed).run(25.0, 20) for seed in (0, 0)]
+    assert found[0] == found[1]
+    tried = []
+    for seed in (0, 1):
+        landscape = Landscape(space(3), 1)
+        search = searcher(landscape, seed)
+        search.run(25.0, 20)
+        tried.append(set(search._tried))
+    assert tried[0] != tried[1]
+
+
+def test_searches_share_their_trials() -> None:
+    """The better ones get more of them, and the result is as good as any one's that was tried."""
+    landscapes = [Landscape(space(3), seed) for seed in range(5)]
+    for worse, landscape in enumerate(landscapes):
+        landscape.weights *= 1 + worse
+    searches = [searcher(each) for each in landscapes]
+    before, steps = [each.calls for each in landscapes], []
+    search, choice = best_of([(each, 25.0) for each in searches], 30, lambda: steps.append(1))
+    assert len(steps) == 5 + 30
+    tried = [each.calls - count for each, count in zip(landscapes, before, strict=True)]
+    assert sum(tried) <= 35
+    assert max(tried) > 2 * min(tried) > 0
+    found = landscapes[searches.index(search)](search.shapes(choice))
+    assert found == min(each.least(25.0) for each in searches)
+    assert search.time(choice) <= 25.0
+
+
+def test_one_search_gets_all_trials() -> None:
+    landscape = Landscape(space(3), 1)
+    alone, shared = searcher(landscape), searcher(landscape)
+    search, choice = best_of([(shared, 25.0)], 20)
+    assert search is shared
+    assert choice == alone.run(25.0, 20)
+
+
+def test_searches_in_which_nothing_fits_are_left_out() -> None:
+    modules = tuple(Module(np.array([3, 6]), np.array([0.5, 0.0])) for _ in range(2))
+    landscape = Landscape(Space(modules, (1.0,)), 0)
+    large = LocalSearch(
+        landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
+    )
+    small = searcher(Landscape(space(2), 0))
+    search, _ = best_of([(large, 5.0), (small, 18.0)], 4)
+    assert search is small
+    with pytest.raises(ValueError, match="nothing fits into 5 s: the least is 6 s"):
+        best_of([(large, 5.0), (large, 4.0)], 4)
+
+
+def test_nothing_fits() -> None:
+    modules = tuple(Module(np.array([3, 6]), np.array([0.5, 0.0])) for _ in range(2))
+    landscape = Landscape(Space(modules, (1.0,)), 0)
+    search = LocalSearch(
+        landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
+    )
+    with pytest.raises(ValueError, match="nothing fits into 5 s: the least is 6 s"):
+        search.run(5.0, 3)
+
+
+def test_cost_curve() -> None:
+    module = Module(np.arange(5), np.array([1.0, 0.5, 0.25, 0.1, 0.0]))
+    curve = cost_curve(module, {0: 8.0, 2: 0.5})  # a divergence of the squared error
+    assert curve == pytest.approx([8.0, 2.0, 0.5, 0.08, 0.0])
+    assert cost_curve(module, {0: 3.0}) == pytest.approx([3.0, 1.5, 0.75, 0.3, 0.0])
+    # What was measured need not be monotone; what comes out is.
+    assert (np.diff(cost_curve(module, {0: 1.0, 1: 2.0, 2: 0.3, 3: 0.4})) <= 0).all()
+
+
+def test_costs_are_measured_at_some_levels() -> None:
+    where = space(1, heads=8, units=8)
+    tried: list[tuple[LayerShape, ...]] = []
+
+    def divergence(shapes: tuple[LayerShape, ...]) -> float:
+        tried.append(shapes)
+        return float(16 - shapes[0].heads - shapes[0].units)
+
+    costs = measure_costs(where, divergence)
+    left = [round(share * 8) for share in (*SHARES, 0)]
+    assert tried == [(LayerShape(count, 8),) for count in left] + [(LayerShape(8, count),) for count in left]
+    for cost in costs:
+        assert cost[left] == pytest.approx([8 - count for count in left])
+
+
+def test_a_ledger_is_kept(tmp_path: Path) -> None:
+    file, calls = tmp_path / "divergences.json", []
+
+    def measure(shapes: tuple[LayerShape, ...]) -> float:
+        calls.append(shapes)
+        return 0.1 + shapes[0].heads / 3
+
+    shapes = (LayerShape(3, 64), LayerShape(0, 32))
+    assert Ledger(file, measure)(shapes) == Ledger(file, measure)(shapes) == 1.1
+    assert calls == [shapes]
+    file.write_text('{"3:64')
+    with pytest.raises(ValueError, match=r"divergences\.json: not a JSON file"):
+        Ledger(file, measure)
+
+
+def test_stages(tmp_path: Path) -> None:
+    path = tmp_path / "out.stages"
+    made: list[int] = []
+
+    def make(value: int) -> int:
+        made.append(value)
+        return value
+
+    assert Stages(path).value("one", {"seed": 0}, lambda: make(1)) == 1
+    assert Stages(path).value("one", {"seed": 0}, lambda: make(2)) == 1
+    assert Stages(path).value("one", {"seed": 1}, lambda: make(3)) == 3
+    assert made == [1, 3]
+    stages = Stages(path)
+    arrays = stages.arrays("two", 0, lambda: {"a.b": np.arange(3), "c": np.eye(2)})
+    again = stages.arrays("two", 0, dict)
+    assert sorted(again) == ["a.b", "c"]
+    assert all((arrays[name] == again[name]).all() for name in again)
+    for file in path.glob("*-*"):
+        file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(ValueError, match=r"one-.*\.json: damaged, remove it"):
+        stages.value("one", {"seed": 0}, lambda: 1)
+    with pytest.raises(ValueError, match=r"two-.*\.npz: damaged, remove it"):
+        stages.arrays("two", 0, dict)
+
+
+def test_two_runs_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "out.stages"
+    with Stages(path).locked(), pytest.raises(BlockingIOError, match="another process is at this run"):  # noqa: SIM117
+        with Stages(path).locked():
+            pass
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter").touch()
+    with pytest.raises(FileExistsError, match="no work directory"):
+        Stages(tmp_path / "other")
+
+
+def test_digest() -> None:
+    assert digest({"a": 1, "b": [1.5]}) == digest(json.loads('{"b": [1.5], "a": 1}'))
+    assert digest({"a": 1}) != digest({"a": 2})
+
+
+def point(budget: float, f1: float, units: int = 0) -> Point:
+    return Point(
+        budget=budget,
+        shapes=(LayerShape(1, units or round(1000 * budget)),),
+        predicted=budget,
+        measured=budget,
+        divergence=1 - budget,
+        f1=f1,
+        exact_match=f1 / 2,
+    )
+
+
+def test_bisection() -> None:
+    """F1 falls with the budget; the gap around the floor is halved each time."""
+    front = Front(points=(point(1.0, 100), point(0.8, 90), point(0.4, 50)), least=75.0)
+    assert front.gap == (0.8, 0.4)
+    asked: list[float] = []
+
+    def measure(budget: float) -> Point:
+        asked.append(round(budget, 6))
+        return point(budget, 100 * budget + 10)
+
+    found = extend(front, measure, 3)
+    assert asked == [0.6, 0.7, 0.65]
+    assert found.fastest is not None
+    assert found.fastest.budget == pytest.approx(0.65)
+    assert [each.budget for each in found.points] == pytest.approx([1.0, 0.8, 0.7, 0.65, 0.6, 0.4])
+    assert extend(Front(points=front.points, least=10.0), measure, 3).points == front.points
+
+
+def test_choice() -> None:
+    points = (point(1.0, 80.0), point(0.8, 79.5), point(0.6, 79.6), point(0.4, 60.0))
+    front = Front(points=points, least=79.2)
+    assert choose(front, None, keep_best=False) == points[2]
+    assert choose(front, 0.5, keep_best=False) == points[3]
+    assert choose(front, 0.9, keep_best=False) == points[2]
+    high = Front(points=points, least=81.0)
+    with pytest.raises(ValueError, match=r"F1 is 80\.00 at best, at 100% of the time, and 81\.00 is wanted"):
+        choose(high, None, keep_best=False)
+    assert choose(high, None, keep_best=True) == points[0]
+    twice = [point(0.7, 70, units=5), point(0.8, 70, units=5), point(0.9, 70, units=6)]
+    assert without_repeats(twice) == (twice[2], twice[1])

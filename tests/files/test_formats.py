@@ -1,0 +1,359 @@
+"""Rows of every format: what is read, what is rejected, and what the output says."""
+
+import csv
+import io
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from records_inputs import ANSWER, read, reasons, write_table
+from spanjet.files import (
+    Columns,
+    Record,
+    Rejected,
+    answers_line,
+    directory_digest,
+    file_digest,
+    find_format,
+    lines,
+    open_source,
+    rejected_line,
+)
+from spanjet.files.fingerprint import differences
+
+ROWS = [
+    ("a", "Who built it?", "An engineer\nbuilt it, in 1889."),
+    ("b", 'With "quotes", commas?', "東京 “tower”\r\n;\ttab 😀"),
+    ("c", " spaces ", "x"),
+]
+EXPECTED = [Record(row, "", *values) for row, values in enumerate(ROWS)]
+
+
+def without_places(rows: list[Record | Rejected]) -> list[Record | Rejected]:
+    return [replace(row, place="") for row in rows]
+
+
+def places(rows: list[Record | Rejected]) -> list[str]:
+    return [row.place for row in rows]
+
+
+def write_csv(path: Path, rows: list[list[str]], delimiter: str = ",", encoding: str = "utf-8") -> Path:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    path.write_bytes(text.getvalue().encode(encoding))
+    return path
+
+
+def squad(*questions: Any, context: Any = "x") -> dict[str, Any]:
+    return {"data": [{"title": "t", "paragraphs": [{"context": context, "qas": list(questions)}]}]}
+
+
+def input_file(tmp_path: Path, form: str) -> Path:
+    """`ROWS` in a format, with columns that are not read."""
+    path = tmp_path / f"in.{form}"
+    if form == "jsonl":
+        values = [{"id": i, "other": [1], "question": q, "context": c} for i, q, c in ROWS]
+        path.write_text("".join(f"{json.dumps(value)}\n" for value in values), encoding="utf-8")
+    elif form == "csv":
+        write_csv(path, [["context", "other", "question", "id"], *([c, "-", q, i] for i, q, c in ROWS)])
+    elif form == "squad":
+        paragraphs = [{"context": c, "qas": [{"id": i, "question": q}]} for i, q, c in ROWS]
+        path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}), encoding="utf-8")
+    else:
+        names, columns = ("id", "question", "context"), list(zip(*ROWS, strict=True))
+        write_table(path, {"other": [1, 2, 3], **dict(zip(names, columns, strict=True))})
+    return path
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "squad", "parquet"])
+def test_the_same_rows_in_every_format(tmp_path: Path, form: str) -> None:
+    source = open_source(input_file(tmp_path, form), form, Columns())
+    found = list(source)
+    assert without_places(found) == EXPECTED
+    assert list(source) == found
+    assert source.count() == 3
+    expected = {
+        "jsonl": ["line 1", "line 2", "line 3"],
+        "csv": ["line 2", "line 4", "line 6"],
+        "squad": [f"data[0].paragraphs[{index}].qas[0]" for index in range(3)],
+        "parquet": ["row 0", "row 1", "row 2"],
+    }
+    assert places(found) == expected[form]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_columns_of_other_names(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "in"
+    if form == "jsonl":
+        path.write_text('{"q": "who?", "key": 7}\n{"q": "who?", "key": true}\n{"q": "who?"}\n')
+    elif form == "csv":
+        write_csv(path, [["key", "q"], ["7", "who?"]], ";")
+    else:
+        write_table(path, {"key": [7, None], "q": ["who?", "when?"]})
+    columns = Columns(question="q", context=None, id="key", id_required=True)
+    found = read(path, form, columns, delimiter=";")
+    assert without_places(found[:1]) == [Record(0, "", "7" if form == "csv" else 7, "who?", "")]
+    if form == "jsonl":
+        assert reasons(found) == [
+            (1, "line 2", "column 'key': expected a text or an integer, found a boolean"),
+            (2, "line 3", "column 'key' is missing; the row has 'q'"),
+        ]
+    if form == "parquet":
+        assert reasons(found) == [(1, "row 1", "column 'key': expected a text or an integer, found null")]
+
+
+def test_an_id_is_not_needed(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_text('{"question": "q", "context": "c"}\n{"question": "q", "context": "c", "id": null}')
+    assert [row.id for row in read(path, "jsonl") if isinstance(row, Record)] == [None, None]
+    assert read(write_csv(path, [["question", "context"], ["q", "c"]]), "csv") == [
+        Record(0, "line 2", None, "q", "c")
+    ]
+    table = write_table(path, {"question": ["q"], "context": ["c"]})
+    assert read(table, "parquet") == [Record(0, "row 0", None, "q", "c")]
+
+
+BAD_LINES: list[tuple[bytes, str]] = [
+    (b"\xff", "not UTF-8: invalid start byte at byte 0"),
+    (b"{", "not JSON: Expecting property name enclosed in double quotes at character 1"),
+    (b'{"question": "q"} {}', "not JSON: Extra data at character 18"),
+    (b"[" * 200_000, "not JSON that can be read: nested too deeply"),
+    (b"[]", "expected an object, found an array"),
+    (b"null", "expected an object, found null"),
+    (b"7", "expected an object, found a number"),
+    (b"{}", "column 'question' is missing; the row has none"),
+    (b'{"question": "q", "x": 1}', "column 'context' is missing; the row has 'question', 'x'"),
+    (b'{"question": null, "context": "c"}', "column 'question': expected a text, found null"),
+    (b'{"question": ["q"], "context": "c"}', "column 'question': expected a text, found an array"),
+    (b'{"question": " \\n", "context": "c"}', "column 'question': empty, expected some text"),
+    (b'{"question": "q", "context": ""}', "column 'context': empty, expected some text"),
+    (b'{"question": "q", "context": "a\\ud800"}', "column 'context': not valid Unicode at character 1"),
+    (
+        b'{"question": "q", "context": "c", "id": "\\udcff"}',
+        "column 'id': not valid Unicode at character 0",
+    ),
+    (
+        b'{"question": "q", "context": "c", "id": 1.5}',
+        "column 'id': expected a text or an integer, found a number",
+    ),
+]
+
+
+def test_bad_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    good = b'{"question": "q", "context": "c"}'
+    path.write_bytes(b"\n".join(line for bad, _ in BAD_LINES for line in (bad, b"  ", good)))
+    found = read(path, "jsonl")
+    expected = [(2 * index, f"line {3 * index + 1}", reason) for index, (_, reason) in enumerate(BAD_LINES)]
+    assert reasons(found) == expected
+    assert found[1::2] == [
+        Record(2 * index + 1, f"line {3 * index + 3}", None, "q", "c") for index in range(len(BAD_LINES))
+    ]
+
+
+def test_bad_csv(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b'question,context\nq,c\nq\nq,c,d\n\n"q"x,c\nq,\xff\nq,""\n"q\nq","c\n\nc"\nq,c\nq,"c\n')
+    found = read(path, "csv")
+    assert [row.row for row in found] == list(range(9))
+    good = [row for row in found if isinstance(row, Record)]
+    assert [(row.row, row.place, row.context) for row in good] == [
+        (0, "line 2", "c"),
+        (6, "line 9", "c\n\nc"),
+        (7, "line 13", "c"),
+    ]
+    assert reasons(found) == [
+        (1, "line 3", "1 fields; expected 2, as in the header"),
+        (2, "line 4", "3 fields; expected 2, as in the header"),
+        (3, "line 6", "not CSV: ',' expected after '\"'"),
+        (4, "line 7", "column 'context': not valid Unicode at character 0"),
+        (5, "line 8", "column 'context': empty, expected some text"),
+        (8, "line 14", "not CSV: unexpected end of data"),
+    ]
+
+
+def test_bad_squad(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    good = {"id": "a", "question": "q"}
+    root = squad(good, {"id": "b"}, 7, {"id": None, "question": "q"})
+    root["data"][0]["paragraphs"] += ["no paragraph", {"context": 5, "qas": [good]}, {"qas": [good]}]
+    path.write_text(json.dumps(root))
+    found = read(path, "squad")
+    assert found[0] == Record(0, "data[0].paragraphs[0].qas[0]", "a", "q", "x")
+    assert reasons(found) == [
+        (
+            1,
+            "data[0].paragraphs[0].qas[1]",
+            "column 'question' is missing; the row has 'id', 'context'",
+        ),
+        (2, "data[0].paragraphs[0].qas[2]", "expected an object with 'id' and 'question'"),
+        (
+            3,
+            "data[0].paragraphs[0].qas[3]",
+            "column 'id': expected a text or an integer, found null",
+        ),
+        (4, "data[0].paragraphs[1]", "expected an object with 'context' and an array 'qas'"),
+        (5, "data[0].paragraphs[2].qas[0]", "column 'context': expected a text, found a number"),
+        (6, "data[0].paragraphs[3].qas[0]", "column 'context': expected a text, found null"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "content", "message"),
+    [
+        ("csv", b"", "no header: the file is empty"),
+        ("csv", b"q,context\n", "no column 'question' in the header; it has 'q', 'context'"),
+        ("csv", b"question,context,question\n", "the header has the column 'question' more than once"),
+        ("csv", b'"question', "not CSV: unexpected end of data"),
+        ("squad", b"{", "not a JSON file: Expecting property name"),
+        ("squad", b"[]", "not laid out as SQuAD: expected an object with an array 'data'"),
+        ("squad", b'{"data": [{}]}', r"data\[0\]: expected an object with an array 'paragraphs'"),
+        ("parquet", b"", "not a Parquet file"),
+        ("parquet", b"PAR1" * 10, "not a Parquet file"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, form: str, content: bytes, message: str) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        read(path, form)
+    assert str(path) in str(error.value)
+
+
+def test_what_is_no_input(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        open_source(tmp_path / "nowhere", "jsonl", Columns())
+    with pytest.raises(ValueError, match="format is 'xml'; expected jsonl, csv, parquet, squad"):
+        open_source(tmp_path, "xml", Columns())
+    with pytest.raises(ValueError, match="standard input is read as JSON Lines only, not as csv"):
+        open_source(None, "csv", Columns())
+    with pytest.raises(ValueError, match="delimiter is 'ab'; expected one character"):
+        read(input_file(tmp_path, "csv"), "csv", delimiter="ab")
+
+
+def test_formats_by_name() -> None:
+    names = ("a.jsonl", "a.NDJSON", "a.csv", "a.parquet", "a.pq", "a.json")
+    assert [find_format(Path(name)) for name in names] == [
+        "jsonl",
+        "jsonl",
+        "csv",
+        "parquet",
+        "parquet",
+        "squad",
+    ]
+    with pytest.raises(ValueError, match=r"a\.txt: unknown format; expected a name that ends in \.jsonl"):
+        find_format(Path("a.txt"))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_byte_order_mark(tmp_path: Path, form: str) -> None:
+    path = input_file(tmp_path, form)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert without_places(read(path, form)) == EXPECTED
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_line_too_long_is_rejected(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 50)
+    path = tmp_path / "in"
+    if form == "jsonl":
+        good, bad = (
+            b'{"question": "q", "context": "c"}\n',
+            b'{"question": "q", "context": "%b"}\n' % (b"c" * 999),
+        )
+        path.write_bytes(good + bad + good)
+    else:
+        path.write_bytes(b"question,context\nq,c\nq,%b\nq,c\n" % (b"c" * 999))
+    found = read(path, form)
+    assert [type(row) for row in found] == [Record, Rejected, Record]
+    assert reasons(found)[0][2] == "line longer than 50 bytes"
+
+
+def test_a_long_context_in_csv(tmp_path: Path) -> None:
+    """The csv module's own limit is 131,072 characters."""
+    context = "word\n" * 100_000
+    path = write_csv(tmp_path / "in", [["question", "context"], ["q", context]])
+    assert read(path, "csv") == [Record(0, "line 2", None, "q", context)]
+
+
+def test_the_count_of_csv_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line ends inside quotes do not count, wherever a block ends."""
+    generator = random.Random(3)
+    texts = ["".join(generator.choices('ab",\n', k=generator.randrange(1, 30))) + "x" for _ in range(200)]
+    path = write_csv(tmp_path / "in", [["question", "context"], *([text, "c"] for text in texts)])
+    for block in (1, 7, 1 << 20):
+        monkeypatch.setattr("spanjet.files.csv.BLOCK", block)
+        assert open_source(path, "csv", Columns()).count() == 200
+    assert len(read(path, "csv")) == 200
+
+
+def test_memory_is_bounded_by_a_row(tmp_path: Path) -> None:
+    """Rows come before the file has been read to its end."""
+
+    class Counting(io.FileIO):
+        size = 0
+
+        def readinto(self, buffer: Any) -> int | None:
+            count = super().readinto(buffer)
+            Counting.size += count or 0
+            return count
+
+    path = tmp_path / "in"
+    path.write_bytes(b'{"question": "q", "context": "c"}\n' * 100_000)
+    with io.BufferedReader(Counting(path)) as file:
+        assert next(lines.Lines(file)) == b'{"question": "q", "context": "c"}\n'
+    assert Counting.size < path.stat().st_size / 10
+
+
+def test_lines_of_the_output() -> None:
+    line = answers_line(Record(3, "line 4", "a", "wo?", "東京 c"), [ANSWER])
+    assert (
+        line
+        == (
+            '{"row": 3, "id": "a", "question": "wo?", "answers": [{"text": "東京", "start": 0, "end": 2, '
+            '"byte_start": 0, "byte_end": 6, "score": 0.25, "logit": 1.5, "null_logit": -3.0, '
+            '"no_answer": 0.125}]}\n'
+        ).encode()
+    )
+    rejected = Rejected(5, "line 6", 'no "\ud800"\n')
+    line = rejected_line(rejected)
+    assert line.count(b"\n") == 1
+    assert json.loads(line) == {"row": 5, "place": "line 6", "reason": 'no "\ud800"\n'}
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = input_file(tmp_path, "parquet")
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    with pytest.raises(ImportError, match=r"Parquet needs pyarrow; install spanjet\[arrow\]"):
+        open_source(path, "parquet", Columns())
+    for form in ("jsonl", "csv", "squad"):
+        assert len(read(input_file(tmp_path, form), form)) == 3
+
+
+def test_digests(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "a").write_bytes(b"1")
+    (model / "b").write_bytes(b"2")
+    first = directory_digest(model)
+    (model / ".hidden").write_bytes(b"3")
+    (model / "sub").mkdir()
+    assert directory_digest(model) == first
+    (model / "b").write_bytes(b"3")
+    assert directory_digest(model) != first
+    # sha256sum of the two bytes
+    assert file_digest(model / "a") == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+
+
+def test_differences() -> None:
+    before = {"input": "x" * 64, "decode": {"mode": "squad", "n_best": 20}, "top_k": 1}
+    assert differences(before, json.loads(json.dumps(before))) == []
+    now = {"input": "x" * 64, "decode": {"mode": "global", "n_best": 20}, "new": 3}
+    assert differences(before, now) == [
+        "decode.mode was 'squad', is 'global'",
+        "top_k was 1, is None",
+        "new was None, is 3",
+    ]

@@ -1,0 +1,107 @@
+"""Parquet as an input and as an output."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from records_inputs import ANSWER, read, reasons, write_table
+from spanjet.files import Columns, Record, answers_line, open_source
+from spanjet.files.parquet import write_parquet
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
+def test_parquet_texts_of_all_types(tmp_path: Path, kind: str) -> None:
+    values = ["a", None, "", "é東"]
+    column = pa.array(values, pa.string())
+    column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
+    path = write_table(tmp_path / "in", {"question": column, "context": ["c"] * 4})
+    found = read(path, "parquet")
+    assert [row.question for row in found if isinstance(row, Record)] == ["a", "é東"]
+    assert reasons(found) == [
+        (1, "row 1", "column 'question': expected a text, found null"),
+        (2, "row 2", "column 'question': empty, expected some text"),
+    ]
+
+
+def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
+    column = pa.array([b"a", b"b\xff", None, b"c"], pa.binary()).cast(pa.string(), safe=False)
+    path = write_table(tmp_path / "in", {"question": column, "context": ["c"] * 4})
+    found = read(path, "parquet")
+    assert [row.question for row in found if isinstance(row, Record)] == ["a", "c"]
+    assert reasons(found)[0] == (1, "row 1", "column 'question': not valid Unicode at character 1")
+
+
+def test_parquet_in_many_batches_and_groups(tmp_path: Path) -> None:
+    rows = 5000
+    questions = [f"question {row}" for row in range(rows)]
+    path = write_table(tmp_path / "in", {"question": questions, "context": ["c"] * rows}, row_group_size=1300)
+    found = read(path, "parquet")
+    assert [row.row for row in found] == list(range(rows))
+    assert [row.question for row in found if isinstance(row, Record)] == questions
+
+
+def test_parquet_row_groups_need_not_fit_into_memory(tmp_path: Path) -> None:
+    generator, rows = random.Random(1), 10_000
+    contexts = [f"{generator.getrandbits(120):030x}" * 40 for _ in range(rows)]
+    columns = {"question": [f"question {row}" for row in range(rows)], "context": contexts}
+    path = write_table(
+        tmp_path / "in", columns, row_group_size=rows, use_dictionary=False, compression="none"
+    )
+    del columns, contexts
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() for _ in open_source(path, "parquet", Columns()))
+    assert path.stat().st_size > 12e6
+    assert most - before < 5e6
+
+
+def test_parquet_with_other_columns(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    for columns, message in (
+        ({"q": ["q"]}, "no column 'question'; it has 'q'"),
+        ({"question": [1], "context": ["c"]}, "column 'question' is of int64; expected texts"),
+        (
+            {"question": ["q"], "context": ["c"], "id": [0.5]},
+            "column 'id' is of double; expected texts or integers",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read(write_table(path, columns), "parquet")
+
+
+def test_damaged_parquet(tmp_path: Path) -> None:
+    rows = 3000
+    path = write_table(
+        tmp_path / "in",
+        {"question": [f"{random.Random(row).random()}" for row in range(rows)], "context": ["c"] * rows},
+        row_group_size=1000,
+        use_dictionary=False,
+    )
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged behind row"):
+        read(path, "parquet")
+
+
+def test_parquet_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spanjet.files.parquet.ROW_GROUP_ROWS", 7)
+    monkeypatch.setattr("spanjet.files.parquet.BATCH_ROWS", 3)
+    ids: list[Any] = ["a", 7, None] * 6
+    rows = [Record(2 * row, "", name, f"q{row}", "東京") for row, name in enumerate(ids)]
+    write_parquet((answers_line(row, [ANSWER] * (row.row % 3)) for row in rows), tmp_path / "out")
+    table = pq.read_table(tmp_path / "out")
+    assert table.schema.names == ["row", "id", "question", "answers"]
+    found = table.to_pylist()
+    assert [row["id"] for row in found] == ["a", "7", None] * 6
+    assert [row["row"] for row in found] == [row.row for row in rows]
+    assert [row["answers"] for row in found] == [[ANSWER.as_dict()] * (row.row % 3) for row in rows]
+    assert pq.ParquetFile(tmp_path / "out").metadata.num_row_groups == 3
+
+
+def test_parquet_out_without_rows(tmp_path: Path) -> None:
+    write_parquet([], tmp_path / "out")
+    assert pq.read_table(tmp_path / "out").num_rows == 0

@@ -1,0 +1,150 @@
+"""The bundled INT8 model is what its card says, and close to the float32 checkpoint it was made of."""
+
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import pytest
+from spanjet import Answer, Calibration, Reader, RuntimeConfig
+from spanjet.cli import app
+from spanjet.model import LoadedModel, load_model
+from spanjet.reader.reader import BUNDLED_MODEL
+from spanjet.runtime.precision import suited
+from typer.testing import CliRunner
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "bundled-reader-logits.npz"
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+@pytest.fixture(scope="module")
+def bundled() -> LoadedModel:
+    return load_model(BUNDLED_MODEL)
+
+
+def test_card(bundled: LoadedModel) -> None:
+    card = bundled.card
+    assert card is not None
+    assert card["name"] == BUNDLED_MODEL.name
+    assert card["license"] == "Apache-2.0"
+    assert card["floor"]["held"]
+    assert card["floor"]["int8"]["HasAns_f1"] >= 0.99 * card["floor"]["float32"]["HasAns_f1"]
+    # Nothing was chosen on SQuAD's dev sets.
+    chosen_on = (card["floor"], card["quantization"]["calibration"], card["calibration"])
+    assert {part["data"] for part in chosen_on} == {"held-out.json"}
+    assert card["calibration"]["articles"] == 40
+    assert 0 < card["calibration"]["threshold"] < 1
+    assert card["calibration"]["cross_fitted"]["ece"] < 0.05
+    assert bundled.calibration == Reader(bundled).calibration != Calibration()
+    assert card["bytes"] == {
+        file.name: file.stat().st_size for file in BUNDLED_MODEL.iterdir() if file.name != "card.json"
+    }
+    assert sum(card["bytes"].values()) < 25e6
+    assert {"LICENSE", "tokenizer.json"} <= set(card["bytes"])
+
+
+def test_licences_are_named(bundled: LoadedModel) -> None:
+    package = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for text in ((bundled.path / "README.md").read_text(encoding="utf-8"), package):
+        for name in ("all-MiniLM-L6-v2", "SQuAD", "CC BY-SA 4.0", "SQuAD2-CR", "MIT", "Apache-2.0"):
+            assert name in text
+    assert "bad at" in package
+
+
+def test_weights_are_int8(bundled: LoadedModel) -> None:
+    sizes: dict[bool, int] = {True: 0, False: 0}
+    for node in bundled.model.get_ordered_ops():
+        if node.get_type_name() == "Constant":
+            sizes[node.get_element_type() in (ov.Type.i8, ov.Type.u8)] += node.data.nbytes
+    assert sizes[True] > 22e6 > 15 * sizes[False]
+
+
+def test_logits_are_close_to_the_checkpoint(bundled: LoadedModel) -> None:
+    compiled = ov.Core().compile_model(suited(bundled.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    with np.load(GOLDEN) as arrays:
+        for batch in ("0", "1"):
+            inputs = {name: arrays[f"{batch}/{name}"].astype(np.int32) for name in INPUTS}
+            tokens = inputs["attention_mask"] == 1
+            logits = compiled(inputs)
+            for name in ("start_logits", "end_logits"):
+                expected = arrays[f"{batch}/{name}"][tokens]
+                difference = np.abs(logits[name][tokens] - expected)
+                assert 0 < difference.mean() < 0.1 * expected.std()
+                assert np.corrcoef(logits[name][tokens], expected)[0, 1] > 0.995
+
+
+def asked(count: int) -> list[tuple[str, str]]:
+    """Questions about the licence's paragraphs, whose windows have many lengths."""
+    paragraphs = (BUNDLED_MODEL / "LICENSE").read_text().split("\n\n")
+    generator = random.Random(41)
+    questions = ("Who may use the Work?", "What does the License grant to each Contributor or Licensee?")
+    return [
+        (generator.choice(questions), "\n\n".join(paragraphs[first : first + generator.randint(1, 5)]))
+        for first in generator.choices(range(len(paragraphs) - 5), k=count)
+    ]
+
+
+def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled: LoadedModel) -> None:
+    pairs = asked(80)
+
+    def answers(look_ahead: int = 2048, order: int = 1, **settings: Any) -> list[Answer]:
+        reader = Reader(bundled, threshold=None, runtime=RuntimeConfig(cache_dir=None, **settings))
+        return [answer for (answer,) in reader.stream(pairs[::order], look_ahead=look_ahead)][::order]
+
+    expected = answers()
+    assert len({answer.text for answer in expected}) > 5
+    assert answers(look_ahead=1) == expected
+    assert answers(look_ahead=20, order=-1, batch_tokens=500) == expected
+    assert answers(batch_tokens=4000, streams=1) == expected
+    assert answers(threads=1) == expected
+
+
+@pytest.mark.parametrize("threshold", ["reader", None, 0.999])
+def test_all_ways_of_asking_agree(bundled: LoadedModel, tmp_path: Path, threshold: Any) -> None:
+    pairs = asked(12)
+    reader = Reader(bundled, runtime=RuntimeConfig(cache_dir=None))
+    questions, contexts = zip(*pairs, strict=True)
+    expected = reader.ask_many(questions, contexts, top_k=3, threshold=threshold)
+    assert list(reader.stream(pairs, top_k=3, threshold=threshold)) == expected
+    assert [reader.ask(*pair, threshold=threshold) for pair in pairs] == [found[0] for found in expected]
+
+    async def all_at_once() -> list[list[Answer]]:
+        asking = (reader.ask_async(*pair, top_k=3, threshold=threshold) for pair in pairs)
+        return list(await asyncio.gather(*asking))
+
+    with reader:
+        assert asyncio.run(all_at_once()) == expected
+    for (question, context), answers in zip(pairs, expected, strict=True):
+        found = reader.search(question, [context], top_k=3, threshold=threshold)
+        if answers[0].is_null:
+            assert not found
+        else:  # without those that are less likely than the threshold
+            kept = answers[: len(found)]
+            assert kept
+            assert threshold is not None or kept == answers
+            names = Answer.__dataclass_fields__
+            assert [[getattr(each, name) for name in names] for each in found] == [
+                [getattr(each, name) for name in names] for each in kept
+            ]
+        assert found.no_answer == pytest.approx(answers[0].no_answer)
+    assert answers_of_files(pairs, tmp_path, threshold) == [
+        [each.as_dict() for each in found] for found in expected
+    ]
+
+
+def answers_of_files(
+    pairs: list[tuple[str, str]], directory: Path, threshold: Any
+) -> list[list[dict[str, Any]]]:
+    """The answers of `spanjet answer`."""
+    rows = [json.dumps({"question": question, "context": context}) for question, context in pairs]
+    (directory / "in.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    names = {"reader": "model", None: "none"}
+    arguments = [str(directory / "in.jsonl"), "--out", str(directory / "out.jsonl"), "--top-k", "3"]
+    arguments += ["--threshold", names.get(threshold, str(threshold))]
+    result = CliRunner().invoke(app, ["answer", *arguments])
+    assert result.exit_code == 0, result.output
+    lines = (directory / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["answers"] for line in lines]

@@ -1,0 +1,192 @@
+"""Hub ids: what is one, what is downloaded, and what the errors say; no network is needed."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import checkpoints
+import huggingface_hub
+import openvino as ov
+import pytest
+from checkpoints import TINY
+from huggingface_hub import errors
+from spanjet import Reader, RuntimeConfig
+from spanjet.model import load_model
+from spanjet.model.hub import HubModel
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Downloads that were asked for; each gives the tiny checkpoint."""
+    made: list[dict[str, Any]] = []
+
+    def download(repository: str, **options: Any) -> str:
+        made.append({"repository": repository, **options})
+        return str(TINY)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    return made
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the client's own form, with one repository in it, and no way to the network."""
+    repository = tmp_path / "hub" / "models--team--tiny"
+    snapshot, blobs = repository / "snapshots" / COMMIT, repository / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    whole = Path(shutil.copytree(TINY, tmp_path / "whole"))
+    checkpoints.split(whole)
+    for file in sorted(whole.iterdir()):
+        blob = blobs / f"{abs(hash(file.name)):x}"
+        shutil.copyfile(file, blob)
+        (snapshot / file.name).symlink_to(os.path.relpath(blob, snapshot))
+    (repository / "refs").mkdir()
+    for name in ("main", "v1.0"):
+        (repository / "refs" / name).write_text(COMMIT)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    return snapshot
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("deepset/roberta-base-squad2", HubModel("deepset/roberta-base-squad2")),
+        ("a/b@main", HubModel("a/b", "main")),
+        (f"a/b.c_d-e@{COMMIT}", HubModel("a/b.c_d-e", COMMIT)),
+        ("a/b@refs/pr/1", HubModel("a/b", "refs/pr/1")),
+        ("bert-base-uncased", None),
+        ("a/b/c", None),
+        ("/a/b", None),
+        ("./a/b", None),
+        ("../b", None),
+        ("a/..", None),
+        ("a/b@", None),
+        ("a/b@../c", None),
+        ("a\n/b", None),
+        ("", None),
+    ],
+)
+def test_parse(text: str, expected: HubModel | None) -> None:
+    assert HubModel.parse(text) == expected
+    assert expected is None or str(expected) == text
+
+
+@pytest.mark.parametrize("as_path", [False, True])
+def test_download(calls: list[dict[str, Any]], as_path: bool) -> None:
+    text = "team/tiny@v1.0"
+    loaded = load_model(Path(text) if as_path else text)
+    assert (loaded.path, loaded.vocab_size) == (TINY, 159)
+    (call,) = calls
+    assert (call["repository"], call["revision"]) == ("team/tiny", "v1.0")
+    patterns = call["allow_patterns"]
+    assert {"config.json", "model.safetensors", "model-*-of-*.safetensors", "tokenizer.json"} <= set(patterns)
+    assert not any("bin" in pattern and "openvino" not in pattern for pattern in patterns)
+
+
+def test_a_reader_takes_an_id(calls: list[dict[str, Any]]) -> None:
+    reader = Reader("team/tiny", runtime=RuntimeConfig(cache_dir=None))
+    assert reader.model.path == TINY
+    assert calls[0]["revision"] is None
+
+
+def test_a_directory_comes_first(
+    tmp_path: Path, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(TINY, tmp_path / "team" / "tiny")
+    monkeypatch.chdir(tmp_path)
+    assert load_model("team/tiny").path == Path("team/tiny")
+    assert calls == []
+
+
+@pytest.mark.parametrize("revision", ["", "@main", "@v1.0", f"@{COMMIT}"])
+def test_offline(cache: Path, revision: str) -> None:
+    """The client's own code finds the snapshot, whose files are links, without asking the hub."""
+    loaded = load_model(f"team/tiny{revision}")
+    assert loaded.path == cache
+    assert len(loaded.weights) == 3
+    assert all(file.is_symlink() for file in loaded.weights)
+
+
+@pytest.mark.parametrize("text", ["team/other", "team/tiny@v2.0"])
+def test_offline_and_not_there(cache: Path, text: str) -> None:
+    assert cache.is_dir()
+    with pytest.raises(FileNotFoundError, match=f"no such directory, and not found on the .* hub.*{text}"):
+        load_model(text)
+
+
+def test_an_exported_model_in_the_cache(cache: Path) -> None:
+    for file in cache.glob("model*"):
+        file.unlink()
+    blobs = cache.parent.parent / "blobs"
+    (blobs / "onnx").write_bytes((checkpoints.ARCHITECTURES / "electra-onnx" / "model.onnx").read_bytes())
+    (cache / "model.onnx").symlink_to("../../blobs/onnx")
+    loaded = load_model("team/tiny")
+    assert loaded.weights == (cache / "model.onnx",)
+    for kind in ("xml", "bin"):
+        (cache / f"openvino_model.{kind}").symlink_to(f"../../blobs/{kind}")
+    ov.save_model(loaded.model, blobs / "ir.xml")
+    for kind in ("xml", "bin"):
+        (blobs / f"ir.{kind}").rename(blobs / kind)
+    assert load_model("team/tiny").weights == (cache / "openvino_model.bin",)
+
+
+def test_a_link_of_the_cache_to_elsewhere(cache: Path, tmp_path: Path) -> None:
+    shard = cache / "model-00001-of-00003.safetensors"
+    content = shard.read_bytes()
+    shard.unlink()
+    (tmp_path / "secret").write_bytes(content)
+    shard.symlink_to(tmp_path / "secret")
+    with pytest.raises(ValueError, match="a link that leads out of the checkpoint"):
+        load_model("team/tiny")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "expected"),
+    [
+        (
+            errors.LocalEntryNotFoundError("gone\nand more"),
+            FileNotFoundError,
+            "not found on the .* hub: gone:",
+        ),
+        (ConnectionError("no network"), OSError, r"^team/tiny: not read from the .* hub: no network$"),
+        (PermissionError(13, "denied"), OSError, r"^team/tiny: not read from the .* hub: .*denied$"),
+        (ValueError("bad name"), OSError, r"^team/tiny: not read from the .* hub: bad name$"),
+    ],
+)
+def test_errors(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[OSError], expected: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> str:
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(kind, match=expected) as caught:
+        load_model("team/tiny")
+    assert caught.value.__cause__ is error
+
+
+def test_a_repository_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copyfile(TINY / "config.json", tmp_path / "config.json")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path))
+    expected = r"holds no weights that are read \(model\.safetensors, .*pytorch_model\.bin.*team/tiny"
+    with pytest.raises(FileNotFoundError, match=expected):
+        load_model("team/tiny")
+
+
+def test_without_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r"team/tiny: no such directory.*pip install 'spanjet\[hub\]'"):
+        load_model("team/tiny")
+
+
+@pytest.mark.parametrize("text", ["nowhere", "/no/where", "./no/where"])
+def test_other_forms_are_directories(calls: list[dict[str, Any]], text: str) -> None:
+    with pytest.raises(FileNotFoundError, match="no such directory"):
+        load_model(text)
+    assert calls == []

@@ -1,0 +1,157 @@
+"""CPUs without VNNI: known by their flags, quantized for with 7-bit weights, which compute in float."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+from checkpoints import TINY
+from numpy.typing import NDArray
+from spanjet.compress.quantize import embeddings
+from spanjet.compress.quantize.config import QuantizeConfig
+from spanjet.compress.quantize.ptq import calibrate, finish
+from spanjet.config import RuntimeConfig
+from spanjet.model import load_model
+from spanjet.reader.reader import Reader
+from spanjet.runtime import cpu as cpu_module
+from spanjet.runtime.precision import HALF_RANGE, can_saturate, in_float, suited
+
+CPUS = {
+    "avx2": "sse4_1 avx2",
+    "avx512": "sse4_1 avx2 avx512f",
+    "avx-vnni": "sse4_1 avx2 avx_vnni",
+    "avx512-vnni": "sse4_1 avx2 avx512f avx512_vnni",
+    "amx": "sse4_1 avx2 avx512f avx512_vnni amx_int8",
+    "arm": "asimd",
+}
+SATURATING = {"avx2", "avx512"}
+
+
+@pytest.fixture(params=CPUS)
+def cpu(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A machine of another kind, by its name."""
+    return fake(request.param, tmp_path, monkeypatch)
+
+
+def fake(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "cpuinfo").write_text(f"model name : Some CPU\nflags : fpu {CPUS[name]}\n")
+    monkeypatch.setattr(cpu_module, "CPUINFO", tmp_path / "cpuinfo")
+    return name
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """INT8 directories, by whether their weights have 7 bits; the table has 8 in both."""
+    generator = np.random.default_rng(0)
+    inputs = [
+        {
+            "input_ids": generator.integers(5, 90, (1, 24), np.int32),
+            "attention_mask": np.ones((1, 24), np.int32),
+            "token_type_ids": generator.integers(0, 2, (1, 24), np.int32),
+        }
+    ]
+    made = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embeddings, "_LEAST_ROWS", 64)
+        for half in (False, True):
+            made[half] = tmp_path_factory.mktemp("int8")
+            model = finish(calibrate(load_model(TINY).model, inputs, half_range=half))
+            ov.save_model(model, made[half] / "openvino_model.xml")
+            for name in ("config.json", "vocab.txt"):
+                shutil.copyfile(TINY / name, made[half] / name)
+    return made
+
+
+def test_which_cpus_saturate(cpu: str) -> None:
+    assert cpu_module.int8_saturates() == (cpu in SATURATING)
+    assert QuantizeConfig().target == ("any" if cpu in SATURATING else "vnni")
+    assert QuantizeConfig(cpu="vnni").target == "vnni"
+    assert QuantizeConfig(cpu="any").target == "any"
+
+
+def test_weights_of_seven_bits(int8: dict[bool, Path]) -> None:
+    for half, path in int8.items():
+        model = ov.Core().read_model(path / "openvino_model.xml")
+        weights = {
+            node.get_friendly_name(): np.abs(node.data.astype(int)).max()
+            for node in model.get_ordered_ops()
+            if node.get_type_name() == "Constant" and node.get_element_type() == ov.Type.i8
+        }
+        table = weights.pop("embeddings.word.weight")
+        assert table == 127
+        assert len(weights) == 13
+        assert max(weights.values()) == (HALF_RANGE if half else 127)
+        assert can_saturate(model) == (not half)
+    assert not can_saturate(load_model(TINY).model)
+
+
+def test_what_is_computed(cpu: str, int8: dict[bool, Path]) -> None:
+    """INT8 products where they are fast and right, float elsewhere, and what is asked for."""
+    for path in int8.values():
+        model = load_model(path).model
+        assert quantizers(suited(model)) == (0 if cpu in SATURATING else quantizers(model))
+        assert quantizers(suited(model, int8=False)) == 0
+    assert quantizers(suited(load_model(int8[True]).model, int8=True)) > 0
+    plain = load_model(TINY).model
+    assert all(suited(plain, int8=chosen) is plain for chosen in (None, False, True))
+
+
+def test_a_warning_of_saturation(cpu: str, int8: dict[bool, Path]) -> None:
+    """Only full-range weights are warned about, only where it matters, and only who asks for INT8."""
+    model = load_model(int8[False]).model
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        suited(model, int8=True)
+    assert len(caught) == (cpu in SATURATING)
+    if caught:
+        assert "this CPU has no VNNI" in str(caught[0].message)
+        assert "--cpu any" in str(caught[0].message)
+        assert caught[0].category is RuntimeWarning
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_float_keeps_the_weights(int8: dict[bool, Path], half: bool) -> None:
+    """The float form gives the logits of the checkpoint, but for the weights' rounding."""
+    model = load_model(int8[half]).model
+    generator = np.random.default_rng(1)
+    inputs = {
+        "input_ids": generator.integers(5, 90, (3, 24), np.int32),
+        "attention_mask": np.ones((3, 24), np.int32),
+        "token_type_ids": generator.integers(0, 2, (3, 24), np.int32),
+    }
+    expected, found = (logits(each, inputs) for each in (load_model(TINY).model, in_float(model)))
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    assert 0 < error < (0.06 if half else 0.03)
+    constants = [node for node in in_float(model).get_ops() if node.get_type_name() == "Constant"]
+    tables = [node for node in constants if node.get_element_type() == ov.Type.i8]
+    assert [node.get_friendly_name() for node in tables] == ["embeddings.word.weight"]
+    assert quantizers(model) > 0
+
+
+@pytest.mark.parametrize(("chosen", "products"), [(True, {"u8", "i8"}), (False, {"f32"})])
+def test_the_runtime_computes_so(int8: dict[bool, Path], chosen: bool, products: set[str]) -> None:
+    config = RuntimeConfig(int8=chosen, precision="f32", cache_dir=None)
+    reader = Reader(int8[True], runtime=config)
+    reader.ask("the", "the quick brown fox")
+    compiled = reader.engine._lane("LATENCY", None).compiled
+    kinds = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+    found = {
+        kind["runtimePrecision"].astype(str)
+        for kind in kinds
+        if kind["layerType"].astype(str) == "FullyConnected"
+    }
+    assert found
+    assert found <= products
+
+
+def quantizers(model: ov.Model) -> int:
+    return sum(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
+
+
+def logits(model: ov.Model, inputs: dict[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    outputs = ov.Core().compile_model(model, "CPU", settings)(inputs)
+    return np.stack([outputs["start_logits"], outputs["end_logits"]])
