@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    reader = Reader(arguments.model, runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(arguments.model, runtime_config=RuntimeConfig(cache_dir=None))
     measured: list[float] = []
     began = time.perf_counter()
     stream = reader.stream(pairs(arguments.questions, arguments.seed))

@@ -57,7 +57,7 @@ def long_texts(
 
 def measure(readers: Sequence[Reader], texts: Sequence[tuple[Question, str]]) -> list[Line]:
     """Ask all questions with each reader, in turns."""
-    lines = [Line(reader.windows.max_length, reader.windows.doc_stride) for reader in readers]
+    lines = [Line(reader.window_config.max_length, reader.window_config.doc_stride) for reader in readers]
     with progress_bar("questions") as bar:
         for first in range(0, len(texts), PART):
             part = texts[first : first + PART]
@@ -66,7 +66,7 @@ def measure(readers: Sequence[Reader], texts: Sequence[tuple[Question, str]]) ->
                 began = time.process_time()
                 found = reader.ask_many(questions, contexts, threshold=None)
                 line.seconds += time.process_time() - began
-                line.windows += len(reader.cut(questions, contexts))
+                line.windows += len(reader.windows(questions, contexts))
                 for (question, _), answers in zip(part, found, strict=True):
                     exact, f1 = grade(answers[0].text, question, "1.1")
                     line.exact.append(exact)
@@ -124,8 +124,8 @@ def main() -> None:
     readers = [
         Reader(
             options.model,
-            windows=WindowConfig(max_length=length, doc_stride=stride),
-            runtime=RuntimeConfig(cache_dir=None),
+            window_config=WindowConfig(max_length=length, doc_stride=stride),
+            runtime_config=RuntimeConfig(cache_dir=None),
         )
         for length, stride in pairs
     ]

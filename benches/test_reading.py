@@ -24,7 +24,9 @@ Ask = Callable[[str, str], Any]
 @pytest.fixture(scope="module")
 def reader() -> Reader:
     windows = WindowConfig(max_length=MAX_LENGTH, doc_stride=DOC_STRIDE, convention="overlap")
-    return Reader(windows=windows, runtime=RuntimeConfig(cache_dir=None), match_special_tokens=True)
+    return Reader(
+        window_config=windows, runtime_config=RuntimeConfig(cache_dir=None), match_special_tokens=True
+    )
 
 
 @pytest.fixture(scope="module")

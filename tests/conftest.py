@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import toy_model
 from spanjet import Reader, RuntimeConfig, WindowConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The toy model."""
     return toy_model.load(tmp_path_factory.mktemp("toy"))
 
@@ -28,9 +28,9 @@ def exact() -> RuntimeConfig:
 
 
 @pytest.fixture(scope="session")
-def reader(toy: LoadedModel, exact: RuntimeConfig) -> Reader:
+def reader(toy: Model, exact: RuntimeConfig) -> Reader:
     """A reader of the toy model, with short windows."""
-    return Reader(toy, windows=WindowConfig(max_length=48, doc_stride=16), runtime=exact)
+    return Reader(toy, window_config=WindowConfig(max_length=48, doc_stride=16), runtime_config=exact)
 
 
 @pytest.fixture(scope="session")

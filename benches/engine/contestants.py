@@ -60,11 +60,11 @@ class Spanjet(Contestant):
         spanjet = import_module("spanjet")
         self.reader = spanjet.Reader(
             self.model,
-            windows=spanjet.WindowConfig(
+            window_config=spanjet.WindowConfig(
                 max_length=MAX_LENGTH, doc_stride=DOC_STRIDE, convention="overlap", max_question_length=None
             ),
-            decode=spanjet.DecodeConfig(max_answer_length=MAX_ANSWER_LENGTH),
-            runtime=spanjet.RuntimeConfig(threads=self.threads),
+            decode_config=spanjet.DecodeConfig(max_answer_length=MAX_ANSWER_LENGTH),
+            runtime_config=spanjet.RuntimeConfig(threads=self.threads),
         )
 
     def answers(self, pairs: Pairs, setting: str) -> list[str]:

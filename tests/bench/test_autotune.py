@@ -15,7 +15,7 @@ from spanjet.cli import app
 from spanjet.cli import tune as command
 from spanjet.config import TUNED_DEFAULTS
 from spanjet.evaluate import load_squad
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.tuned_settings import tuned_settings
 from typer.testing import CliRunner
 
@@ -28,7 +28,7 @@ def fake_seconds(monkeypatch: pytest.MonkeyPatch, cost: Any) -> None:
     monkeypatch.setattr(module._Trial, "seconds", lambda trial: cost(trial.settings))
 
 
-def test_the_fastest_settings_win(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fastest_settings_win(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     best = {
         "streams": 1,
         "batch_tokens": 2048,
@@ -47,12 +47,12 @@ def test_the_fastest_settings_win(toy: LoadedModel, monkeypatch: pytest.MonkeyPa
     ]
 
 
-def test_no_gain_changes_nothing(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_gain_changes_nothing(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_seconds(monkeypatch, lambda _: 1.0)
     assert tune(toy, CONFIG, lengths=LENGTHS, rounds=1).settings == TUNED_DEFAULTS
 
 
-def test_luck_is_not_kept(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_luck_is_not_kept(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was faster in its comparison alone is not so against the beginning, at the end."""
     lucky = iter([1.0, 1.0])
     fake_seconds(monkeypatch, lambda settings: next(lucky, 2.0) if settings["batch_tokens"] == 512 else 2.0)
@@ -61,7 +61,7 @@ def test_luck_is_not_kept(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> 
     assert (tuned.settings, tuned.gain) == (TUNED_DEFAULTS, 1.0)
 
 
-def test_a_gain_in_three_of_five_rounds_is_none(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gain_in_three_of_five_rounds_is_none(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faster in the median, but slower in two of five rounds."""
     wavering = [0.5, 0.5, 0.5, 3.0, 3.0]
 
@@ -78,15 +78,13 @@ def test_a_gain_in_three_of_five_rounds_is_none(toy: LoadedModel, monkeypatch: p
     assert tuned([0.5] * 4 + [3.0])["batch_tokens"] == 2048
 
 
-def test_gain_is_over_the_beginning(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gain_is_over_the_beginning(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     cost = {512: 3.0, 1024: 4.0, 1536: 2.0}
     fake_seconds(monkeypatch, lambda settings: cost.get(settings["batch_tokens"], 5.0))
     assert tune(toy, CONFIG, lengths=LENGTHS, rounds=1).gain == 2.0
 
 
-def test_too_much_memory_for_a_model_of_each_length(
-    toy: LoadedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_much_memory_for_a_model_of_each_length(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_seconds(monkeypatch, lambda settings: 1 if settings["static_lengths"] else 2)
     memory = iter(range(0, 100_000, 100))
     monkeypatch.setattr(module, "resident_megabytes", lambda: next(memory))
@@ -97,7 +95,7 @@ def test_too_much_memory_for_a_model_of_each_length(
     assert tune(toy, CONFIG, lengths=LENGTHS, rounds=1, max_static_megabytes=100).settings["static_lengths"]
 
 
-def test_measures_the_real_thing(toy: LoadedModel) -> None:
+def test_measures_the_real_thing(toy: Model) -> None:
     tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
     assert set(tuned.settings) == set(TUNED_DEFAULTS)
     assert tuned.windows == len(LENGTHS)
@@ -110,7 +108,7 @@ def test_measures_the_real_thing(toy: LoadedModel) -> None:
     assert json.loads(json.dumps(tuned.as_dict()))["settings"] == tuned.settings
 
 
-def test_inputs_are_those_of_the_lengths(toy: LoadedModel) -> None:
+def test_inputs_are_those_of_the_lengths(toy: Model) -> None:
     search = module._Search(toy, CONFIG, LENGTHS, 1, None)
     masks = [batch.attention_mask for batch in search._best.batches]
     assert sorted(int(n) for mask in masks for n in mask.sum(axis=1)) == LENGTHS.tolist()
@@ -128,7 +126,7 @@ def test_inputs_are_those_of_the_lengths(toy: LoadedModel) -> None:
         ({"lengths": np.array([0])}, "lengths: expected numbers from 1 to 80"),
     ],
 )
-def test_refuses(toy: LoadedModel, options: dict[str, Any], message: str) -> None:
+def test_refuses(toy: Model, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tune(toy, CONFIG, **options)
 
@@ -142,7 +140,7 @@ def test_typical_lengths() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::spanjet.reader.pipeline.QuestionCut")
-def test_command(toy: LoadedModel, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command(toy: Model, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("spanjet.model.load_model", lambda _: toy)
     fake_seconds(monkeypatch, lambda settings: 1 if settings["batch_tokens"] == 512 else 2)
@@ -163,7 +161,7 @@ def test_command(toy: LoadedModel, data: Path, tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize(("fast", "words"), [(512, "kept: 2.00 times as fast"), (0, "nothing was faster")])
 def test_command_on_a_terminal(
-    toy: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: int, words: str
+    toy: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: int, words: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     tuned = tune_with(monkeypatch, toy, fast)
@@ -175,6 +173,6 @@ def test_command_on_a_terminal(
     assert "kept.json" in shown.getvalue()
 
 
-def tune_with(monkeypatch: pytest.MonkeyPatch, toy: LoadedModel, fast: int) -> module.Tuned:
+def tune_with(monkeypatch: pytest.MonkeyPatch, toy: Model, fast: int) -> module.Tuned:
     fake_seconds(monkeypatch, lambda settings: 1 if settings["batch_tokens"] == fast else 2)
     return tune(toy, CONFIG, lengths=LENGTHS, rounds=1)

@@ -16,7 +16,7 @@ from spanjet.measure import environment, memory
 from spanjet.measure.questions import _read_sentences
 from spanjet.measure.rounds import Spread, Turn, alternate, ratios, timed
 from spanjet.measure.workload import Workload
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.runtime.engine import Runtime
 
 QUICK = BenchConfig(
@@ -145,8 +145,8 @@ def test_throughput_is_amount_over_time() -> None:
     assert found.cores() == Spread(1.5, 1.5, 1.5)
 
 
-def test_latency_asks_questions_of_one_window(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    reader = Reader(toy, windows=WindowConfig(max_length=24, doc_stride=8), runtime=exact)
+def test_latency_asks_questions_of_one_window(toy: Model, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, window_config=WindowConfig(max_length=24, doc_stride=8), runtime_config=exact)
     long, short = (
         [Question(id=f"{words}", question="who?", context="paris " * words, answers=())] * 5
         for words in (40, 4)

@@ -16,7 +16,7 @@ TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
 
 @pytest.fixture(scope="module")
 def work() -> tuple[Reader, Workload]:
-    reader = Reader(TINY, runtime=RuntimeConfig(cache_dir=None, threads=1, precision="f32"))
+    reader = Reader(TINY, runtime_config=RuntimeConfig(cache_dir=None, threads=1, precision="f32"))
     return reader, Workload(reader, ["what is it?"] * 4, ["a b c d e f g h " * 9 * n for n in (1, 2, 3, 3)])
 
 

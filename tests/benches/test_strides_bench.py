@@ -29,7 +29,7 @@ def test_strides_are_measured(
 
 def test_long_texts_hold_their_paragraph(data: Path) -> None:
     dataset = load_squad(data / "squad" / "v1.1.json")
-    reader = Reader(runtime=RuntimeConfig(cache_dir=None), windows=WindowConfig())
+    reader = Reader(runtime_config=RuntimeConfig(cache_dir=None), window_config=WindowConfig())
     options = {"questions": 8, "tokens": 400}
     texts = list(strides.long_texts(dataset, reader, seed=3, **options))
     assert len(texts) == 8

@@ -32,7 +32,7 @@ def squad2(tmp_path_factory: pytest.TempPathFactory) -> Path:
         articles[index % 4]["paragraphs"].append(paragraph)
     path = tmp_path_factory.mktemp("squad2") / "v2.json"
     path.write_text(json.dumps({"data": articles}))
-    found = evaluate(Reader(TINY, runtime=RUNTIME), load_squad(path))
+    found = evaluate(Reader(TINY, runtime_config=RUNTIME), load_squad(path))
     sure = sorted(found.no_answer, key=found.no_answer.__getitem__)[:20]
     for article in articles:
         for paragraph in article["paragraphs"]:
@@ -73,7 +73,7 @@ def test_command(squad2: Path, model: Path) -> None:
     loaded = load_model(model)
     assert loaded.calibration is not None
     assert loaded.calibration.slope == kept["slope"] != 1
-    reader = Reader(model, runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(model, runtime_config=RuntimeConfig(cache_dir=None))
     assert (reader.threshold, reader.calibration) == (kept["threshold"], loaded.calibration)
     assert {file.name for file in model.iterdir()} == set(card["bytes"]) | {"card.json"}
     # What was fitted is what a second run finds there.
@@ -139,6 +139,6 @@ def test_quantize_calibrates_and_keeps_it(
     assert evaluation["threshold"] == kept["threshold"]
     assert evaluation["int8"]["f1"] == evaluation["int8"]["best_f1"] > 50
     assert evaluation["int8"]["NoAns_f1"] > 0
-    reader = Reader(out, runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(out, runtime_config=RuntimeConfig(cache_dir=None))
     assert reader.threshold == kept["threshold"]
     assert evaluate(reader, load_squad(squad2)).scores.f1 == pytest.approx(evaluation["int8"]["f1"], abs=0.01)

@@ -14,7 +14,7 @@ from spanjet.cli import app
 from spanjet.compress.quantize import embeddings
 from spanjet.compress.quantize.model_info import describe_execution, describe_model
 from spanjet.compress.quantize.ptq import calibrate, finish
-from spanjet.model import LoadedModel, load_model, write_model_directory
+from spanjet.model import Model, load_model, write_model_directory
 from spanjet.runtime import cpu
 from typer.testing import CliRunner
 
@@ -22,7 +22,7 @@ COMPANIONS = {name: TINY / name for name in ("config.json", "vocab.txt")}
 
 
 @pytest.fixture(scope="module")
-def int8(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def int8(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """An INT8 model whose word table is INT8 too."""
     generator = np.random.default_rng(0)
     inputs = [
@@ -56,7 +56,7 @@ def test_all_parameters_are_counted(tmp_path: Path, name: str) -> None:
     assert (about["quantizers"], "int8" in about["products"]) == (0, False)
 
 
-def test_a_calibration_is_shown_and_its_lack_too(int8: LoadedModel) -> None:
+def test_a_calibration_is_shown_and_its_lack_too(int8: Model) -> None:
     about = describe_model(int8)
     assert about["calibration"].startswith("none: scores rank answers, but are no probabilities")
     calibrated = replace(int8, card={"calibration": {"slope": 0.5, "threshold": 0.25, "ece": 0.01}})
@@ -74,7 +74,7 @@ def test_half_precision(tmp_path: Path) -> None:
     assert about["products"] == {"float": 13}
 
 
-def test_int8(int8: LoadedModel) -> None:
+def test_int8(int8: Model) -> None:
     about = describe_model(int8)
     # What becomes INT8 is the same number of parameters; the token types' table of 2 rows stays.
     assert about["parameters"] == parameters(TINY)
@@ -86,7 +86,7 @@ def test_int8(int8: LoadedModel) -> None:
     assert (about["architecture"], about["max_length"], about["vocabulary"]) == ("bert", 384, 159)
 
 
-def test_what_this_cpu_does(int8: LoadedModel) -> None:
+def test_what_this_cpu_does(int8: Model) -> None:
     about = describe_execution(int8)
     assert about["int8"] == cpu.inference_paths()["int8"]
     assert about["float"] in ("f32", "bf16", "f16")
@@ -98,7 +98,7 @@ def test_what_this_cpu_does(int8: LoadedModel) -> None:
     assert set(plain["operations"]["FullyConnected"]) <= {"f32", "bf16", "f16"}
 
 
-def test_a_cpu_that_saturates(int8: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_that_saturates(int8: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpuinfo").write_text("flags : fpu avx2\n")
     monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "cpuinfo")
     about = describe_execution(int8)
@@ -106,7 +106,7 @@ def test_a_cpu_that_saturates(int8: LoadedModel, tmp_path: Path, monkeypatch: py
     assert not set(about["operations"]["FullyConnected"]) & {"u8", "i8"}
 
 
-def test_the_command(int8: LoadedModel) -> None:
+def test_the_command(int8: Model) -> None:
     result = CliRunner().invoke(app, ["info", str(int8.path), "--json"])
     assert (result.exit_code, result.stderr) == (0, "")
     model = json.loads(result.stdout)["model"]

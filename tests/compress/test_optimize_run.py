@@ -88,7 +88,8 @@ def test_the_export_answers_like_the_model(made: Made) -> None:
     dataset = load_squad(directory / DATA)
     runtime = RuntimeConfig(precision="f32", cache_dir=None)
     scores = [
-        evaluate(Reader(directory / name, runtime=runtime), dataset).scores.f1 for name in ("export", "out")
+        evaluate(Reader(directory / name, runtime_config=runtime), dataset).scores.f1
+        for name in ("export", "out")
     ]
     assert abs(scores[0] - scores[1]) < 15
     assert load_model(directory / "export").architecture == "bert"
@@ -158,7 +159,7 @@ def test_layers_that_leave_tokens_behind(two_layers: Path, monkeypatch: pytest.M
     assert card["optimization"]["layers"][1]["tokens"] == 0.5
     text = "the city was on a river by the king"
     answers = [
-        Reader(path, runtime=RuntimeConfig(cache_dir=None)).ask("who was there", text)
+        Reader(path, runtime_config=RuntimeConfig(cache_dir=None)).ask("who was there", text)
         for path in (out, export)
     ]
     assert all(text[answer.start : answer.end] == answer.text for answer in answers)

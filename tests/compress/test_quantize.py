@@ -189,7 +189,7 @@ def test_the_model_is_int8_and_answers(made: tuple[Path, dict[str, Any]]) -> Non
     tokens = inputs["attention_mask"] == 1
     correlation = np.corrcoef(logits["start_logits"][tokens], expected[tokens])[0, 1]
     assert 0.98 < correlation < 1
-    reader = Reader(made[0], runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(made[0], runtime_config=RuntimeConfig(cache_dir=None))
     text = " ".join(WORDS)
     answer = reader.ask("who built the city?", text)
     assert text[answer.start : answer.end] == answer.text
@@ -223,7 +223,7 @@ def test_keeping_the_work_changes_nothing(
     """A model that was written and read between the steps is the one that comes of all at once."""
     original = load_model(TINY)
     chosen = choose_questions(load_squad(squad), count=SAMPLES, seed=3)
-    inputs = calibration_inputs(Reader(original, runtime=WITHOUT_CACHE), chosen, count=SAMPLES)
+    inputs = calibration_inputs(Reader(original, runtime_config=WITHOUT_CACHE), chosen, count=SAMPLES)
     ov.save_model(quantize(original.model, inputs), tmp_path / "openvino_model.xml", compress_to_fp16=True)
     name = "openvino_model.bin"
     assert (tmp_path / name).read_bytes() == (made[0] / name).read_bytes()
@@ -251,7 +251,9 @@ def test_choice_of_questions(squad: Path) -> None:
 
 def test_calibration_windows_have_no_padding(squad: Path) -> None:
     questions = list(load_squad(squad).questions)
-    reader = Reader(TINY, windows=WindowConfig(max_length=48, doc_stride=16), runtime=WITHOUT_CACHE)
+    reader = Reader(
+        TINY, window_config=WindowConfig(max_length=48, doc_stride=16), runtime_config=WITHOUT_CACHE
+    )
     inputs = calibration_inputs(reader, questions, count=30)
     assert len(inputs) == 30
     for item in inputs:
@@ -264,7 +266,7 @@ def test_fewer_windows_than_asked_for() -> None:
     question = Question(id="a", question="who?", context="the king", answers=("king",))
     chosen = choose_questions(SquadDataset(version="1.1", questions=(question,)), count=300, seed=0)
     assert chosen == [question]
-    assert len(calibration_inputs(Reader(TINY, runtime=WITHOUT_CACHE), chosen, count=300)) == 1
+    assert len(calibration_inputs(Reader(TINY, runtime_config=WITHOUT_CACHE), chosen, count=300)) == 1
 
 
 def table_model(table: np.ndarray) -> ov.Model:

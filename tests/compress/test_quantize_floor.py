@@ -58,7 +58,7 @@ def squad_file(path: Path) -> Path:
     content: dict[str, Any] = {"data": [{"title": "t", "paragraphs": paragraphs}]}
     path.write_text(json.dumps(content))
     runtime = RuntimeConfig(precision="f32", cache_dir=None)
-    answers = evaluate(Reader(TINY, runtime=runtime), load_squad(path)).predictions
+    answers = evaluate(Reader(TINY, runtime_config=runtime), load_squad(path)).predictions
     for index, paragraph in enumerate(paragraphs):
         paragraph["qas"][0]["answers"] = [{"text": answers[str(index)], "answer_start": 0}]  # type: ignore[index]
     path.write_text(json.dumps(content))

@@ -16,7 +16,7 @@ from spanjet.evaluate import Question, SquadDataset, calibrate_reader, evaluate,
 from spanjet.evaluate.calibrate import gather_by_sentence_margin, gather_candidates, other_paragraphs
 from spanjet.evaluate.calibration import SENTENCE_MARGINS, predict
 from spanjet.evaluate.retrieval import holds_reference
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 
 RUNTIME = RuntimeConfig(precision="f32", cache_dir=None)
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
@@ -55,20 +55,28 @@ def paragraph(generator: random.Random) -> str:
     return "! ".join(" ".join(words[start : start + 5]) for start in (0, 5, 10))
 
 
-def reader_of(model: LoadedModel, calibration: Calibration | None = None, **decode: Any) -> Reader:
+def reader_of(model: Model, calibration: Calibration | None = None, **decode: Any) -> Reader:
     card = None
     if calibration is not None:
         names = ("slope", "intercept", "temperature", "sentence_margin", "threshold")
         card = {"calibration": {name: getattr(calibration, name) for name in names}}
     options = {"n_best": N_BEST, **decode}
-    return Reader(replace(model, card=card), windows=WINDOWS, decode=DecodeConfig(**options), runtime=RUNTIME)
+    return Reader(
+        replace(model, card=card),
+        window_config=WINDOWS,
+        decode_config=DecodeConfig(**options),
+        runtime_config=RUNTIME,
+    )
 
 
 def drawn(dataset: SquadDataset, reader: Reader, temperature: float) -> SquadDataset:
     """The same questions, with answers that are drawn from the softmax of the reader's margins."""
     generator = random.Random(0)
     apart = Reader(
-        reader.model, windows=WINDOWS, decode=DecodeConfig(n_best=N_BEST, overlap=True), runtime=RUNTIME
+        reader.model,
+        window_config=WINDOWS,
+        decode_config=DecodeConfig(n_best=N_BEST, overlap=True),
+        runtime_config=RUNTIME,
     )
     pairs = [(question.question, question.context) for question in dataset.questions]
     questions = []
@@ -82,7 +90,7 @@ def drawn(dataset: SquadDataset, reader: Reader, temperature: float) -> SquadDat
     return replace(dataset, questions=tuple(questions))
 
 
-def test_sentence_margins_rank_as_decoding_does(toy: LoadedModel) -> None:
+def test_sentence_margins_rank_as_decoding_does(toy: Model) -> None:
     dataset = made_up(3)
     # All candidates: none is missing that a margin would bring forward.
     wide: dict[str, Any] = {"n_best": 500}
@@ -97,7 +105,7 @@ def test_sentence_margins_rank_as_decoding_does(toy: LoadedModel) -> None:
 
 @pytest.mark.parametrize("sentence_margin", [0.0, 4.0])
 @pytest.mark.parametrize("overlap", [False, True])
-def test_a_reader_says_what_was_predicted(toy: LoadedModel, sentence_margin: float, overlap: bool) -> None:
+def test_a_reader_says_what_was_predicted(toy: Model, sentence_margin: float, overlap: bool) -> None:
     """All that a fit knows of a question gives the scores that Rust gives, with any calibration."""
     dataset = made_up(1)
     uncalibrated = Calibration(sentence_margin=sentence_margin)
@@ -125,7 +133,7 @@ def test_a_reader_says_what_was_predicted(toy: LoadedModel, sentence_margin: flo
         assert [f1 for _, f1 in graded] == candidates.f1.tolist()
 
 
-def test_sentences_count(toy: LoadedModel) -> None:
+def test_sentences_count(toy: Model) -> None:
     """The parameter of the test above makes a difference."""
     plain, strict = (
         gather_candidates(reader_of(toy, Calibration(sentence_margin=cost)), made_up(1))
@@ -134,7 +142,7 @@ def test_sentences_count(toy: LoadedModel) -> None:
     assert (plain.margin != strict.margin).any()
 
 
-def test_candidates(toy: LoadedModel) -> None:
+def test_candidates(toy: Model) -> None:
     dataset = made_up(2)
     others = [replace(dataset.questions[0], id="other", answers=(), context=dataset.questions[1].context)]
     steps: list[tuple[int, int]] = []
@@ -183,7 +191,7 @@ def test_other_paragraphs() -> None:
             other_paragraphs(dataset, share)
 
 
-def test_calibrating_makes_it_better(toy: LoadedModel) -> None:
+def test_calibrating_makes_it_better(toy: Model) -> None:
     reader = reader_of(toy, Calibration(sentence_margin=0.5))
     dataset = drawn(made_up(5, articles=10, paragraphs=30), reader, temperature=4)
     steps: list[tuple[int, int]] = []
@@ -209,7 +217,7 @@ def test_calibrating_makes_it_better(toy: LoadedModel) -> None:
     assert again.before["ece"] < report.before["ece"]
 
 
-def test_what_cannot_be_calibrated(toy: LoadedModel, data: Path) -> None:
+def test_what_cannot_be_calibrated(toy: Model, data: Path) -> None:
     dataset = made_up(1)
     with pytest.raises(ValueError, match="the reader's mode is 'squad'; expected 'global'"):
         calibrate_reader(reader_of(toy, mode="squad"), dataset)

@@ -16,7 +16,7 @@ from spanjet.evaluate import (
     score,
     squad_v2_predictions,
 )
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 
 # Few of the questions' tokens fit into windows of the toy model.
 pytestmark = pytest.mark.filterwarnings("ignore::spanjet.reader.pipeline.QuestionCut")
@@ -101,10 +101,12 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wide_reader(toy: LoadedModel) -> Reader:
+def wide_reader(toy: Model) -> Reader:
     """Fits the contexts' many tokens under the toy vocabulary."""
     runtime = RuntimeConfig(precision="f32", cache_dir=None)
-    return Reader(toy, windows=WindowConfig(max_length=80, max_question_length=30), runtime=runtime)
+    return Reader(
+        toy, window_config=WindowConfig(max_length=80, max_question_length=30), runtime_config=runtime
+    )
 
 
 def test_evaluate(wide_reader: Reader, squad1: SquadDataset) -> None:
@@ -139,9 +141,11 @@ def refusable(dataset: SquadDataset) -> SquadDataset:
     return replace(dataset, questions=tuple(questions))
 
 
-def test_evaluate_with_a_threshold(toy: LoadedModel, wide_reader: Reader, squad2: SquadDataset) -> None:
+def test_evaluate_with_a_threshold(toy: Model, wide_reader: Reader, squad2: SquadDataset) -> None:
     dataset = refusable(squad2)
-    reader = Reader(toy, windows=wide_reader.windows, runtime=wide_reader.runtime, threshold=0.5)
+    reader = Reader(
+        toy, window_config=wide_reader.window_config, runtime_config=wide_reader.runtime_config, threshold=0.5
+    )
     found = evaluate(reader, dataset)
     assert found.scores.no_answer is not None
     assert found.scores.no_answer.f1 == 100
@@ -164,14 +168,14 @@ def test_evaluate_with_a_threshold(toy: LoadedModel, wide_reader: Reader, squad2
     assert set(strict.predictions.values()) == {""}
 
 
-def test_who_always_gets_a_span(toy: LoadedModel, wide_reader: Reader, squad2: SquadDataset) -> None:
+def test_who_always_gets_a_span(toy: Model, wide_reader: Reader, squad2: SquadDataset) -> None:
     """v1.1 files and mode squad, unless a threshold is given."""
-    options: dict[str, Any] = {"windows": wide_reader.windows, "runtime": wide_reader.runtime}
+    options: dict[str, Any] = {"windows": wide_reader.window_config, "runtime": wide_reader.runtime_config}
     reader = Reader(toy, threshold=1.0, **options)
     v1 = replace(squad2, version="1.1", questions=tuple(q for q in squad2.questions if q.answers))
     assert "" not in evaluate(reader, v1).predictions.values()
     assert set(evaluate(reader, v1, threshold=1.0).predictions.values()) == {""}
-    squad = Reader(toy, threshold=1.0, decode=DecodeConfig(mode="squad"), **options)
+    squad = Reader(toy, threshold=1.0, decode_config=DecodeConfig(mode="squad"), **options)
     assert "" not in evaluate(squad, squad2).predictions.values()
     assert set(evaluate(squad, squad2, threshold=1.0).predictions.values()) == {""}
 

@@ -12,7 +12,7 @@ import toy_model
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question, SquadDataset, evaluate_articles, evaluate_passages
 from spanjet.evaluate.retrieval import choose_passages, holds_reference
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 
 LETTERS = "abcdefgh"
 
@@ -174,12 +174,12 @@ def test_best_of_passages_by_margin(script: Any) -> None:
 
 
 @pytest.mark.parametrize("slope", [0.05, 1.5])
-def test_the_ranking_is_that_of_search(toy: LoadedModel, exact: RuntimeConfig, slope: float) -> None:
+def test_the_ranking_is_that_of_search(toy: Model, exact: RuntimeConfig, slope: float) -> None:
     """Also where many scores are equal, as those that are nearly 1."""
     calibration = {"slope": slope, "intercept": -0.5, "temperature": 0.01, "threshold": 0.99}
     windows = WindowConfig(max_length=48, doc_stride=16)
     model = replace(toy, card={"calibration": calibration})
-    reader = Reader(model, windows=windows, runtime=exact)
+    reader = Reader(model, window_config=windows, runtime_config=exact)
     generator = random.Random(3)
     texts = tuple(toy_model.random_text(generator, generator.choice([3, 10, 60])) for _ in range(24))
     questions = tuple(

@@ -11,7 +11,7 @@ import openvino as ov
 import pytest
 from spanjet import Answer, Calibration, Reader, RuntimeConfig
 from spanjet.cli import app
-from spanjet.model import LoadedModel, load_model
+from spanjet.model import Model, load_model
 from spanjet.reader.reader import BUNDLED_MODEL
 from spanjet.runtime.precision import suited
 from typer.testing import CliRunner
@@ -21,11 +21,11 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 @pytest.fixture(scope="module")
-def bundled() -> LoadedModel:
+def bundled() -> Model:
     return load_model(BUNDLED_MODEL)
 
 
-def test_card(bundled: LoadedModel) -> None:
+def test_card(bundled: Model) -> None:
     card = bundled.card
     assert card is not None
     assert card["name"] == BUNDLED_MODEL.name
@@ -46,7 +46,7 @@ def test_card(bundled: LoadedModel) -> None:
     assert {"LICENSE", "tokenizer.json"} <= set(card["bytes"])
 
 
-def test_licences_are_named(bundled: LoadedModel) -> None:
+def test_licences_are_named(bundled: Model) -> None:
     package = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     for text in ((bundled.path / "README.md").read_text(encoding="utf-8"), package):
         for name in ("all-MiniLM-L6-v2", "SQuAD", "CC BY-SA 4.0", "SQuAD2-CR", "MIT", "Apache-2.0"):
@@ -54,7 +54,7 @@ def test_licences_are_named(bundled: LoadedModel) -> None:
     assert "bad at" in package
 
 
-def test_weights_are_int8(bundled: LoadedModel) -> None:
+def test_weights_are_int8(bundled: Model) -> None:
     sizes: dict[bool, int] = {True: 0, False: 0}
     for node in bundled.model.get_ordered_ops():
         if node.get_type_name() == "Constant":
@@ -62,7 +62,7 @@ def test_weights_are_int8(bundled: LoadedModel) -> None:
     assert sizes[True] > 22e6 > 15 * sizes[False]
 
 
-def test_logits_are_close_to_the_checkpoint(bundled: LoadedModel) -> None:
+def test_logits_are_close_to_the_checkpoint(bundled: Model) -> None:
     compiled = ov.Core().compile_model(suited(bundled.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with np.load(GOLDEN) as arrays:
         for batch in ("0", "1"):
@@ -87,11 +87,11 @@ def asked(count: int) -> list[tuple[str, str]]:
     ]
 
 
-def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled: LoadedModel) -> None:
+def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled: Model) -> None:
     pairs = asked(80)
 
     def answers(look_ahead: int = 2048, order: int = 1, **settings: Any) -> list[Answer]:
-        reader = Reader(bundled, threshold=None, runtime=RuntimeConfig(cache_dir=None, **settings))
+        reader = Reader(bundled, threshold=None, runtime_config=RuntimeConfig(cache_dir=None, **settings))
         return [answer for (answer,) in reader.stream(pairs[::order], look_ahead=look_ahead)][::order]
 
     expected = answers()
@@ -103,9 +103,9 @@ def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled:
 
 
 @pytest.mark.parametrize("threshold", ["reader", None, 0.999])
-def test_all_ways_of_asking_agree(bundled: LoadedModel, tmp_path: Path, threshold: Any) -> None:
+def test_all_ways_of_asking_agree(bundled: Model, tmp_path: Path, threshold: Any) -> None:
     pairs = asked(12)
-    reader = Reader(bundled, runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(bundled, runtime_config=RuntimeConfig(cache_dir=None))
     questions, contexts = zip(*pairs, strict=True)
     expected = reader.ask_many(questions, contexts, top_k=3, threshold=threshold)
     assert list(reader.stream(pairs, top_k=3, threshold=threshold)) == expected

@@ -12,7 +12,7 @@ import checkpoints
 import openvino as ov
 import pytest
 from checkpoints import ARCHITECTURES, INDEX, WEIGHTS
-from spanjet.model import LoadedModel, load_model
+from spanjet.model import Model, load_model
 
 # More by hand: SPANJET_MUTATIONS=20000 pytest --timeout 0 tests/test_checkpoint_mutations.py
 COUNT = int(os.environ.get("SPANJET_MUTATIONS", "60"))
@@ -39,7 +39,7 @@ ABSURD: tuple[Any, ...] = (
 )
 
 
-def load(checkpoint: Path) -> LoadedModel | None:
+def load(checkpoint: Path) -> Model | None:
     """The model, or None where it was refused with the name of a file in the directory."""
     try:
         return load_model(checkpoint)
@@ -72,7 +72,7 @@ def mutate(content: bytes, generator: random.Random) -> bytes:
     return bytes(data)
 
 
-def damaged(checkpoint: Path, file: str, seed: str) -> Iterator[LoadedModel | None]:
+def damaged(checkpoint: Path, file: str, seed: str) -> Iterator[Model | None]:
     generator = random.Random(seed)
     path = checkpoint / file
     content = path.read_bytes()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
-from spanjet.model import LoadedModel, ModelDirectory, load_model, write_model_directory
+from spanjet.model import Model, ModelDirectory, load_model, write_model_directory
 from spanjet.storage import staged
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
@@ -17,18 +17,18 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 @pytest.fixture(scope="module")
-def tiny() -> LoadedModel:
+def tiny() -> Model:
     return load_model(TINY)
 
 
 @pytest.fixture
-def directory(tmp_path: Path, tiny: LoadedModel) -> Path:
+def directory(tmp_path: Path, tiny: Model) -> Path:
     path = tmp_path / "model"
     write_model_directory(path, tiny.model, card={"name": "tiny"}, companions=COMPANIONS)
     return path
 
 
-def test_round_trip(directory: Path, tiny: LoadedModel) -> None:
+def test_round_trip(directory: Path, tiny: Model) -> None:
     loaded = load_model(directory)
     files = {file.name: file.stat().st_size for file in directory.iterdir() if file.name != "card.json"}
     assert sorted(files) == sorted([*COMPANIONS, "openvino_model.bin", "openvino_model.xml"])
@@ -49,14 +49,14 @@ def test_permissions_follow_the_mask(directory: Path) -> None:
     assert all(os.access(file, os.R_OK) for file in directory.iterdir())
 
 
-def test_nothing_is_overwritten_unasked(directory: Path, tiny: LoadedModel) -> None:
+def test_nothing_is_overwritten_unasked(directory: Path, tiny: Model) -> None:
     before = (directory / "card.json").read_bytes()
     with pytest.raises(FileExistsError, match="exists already"):
         write_model_directory(directory, tiny.model, card={}, companions=COMPANIONS)
     assert (directory / "card.json").read_bytes() == before
 
 
-def test_overwrite(directory: Path, tiny: LoadedModel) -> None:
+def test_overwrite(directory: Path, tiny: Model) -> None:
     (directory / "stale").touch()
     write_model_directory(directory, tiny.model, card={"name": "new"}, companions=COMPANIONS, overwrite=True)
     card = load_model(directory).card
@@ -67,7 +67,7 @@ def test_overwrite(directory: Path, tiny: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("kind", ["directory", "file", "link"])
-def test_what_is_no_model_directory_is_never_replaced(directory: Path, tiny: LoadedModel, kind: str) -> None:
+def test_what_is_no_model_directory_is_never_replaced(directory: Path, tiny: Model, kind: str) -> None:
     target = directory.parent / "home"
     if kind == "directory":
         target.mkdir()
@@ -81,7 +81,7 @@ def test_what_is_no_model_directory_is_never_replaced(directory: Path, tiny: Loa
     assert kind != "directory" or (target / "letter").exists()
 
 
-def test_a_failure_leaves_nothing(directory: Path, tiny: LoadedModel) -> None:
+def test_a_failure_leaves_nothing(directory: Path, tiny: Model) -> None:
     before = {file.name: file.read_bytes() for file in directory.iterdir()}
     with pytest.raises(FileNotFoundError):
         write_model_directory(
@@ -108,7 +108,7 @@ def test_the_faster_writer_wins(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_parent_must_exist(tmp_path: Path, tiny: LoadedModel) -> None:
+def test_parent_must_exist(tmp_path: Path, tiny: Model) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         write_model_directory(tmp_path / "nowhere" / "model", tiny.model, card={}, companions=COMPANIONS)
 

@@ -121,7 +121,7 @@ def test_other_names_and_types(
 def test_without_token_types(tmp_path: Path) -> None:
     loaded = load_model(save(tmp_path / "ir", inputs=INPUTS[:2]))
     assert loaded.layout == PairLayout(token_types=False)
-    reader = Reader(loaded, runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(loaded, runtime_config=RuntimeConfig(cache_dir=None))
     assert reader.ask("who", "paris was the first city").text
 
 

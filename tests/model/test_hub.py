@@ -90,7 +90,7 @@ def test_download(calls: list[dict[str, Any]], as_path: bool) -> None:
 
 
 def test_a_reader_takes_an_id(calls: list[dict[str, Any]]) -> None:
-    reader = Reader("team/tiny", runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader("team/tiny", runtime_config=RuntimeConfig(cache_dir=None))
     assert reader.model.path == TINY
     assert calls[0]["revision"] is None
 

@@ -27,7 +27,7 @@ def squad(data: Path) -> Case:
 
 @pytest.fixture(scope="module")
 def logits(squad: Case) -> tuple[Floats, Floats]:
-    model = Reader(runtime=RuntimeConfig(cache_dir=None)).model.model
+    model = Reader(runtime_config=RuntimeConfig(cache_dir=None)).model.model
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     windows = squad.windows
     start, end = np.full((2, len(windows.ids)), np.nan, np.float32)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import toy_model
 from spanjet import Answer, Reader, RuntimeConfig, WindowConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.pipeline import Pipeline
 
 TEXT = "The engineer built a tower in Paris, near the river."
@@ -24,8 +24,8 @@ WINDOWS = WindowConfig(max_length=48, doc_stride=16)
 
 
 @pytest.fixture
-def fresh(toy: LoadedModel, exact: RuntimeConfig) -> Reader:
-    return Reader(toy, windows=WINDOWS, runtime=exact)
+def fresh(toy: Model, exact: RuntimeConfig) -> Reader:
+    return Reader(toy, window_config=WINDOWS, runtime_config=exact)
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ def test_closing_answers_what_waits_and_asking_starts_anew(fresh: Reader) -> Non
     assert not threads()
 
 
-def test_the_thread_ends_with_its_reader(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    reader = Reader(toy, windows=WINDOWS, runtime=exact)
+def test_the_thread_ends_with_its_reader(toy: Model, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, window_config=WINDOWS, runtime_config=exact)
     asyncio.run(reader.ask_async("who?", TEXT))
     assert len(threads()) == 1
     freed = weakref.ref(reader)
@@ -153,11 +153,9 @@ def test_the_thread_ends_with_its_reader(toy: LoadedModel, exact: RuntimeConfig)
     assert not threads()
 
 
-def test_a_failed_inference_reaches_all_and_the_thread_goes_on(
-    toy: LoadedModel, exact: RuntimeConfig
-) -> None:
+def test_a_failed_inference_reaches_all_and_the_thread_goes_on(toy: Model, exact: RuntimeConfig) -> None:
     model = replace(toy, model=toy_model.build(positions=20))
-    reader = Reader(model, windows=WINDOWS, runtime=exact)
+    reader = Reader(model, window_config=WINDOWS, runtime_config=exact)
 
     async def main() -> list[Any]:
         calls = [reader.ask_async("who?", TEXT * 3) for _ in range(3)]

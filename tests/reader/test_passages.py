@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from spanjet import PassageAnswer, Reader, RuntimeConfig, WindowConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 
 TEXT = "The engineer built a tower in Paris, near the river."
 
@@ -125,15 +125,15 @@ def test_bad_top_k(reader: Reader, top_k: Any, error: type[Exception]) -> None:
         reader.search("who?", [], top_k=top_k)
 
 
-def test_a_question_without_room(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_a_question_without_room(toy: Model, exact: RuntimeConfig) -> None:
     windows = WindowConfig(max_length=20, max_question_length=None)
-    reader = Reader(toy, windows=windows, runtime=exact)
+    reader = Reader(toy, window_config=windows, runtime_config=exact)
     with pytest.raises(ValueError, match=r"questions\[1\]: leaves no room"):
         reader.search(["who?", "who " * 30], [])
 
 
 def test_a_document_of_another_tokenizer(reader: Reader, exact: RuntimeConfig) -> None:
-    other = Reader(Path(__file__).parents[1] / "golden" / "tiny-bert", runtime=exact)
+    other = Reader(Path(__file__).parents[1] / "golden" / "tiny-bert", runtime_config=exact)
     passages: list[Any] = [TEXT, "", ("id", other.prepare(TEXT))]
     with pytest.raises(ValueError, match=r"^passages\[2\]: was encoded by another tokenizer"):
         reader.search(["who?", "when?"], passages)

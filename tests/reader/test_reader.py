@@ -24,7 +24,7 @@ from spanjet import (
     decode,
 )
 from spanjet.evaluate import load_squad
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.pipeline import QuestionCut
 from spanjet.reader.reader import Uncalibrated
 
@@ -42,7 +42,7 @@ def random_pairs(count: int, seed: int) -> list[tuple[str, str]]:
     return pairs
 
 
-def expected_spans(toy: LoadedModel, pairs: list[tuple[str, str]], top_k: int) -> Spans:
+def expected_spans(toy: Model, pairs: list[tuple[str, str]], top_k: int) -> Spans:
     """The spans without batches and without a model: logits straight from the tables."""
     windows = Tokenizer(toy.tokenizer, match_special_tokens=False).windows(
         [question for question, _ in pairs],
@@ -53,7 +53,7 @@ def expected_spans(toy: LoadedModel, pairs: list[tuple[str, str]], top_k: int) -
 
 
 @pytest.mark.parametrize("top_k", [1, 4])
-def test_answers_are_those_of_the_tables(reader: Reader, toy: LoadedModel, top_k: int) -> None:
+def test_answers_are_those_of_the_tables(reader: Reader, toy: Model, top_k: int) -> None:
     pairs = random_pairs(60, seed=top_k)
     questions, contexts = zip(*pairs, strict=True)
     found = reader.ask_many(questions, contexts, top_k=top_k)
@@ -96,11 +96,9 @@ def test_ask_is_the_best_of_many(reader: Reader) -> None:
         RuntimeConfig(precision="f32", cache_dir=None, threads=2, streams=2),
     ],
 )
-def test_the_runtime_does_not_change_answers(
-    reader: Reader, toy: LoadedModel, runtime: RuntimeConfig
-) -> None:
+def test_the_runtime_does_not_change_answers(reader: Reader, toy: Model, runtime: RuntimeConfig) -> None:
     questions, contexts = zip(*random_pairs(40, seed=5), strict=True)
-    other = Reader(toy, windows=WINDOWS, runtime=runtime)
+    other = Reader(toy, window_config=WINDOWS, runtime_config=runtime)
     assert other.ask_many(questions, contexts, top_k=2) == reader.ask_many(questions, contexts, top_k=2)
 
 
@@ -117,7 +115,7 @@ def test_the_bundled_model_gives_the_same_spans_whatever_runs_it(data: Path) -> 
     def asked(reader: Reader, pairs: list[tuple[str, str]]) -> list[list[tuple[int, int]]]:
         return spans(reader.ask_many(*zip(*pairs, strict=True), top_k=3))
 
-    reader = Reader(runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(runtime_config=RuntimeConfig(cache_dir=None))
     expected = asked(reader, pairs)
     assert [spans([[reader.ask(*pair)]])[0][0] for pair in pairs] == [each[0] for each in expected]
     assert spans([*reader.stream(pairs, top_k=3, look_ahead=7)]) == expected
@@ -126,14 +124,14 @@ def test_the_bundled_model_gives_the_same_spans_whatever_runs_it(data: Path) -> 
         RuntimeConfig(cache_dir=None, threads=1, batch_tokens=400, length_multiple=1),
         RuntimeConfig(cache_dir=None, threads=3, streams=2, batch_tokens=5000, length_multiple=64),
     ):
-        assert asked(Reader(runtime=config), pairs) == expected
+        assert asked(Reader(runtime_config=config), pairs) == expected
 
 
 def test_a_reader_s_own_batches(reader: Reader) -> None:
     """What `engine` makes of the batches of `plan` are the logits that become the answers."""
     questions, contexts = zip(*random_pairs(30, seed=8), strict=True)
-    windows = reader.cut(questions, contexts)
-    planned = reader.plan(windows)
+    windows = reader.windows(questions, contexts)
+    planned = reader.batches(windows)
     start, end = np.empty((2, len(windows.ids)), np.float32)
     batches = (windows.batch(rows, length=length) for rows, length in planned)
     for (rows, _), logits in zip(planned, reader.engine.run(batches), strict=True):
@@ -144,10 +142,10 @@ def test_a_reader_s_own_batches(reader: Reader) -> None:
     assert [answer.score for (answer,) in found] == spans.score.tolist()
 
 
-def test_the_model_s_last_position_is_used(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_the_model_s_last_position_is_used(toy: Model, exact: RuntimeConfig) -> None:
     """77 positions are not a multiple of 16; rounding up must stop there."""
     model = replace(toy, model=toy_model.build(positions=77), max_length=77)
-    reader = Reader(model, windows=WindowConfig(max_length=77, doc_stride=16), runtime=exact)
+    reader = Reader(model, window_config=WindowConfig(max_length=77, doc_stride=16), runtime_config=exact)
     context = toy_model.random_text(random.Random(0), 200)
     assert reader.ask("who", context).text in context
 
@@ -176,16 +174,14 @@ def test_no_questions(reader: Reader) -> None:
     assert list(reader.stream([])) == []
 
 
-def test_special_tokens_are_text_unless_asked_for(
-    toy: LoadedModel, exact: RuntimeConfig, reader: Reader
-) -> None:
+def test_special_tokens_are_text_unless_asked_for(toy: Model, exact: RuntimeConfig, reader: Reader) -> None:
     assert len(reader.prepare("[SEP]")) == 5
-    matching = Reader(toy, windows=WINDOWS, runtime=exact, match_special_tokens=True)
+    matching = Reader(toy, window_config=WINDOWS, runtime_config=exact, match_special_tokens=True)
     assert len(matching.prepare("[SEP]")) == 1
 
 
-def test_null_answer(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    with Reader(toy, windows=WINDOWS, runtime=exact, threshold=0.5) as reader:
+def test_null_answer(toy: Model, exact: RuntimeConfig) -> None:
+    with Reader(toy, window_config=WINDOWS, runtime_config=exact, threshold=0.5) as reader:
         check_null_answer(reader)
 
 
@@ -218,9 +214,9 @@ def check_null_answer(reader: Reader) -> None:
     ],
 )
 def test_thresholds(
-    toy: LoadedModel, exact: RuntimeConfig, card: dict[str, Any] | None, given: Any, expected: float | None
+    toy: Model, exact: RuntimeConfig, card: dict[str, Any] | None, given: Any, expected: float | None
 ) -> None:
-    reader = Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact, threshold=given)
+    reader = Reader(replace(toy, card=card), window_config=WINDOWS, runtime_config=exact, threshold=given)
     assert reader.threshold == expected
     assert reader.calibration.slope == ((card or {}).get("calibration") or {}).get("slope", 1.0)
 
@@ -248,15 +244,15 @@ def test_refused_top_k(reader: Reader, top_k: Any, error: type[Exception]) -> No
         DecodeConfig(n_best=2**70)
 
 
-def test_a_reader_has_no_reader_to_take_the_threshold_of(toy: LoadedModel) -> None:
+def test_a_reader_has_no_reader_to_take_the_threshold_of(toy: Model) -> None:
     with pytest.raises(ValueError, match="threshold is 'reader'; expected 'model', a probability"):
-        Reader(toy, windows=WINDOWS, threshold="reader")
+        Reader(toy, window_config=WINDOWS, threshold="reader")
 
 
-def test_calibration_changes_scores(toy: LoadedModel, exact: RuntimeConfig, reader: Reader) -> None:
+def test_calibration_changes_scores(toy: Model, exact: RuntimeConfig, reader: Reader) -> None:
     values = {"slope": 0.01, "intercept": -1.0, "temperature": 50.0, "sentence_margin": 3.0, "ece": 0.02}
     card = {"calibration": values}
-    other = Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)
+    other = Reader(replace(toy, card=card), window_config=WINDOWS, runtime_config=exact)
     answer, plain = (each.ask("who built it?", TEXT) for each in (other, reader))
     assert answer.score < plain.score
     assert answer.no_answer > plain.no_answer
@@ -266,17 +262,17 @@ def test_calibration_changes_scores(toy: LoadedModel, exact: RuntimeConfig, read
     ("calibration", "message"),
     [(3, "expected|iterable|subscriptable"), ({"slope": "x"}, "slope"), ({"threshold": 7}, "threshold is 7")],
 )
-def test_damaged_calibrations(toy: LoadedModel, exact: RuntimeConfig, calibration: Any, message: str) -> None:
+def test_damaged_calibrations(toy: Model, exact: RuntimeConfig, calibration: Any, message: str) -> None:
     with pytest.raises(ValueError, match=rf'card\.json: "calibration" is .*{message}'):
-        Reader(replace(toy, card={"calibration": calibration}), windows=WINDOWS, runtime=exact)
+        Reader(replace(toy, card={"calibration": calibration}), window_config=WINDOWS, runtime_config=exact)
 
 
 @pytest.mark.parametrize(
     ("threshold", "error"), [("card", ValueError), (1.5, ValueError), (True, TypeError), ([0.5], TypeError)]
 )
-def test_refused_thresholds(reader: Reader, toy: LoadedModel, threshold: Any, error: type[Exception]) -> None:
+def test_refused_thresholds(reader: Reader, toy: Model, threshold: Any, error: type[Exception]) -> None:
     for call in (
-        lambda: Reader(toy, windows=WINDOWS, threshold=threshold),
+        lambda: Reader(toy, window_config=WINDOWS, threshold=threshold),
         lambda: reader.ask("who?", TEXT, threshold=threshold),
         lambda: reader.ask_many(["who?"], TEXT, threshold=threshold),
         lambda: reader.stream([], threshold=threshold),
@@ -287,7 +283,7 @@ def test_refused_thresholds(reader: Reader, toy: LoadedModel, threshold: Any, er
 
 
 @pytest.mark.filterwarnings("default:the model .* is not calibrated")
-def test_a_model_without_calibration_says_so_once(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_a_model_without_calibration_says_so_once(toy: Model, exact: RuntimeConfig) -> None:
     def uses(reader: Reader) -> list[str]:
         with warnings.catch_warnings(record=True) as caught:
             reader.ask("who?", TEXT)
@@ -299,29 +295,31 @@ def test_a_model_without_calibration_says_so_once(toy: LoadedModel, exact: Runti
         assert not plain
         return [str(each.message) for each in caught]
 
-    (message,) = uses(Reader(toy, windows=WINDOWS, runtime=exact))
+    (message,) = uses(Reader(toy, window_config=WINDOWS, runtime_config=exact))
     assert "is not calibrated" in message
     assert "a threshold of 0.5 is compared with one" in message
     card = {"calibration": {"slope": 1.0}}
-    assert uses(Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)) == []
+    assert uses(Reader(replace(toy, card=card), window_config=WINDOWS, runtime_config=exact)) == []
     with pytest.warns(Uncalibrated, match="search compares passages by them"):
-        Reader(toy, windows=WINDOWS, runtime=exact).search("who?", [TEXT])
+        Reader(toy, window_config=WINDOWS, runtime_config=exact).search("who?", [TEXT])
 
 
-def test_a_question_that_is_cut_gives_a_warning(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_a_question_that_is_cut_gives_a_warning(toy: Model, exact: RuntimeConfig) -> None:
     windows = WindowConfig(max_length=48, doc_stride=16, max_question_length=4)
-    reader = Reader(toy, windows=windows, runtime=exact)
+    reader = Reader(toy, window_config=windows, runtime_config=exact)
     question = " ".join(toy_model.WORDS[:6])
     with pytest.warns(QuestionCut, match="has 6 tokens and is cut to 4, the max_question_length"):
         cut = reader.ask(question, TEXT)
     assert cut == reader.ask(" ".join(toy_model.WORDS[:4]), TEXT)
     whole = replace(windows, max_question_length=None)
-    Reader(toy, windows=whole, runtime=exact).ask(question, TEXT)  # warnings are errors
+    Reader(toy, window_config=whole, runtime_config=exact).ask(question, TEXT)  # warnings are errors
 
 
-def test_squad_mode_may_find_no_span(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_squad_mode_may_find_no_span(toy: Model, exact: RuntimeConfig) -> None:
     """The best start comes after the best end, and there is no second of either."""
-    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(mode="squad", n_best=1))
+    reader = Reader(
+        toy, window_config=WINDOWS, runtime_config=exact, decode_config=DecodeConfig(mode="squad", n_best=1)
+    )
     start, end = toy_model.START, toy_model.END
     first, second, question = next(
         words
@@ -336,22 +334,24 @@ def test_squad_mode_may_find_no_span(toy: LoadedModel, exact: RuntimeConfig) -> 
     assert answer.logit == answer.null_logit == -10
 
 
-def test_decode_settings(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_decode_settings(toy: Model, exact: RuntimeConfig) -> None:
     single = DecodeConfig(max_answer_length=1, align_to_words=False)
-    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=single)
+    reader = Reader(toy, window_config=WINDOWS, runtime_config=exact, decode_config=single)
     assert all(
         len(reader.prepare(answer.text)) == 1 for answer in reader.ask_many(["who?"], TEXT, top_k=5)[0]
     )
-    squad = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(mode="squad", n_best=2))
+    squad = Reader(
+        toy, window_config=WINDOWS, runtime_config=exact, decode_config=DecodeConfig(mode="squad", n_best=2)
+    )
     assert squad.ask("who?", TEXT).text in TEXT
     with pytest.raises(ValueError, match="n_best is 2, expected at least the top_k of 3"):
         squad.ask_many(["who?"], TEXT, top_k=3)
 
 
-def test_configs_are_shown(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    reader = Reader(toy, windows=WINDOWS, decode=DecodeConfig(n_best=3), runtime=exact)
-    assert (reader.windows, reader.decode) == (WINDOWS, DecodeConfig(n_best=3))
-    assert reader.runtime == exact.completed()
+def test_configs_are_shown(toy: Model, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, window_config=WINDOWS, decode_config=DecodeConfig(n_best=3), runtime_config=exact)
+    assert (reader.window_config, reader.decode_config) == (WINDOWS, DecodeConfig(n_best=3))
+    assert reader.runtime_config == exact.completed()
     assert reader.model is toy
 
 
@@ -406,46 +406,48 @@ def test_bad_single_texts(reader: Reader) -> None:
 
 
 def test_a_document_of_another_tokenizer(reader: Reader, tmp_path: Path, exact: RuntimeConfig) -> None:
-    other = Reader(toy_model.load(tmp_path), windows=WINDOWS, runtime=exact)
+    other = Reader(toy_model.load(tmp_path), window_config=WINDOWS, runtime_config=exact)
     with pytest.raises(ValueError, match="context 0 was encoded by another tokenizer"):
         reader.ask("who?", other.prepare(TEXT))
 
 
-def test_no_room_for_the_context(toy: LoadedModel, exact: RuntimeConfig) -> None:
-    reader = Reader(toy, windows=WindowConfig(max_length=20, max_question_length=None), runtime=exact)
+def test_no_room_for_the_context(toy: Model, exact: RuntimeConfig) -> None:
+    reader = Reader(
+        toy, window_config=WindowConfig(max_length=20, max_question_length=None), runtime_config=exact
+    )
     with pytest.raises(ValueError, match="question 0 leaves no room: max_length 20"):
         reader.ask("who " * 17, TEXT)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_logits_that_are_no_numbers(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, value: float
+    toy: Model, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     table = toy_model.END.copy()
     table[toy_model.VOCABULARY.index("paris")] = value
     monkeypatch.setattr(toy_model, "END", table)
-    reader = Reader(replace(toy, model=toy_model.build()), windows=WINDOWS, runtime=exact)
+    reader = Reader(replace(toy, model=toy_model.build()), window_config=WINDOWS, runtime_config=exact)
     assert reader.ask("who?", "the tower")
     with pytest.raises(ValueError, match=r"end.logits of window 0 at position \d+ is (NaN|inf)"):
         reader.ask("who?", TEXT)
 
 
-def test_windows_longer_than_the_model(toy: LoadedModel) -> None:
+def test_windows_longer_than_the_model(toy: Model) -> None:
     with pytest.raises(
         ValueError, match=r"max_length is 384; expected at most 80, the positions of the model"
     ):
         Reader(toy)
 
 
-def test_more_ids_than_the_model(toy: LoadedModel) -> None:
+def test_more_ids_than_the_model(toy: Model) -> None:
     with pytest.raises(
         ValueError, match=rf"vocab.txt: {len(toy_model.VOCABULARY)} ids; expected at most 100"
     ):
-        Reader(replace(toy, vocab_size=100), windows=WINDOWS)
+        Reader(replace(toy, vocab_size=100), window_config=WINDOWS)
 
 
 @pytest.mark.parametrize("name", ["windows", "decode", "runtime"])
-def test_bad_settings(toy: LoadedModel, name: str) -> None:
+def test_bad_settings(toy: Model, name: str) -> None:
     settings: dict[str, Any] = {name: {"max_length": 48}}
     with pytest.raises(TypeError, match=f"{name}: expected .*Config, found dict"):
         Reader(toy, **settings)

@@ -88,7 +88,7 @@ def test_answers(checkpoint: Checkpoint) -> None:
     windows = WindowConfig(max_length=checkpoint.max_length, doc_stride=8, convention="overlap")
     runtime = RuntimeConfig(precision="f32", cache_dir=None)
     decode = DecodeConfig(align_to_words=False)
-    reader = Reader(checkpoint.path, windows=windows, decode=decode, runtime=runtime)
+    reader = Reader(checkpoint.path, window_config=windows, decode_config=decode, runtime_config=runtime)
     # A special token's text is that token to the peer's Unigram.
     # What str.strip takes beyond Unicode's white space would be another answer here.
     plain = {ord("["): "(", **dict.fromkeys(range(28, 32), " ")}
@@ -109,7 +109,9 @@ def test_answers(checkpoint: Checkpoint) -> None:
 
 
 def test_special_tokens_of_a_text_are_text(checkpoint: Checkpoint) -> None:
-    reader = Reader(checkpoint.path, windows=WindowConfig(max_length=checkpoint.max_length, doc_stride=8))
+    reader = Reader(
+        checkpoint.path, window_config=WindowConfig(max_length=checkpoint.max_length, doc_stride=8)
+    )
     tokenizer = reader.tokenizer
     for text in ("a </s> [SEP] b", "<s>", "[CLS]", "x<pad>y[PAD]"):
         special = {tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id}
@@ -123,4 +125,4 @@ def test_padding_token_of_another_id(tmp_path: Path) -> None:
     trained_tokenizers.write(path, "byte-fallback")
     enlarge(path, 2_000, pad=3)
     with pytest.raises(ValueError, match="the padding token has the id 1; expected 3"):
-        Reader(path, windows=WindowConfig(max_length=36, doc_stride=8))
+        Reader(path, window_config=WindowConfig(max_length=36, doc_stride=8))

@@ -21,7 +21,7 @@ from spanjet import (
     WindowConfig,
 )
 from spanjet.evaluate import load_squad
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.pipeline import QuestionCut
 from spanjet.reader.search import Search
 
@@ -30,10 +30,10 @@ WINDOWS = WindowConfig(max_length=48, doc_stride=16)
 
 
 @pytest.fixture(scope="module")
-def calibrated(toy: LoadedModel, exact: RuntimeConfig) -> Reader:
+def calibrated(toy: Model, exact: RuntimeConfig) -> Reader:
     """A reader of the toy model whose probabilities are neither all near 0 nor all near 1."""
     card = {"calibration": {"slope": 0.5, "intercept": -12.0, "temperature": 2.0, "threshold": 0.99}}
-    return Reader(replace(toy, card=card), windows=WINDOWS, runtime=exact)
+    return Reader(replace(toy, card=card), window_config=WINDOWS, runtime_config=exact)
 
 
 def random_passages(count: int, seed: int) -> list[str]:
@@ -127,7 +127,9 @@ def test_threshold(calibrated: Reader) -> None:
     )
     assert calibrated.search("who?", passages, top_k=40, threshold=0.0) == found
     assert not calibrated.search("who?", passages, threshold=1.0)
-    own = Reader(calibrated.model, threshold=middle, windows=WINDOWS, runtime=calibrated.runtime)
+    own = Reader(
+        calibrated.model, threshold=middle, window_config=WINDOWS, runtime_config=calibrated.runtime_config
+    )
     assert own.search("who?", passages, top_k=40) == some
     assert own.search("who?", passages, top_k=40, threshold="reader") == some
     card = calibrated.search("who?", passages, top_k=40, threshold=0.99)
@@ -164,10 +166,10 @@ def test_scores_and_no_answer(calibrated: Reader) -> None:
         assert total + alone[passage] <= 1 + 1e-5
 
 
-def test_a_sentence_margin_keeps_a_passages_own_order(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_a_sentence_margin_keeps_a_passages_own_order(toy: Model, exact: RuntimeConfig) -> None:
     model = replace(toy, card={"calibration": {"sentence_margin": 60.0}})
     decode = DecodeConfig(overlap=True, n_best=2000)
-    reader = Reader(model, windows=WINDOWS, decode=decode, runtime=exact)
+    reader = Reader(model, window_config=WINDOWS, decode_config=decode, runtime_config=exact)
     generator = random.Random(8)
     parts = [[toy_model.random_text(generator, 5) for _ in range(3)] for _ in range(6)]
     texts = [f"{first}. It was {second}! It is {third}." for first, second, third in parts]
@@ -194,7 +196,7 @@ def test_no_passages_and_blank_ones(reader: Reader) -> None:
 
 def test_the_bundled_model(data: Path) -> None:
     """In batches of other questions and passages, by other streams, the spans are the same."""
-    reader = Reader(runtime=RuntimeConfig(cache_dir=None, batch_tokens=400))
+    reader = Reader(runtime_config=RuntimeConfig(cache_dir=None, batch_tokens=400))
     entries = load_squad(data / "squad" / "v1.1.json").questions[:6]
     questions = [entry.question for entry in entries[:3]]
     passages = list(dict.fromkeys(entry.context for entry in entries))
@@ -209,9 +211,11 @@ def test_no_questions(reader: Reader) -> None:
     assert reader.search([], itertools.repeat(TEXT)) == []
 
 
-def test_squad_mode_without_spans(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_squad_mode_without_spans(toy: Model, exact: RuntimeConfig) -> None:
     """A passage without a span contributes its probability only, however great that is."""
-    reader = Reader(toy, windows=WINDOWS, runtime=exact, decode=DecodeConfig(mode="squad", n_best=1))
+    reader = Reader(
+        toy, window_config=WINDOWS, runtime_config=exact, decode_config=DecodeConfig(mode="squad", n_best=1)
+    )
     # The question's own tokens take part in what is best.
     rows = {word: toy_model.VOCABULARY.index(word) for word in toy_model.WORDS}
     word = min(rows, key=lambda word: max(toy_model.START[rows[word]], toy_model.END[rows[word]]))
@@ -228,9 +232,9 @@ def test_squad_mode_without_spans(toy: LoadedModel, exact: RuntimeConfig) -> Non
     assert nothing.no_answer == math.prod(answer.no_answer for answer in alone if answer.is_null)
 
 
-def test_a_question_that_is_cut_is_warned_of_once(toy: LoadedModel, exact: RuntimeConfig) -> None:
+def test_a_question_that_is_cut_is_warned_of_once(toy: Model, exact: RuntimeConfig) -> None:
     windows = WindowConfig(max_length=48, doc_stride=16, max_question_length=5)
-    reader = Reader(toy, windows=windows, runtime=exact)
+    reader = Reader(toy, window_config=windows, runtime_config=exact)
     with pytest.warns(QuestionCut, match="'who who who who who who' has 6 tokens and is cut to 5") as caught:
         found = Search(reader._pipeline, ["who?", "who " * 5 + "who"], top_k=1, chunk_pairs=2).run(
             [TEXT] * 9, None
@@ -241,12 +245,12 @@ def test_a_question_that_is_cut_is_warned_of_once(toy: LoadedModel, exact: Runti
 
 @pytest.mark.parametrize("chunk_pairs", [1, 100])
 def test_a_passage_whose_logits_are_no_numbers(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, chunk_pairs: int
+    toy: Model, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, chunk_pairs: int
 ) -> None:
     table = toy_model.END.copy()
     table[toy_model.VOCABULARY.index("king")] = np.nan
     monkeypatch.setattr(toy_model, "END", table)
-    reader = Reader(replace(toy, model=toy_model.build()), windows=WINDOWS, runtime=exact)
+    reader = Reader(replace(toy, model=toy_model.build()), window_config=WINDOWS, runtime_config=exact)
     search = Search(reader._pipeline, ["who?"], top_k=1, chunk_pairs=chunk_pairs)
     with pytest.raises(ValueError, match=r"^passages\[2\]: end_logits"):
         search.run(["paris", "", "the king", "queen"], None)

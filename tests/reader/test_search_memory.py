@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import toy_model
 from spanjet import Reader, RuntimeConfig, WindowConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.search import Search
 from spanjet.runtime.engine import Runtime
 
@@ -84,9 +84,9 @@ def test_memory_is_bounded(reader: Reader) -> None:
 
 
 def test_reads_ahead_of_inference_a_bounded_way_and_never_lets_it_wait(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    toy: Model, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = Reader(toy, windows=WINDOWS, runtime=exact)
+    reader = Reader(toy, window_config=WINDOWS, runtime_config=exact)
     pending, inferred = 0, 0
     under_way: list[int] = []
     ahead: list[int] = []
@@ -124,7 +124,7 @@ def test_reads_ahead_of_inference_a_bounded_way_and_never_lets_it_wait(
 
 
 def test_few_passages_are_one_batch(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    toy: Model, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small search has the latency of a single question."""
     hints: list[str] = []
@@ -134,7 +134,7 @@ def test_few_passages_are_one_batch(
         hints.append(hint)
         return run(self, batches, hint=hint)  # type: ignore[arg-type]
 
-    reader = Reader(toy, windows=WINDOWS, runtime=replace(exact, batch_tokens=1024))
+    reader = Reader(toy, window_config=WINDOWS, runtime_config=replace(exact, batch_tokens=1024))
     monkeypatch.setattr(Runtime, "run", spying)
     reader.search("who?", [TEXT] * 5)
     reader.search("who?", [TEXT] * 700)

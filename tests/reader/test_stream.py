@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import toy_model
 from spanjet import Answer, Failure, Reader, RuntimeConfig, WindowConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.runtime.engine import Runtime, _Request
 
 TEXT = "The engineer built a tower in Paris, near the river."
@@ -95,12 +95,12 @@ def test_failures_are_values() -> None:
 
 @pytest.mark.parametrize("look_ahead", [1, 4, 100])
 def test_a_question_whose_logits_are_no_numbers(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, look_ahead: int
+    toy: Model, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, look_ahead: int
 ) -> None:
     table = toy_model.END.copy()
     table[toy_model.VOCABULARY.index("king")] = np.nan
     monkeypatch.setattr(toy_model, "END", table)
-    reader = Reader(replace(toy, model=toy_model.build()), windows=WINDOWS, runtime=exact)
+    reader = Reader(replace(toy, model=toy_model.build()), window_config=WINDOWS, runtime_config=exact)
     pairs = [("who?", "paris"), ("who?", "the king"), ("who?", ""), ("who?", "the queen")]
     first, second, third, fourth = reader.stream(pairs, look_ahead=look_ahead, errors="return")
     assert (first, fourth) == ([reader.ask(*pairs[0])], [reader.ask(*pairs[3])])
@@ -164,9 +164,9 @@ def test_documents_are_never_tokenized_again(reader: Reader, monkeypatch: pytest
 
 @pytest.mark.parametrize("end", ["close", "drop", "interrupt"])
 def test_nothing_runs_on_after_the_end(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, end: str
+    toy: Model, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    reader = Reader(toy, windows=WINDOWS, runtime=exact)
+    reader = Reader(toy, window_config=WINDOWS, runtime_config=exact)
     started: list[_Request] = []
     start = _Request.start
 
@@ -230,11 +230,9 @@ def test_refuses_at_once(reader: Reader) -> None:
         reader.stream([], top_k="1")  # type: ignore[call-overload]
 
 
-def test_prepares_while_it_infers(
-    toy: LoadedModel, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prepares_while_it_infers(toy: Model, exact: RuntimeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a part is read, batches of the one before are queued."""
-    reader = Reader(toy, windows=WINDOWS, runtime=exact)
+    reader = Reader(toy, window_config=WINDOWS, runtime_config=exact)
     under_way: list[int] = []
     pending = 0
     run: Callable[..., Iterator[Any]] = Runtime.run

@@ -10,7 +10,7 @@ import pytest
 import toy_model
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.config import TUNED_DEFAULTS
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.tuned_settings import save_tuning, tuned_settings, tuning_file
 from spanjet.runtime import cpu as cpu_module
 
@@ -23,7 +23,7 @@ def config(tmp_path: Path) -> RuntimeConfig:
     return RuntimeConfig(cache_dir=tmp_path / "cache", precision="f32")
 
 
-def test_readers_take_what_was_found(toy: LoadedModel, config: RuntimeConfig) -> None:
+def test_readers_take_what_was_found(toy: Model, config: RuntimeConfig) -> None:
     assert tuned_settings(toy, config) == {}
     path = save_tuning(toy, config, {"settings": SETTINGS, "more": 1})
     assert path is not None
@@ -31,20 +31,20 @@ def test_readers_take_what_was_found(toy: LoadedModel, config: RuntimeConfig) ->
     assert json.loads(path.read_text())["more"] == 1
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert tuned_settings(toy, config) == SETTINGS
-    runtime = Reader(toy, windows=WINDOWS, runtime=replace(config, length_multiple=4)).runtime
+    runtime = Reader(
+        toy, window_config=WINDOWS, runtime_config=replace(config, length_multiple=4)
+    ).runtime_config
     assert (runtime.streams, runtime.batch_tokens, runtime.length_multiple) == (1, 333, 4)
     assert runtime.length_excess == TUNED_DEFAULTS["length_excess"]
 
 
-def test_nothing_is_kept_without_a_cache(toy: LoadedModel, config: RuntimeConfig) -> None:
+def test_nothing_is_kept_without_a_cache(toy: Model, config: RuntimeConfig) -> None:
     nowhere = replace(config, cache_dir=None)
     assert save_tuning(toy, nowhere, {"settings": SETTINGS}) is None
     assert tuned_settings(toy, nowhere) == {}
 
 
-def test_others_have_their_own(
-    toy: LoadedModel, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_others_have_their_own(toy: Model, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     save_tuning(toy, config, {"settings": SETTINGS})
     other = replace(toy, model=toy_model.build(element_type="i64"))
     assert tuned_settings(other, config) == {}
@@ -77,16 +77,16 @@ def test_others_have_their_own(
         b"[" * 100_000,
     ],
 )
-def test_damaged_files_are_ignored(toy: LoadedModel, config: RuntimeConfig, content: bytes) -> None:
+def test_damaged_files_are_ignored(toy: Model, config: RuntimeConfig, content: bytes) -> None:
     path = save_tuning(toy, config, {"settings": SETTINGS})
     assert path is not None
     path.write_bytes(content)
     with pytest.warns(RuntimeWarning, match="tuned settings are ignored"):
-        reader = Reader(toy, windows=WINDOWS, runtime=config)
-    assert reader.runtime == config.completed()
+        reader = Reader(toy, window_config=WINDOWS, runtime_config=config)
+    assert reader.runtime_config == config.completed()
 
 
-def test_a_directory_in_the_file_s_place(toy: LoadedModel, config: RuntimeConfig) -> None:
+def test_a_directory_in_the_file_s_place(toy: Model, config: RuntimeConfig) -> None:
     path = tuning_file(toy, config)
     assert path is not None
     path.mkdir(parents=True)
@@ -95,7 +95,7 @@ def test_a_directory_in_the_file_s_place(toy: LoadedModel, config: RuntimeConfig
 
 
 def test_nothing_is_left_of_a_failed_write(
-    toy: LoadedModel, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    toy: Model, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save_tuning(toy, config, {"settings": SETTINGS})
     assert path is not None

@@ -18,7 +18,7 @@ import pytest
 import toy_model
 from numpy.typing import NDArray
 from spanjet import RuntimeConfig, Tokenizer
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.runtime.engine import Runtime
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -39,7 +39,7 @@ def random_inputs(seed: int, rows: int = 3, length: int = 16) -> Inputs:
 
 
 @pytest.fixture(scope="module")
-def runtime(toy: LoadedModel, exact: RuntimeConfig) -> Runtime:
+def runtime(toy: Model, exact: RuntimeConfig) -> Runtime:
     return Runtime(toy.model, exact)
 
 
@@ -67,7 +67,7 @@ def test_order_and_values(runtime: Runtime) -> None:
 
 
 def test_the_core_s_arrays_are_the_model_s_memory(
-    exact: RuntimeConfig, toy: LoadedModel, monkeypatch: pytest.MonkeyPatch
+    exact: RuntimeConfig, toy: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = Runtime(toy.model, exact)
     windows = Tokenizer(toy.tokenizer).windows(
@@ -205,7 +205,7 @@ def test_threads_share_a_runtime(runtime: Runtime) -> None:
 
 
 def test_requests_are_kept_for_later_runs(
-    exact: RuntimeConfig, toy: LoadedModel, monkeypatch: pytest.MonkeyPatch
+    exact: RuntimeConfig, toy: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = Runtime(toy.model, exact)
     made = requests(monkeypatch)
@@ -236,7 +236,7 @@ def test_none_waits_for_the_oldest_batch(runtime: Runtime) -> None:
     assert len(last) == 6
 
 
-def test_a_model_for_each_length(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_for_each_length(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     config = RuntimeConfig(precision="f32", cache_dir=None, static_lengths=True)
     runtime = Runtime(toy.model, config)
     made = requests(monkeypatch)
@@ -250,13 +250,13 @@ def test_a_model_for_each_length(toy: LoadedModel, monkeypatch: pytest.MonkeyPat
     assert {str(made[0].get_compiled_model().input("input_ids").get_partial_shape())} == {"[?,?]"}
 
 
-def test_describes_what_openvino_made_of_the_settings(toy: LoadedModel) -> None:
+def test_describes_what_openvino_made_of_the_settings(toy: Model) -> None:
     config = RuntimeConfig(precision="f32", threads=2, streams=2, cache_dir=None, pinning=False)
     described = Runtime(toy.model, config).describe()
     assert described == {"precision": "f32", "streams": "2", "threads": "2", "pinning": "False"}
 
 
-def test_settings_reach_openvino(toy: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_reach_openvino(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(toy.model, RuntimeConfig(threads=1, streams=1, precision="f32", cache_dir=None))
     made = requests(monkeypatch)
     next(runtime.run([random_inputs(0)]))
@@ -266,7 +266,7 @@ def test_settings_reach_openvino(toy: LoadedModel, monkeypatch: pytest.MonkeyPat
     assert compiled.get_property("INFERENCE_PRECISION_HINT") == ov.Type.f32
 
 
-def test_compiled_models_are_kept(toy: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_models_are_kept(toy: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = requests(monkeypatch)
     for hint in ("LATENCY", "LATENCY", "THROUGHPUT"):
         runtime = Runtime(toy.model, RuntimeConfig(cache_dir=tmp_path / "kept"))
@@ -278,7 +278,7 @@ def test_compiled_models_are_kept(toy: LoadedModel, tmp_path: Path, monkeypatch:
     assert hints == ["LATENCY", "LATENCY", "THROUGHPUT"]
 
 
-def test_a_kept_model_runs_at_the_precision_asked_for(toy: LoadedModel, tmp_path: Path) -> None:
+def test_a_kept_model_runs_at_the_precision_asked_for(toy: Model, tmp_path: Path) -> None:
     batch = random_inputs(0)
     for precision in ("bf16", "f32"):
         config = RuntimeConfig(cache_dir=tmp_path, precision=precision)
@@ -286,7 +286,7 @@ def test_a_kept_model_runs_at_the_precision_asked_for(toy: LoadedModel, tmp_path
     np.testing.assert_array_equal(start, toy_model.START[batch.input_ids])
 
 
-def test_a_damaged_cache_is_made_anew(toy: LoadedModel, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_made_anew(toy: Model, tmp_path: Path) -> None:
     config = RuntimeConfig(cache_dir=tmp_path, precision="f32")
     batch = random_inputs(0)
     next(Runtime(toy.model, config).run([batch]))
@@ -296,7 +296,7 @@ def test_a_damaged_cache_is_made_anew(toy: LoadedModel, tmp_path: Path) -> None:
     np.testing.assert_array_equal(start, toy_model.START[batch.input_ids])
 
 
-def test_a_cache_that_cannot_be_written(toy: LoadedModel, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written(toy: Model, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     runtime = Runtime(toy.model, RuntimeConfig(cache_dir=tmp_path / "file" / "cache"))
     with pytest.warns(RuntimeWarning, match="compiled models are not kept: .*file/cache"):

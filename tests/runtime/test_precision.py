@@ -134,7 +134,7 @@ def test_float_keeps_the_weights(int8: dict[bool, Path], half: bool) -> None:
 @pytest.mark.parametrize(("chosen", "products"), [(True, {"u8", "i8"}), (False, {"f32"})])
 def test_the_runtime_computes_so(int8: dict[bool, Path], chosen: bool, products: set[str]) -> None:
     config = RuntimeConfig(int8=chosen, precision="f32", cache_dir=None)
-    reader = Reader(int8[True], runtime=config)
+    reader = Reader(int8[True], runtime_config=config)
     reader.ask("the", "the quick brown fox")
     compiled = reader.engine._lane("LATENCY", None).compiled
     kinds = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]

@@ -10,7 +10,7 @@ from spanjet.bench.mlperf.loadgen.system import System
 from spanjet.bench.mlperf.loadgen.test import import_loadgen, run_test
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING, Scenario
 from spanjet.evaluate import SquadDataset, load_squad
-from spanjet.model import LoadedModel, load_model, write_model_directory
+from spanjet.model import Model, load_model, write_model_directory
 from spanjet.model.random_weights import Shape
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
@@ -29,9 +29,9 @@ def dataset() -> SquadDataset:
     return load_squad(SQUAD)
 
 
-def reader(model: "Path | LoadedModel" = TINY) -> Reader:
+def reader(model: "Path | Model" = TINY) -> Reader:
     runtime = RuntimeConfig(precision="f32", cache_dir=None)
-    return Reader(model, windows=WINDOWING, decode=DECODING, runtime=runtime)
+    return Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
 
 
 def with_card(directory: Path, **changes: Any) -> Path:

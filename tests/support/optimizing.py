@@ -69,7 +69,7 @@ def _write_questions(path: Path, checkpoint: Path, contexts: int = 30) -> None:
     content: dict[str, Any] = {"data": [{"title": "t", "paragraphs": paragraphs}]}
     path.write_text(json.dumps(content))
     runtime = RuntimeConfig(precision="f32", cache_dir=None)
-    answers = evaluate(Reader(checkpoint, runtime=runtime), load_squad(path))
+    answers = evaluate(Reader(checkpoint, runtime_config=runtime), load_squad(path))
     for index, paragraph in enumerate(paragraphs):
         right = {"text": answers.predictions[str(index)], "answer_start": 0}
         paragraph["qas"][0]["answers"] = [right]  # type: ignore[index]

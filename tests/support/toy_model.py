@@ -14,7 +14,7 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
 from numpy.typing import NDArray
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = tuple(string.ascii_lowercase + string.digits + string.punctuation)
@@ -72,11 +72,11 @@ def _look_up(values: NDArray[np.float32], ids: ov.Node) -> ov.Node:
     return ops.gather(ops.constant(values), ids, ops.constant(0))
 
 
-def load(directory: Path, model: ov.Model | None = None) -> LoadedModel:
+def load(directory: Path, model: ov.Model | None = None) -> Model:
     """The toy model as `spanjet.model.load_model` would give it; its vocabulary is written."""
     vocabulary = directory / "vocab.txt"
     vocabulary.write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-    return LoadedModel(
+    return Model(
         model=build() if model is None else model,
         tokenizer=vocabulary,
         max_length=MAX_LENGTH,

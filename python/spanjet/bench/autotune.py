@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.batching import schedule
 from spanjet.runtime.cpu import usable_cpus
 from spanjet.runtime.engine import Runtime
@@ -114,7 +114,7 @@ class _Search:
 
     def __init__(
         self,
-        model: LoadedModel,
+        model: Model,
         config: RuntimeConfig,
         lengths: NDArray[np.int64],
         rounds: int,
@@ -253,7 +253,7 @@ class _Search:
 
 
 def tune(
-    model: LoadedModel,
+    model: Model,
     config: RuntimeConfig | None = None,
     *,
     lengths: NDArray[np.int64] | None = None,

@@ -54,8 +54,13 @@ def measure_budgets(
     works: dict[int, Workload] = {}
     sides: dict[str, Callable[[], object]] = {}
     for budget in budgets:
-        config = replace(reader.runtime, batch_tokens=budget)
-        other = Reader(reader.model, windows=reader.windows, decode=reader.decode, runtime=config)
+        config = replace(reader.runtime_config, batch_tokens=budget)
+        other = Reader(
+            reader.model,
+            window_config=reader.window_config,
+            decode_config=reader.decode_config,
+            runtime_config=config,
+        )
         work = works[budget] = Workload(other, asked, contexts)
         sides[f"answers {budget}"] = lambda reader=other: reader.ask_many(asked, contexts)  # type: ignore[misc]
         sides[f"inference {budget}"] = lambda work=work: work.infer()  # type: ignore[misc]

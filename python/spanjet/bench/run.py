@@ -55,7 +55,7 @@ def run_bench(
     steps = _Steps(config, progress)
     date, machine = datetime.now(timezone.utc).isoformat(timespec="seconds"), describe_environment()
     began = time.perf_counter()
-    reader = Reader(model, runtime=runtime)
+    reader = Reader(model, runtime_config=runtime)
     reader.ask(questions[0].question, questions[0].context)
     seconds = time.perf_counter() - began
     steps()
@@ -117,12 +117,12 @@ def _settings(reader: Reader, config: BenchConfig) -> dict[str, dict[str, Any]]:
     model = {"name": card.get("name"), "directory": str(reader.model.path)}
     runtime = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in asdict(reader.runtime).items()
+        for name, value in asdict(reader.runtime_config).items()
     }
     return {
         "model": model,
-        "windows": asdict(reader.windows),
-        "decode": asdict(reader.decode),
+        "windows": asdict(reader.window_config),
+        "decode": asdict(reader.decode_config),
         "runtime": runtime,
         "bulk": reader.engine.describe("THROUGHPUT"),
         "single": reader.engine.describe("LATENCY"),

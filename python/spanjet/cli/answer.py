@@ -142,9 +142,9 @@ def answer(
     reader = Reader(
         model,
         threshold=threshold_of(threshold),
-        windows=windows,
-        decode=decode,
-        runtime=RuntimeConfig(threads=threads),
+        window_config=windows,
+        decode_config=decode,
+        runtime_config=RuntimeConfig(threads=threads),
     )
     document = None if context is None else _document(reader, context)
     work = _Work(reader, source, document, top_k=top_k, look_ahead=look_ahead, strict=strict)
@@ -177,8 +177,8 @@ class _Work:
         return {
             "spanjet": __version__,
             "model": directory_digest(self.reader.model.path),
-            "windows": asdict(self.reader.windows),
-            "decode": asdict(self.reader.decode),
+            "windows": asdict(self.reader.window_config),
+            "decode": asdict(self.reader.decode_config),
             "calibration": asdict(self.reader.calibration),
             "threshold": self.reader.threshold,
             "top_k": self.top_k,

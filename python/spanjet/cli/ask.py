@@ -42,7 +42,7 @@ def ask(
     """Answer a question about a text."""
     decode = decode_config(mode=mode, overlap=overlap, top_k=top_k)
     context = _read_context(text, file)
-    reader = Reader(model, decode=decode, threshold=threshold_of(threshold))
+    reader = Reader(model, decode_config=decode, threshold=threshold_of(threshold))
     answers = reader.ask_many([question], context, top_k=top_k)[0]
     if as_json:
         print_json({"question": question, "answers": [answer.as_dict() for answer in answers]})

@@ -49,7 +49,7 @@ def calibrate(
     dataset = load_squad(data)
     if articles is not None:
         dataset = dataset.of_articles(load_titles(articles))
-    reader = Reader(model, runtime=RuntimeConfig(threads=threads))
+    reader = Reader(model, runtime_config=RuntimeConfig(threads=threads))
     check_has_card(reader.model.path)
     with progress_bar("questions") as progress:
         report = calibrate_reader(reader, dataset, negatives=negatives, seed=seed, progress=progress)

@@ -112,7 +112,9 @@ def evaluate(
     _check_options(outputs, passages=passages, articles=articles)
     dataset = load_squad(data)
     chosen, runtime = threshold_of(threshold), RuntimeConfig(threads=threads)
-    reader = Reader(model, threshold=chosen, windows=windows, decode=decode, runtime=runtime)
+    reader = Reader(
+        model, threshold=chosen, window_config=windows, decode_config=decode, runtime_config=runtime
+    )
     with progress_bar("questions") as progress:
         if over_passages:
             options: dict[str, Any] = {"limit": limit, "seed": seed, "progress": progress}

@@ -96,7 +96,9 @@ def run(
         test01=test01,
     )
     dataset = load_squad(squad)
-    reader = Reader(model, windows=WINDOWING, decode=DECODING, runtime=RuntimeConfig(threads=threads))
+    reader = Reader(
+        model, window_config=WINDOWING, decode_config=DECODING, runtime_config=RuntimeConfig(threads=threads)
+    )
     out = Path(f"mlperf-{name_of(reader.model)}-{config.scenario}") if out is None else out
     result = run_scenario(reader, dataset, out, config, overwrite=overwrite, bars=progress_bar)
     if as_json:

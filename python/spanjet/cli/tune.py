@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spanjet.bench.autotune import Tuned
-    from spanjet.model import LoadedModel
+    from spanjet.model import Model
 
 __all__ = ["tune"]
 
@@ -87,7 +87,7 @@ def tune(
         _show(tuned, path)
 
 
-def _lengths(model: "LoadedModel", squad: Path, limit: int) -> "NDArray[np.int64]":
+def _lengths(model: "Model", squad: Path, limit: int) -> "NDArray[np.int64]":
     """Tokens of the windows of a file's first questions."""
     import numpy as np  # noqa: PLC0415
 
@@ -95,7 +95,7 @@ def _lengths(model: "LoadedModel", squad: Path, limit: int) -> "NDArray[np.int64
 
     questions = load_squad(squad).questions[:limit]
     fitting = WindowConfig(max_length=min(WindowConfig().max_length, model.max_length))
-    windows = Reader(model, windows=fitting).cut(
+    windows = Reader(model, window_config=fitting).windows(
         [each.question for each in questions], [each.context for each in questions]
     )
     return np.diff(windows.indptr)

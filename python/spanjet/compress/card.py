@@ -13,7 +13,7 @@ from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.ptq import METHOD
 from spanjet.config import DecodeConfig, WindowConfig
 from spanjet.evaluate import CalibrationReport
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.model.hub import HubModel
 from spanjet.runtime.cpu import describe_machine
 
@@ -41,7 +41,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_source(model: LoadedModel, given: str | os.PathLike[str]) -> dict[str, Any]:
+def describe_source(model: Model, given: str | os.PathLike[str]) -> dict[str, Any]:
     """What a model was made of.
 
     Args:
@@ -131,8 +131,8 @@ def describe_calibration(
         **describe_data(path),
         "negatives": negatives,
         "seed": seed,
-        "windows": asdict(reader.windows),
-        "decode": asdict(reader.decode),
+        "windows": asdict(reader.window_config),
+        "decode": asdict(reader.decode_config),
     }
 
 

@@ -75,7 +75,7 @@ def calibration_inputs(
     Raises:
         ValueError: a question or context has no tokens.
     """
-    windows = reader.cut(
+    windows = reader.windows(
         [question.question for question in questions], [question.context for question in questions]
     )
     _, names = adapt(reader.model.model)

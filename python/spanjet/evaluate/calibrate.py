@@ -27,7 +27,7 @@ from spanjet.evaluate.squad import grade
 from spanjet.files.dataset import Question, SquadDataset
 
 if TYPE_CHECKING:
-    from spanjet.model import LoadedModel
+    from spanjet.model import Model
     from spanjet.reader.answer import Answer
     from spanjet.reader.reader import Reader
 
@@ -101,8 +101,8 @@ def calibrate_reader(
         ValueError: the reader's mode is another, every question has an answer, there are fewer than two
             articles, or the model does not tell questions without an answer from others.
     """
-    if reader.decode.mode != "global":
-        raise ValueError(f"the reader's mode is {reader.decode.mode!r}; expected 'global'")
+    if reader.decode_config.mode != "global":
+        raise ValueError(f"the reader's mode is {reader.decode_config.mode!r}; expected 'global'")
     check_unanswerable(dataset)
     folds(_article_numbers(dataset.questions))
     others = other_paragraphs(dataset, negatives, seed=seed)
@@ -225,20 +225,20 @@ def _gather(
     others: Iterable[Question],
     costs: Iterable[float],
     *,
-    model: "LoadedModel | None" = None,
+    model: "Model | None" = None,
     progress: Progress | None = None,
 ) -> dict[float, Candidates]:
     from spanjet.reader.reader import Reader  # noqa: PLC0415  (which imports OpenVINO)
 
     apart = Reader(
         model or reader.model,
-        windows=reader.windows,
-        decode=replace(reader.decode, overlap=True),
-        runtime=reader.runtime,
+        window_config=reader.window_config,
+        decode_config=replace(reader.decode_config, overlap=True),
+        runtime_config=reader.runtime_config,
         threshold=None,
     )
     questions = [*dataset.questions, *others]
-    width = reader.decode.n_best
+    width = reader.decode_config.n_best
     ranked = {cost: _Ranked(len(questions), width) for cost in costs}
     pairs = ((question.question, question.context) for question in questions)
     if progress is not None:

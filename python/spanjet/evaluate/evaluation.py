@@ -67,7 +67,7 @@ def evaluate(
             raise ValueError(f"limit is {limit}; expected at least 1")
         dataset = replace(dataset, questions=dataset.questions[:limit])
     if threshold == "reader":
-        always_a_span = dataset.version == "1.1" or reader.decode.mode == "squad"
+        always_a_span = dataset.version == "1.1" or reader.decode_config.mode == "squad"
         threshold = None if always_a_span else reader.threshold
     if progress is not None:
         progress(0, len(dataset))

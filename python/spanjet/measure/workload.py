@@ -26,13 +26,13 @@ class Workload:
     """
 
     def __init__(self, reader: Reader, questions: Sequence[str], contexts: Sequence[str | Encoding]) -> None:
-        windows = reader.tokenizer.windows(questions, contexts, **reader.windows.arguments())
+        windows = reader.tokenizer.windows(questions, contexts, **reader.window_config.arguments())
         self._engine = reader.engine
         self.questions = len(questions)
         self.windows = len(windows)
         self.tokens = len(windows.ids)
         self.batches: list[Batch] = [
-            windows.batch(rows, length=length) for rows, length in reader.plan(windows)
+            windows.batch(rows, length=length) for rows, length in reader.batches(windows)
         ]
         self.padding = 1 - self.tokens / sum(batch.input_ids.size for batch in self.batches)
 

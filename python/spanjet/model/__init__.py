@@ -3,6 +3,6 @@
 import spanjet.runtime.openvino  # noqa: F401
 from spanjet.model.directory import ModelDirectory, write_model_directory
 from spanjet.model.graph.pair_layout import PairLayout
-from spanjet.model.load import LoadedModel, load_model
+from spanjet.model.load import Model, load_model
 
-__all__ = ["LoadedModel", "ModelDirectory", "PairLayout", "load_model", "write_model_directory"]
+__all__ = ["Model", "ModelDirectory", "PairLayout", "load_model", "write_model_directory"]

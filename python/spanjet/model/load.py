@@ -18,13 +18,13 @@ from spanjet.model.hub import HubModel
 from spanjet.model.shards import SINGLE, find_weights, has_weights
 from spanjet.model.weights import Weights
 
-__all__ = ["CHECKPOINT_WEIGHTS", "LoadedModel", "built", "find_directory", "load_checkpoint", "load_model"]
+__all__ = ["CHECKPOINT_WEIGHTS", "Model", "built", "find_directory", "load_checkpoint", "load_model"]
 
 CHECKPOINT_WEIGHTS = SINGLE
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadedModel:
+class Model:
     """A question-answering model and what is needed to feed it.
 
     Attributes:
@@ -70,7 +70,7 @@ class LoadedModel:
             raise ValueError(f'{self.path / CARD}: "calibration" is {kept!r:.80}: {error}') from None
 
 
-def load_model(path: str | os.PathLike[str]) -> LoadedModel:
+def load_model(path: str | os.PathLike[str]) -> Model:
     """Load a model from a local directory or from the Hugging Face hub.
 
     Args:
@@ -115,7 +115,7 @@ def find_directory(path: str | os.PathLike[str]) -> Path:
     return directory
 
 
-def load_checkpoint(path: Path) -> LoadedModel:
+def load_checkpoint(path: Path) -> Model:
     """Build the float32 graph of a checkpoint directory.
 
     Raises:
@@ -131,7 +131,7 @@ def load_checkpoint(path: Path) -> LoadedModel:
     return built(model, config, path=path, weights=weights.files)
 
 
-def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> LoadedModel:
+def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> Model:
     """What `load_checkpoint` returns, of a graph that was built already.
 
     Args:
@@ -140,7 +140,7 @@ def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[P
         path: the checkpoint's directory.
         weights: the files that hold the weights.
     """
-    return LoadedModel(
+    return Model(
         model=model,
         tokenizer=find_tokenizer(path),
         max_length=config.max_length,
@@ -153,12 +153,12 @@ def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[P
     )
 
 
-def _load_ready(path: Path) -> LoadedModel:
+def _load_ready(path: Path) -> Model:
     directory = ModelDirectory.read(path)
     model = directory.load()
     config, graph = directory.config, directory.graph
     names = {name for port in model.inputs for name in port.get_names()}
-    return LoadedModel(
+    return Model(
         model=model,
         tokenizer=directory.tokenizer,
         max_length=config.max_length,

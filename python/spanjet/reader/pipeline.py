@@ -81,7 +81,7 @@ class Pipeline:
     Args:
         tokenizer: makes the windows.
         runtime: runs the model.
-        windows, decode, config: settings; ``config`` is completed.
+        window_config, decode_config, runtime_config: settings; the last is completed.
         calibration: what logits are worth.
         max_length: tokens of a window that the model can read.
     """
@@ -91,21 +91,21 @@ class Pipeline:
         tokenizer: _core.Tokenizer,
         runtime: "Runtime",
         *,
-        windows: WindowConfig,
-        decode: DecodeConfig,
-        config: RuntimeConfig,
+        window_config: WindowConfig,
+        decode_config: DecodeConfig,
+        runtime_config: RuntimeConfig,
         calibration: Calibration,
         max_length: int,
     ) -> None:
         self.tokenizer = tokenizer
         self._runtime = runtime
-        self._windows = windows
-        self._decode: dict[str, Any] = {**_fields(decode), **_fields(calibration)}
-        self._small = config.batch_tokens or 0
+        self._window_config = window_config
+        self._decode: dict[str, Any] = {**_fields(decode_config), **_fields(calibration)}
+        self._small = runtime_config.batch_tokens or 0
         self._limits: dict[str, Any] = {
-            "batch_tokens": config.batch_tokens,
-            "length_multiple": config.length_multiple,
-            "length_excess": config.length_excess,
+            "batch_tokens": runtime_config.batch_tokens,
+            "length_multiple": runtime_config.length_multiple,
+            "length_excess": runtime_config.length_excess,
             "max_length": max_length,
         }
 
@@ -113,8 +113,8 @@ class Pipeline:
         self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding], *, warn: bool = True
     ) -> _core.Windows:
         """Tokenize and cut into windows; raises what `Tokenizer.windows` does, warns of a cut question."""
-        windows = self.tokenizer.windows(questions, contexts, **self._windows.arguments())
-        most = self._windows.max_question_length
+        windows = self.tokenizer.windows(questions, contexts, **self._window_config.arguments())
+        most = self._window_config.max_question_length
         if warn and most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
                 question = textwrap.shorten(questions[index], 60, placeholder="…")

@@ -29,7 +29,7 @@ from spanjet.reader.stream import Stream
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from spanjet.model import LoadedModel
+    from spanjet.model import Model
     from spanjet.runtime.engine import Runtime
 
 __all__ = [
@@ -64,62 +64,59 @@ class Reader:
         threshold: the probability that a text answers a question, 0 to 1, below which the null answer is
             given; ``"model"``: the one in the model's card, if there is one; None: a span is always given.
             Each call may have its own.
-        windows: how a context is cut into windows; default: ``WindowConfig()``.
-        decode: how logits become answers; default: ``DecodeConfig()``.
-        runtime: threads, streams, precision, cache; default: ``RuntimeConfig()``. Where it leaves
+        window_config: how a context is cut into windows; default: ``WindowConfig()``.
+        decode_config: how logits become answers; default: ``DecodeConfig()``.
+        runtime_config: threads, streams, precision, cache; default: ``RuntimeConfig()``. Where it leaves
             something open, what `spanjet tune` found on this machine is taken.
         match_special_tokens: whether ``[SEP]`` and its like, typed in a text, become those tokens. The
             default takes them as plain text, which is what untrusted text needs.
 
     Raises:
         OSError: a file of the model is missing or cannot be read.
-        ValueError: the model is malformed, or ``windows.max_length`` is more than it can read.
+        ValueError: the model is malformed, or ``window_config.max_length`` is more than it can read.
         TypeError: an argument of another type.
     """
 
     def __init__(
         self,
-        model: "str | os.PathLike[str] | LoadedModel | None" = None,
+        model: "str | os.PathLike[str] | Model | None" = None,
         *,
         threshold: Threshold = "model",
-        windows: WindowConfig | None = None,
-        decode: DecodeConfig | None = None,
-        runtime: RuntimeConfig | None = None,
+        window_config: WindowConfig | None = None,
+        decode_config: DecodeConfig | None = None,
+        runtime_config: RuntimeConfig | None = None,
         match_special_tokens: bool = False,
     ) -> None:
         # OpenVINO takes 200 ms to import, which `import spanjet` need not pay.
         import spanjet.runtime.openvino  # noqa: F401, PLC0415
-        from spanjet.model import LoadedModel, load_model  # noqa: PLC0415
+        from spanjet.model import Model, load_model  # noqa: PLC0415
         from spanjet.reader.tuned_settings import tuned_settings  # noqa: PLC0415
         from spanjet.runtime.engine import Runtime  # noqa: PLC0415
 
-        windows = _checked("windows", WindowConfig() if windows is None else windows, WindowConfig)
-        decode = _checked("decode", DecodeConfig() if decode is None else decode, DecodeConfig)
-        runtime = _checked("runtime", RuntimeConfig() if runtime is None else runtime, RuntimeConfig)
+        self._window_config = _config("window_config", window_config, WindowConfig)
+        self._decode_config = _config("decode_config", decode_config, DecodeConfig)
+        runtime_config = _config("runtime_config", runtime_config, RuntimeConfig)
         if model is None:
             model = BUNDLED_MODEL
-        loaded = model if isinstance(model, LoadedModel) else load_model(model)
-        runtime = runtime.completed(tuned_settings(loaded, runtime))
+        loaded = model if isinstance(model, Model) else load_model(model)
+        self._runtime_config = runtime_config.completed(tuned_settings(loaded, runtime_config))
         self._calibration = loaded.calibration or Calibration()
         self._model = loaded
         self._warned = False
         if isinstance(threshold, str) and threshold == "reader":
             raise ValueError("threshold is 'reader'; expected 'model', a probability, 0 to 1, or None")
         self._threshold = self._resolved(threshold)
-        self._window_config = windows
-        self._decode_config = decode
-        self._runtime_config = runtime
         self._tokenizer = _core.Tokenizer(
-            loaded.tokenizer, match_special_tokens=match_special_tokens, threads=runtime.threads
+            loaded.tokenizer, match_special_tokens=match_special_tokens, threads=self._runtime_config.threads
         )
-        _check_fit(loaded, self._tokenizer, windows)
-        self._engine = Runtime(loaded.model, runtime)
+        _check_fit(loaded, self._tokenizer, self._window_config)
+        self._engine = Runtime(loaded.model, self._runtime_config)
         self._pipeline = Pipeline(
             self._tokenizer,
             self._engine,
-            windows=windows,
-            decode=decode,
-            config=runtime,
+            window_config=self._window_config,
+            decode_config=self._decode_config,
+            runtime_config=self._runtime_config,
             calibration=self._calibration,
             max_length=loaded.max_length,
         )
@@ -132,17 +129,17 @@ class Reader:
         return self._tokenizer
 
     @property
-    def model(self) -> "LoadedModel":
+    def model(self) -> "Model":
         """The model, its directory and its card."""
         return self._model
 
     @property
-    def windows(self) -> WindowConfig:
+    def window_config(self) -> WindowConfig:
         """How a context is cut into windows."""
         return self._window_config
 
     @property
-    def decode(self) -> DecodeConfig:
+    def decode_config(self) -> DecodeConfig:
         """How logits become answers."""
         return self._decode_config
 
@@ -157,7 +154,7 @@ class Reader:
         return self._threshold
 
     @property
-    def runtime(self) -> RuntimeConfig:
+    def runtime_config(self) -> RuntimeConfig:
         """How the model runs, with tuned settings and defaults filled in."""
         return self._runtime_config
 
@@ -391,11 +388,11 @@ class Reader:
         results = search.run(passages, threshold)
         return results[0] if single else results
 
-    def cut(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
+    def windows(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
         """The windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
         return self._pipeline.windows(questions, encoded(contexts))
 
-    def plan(self, windows: _core.Windows) -> list[PlannedBatch]:
+    def batches(self, windows: _core.Windows) -> list[PlannedBatch]:
         """The batches that `ask_many` makes of windows, in the order in which they run."""
         return self._pipeline.plan(windows, streams=self._engine.streams)
 
@@ -449,7 +446,11 @@ def _or_raise(results: Iterator[list[Answer] | Failure]) -> Iterator[list[Answer
         yield result
 
 
-def _check_fit(model: "LoadedModel", tokenizer: _core.Tokenizer, windows: WindowConfig) -> None:
+def _config(name: str, value: _T | None, expected: type[_T]) -> _T:
+    return expected() if value is None else _checked(name, value, expected)
+
+
+def _check_fit(model: "Model", tokenizer: _core.Tokenizer, windows: WindowConfig) -> None:
     """Check that every id and position of a window has its row in the model's tables."""
     if windows.max_length > model.max_length:
         raise ValueError(

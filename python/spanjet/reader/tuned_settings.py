@@ -16,7 +16,7 @@ import spanjet.runtime.openvino  # noqa: F401
 import openvino as ov
 
 from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.runtime.cpu import describe_machine, usable_cpus
 
 __all__ = ["save_tuning", "tuned_settings", "tuning_file"]
@@ -24,7 +24,7 @@ __all__ = ["save_tuning", "tuned_settings", "tuning_file"]
 DIRECTORY = "tuning"
 
 
-def tuned_settings(model: LoadedModel, config: RuntimeConfig) -> dict[str, Any]:
+def tuned_settings(model: Model, config: RuntimeConfig) -> dict[str, Any]:
     """The settings measured for a model on this machine; empty where there are none.
 
     A file that cannot be read or is damaged is left aside with a RuntimeWarning.
@@ -47,7 +47,7 @@ def tuned_settings(model: LoadedModel, config: RuntimeConfig) -> dict[str, Any]:
     return settings
 
 
-def save_tuning(model: LoadedModel, config: RuntimeConfig, found: Mapping[str, Any]) -> Path | None:
+def save_tuning(model: Model, config: RuntimeConfig, found: Mapping[str, Any]) -> Path | None:
     """Keep what was found, for readers of the same model on this machine; whole or not at all.
 
     Args:
@@ -74,7 +74,7 @@ def save_tuning(model: LoadedModel, config: RuntimeConfig, found: Mapping[str, A
     return path
 
 
-def tuning_file(model: LoadedModel, config: RuntimeConfig) -> Path | None:
+def tuning_file(model: Model, config: RuntimeConfig) -> Path | None:
     """Where settings for a model on this machine are kept; None: nowhere.
 
     Its name holds the model's digest, the processor, the threads, the arithmetic and OpenVINO's version.
@@ -84,7 +84,7 @@ def tuning_file(model: LoadedModel, config: RuntimeConfig) -> Path | None:
     return Path(config.cache_dir) / DIRECTORY / f"{_key(model, config)}.json"
 
 
-def _key(model: LoadedModel, config: RuntimeConfig) -> str:
+def _key(model: Model, config: RuntimeConfig) -> str:
     machine = describe_machine()
     threads = config.threads or usable_cpus()
     parts = (

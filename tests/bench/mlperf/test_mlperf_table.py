@@ -22,19 +22,19 @@ from spanjet.bench.mlperf.table.measure import choose_count, measure_overhead, m
 from spanjet.bench.mlperf.table.table import Table, TableConfig, measure_table
 from spanjet.evaluate import evaluate
 from spanjet.measure.rounds import WARM_UPS, Spread
-from spanjet.model import LoadedModel, load_model
+from spanjet.model import Model, load_model
 from spanjet.reader.reader import BUNDLED_MODEL
 from spanjet.runtime.cpu import usable_cpus
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def large(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """As the baseline is made, only smaller."""
     return random_int8(tmp_path_factory.getbasetemp() / "mlperf", name="bert-base", shape=SMALL)
 
 
 @pytest.fixture(scope="module")
-def pruned(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A model whose configuration says that its layers were cut."""
     path = with_card(tmp_path_factory.mktemp("models") / "pruned", name="pruned")
     config = json.loads((path / "config.json").read_text())
@@ -46,7 +46,7 @@ def pruned(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def table(large: LoadedModel, pruned: LoadedModel) -> Table:
+def table(large: Model, pruned: Model) -> Table:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "SHORTEST", 0.05)
         config = TableConfig(rounds=2, seconds=0.5)
@@ -54,12 +54,12 @@ def table(large: LoadedModel, pruned: LoadedModel) -> Table:
 
 
 def test_the_model_of_random_weights_is_made_once(
-    tmp_path: Path, large: LoadedModel, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, large: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(large_module, "quantize", lambda model, *_, on_sample, **__: on_sample() or model)
     steps: list[tuple[int, int | None]] = []
 
-    def make() -> LoadedModel:
+    def make() -> Model:
         return random_int8(
             tmp_path / "new",
             name="small",
@@ -75,7 +75,7 @@ def test_the_model_of_random_weights_is_made_once(
     assert set(made.card or {}) == set(large.card or {})
 
 
-def test_a_model_of_random_weights(large: LoadedModel, pruned: LoadedModel) -> None:
+def test_a_model_of_random_weights(large: Model, pruned: Model) -> None:
     assert has_random_weights(large)
     assert not has_random_weights(pruned)
     assert not has_random_weights(load_model(TINY))
@@ -86,14 +86,14 @@ def test_a_model_of_random_weights(large: LoadedModel, pruned: LoadedModel) -> N
         shape_named("bert")
 
 
-def test_it_reads_the_windows_of_the_bundled_model(large: LoadedModel) -> None:
+def test_it_reads_the_windows_of_the_bundled_model(large: Model) -> None:
     ours, theirs = (Samples(reader(model), dataset()) for model in (large, reader().model))
     bundled = Samples(reader(BUNDLED_MODEL), dataset())
     np.testing.assert_array_equal(ours.windows.ids, bundled.windows.ids)
     assert len(theirs.windows.ids) != len(ours.windows.ids)
 
 
-def test_each_step_changes_one_thing(large: LoadedModel, pruned: LoadedModel) -> None:
+def test_each_step_changes_one_thing(large: Model, pruned: Model) -> None:
     tiny, cut = reader(), reader(pruned)
     plain = reader(large)
     found = contenders(plain, tiny, [tiny, cut])
@@ -116,7 +116,7 @@ def test_each_step_changes_one_thing(large: LoadedModel, pruned: LoadedModel) ->
     assert [each.single(np.array([50]), 1)[0].length for each in found[:4]] == [384, 384, 384, 52]
 
 
-def test_rows_and_steps_fit_together(table: Table, large: LoadedModel) -> None:
+def test_rows_and_steps_fit_together(table: Table, large: Model) -> None:
     rows = {row.name: row for row in table.rows}
     assert [row.random for row in table.rows] == [True, True, False, False, False]
     baseline = table.rows[0]
@@ -150,7 +150,7 @@ def test_samples_by_the_time_that_there_is() -> None:
     assert choose_count(1000.0, 100) == 320
 
 
-def test_single_measurements(large: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_measurements(large: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "SHORTEST", 0.05)
     found = contenders(reader(large), reader(), [])
     baseline, bundled = found[1], found[4]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from spanjet.bench.mlperf.rules import FLOORS, REFERENCE_F1
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 
 __all__ = ["BASES", "describe_model", "floor_name", "floors_met", "megabytes", "name_of", "start_f1"]
 
@@ -11,7 +11,7 @@ BASES = ("reference", "start")
 """What floors are shares of: the reference model's F1, and that of the model that a model was made of."""
 
 
-def describe_model(model: LoadedModel) -> dict[str, Any]:
+def describe_model(model: Model) -> dict[str, Any]:
     """Name, size and card of a model, ready for JSON."""
     return {
         "name": name_of(model),
@@ -22,18 +22,18 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def name_of(model: LoadedModel) -> str:
+def name_of(model: Model) -> str:
     """The card's name, or else the directory's."""
     name = (model.card or {}).get("name")
     return name if isinstance(name, str) and name else model.path.resolve().name
 
 
-def megabytes(model: LoadedModel) -> float:
+def megabytes(model: Model) -> float:
     """Size of the weights' files, in megabytes of 1,000,000 bytes."""
     return sum(file.stat().st_size for file in model.weights) / 1e6
 
 
-def start_f1(model: LoadedModel) -> float | None:
+def start_f1(model: Model) -> float | None:
     """F1 of the model that this one was made of, in percent, where the card says so."""
     evaluation: Any = (model.card or {}).get("evaluation")
     start: Any = evaluation.get("float32") if isinstance(evaluation, dict) else None

@@ -216,8 +216,8 @@ def _result(
         else {"f1": accuracy.scores.f1, "exact_match": accuracy.scores.exact_match},
         "test01": None if test01 is None else test01.as_dict(),
         "settings": {
-            "windows": asdict(reader.windows),
-            "runtime": {name: str(value) for name, value in asdict(reader.runtime).items()},
+            "windows": asdict(reader.window_config),
+            "runtime": {name: str(value) for name, value in asdict(reader.runtime_config).items()},
             "load": asdict(load),
         },
         "configuration": describe_configuration(),

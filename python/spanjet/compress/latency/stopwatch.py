@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spanjet.compress.latency.relative_timing import relative_times, runner
 from spanjet.compress.latency.typical_batches import typical_batches
 from spanjet.config import RuntimeConfig
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.runtime.engine import Runtime
 
 __all__ = ["Stopwatch"]
@@ -30,7 +30,7 @@ class Stopwatch:
         batches: what is run.
     """
 
-    def __init__(self, plain: LoadedModel, lengths: NDArray[np.int64], *, rounds: int) -> None:
+    def __init__(self, plain: Model, lengths: NDArray[np.int64], *, rounds: int) -> None:
         self._runtime = RuntimeConfig(cache_dir=None)
         self._rounds = rounds
         plain_runtime = Runtime(plain.model, self._runtime)

@@ -21,7 +21,7 @@ from spanjet.compress.prune.second_moments import Grams
 from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, calibrate, finish
 from spanjet.compress.quantize.trials import Bars
 from spanjet.compress.stages import Stages, digest
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.shards import SINGLE
 
@@ -83,7 +83,7 @@ class Builder:
             self._rebuilt(shapes).save(path)
         return path
 
-    def int8(self, shapes: Shapes) -> LoadedModel:
+    def int8(self, shapes: Shapes) -> Model:
         """The finished INT8 model, ready for a reader."""
         network = Network.load(self.checkpoint(shapes))
         graph = self.stages.model("int8", self._key(shapes), lambda: self._quantized(network))

@@ -24,7 +24,7 @@ from spanjet.compress.search.pareto import choose
 from spanjet.compress.stages import Stages
 from spanjet.measure.memory import peak_megabytes, reset_peak
 from spanjet.measure.rounds import WARM_UPS
-from spanjet.model import LoadedModel, write_model_directory
+from spanjet.model import Model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
 from spanjet.model.shards import SINGLE
 from spanjet.storage import check_free, staged
@@ -129,7 +129,7 @@ def optimize_checkpoint(
         return write_model_directory(out, result.model, card=card, companions=companions, overwrite=overwrite)
 
 
-def _make(run: Run, evaluated: SquadFile | None) -> tuple[LoadedModel, Path, dict[str, Any]]:
+def _make(run: Run, evaluated: SquadFile | None) -> tuple[Model, Path, dict[str, Any]]:
     """The chosen INT8 model, the directory of its float32 network, and what the card says of them."""
     points = Points(run)
     front = points.front()
@@ -163,7 +163,7 @@ def _make(run: Run, evaluated: SquadFile | None) -> tuple[LoadedModel, Path, dic
     )
 
 
-def _evaluate(points: Points, result: LoadedModel, file: SquadFile) -> dict[str, Any]:
+def _evaluate(points: Points, result: Model, file: SquadFile) -> dict[str, Any]:
     """Scores of the start in float32, of the plain INT8 model and of the result on another file."""
     run = points.run
     models = {

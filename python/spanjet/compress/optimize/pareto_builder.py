@@ -11,7 +11,7 @@ from spanjet.compress.quantize.trials import measure
 from spanjet.compress.search.pareto import Front, Point, extend, without_repeats
 from spanjet.evaluate import exact_match
 from spanjet.measure.rounds import WARM_UPS
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["Points"]
@@ -27,7 +27,7 @@ class Points:
     run: Run
 
     @cached_property
-    def plain(self) -> LoadedModel:
+    def plain(self) -> Model:
         """The INT8 model that nothing was cut from."""
         return self.run.builder.int8(self.run.network.shapes)
 
@@ -101,7 +101,7 @@ class Points:
         return Stopwatch(self.plain, self.run.lengths, rounds=_ROUNDS)
 
     def _scores(
-        self, name: str, model: LoadedModel, *, shapes: tuple[LayerShape, ...] = (), exact: bool = False
+        self, name: str, model: Model, *, shapes: tuple[LayerShape, ...] = (), exact: bool = False
     ) -> dict[str, Any]:
         run = self.run
 

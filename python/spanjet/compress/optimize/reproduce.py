@@ -16,7 +16,7 @@ from spanjet.compress.quantize.run import SquadFile
 from spanjet.compress.quantize.trials import Bars, measure, no_bars
 from spanjet.compress.splits import Material
 from spanjet.config import WindowConfig
-from spanjet.model import LoadedModel, load_model
+from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_saturates
 
@@ -84,7 +84,7 @@ def _plain(
     *,
     half_range: bool,
     bars: Bars,
-) -> LoadedModel:
+) -> Model:
     """The INT8 model of the start, made as it was then."""
     network = Network.load(checkpoint)
     for file in network.files:
@@ -92,7 +92,7 @@ def _plain(
         _check_same(file, expected, sha256(file), "checkpoint")
     loaded = network.loaded()
     count = card["optimization"]["settings"]["calibration"]
-    inputs = calibration_inputs(Reader(loaded, windows=windows), material.samples[:count], count=count)
+    inputs = calibration_inputs(Reader(loaded, window_config=windows), material.samples[:count], count=count)
     return replace(loaded, model=quantize_network(network, inputs, half_range=half_range, bars=bars))
 
 

@@ -74,7 +74,7 @@ class Run:
     def reader(self) -> Reader:
         """Of the start model, in float32."""
         runtime = RuntimeConfig(precision="f32", cache_dir=None)
-        return Reader(self.network.loaded(), windows=self.windows, runtime=runtime)
+        return Reader(self.network.loaded(), window_config=self.windows, runtime_config=runtime)
 
     @cached_property
     def material(self) -> Material:
@@ -178,7 +178,7 @@ class Run:
         """Tokens of the data's windows, int64[windows]."""
         chosen = np.random.default_rng(self.config.seed).permutation(len(self.data.dataset))[:_LENGTHS]
         asked = [self.data.dataset.questions[index] for index in chosen.tolist()]
-        windows = self.reader.cut([each.question for each in asked], [each.context for each in asked])
+        windows = self.reader.windows([each.question for each in asked], [each.context for each in asked])
         return np.diff(windows.indptr).astype(np.int64)
 
     @cached_property

@@ -64,8 +64,8 @@ def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Pro
     began = time.perf_counter()
     _ = runtime.streams
     compiling = time.perf_counter() - began
-    windows = reader.cut([each.question for each in questions], [each.context for each in questions])
-    batches = [windows.batch(rows, length=length) for rows, length in reader.plan(windows)]
+    windows = reader.windows([each.question for each in questions], [each.context for each in questions])
+    batches = [windows.batch(rows, length=length) for rows, length in reader.batches(windows)]
     turns = [timed(lambda: list(runtime.run(batches))) for _ in range(WARM_UPS + 1)]
     return Probe(rate=len(windows) / turns[-1].wall, compiling=compiling)
 

@@ -9,7 +9,7 @@ from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question, SquadDataset, evaluate
 from spanjet.measure.rounds import WARM_UPS, Spread, alternate, ratios, timed
 from spanjet.measure.workload import Workload
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.engine import ModelInputs, Runtime
 
@@ -22,7 +22,7 @@ _SECONDS, _LEAST = 4.0, 32
 
 
 def measure_scores(
-    model: LoadedModel,
+    model: Model,
     dataset: SquadDataset,
     windows: WindowConfig,
     *,
@@ -44,16 +44,16 @@ def measure_scores(
     """
     reader = Reader(
         model,
-        windows=windows,
-        runtime=RuntimeConfig(precision="f32" if exact else None, int8=int8, cache_dir=None),
+        window_config=windows,
+        runtime_config=RuntimeConfig(precision="f32" if exact else None, int8=int8, cache_dir=None),
     )
     with bars(name) as bar:
         return evaluate(reader, dataset, threshold=None, progress=bar).scores.as_dict()
 
 
 def compare_speed(
-    plain: LoadedModel,
-    result: LoadedModel,
+    plain: Model,
+    result: Model,
     questions: Sequence[Question],
     windows: WindowConfig,
     *,
@@ -73,7 +73,7 @@ def compare_speed(
         ratios; and what was run.
     """
     readers = {
-        name: Reader(model, windows=windows, runtime=RuntimeConfig(cache_dir=None))
+        name: Reader(model, window_config=windows, runtime_config=RuntimeConfig(cache_dir=None))
         for name, model in (("plain", plain), ("optimized", result))
     }
     timed_questions = questions[: _affordable(readers["plain"], questions)]
@@ -107,7 +107,7 @@ def _workload(reader: Reader, questions: Sequence[Question]) -> Workload:
 
 
 def compare_operations(
-    plain: LoadedModel, result: LoadedModel, batches: Sequence[ModelInputs]
+    plain: Model, result: Model, batches: Sequence[ModelInputs]
 ) -> dict[str, dict[str, float]]:
     """Milliseconds by part of the model, of the same batches in both models."""
     runtime = RuntimeConfig(cache_dir=None)

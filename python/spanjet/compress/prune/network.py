@@ -10,7 +10,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.compress.export import write_checkpoint
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.model.directory import CONFIG
 from spanjet.model.graph.architectures import ARCHITECTURES, read_architecture
 from spanjet.model.graph.blocks import LayerTensors
@@ -83,7 +83,7 @@ class Network:
         source.finish()
         return model
 
-    def loaded(self) -> LoadedModel:
+    def loaded(self) -> Model:
         """The float32 graph, ready for a reader."""
         return built(self.build(), self.architecture, path=self.source, weights=self.files)
 

@@ -8,7 +8,7 @@ from typing import Any
 import openvino as ov
 
 from spanjet.compress.quantize.mixed_precision import is_constant, is_quantized
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.runtime.cpu import inference_paths
 from spanjet.runtime.precision import suited
 
@@ -22,7 +22,7 @@ _IDLE = {"Const", "Input", "Output", "Reshape", "ShapeOf", "Memory"}
 NOT_CALIBRATED = "none: scores rank answers, but are no probabilities (see spanjet calibrate)"
 
 
-def describe_model(loaded: LoadedModel) -> dict[str, Any]:
+def describe_model(loaded: Model) -> dict[str, Any]:
     """Architecture, number of parameters, their precision by part, operations by kind, and bytes.
 
     A product counts as ``int8`` where an input is: its weights, or one of the activations that it multiplies.
@@ -47,7 +47,7 @@ def describe_model(loaded: LoadedModel) -> dict[str, Any]:
     }
 
 
-def describe_execution(loaded: LoadedModel) -> dict[str, Any]:
+def describe_execution(loaded: Model) -> dict[str, Any]:
     """How OpenVINO runs a model here; compiles it.
 
     Returns:

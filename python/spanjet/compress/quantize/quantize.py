@@ -11,7 +11,7 @@ from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.quantize.run import Run, SquadFile
 from spanjet.compress.quantize.trials import Bars, no_bars
-from spanjet.model import LoadedModel, load_model, write_model_directory
+from spanjet.model import Model, load_model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
 from spanjet.storage import check_free
 
@@ -92,7 +92,7 @@ def quantize_checkpoint(
     return card
 
 
-def _load_float(checkpoint: str | os.PathLike[str]) -> LoadedModel:
+def _load_float(checkpoint: str | os.PathLike[str]) -> Model:
     loaded = load_model(checkpoint)
     if any(node.get_type_name() == "FakeQuantize" for node in loaded.model.get_ordered_ops()):
         raise ValueError(f"{loaded.path}: the model is quantized already; expected one in floating point")

@@ -26,7 +26,7 @@ from spanjet.compress.quantize.trials import Bars, Trials, measure
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question, SquadDataset, calibrate_reader, load_squad
 from spanjet.evaluate.calibrate import check_unanswerable
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.reader import Reader
 
 __all__ = ["Run", "SquadFile"]
@@ -58,7 +58,7 @@ class Run:
     """All that is done for one model directory."""
 
     source: dict[str, Any]
-    original: LoadedModel
+    original: Model
     config: QuantizeConfig
     calibration: SquadFile
     evaluation: SquadFile | None
@@ -128,7 +128,7 @@ class Run:
 
     def _trials(self, work: WorkDirectory) -> Trials:
         runtime = RuntimeConfig(cache_dir=None)
-        reader = Reader(self.original, windows=self.windows, runtime=runtime)
+        reader = Reader(self.original, window_config=self.windows, runtime_config=runtime)
         return Trials(
             self.original,
             calibration_inputs(reader, self.chosen, count=self.config.samples),
@@ -174,7 +174,7 @@ class Run:
 
         def calibrate() -> dict[str, Any]:
             runtime = RuntimeConfig(int8=trials.int8, cache_dir=None)
-            reader = Reader(trials.loaded(count), windows=self.windows, runtime=runtime)
+            reader = Reader(trials.loaded(count), window_config=self.windows, runtime_config=runtime)
             options: dict[str, Any] = {"negatives": 1.0, "seed": self.config.seed}
             with self.bars("calibrate scores") as bar:
                 report = calibrate_reader(reader, fitting.dataset, progress=bar, **options)

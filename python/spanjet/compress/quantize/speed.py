@@ -10,7 +10,7 @@ from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question
 from spanjet.measure.rounds import Spread, alternate, ratios
 from spanjet.measure.workload import Workload
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.reader import Reader
 
 __all__ = ["TURNS", "measure_speed"]
@@ -21,7 +21,7 @@ TURNS = ROUNDS + 1
 
 
 def measure_speed(
-    original: LoadedModel,
+    original: Model,
     int8: ov.Model,
     questions: Sequence[Question],
     windows: WindowConfig,
@@ -41,14 +41,14 @@ def measure_speed(
         Windows a second of ``float32``, ``default`` and ``int8``, medians; the median of the rounds' ratios
         of ``int8`` to each; and what was run.
     """
-    models: Mapping[str, tuple[LoadedModel, RuntimeConfig]] = {
+    models: Mapping[str, tuple[Model, RuntimeConfig]] = {
         "float32": (original, RuntimeConfig(precision="f32", cache_dir=None)),
         "default": (original, RuntimeConfig(cache_dir=None)),
         "int8": (replace(original, model=int8), RuntimeConfig(cache_dir=None)),
     }
     asked, contexts = [each.question for each in questions], [each.context for each in questions]
     work = {
-        name: Workload(Reader(model, windows=windows, runtime=runtime), asked, contexts)
+        name: Workload(Reader(model, window_config=windows, runtime_config=runtime), asked, contexts)
         for name, (model, runtime) in models.items()
     }
     turns = alternate({name: each.infer for name, each in work.items()}, ROUNDS, on_turn)

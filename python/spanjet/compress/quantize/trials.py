@@ -16,7 +16,7 @@ from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, calibrate, finish
 from spanjet.compress.quantize.sensitivity import logits_of, relative_error
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import SquadDataset, evaluate
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_saturates
 
@@ -61,7 +61,7 @@ class Trials:
 
     def __init__(
         self,
-        original: LoadedModel,
+        original: Model,
         inputs: Sequence[dict[str, NDArray[np.int32]]],
         windows: WindowConfig,
         work: WorkDirectory,
@@ -154,14 +154,14 @@ class Trials:
         model = self.loaded(count)
         return self._scores(f"{name}, {count} restored", model, None, dataset, calibration)
 
-    def loaded(self, count: int) -> LoadedModel:
+    def loaded(self, count: int) -> Model:
         """The INT8 model with the ``count`` most sensitive layers restored, ready for a reader."""
         return replace(self._original, model=self.build(self.restored(count)))
 
     def _scores(
         self,
         name: str,
-        model: LoadedModel,
+        model: Model,
         precision: Any,
         dataset: SquadDataset,
         calibration: dict[str, Any] | None,
@@ -174,7 +174,7 @@ class Trials:
         runtime = RuntimeConfig(precision=precision, int8=self.int8, cache_dir=None)
 
         def run() -> dict[str, Any]:
-            reader = Reader(model, windows=self._windows, runtime=runtime)
+            reader = Reader(model, window_config=self._windows, runtime_config=runtime)
             with self._bars(name) as bar:
                 return evaluate(reader, dataset, threshold=threshold, progress=bar).scores.as_dict()
 

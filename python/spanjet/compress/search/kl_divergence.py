@@ -33,9 +33,9 @@ class Divergence:
     """
 
     def __init__(self, reader: Reader, questions: Sequence[Question]) -> None:
-        windows = reader.cut([each.question for each in questions], [each.context for each in questions])
+        windows = reader.windows([each.question for each in questions], [each.context for each in questions])
         self.windows, self.tokens = len(windows), np.diff(windows.indptr)
-        self._batches = [windows.batch(rows, length=length) for rows, length in reader.plan(windows)]
+        self._batches = [windows.batch(rows, length=length) for rows, length in reader.batches(windows)]
         self._start = list(self._log_probabilities(reader.model.model))
 
     def __call__(self, model: ov.Model) -> float:

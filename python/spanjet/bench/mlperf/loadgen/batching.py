@@ -16,7 +16,7 @@ Batching = Callable[[NDArray[np.int64], int], list[PlannedBatch]]
 
 def scheduled(reader: Reader) -> Batching:
     """The batches that the reader itself would make."""
-    config = reader.runtime
+    config = reader.runtime_config
 
     def batches(lengths: NDArray[np.int64], streams: int) -> list[PlannedBatch]:
         return schedule(

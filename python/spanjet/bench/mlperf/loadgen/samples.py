@@ -34,7 +34,7 @@ class Samples:
         if dataset.version != "1.1":
             raise ValueError("questions without an answer: expected SQuAD v1.1, as MLPerf's dev-v1.1.json")
         self.dataset = dataset
-        self.windows: _core.Windows = reader.cut(
+        self.windows: _core.Windows = reader.windows(
             [each.question for each in dataset.questions], [each.context for each in dataset.questions]
         )
         self.lengths: NDArray[np.int64] = np.diff(self.windows.indptr)

@@ -75,7 +75,7 @@ class System:
         self._samples = samples
         self._batching = scheduled(reader) if batching is None else batching
         self._hint = hint
-        self._small = reader.runtime.batch_tokens or 0
+        self._small = reader.runtime_config.batch_tokens or 0
         self._waits = scenario in ("SingleStream", "MultiStream")
         self._queue: SimpleQueue[Sequence[Query] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="spanjet-mlperf", daemon=True)

@@ -11,7 +11,7 @@ from spanjet.compress.data import calibration_inputs
 from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, METHOD, quantize
 from spanjet.config import RuntimeConfig
 from spanjet.measure.questions import built_in
-from spanjet.model import LoadedModel, load_model, write_model_directory
+from spanjet.model import Model, load_model, write_model_directory
 from spanjet.model.directory import CONFIG
 from spanjet.model.random_weights import SHAPES, Shape, write_checkpoint
 from spanjet.reader.reader import BUNDLED_MODEL, Reader
@@ -43,10 +43,10 @@ def random_int8(
     name: str = "bert-large",
     shape: Shape = SHAPES["bert-large"],
     progress: Callable[[int, int | None], None] | None = None,
-) -> LoadedModel:
+) -> Model:
     """The model, made where it is not in ``directory`` yet, which takes minutes and 5 GB for BERT-Large.
 
-    Its graph is what `spanjet.compress.quantize` makes of a real checkpoint of the shape, and it reads the bundled
+    Its graph is what `compress.quantize` makes of a real checkpoint of the shape, and it reads the bundled
     model's vocabulary, BERT's own.
 
     Args:
@@ -71,7 +71,7 @@ def random_int8(
     return load_model(path)
 
 
-def has_random_weights(model: LoadedModel) -> bool:
+def has_random_weights(model: Model) -> bool:
     """Whether a model is only an architecture: its F1 would mean nothing."""
     source: Any = (model.card or {}).get("source")
     return isinstance(source, dict) and source.get("weights") == RANDOM
@@ -86,7 +86,7 @@ def _quantize(
     progress: Callable[[int, int | None], None] | None,
 ) -> None:
     original = load_model(checkpoint)
-    reader = Reader(original, runtime=RuntimeConfig(cache_dir=None))
+    reader = Reader(original, runtime_config=RuntimeConfig(cache_dir=None))
     questions = built_in(SAMPLES, seed=0).questions
     inputs = calibration_inputs(reader, questions, count=SAMPLES)
     steps = iter(range(1, 100 * SAMPLES))

@@ -22,7 +22,7 @@ from spanjet.compress.quantize.trials import Bars, no_bars
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import SquadDataset, evaluate
 from spanjet.measure.rounds import WARM_UPS, Spread
-from spanjet.model import LoadedModel
+from spanjet.model import Model
 from spanjet.reader.reader import Reader
 
 __all__ = ["Row", "Step", "Table", "TableConfig", "measure_table"]
@@ -130,9 +130,9 @@ class Table:
 
 
 def measure_table(
-    large: LoadedModel,
-    bundled: LoadedModel,
-    models: Sequence[LoadedModel],
+    large: Model,
+    bundled: Model,
+    models: Sequence[Model],
     dataset: SquadDataset,
     config: TableConfig,
     *,
@@ -156,7 +156,7 @@ def measure_table(
     # What was tuned for one model would make others differ in more than the row says.
     runtime = RuntimeConfig(threads=config.threads, cache_dir=None)
     large_reader, bundled_reader, *others = (
-        Reader(model, windows=WINDOWING, decode=DECODING, runtime=runtime)
+        Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
         for model in (large, bundled, *models)
     )
     found = contenders(large_reader, bundled_reader, others)
