@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import openvino as ov
 import peer
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from spanjet import Reader, RuntimeConfig, WindowConfig
+from spanjet.runtime.openvino import ov
 from spanjet.runtime.precision import suited
 
 from benches import example_scripts

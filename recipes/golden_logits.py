@@ -314,8 +314,8 @@ def reference(model: Any, batches: list[Batch]) -> dict[str, NDArray[Any]]:
 
 def largest_difference(checkpoint: Path, golden: Path) -> float:
     """Largest difference of a float32 logit of a token from the recorded one."""
-    import openvino as ov
     from spanjet.model import load_model
+    from spanjet.runtime.openvino import ov
 
     compiled = ov.Core().compile_model(
         load_model(checkpoint).model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}

@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 from numpy.typing import NDArray
 from spanjet.compress.distill.autodiff import differentiate
 from spanjet.model.graph.activation_functions import ACTIVATIONS, activate
+from spanjet.runtime.openvino import ops, ov
 
 Array = NDArray[np.float32]
 Build = Callable[..., ov.Node]

@@ -5,8 +5,6 @@ from typing import Any
 
 import networks
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 from checkpoints import OUTPUTS, Batch, run
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import pack
 from spanjet.model.graph.narrowing import kept_name, places_name, probe_name
 from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.openvino import ops, ov
 
 LENGTHS = (40, 37, 33)
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import networks
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 from checkpoints import OUTPUTS, Batch
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from spanjet.compress.prune.optimal_brain_surgeon import damped
 from spanjet.compress.prune.removal_order import find_orders
 from spanjet.compress.prune.second_moments import collect
 from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.openvino import ops, ov
 
 OUTPUT = {"attention": "attention.output", "ffn": "ffn.down"}
 INNER = {"attention": "attention.context", "ffn": "ffn.activation"}

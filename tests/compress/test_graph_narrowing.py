@@ -5,7 +5,6 @@ from pathlib import Path
 
 import networks
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import OUTPUTS, TINY, copy, edit_config, run
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.model import load_model
 from spanjet.model.graph.narrowing import LEAST, probe_name
+from spanjet.runtime.openvino import ov
 
 Array = NDArray[np.float64]
 SHARES = [(1.0, 0.5), (1.0, 0.1), (0.75, 0.75), (0.5, 0.5), (0.6, 0.3), (0.4, 0.01)]

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import TINY
 from spanjet.compress.latency import profile, relative_timing
@@ -23,6 +22,7 @@ from spanjet.model.graph.architectures import read_architecture
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import LayerShape
 from spanjet.reader.batching import schedule
+from spanjet.runtime.openvino import ov
 
 LENGTHS = np.random.default_rng(0).integers(20, 384, 500)
 TABLE = LatencyTable(

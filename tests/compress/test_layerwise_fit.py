@@ -2,8 +2,6 @@
 
 import networks
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 from checkpoints import OUTPUTS, Batch
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from spanjet.compress.prune.qa_head import HeadData, refit_head
 from spanjet.compress.prune.removal_order import Orders, find_orders
 from spanjet.compress.prune.second_moments import Grams, collect
 from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.openvino import ops, ov
 
 SHAPES = (LayerShape(3, 40), LayerShape(2, 20))
 # Tokens enough for the widest block.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import checkpoints
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import TINY
 from safetensors.numpy import load_file
@@ -16,6 +15,7 @@ from spanjet.compress.quantize.model_info import describe_execution, describe_mo
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.model import Model, load_model, write_model_directory
 from spanjet.runtime import cpu
+from spanjet.runtime.openvino import ov
 from typer.testing import CliRunner
 
 COMPANIONS = {name: TINY / name for name in ("config.json", "vocab.txt")}

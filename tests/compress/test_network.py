@@ -9,7 +9,6 @@ from typing import Any
 
 import networks
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import ARCHITECTURES, OUTPUTS, TINY, copy, edit_config, run, split
 from spanjet.compress.export import LOADER
@@ -18,6 +17,7 @@ from spanjet.compress.quantize.mixed_precision import find_layers, restore
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.model import load_model
 from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.openvino import ov
 
 SHAPES = {
     "some": (LayerShape(1, 17), LayerShape(2, 8)),

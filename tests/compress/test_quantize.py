@@ -12,8 +12,6 @@ from typing import Any
 
 import checkpoints
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.compress.card import describe_source
@@ -25,6 +23,7 @@ from spanjet.compress.quantize.quantize import quantize_checkpoint
 from spanjet.evaluate import Question, SquadDataset, load_squad
 from spanjet.model import load_model
 from spanjet.model.directory import COMPANIONS
+from spanjet.runtime.openvino import ops, ov
 from spanjet.runtime.precision import suited
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -9,7 +9,6 @@ from typing import Any
 
 import checkpoints
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import TINY
 from spanjet import Reader, RuntimeConfig
@@ -24,6 +23,7 @@ from spanjet.compress.quantize.quantize import quantize_checkpoint
 from spanjet.compress.quantize.sensitivity import logits_of, relative_error
 from spanjet.evaluate import Evaluation, Scores, evaluate, load_squad
 from spanjet.model import load_model
+from spanjet.runtime.openvino import ov
 from typer.testing import CliRunner
 
 WORDS = (

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import networks
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 from checkpoints import Batch
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import pack
 from spanjet.compress.prune.second_moments import Grams, collect
 from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.openvino import ops, ov
 
 LENGTHS = (19, 7, 23, 11, 16)
 

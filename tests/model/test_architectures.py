@@ -7,14 +7,13 @@ from typing import Any
 
 import checkpoints
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 import pytest
 from checkpoints import ARCHITECTURES, INPUTS, OUTPUTS, edit_config, edit_tensors, run
 from spanjet.model import PairLayout, load_model
 from spanjet.model.graph.activation_functions import ACTIVATIONS, activate
 from spanjet.model.graph.architectures import ARCHITECTURES as REGISTRY
 from spanjet.model.graph.relative_position import bucketed
+from spanjet.runtime.openvino import ops, ov
 
 NAMES = sorted(path.parent.name for path in ARCHITECTURES.glob("*/logits.npz"))
 TOLERANCE = 1e-5

@@ -8,11 +8,11 @@ from typing import Any
 
 import checkpoints
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import INPUTS, OUTPUTS, TINY, Tensors, edit_config, edit_tensors, run
 from spanjet.model import load_model
 from spanjet.model.graph.architectures import read_architecture
+from spanjet.runtime.openvino import ov
 
 LOGITS = checkpoints.GOLDEN / "tiny-bert-logits.npz"
 TOLERANCE = 1e-3

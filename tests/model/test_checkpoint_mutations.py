@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import checkpoints
-import openvino as ov
 import pytest
 from checkpoints import ARCHITECTURES, INDEX, WEIGHTS
 from spanjet.model import Model, load_model
+from spanjet.runtime.openvino import ov
 
 # More by hand: SPANJET_MUTATIONS=20000 pytest --timeout 0 tests/test_checkpoint_mutations.py
 COUNT = int(os.environ.get("SPANJET_MUTATIONS", "60"))

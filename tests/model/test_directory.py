@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 from spanjet.model import Model, ModelDirectory, load_model, write_model_directory
+from spanjet.runtime.openvino import ov
 from spanjet.storage import staged
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"

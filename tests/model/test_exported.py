@@ -6,13 +6,13 @@ from typing import Any
 
 import checkpoints
 import numpy as np
-import openvino as ov
 import pytest
 import toy_model
 from checkpoints import ARCHITECTURES, INPUTS, OUTPUTS, TINY, run
 from spanjet import Reader, RuntimeConfig
 from spanjet.model import PairLayout, load_model
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.openvino import ov
 
 ONNX = "electra-onnx"
 

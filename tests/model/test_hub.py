@@ -8,13 +8,13 @@ from typing import Any
 
 import checkpoints
 import huggingface_hub
-import openvino as ov
 import pytest
 from checkpoints import TINY
 from huggingface_hub import errors
 from spanjet import Reader, RuntimeConfig
 from spanjet.model import load_model
 from spanjet.model.hub import HubModel
+from spanjet.runtime.openvino import ov
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

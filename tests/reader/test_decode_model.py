@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import peer
 import pytest
 from decoding import MODES, Case, Floats, Mode, assert_equal, case
 from spanjet import Reader, RuntimeConfig
+from spanjet.runtime.openvino import ov
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import checkpoints
 import numpy as np
-import openvino as ov
 import peer
 import pytest
 import segments
@@ -16,6 +15,7 @@ import texts
 import trained_tokenizers
 from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.model import load_model
+from spanjet.runtime.openvino import ov
 
 # The architecture, the kind of its tokenizer, the ids of its padding token and the tokens of a sequence.
 MODELS = {

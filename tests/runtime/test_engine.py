@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 import pytest
 import toy_model
 from numpy.typing import NDArray
 from spanjet import RuntimeConfig, Tokenizer
 from spanjet.model import Model
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.openvino import ov
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 

@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import TINY
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from spanjet.config import RuntimeConfig
 from spanjet.model import load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime import cpu as cpu_module
+from spanjet.runtime.openvino import ov
 from spanjet.runtime.precision import HALF_RANGE, can_saturate, in_float, suited
 
 CPUS = {

@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+from spanjet.runtime.openvino import ov
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TINY = GOLDEN / "tiny-bert"

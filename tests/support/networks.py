@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 import numpy as np
 from checkpoints import TINY, Batch, copy
 from numpy.typing import NDArray

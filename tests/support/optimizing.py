@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
-import openvino as ov
 from checkpoints import TINY, edit_config, edit_tensors
 from spanjet import Reader, RuntimeConfig
 from spanjet.compress.latency.synthetic_int8 import insert_quantizers
@@ -21,6 +17,7 @@ from spanjet.compress.optimize import run as stages
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.optimize import optimize_checkpoint
 from spanjet.evaluate import evaluate, load_squad
+from spanjet.runtime.openvino import ov
 
 WORDS = ("the", "city", "was", "on", "a", "river", "by", "first", "king", "who", "had", "there", "later")
 #: A directory with inputs and an optimised model ``out``, and its card: the fixture ``made``.

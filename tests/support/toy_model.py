@@ -7,14 +7,10 @@ import random
 import string
 from pathlib import Path
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 from spanjet.model import Model
+from spanjet.runtime.openvino import ops, ov
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = tuple(string.ascii_lowercase + string.digits + string.punctuation)

@@ -3,9 +3,6 @@
 Importing this package imports OpenVINO.
 """
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 from spanjet.bench.config import BenchConfig
 from spanjet.bench.result import BenchResult, Row
 from spanjet.bench.run import run_bench

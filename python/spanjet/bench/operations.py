@@ -7,12 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
-import openvino as ov
-
 from spanjet.runtime.engine import ModelInputs, Runtime
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Operation", "OperationTimes", "Operations", "measure_operations"]
 

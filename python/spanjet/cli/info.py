@@ -25,7 +25,6 @@ def info(
     as_json: JsonOption = False,
 ) -> None:
     """Show versions, this CPU, and a model: what it is made of, how it is computed here, and its card."""
-    import spanjet.runtime.openvino  # noqa: F401, PLC0415
     from spanjet.compress.quantize.model_info import describe_execution, describe_model  # noqa: PLC0415
     from spanjet.model import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
     from spanjet.runtime.cpu import describe_machine, inference_paths  # noqa: PLC0415

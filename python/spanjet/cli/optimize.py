@@ -99,7 +99,6 @@ def run(
     When interrupted, give the same command again: it goes on where it stopped. With another floor or budget,
     it takes what was found before.
     """
-    import spanjet.runtime.openvino  # noqa: F401, PLC0415
     from spanjet.compress.optimize.optimize import optimize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
 
     config = _config(
@@ -165,7 +164,6 @@ def verify(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Repeat the measurements of the card: F1 on its held-out questions, and windows a second."""
-    import spanjet.runtime.openvino  # noqa: F401, PLC0415
     from spanjet.compress.optimize.reproduce import repeat_measurements  # noqa: PLC0415
 
     found = repeat_measurements(model, data, checkpoint=checkpoint, bars=progress_bar)

@@ -69,7 +69,6 @@ def quantize(
 
     What is finished is kept in DIR.partial until DIR is there: when interrupted, give the same command again.
     """
-    import spanjet.runtime.openvino  # noqa: F401, PLC0415
     from spanjet.compress.quantize.quantize import quantize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
 
     config = _config(

@@ -57,7 +57,6 @@ def tune(
     as_json: JsonOption = False,
 ) -> None:
     """Measure which batches and streams are fastest here; readers use them from then on."""
-    import spanjet.runtime.openvino  # noqa: F401, PLC0415
     from spanjet.bench.autotune import tune as measure  # noqa: PLC0415
     from spanjet.model import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
     from spanjet.reader.tuned_settings import save_tuning  # noqa: PLC0415

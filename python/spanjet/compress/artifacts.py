@@ -8,9 +8,8 @@ from errno import EEXIST
 from pathlib import Path
 from typing import Any, TypeVar
 
-import openvino as ov
-
 from spanjet.model.config_json import read_json
+from spanjet.runtime.openvino import ov
 
 __all__ = ["WorkDirectory"]
 

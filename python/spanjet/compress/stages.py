@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.files.safe_files import lock, replace_file
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Stages", "digest"]
 

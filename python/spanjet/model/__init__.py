@@ -1,6 +1,5 @@
 """A Hugging Face checkpoint or a model directory on disk -> an OpenVINO model, without torch."""
 
-import spanjet.runtime.openvino  # noqa: F401
 from spanjet.model.directory import ModelDirectory, write_model_directory
 from spanjet.model.graph.pair_layout import PairLayout
 from spanjet.model.load import Model, load_model

@@ -9,12 +9,11 @@ from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
-
 from spanjet.model.config_json import read_json
 from spanjet.model.exported import GRAPH, find_exported, read_exported
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
+from spanjet.runtime.openvino import ov
 from spanjet.storage import staged
 
 __all__ = [

@@ -5,8 +5,7 @@ from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
-
+from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import INPUTS, OUTPUTS, adapt
 
 __all__ = ["GRAPH", "ONNX", "find_exported", "read_exported"]

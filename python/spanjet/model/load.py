@@ -6,8 +6,6 @@ from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
-
 from spanjet.config import Calibration
 from spanjet.model.directory import CARD, CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
 from spanjet.model.exported import find_exported
@@ -17,6 +15,7 @@ from spanjet.model.graph.pair_layout import PairLayout
 from spanjet.model.hub import HubModel
 from spanjet.model.shards import SINGLE, find_weights, has_weights
 from spanjet.model.weights import Weights
+from spanjet.runtime.openvino import ov
 
 __all__ = ["CHECKPOINT_WEIGHTS", "Model", "built", "find_directory", "load_checkpoint", "load_model"]
 

@@ -88,7 +88,6 @@ class Reader:
         match_special_tokens: bool = False,
     ) -> None:
         # OpenVINO takes 200 ms to import, which `import spanjet` need not pay.
-        import spanjet.runtime.openvino  # noqa: F401, PLC0415
         from spanjet.model import Model, load_model  # noqa: PLC0415
         from spanjet.reader.tuned_settings import tuned_settings  # noqa: PLC0415
         from spanjet.runtime.engine import Runtime  # noqa: PLC0415

@@ -10,14 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
-import openvino as ov
-
 from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
 from spanjet.model import Model
 from spanjet.runtime.cpu import describe_machine, usable_cpus
+from spanjet.runtime.openvino import ov
 
 __all__ = ["save_tuning", "tuned_settings", "tuning_file"]
 

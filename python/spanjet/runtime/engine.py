@@ -11,14 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.config import RuntimeConfig
+from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import OUTPUTS, adapt
 from spanjet.runtime.precision import suited
 

@@ -1,4 +1,4 @@
-"""Imports OpenVINO without its telemetry; to be imported before anything that imports OpenVINO.
+"""Import OpenVINO with its telemetry off; every other module takes ``ov`` and ``ops`` from here.
 
 `import openvino` reports itself over the network unless the user has opted out: it writes to the home
 directory, forks a process, and can hold up the end of the program for three seconds where the network
@@ -7,13 +7,17 @@ does not answer. It does without where the package ``openvino_telemetry`` cannot
 
 import sys
 
-__all__: list[str] = []
+__all__ = ["PrePostProcessor", "ops", "ov"]
 
-NAME = "openvino_telemetry"
+TELEMETRY = "openvino_telemetry"
 
-if "openvino" not in sys.modules and NAME not in sys.modules:
-    sys.modules[NAME] = None  # type: ignore[assignment]  # which makes its import fail
-    try:
-        import openvino  # noqa: F401
-    finally:
-        del sys.modules[NAME]
+_hidden = "openvino" not in sys.modules and TELEMETRY not in sys.modules
+if _hidden:
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # which makes its import fail
+try:
+    import openvino as ov
+    import openvino.opset13 as ops
+    from openvino.preprocess import PrePostProcessor
+finally:
+    if _hidden:
+        del sys.modules[TELEMETRY]

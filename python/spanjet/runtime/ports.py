@@ -3,11 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
-import openvino as ov
-from openvino.preprocess import PrePostProcessor
+from spanjet.runtime.openvino import PrePostProcessor, ov
 
 __all__ = ["INPUTS", "OUTPUTS", "adapt"]
 

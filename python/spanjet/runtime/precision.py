@@ -2,15 +2,11 @@
 
 import warnings
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from spanjet.runtime.cpu import int8_saturates
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["HALF_RANGE", "can_saturate", "in_float", "suited"]
 

@@ -6,9 +6,6 @@ Samples (`samples`) become batches (`batching`) that a reader's engine runs (`sy
 models (`contenders`, `measure`). Importing this package imports OpenVINO.
 """
 
-import spanjet.runtime.openvino  # noqa: F401
-
-# isort: split
 from spanjet.bench.mlperf.run import RunConfig, run_scenario
 from spanjet.bench.mlperf.submission import write_submission
 from spanjet.bench.mlperf.table.table import Table, TableConfig, measure_table

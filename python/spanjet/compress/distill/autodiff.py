@@ -7,10 +7,8 @@ for.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-import openvino as ov
-import openvino.opset13 as ops
-
 from spanjet.compress.distill.vjp import RULES
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Seed", "differentiate"]
 

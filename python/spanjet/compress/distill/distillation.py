@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from spanjet.compress.distill.adam import Adam
@@ -14,6 +12,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
 from spanjet.model.graph.encoder import NODES
 from spanjet.model.graph.narrowing import kept_name, places_name
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Distillation", "distil"]
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
+
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["DERIVATIVES"]
 

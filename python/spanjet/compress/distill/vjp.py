@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 
 from spanjet.compress.distill.elementwise_vjp import DERIVATIVES
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["RULES"]
 

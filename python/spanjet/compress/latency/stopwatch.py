@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.compress.latency.relative_timing import relative_times, runner
@@ -11,6 +10,7 @@ from spanjet.compress.latency.typical_batches import typical_batches
 from spanjet.config import RuntimeConfig
 from spanjet.model import Model
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Stopwatch"]
 

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from spanjet.compress.quantize.ptq import finish
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.openvino import ops, ov
 from spanjet.runtime.precision import HALF_RANGE
 
 __all__ = ["VOCABULARY", "RandomTensors", "insert_quantizers", "random_int8_model"]

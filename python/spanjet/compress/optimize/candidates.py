@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.compress.distill.distillation import distil
@@ -24,6 +23,7 @@ from spanjet.compress.stages import Stages, digest
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.shards import SINGLE
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Builder", "quantize_network"]
 

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import openvino as ov
-
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.search.cost_curves import SHARES
 from spanjet.config import RuntimeConfig
@@ -13,6 +11,7 @@ from spanjet.evaluate import Question
 from spanjet.measure.rounds import WARM_UPS, timed
 from spanjet.reader.reader import Reader
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Plan", "Probe", "Step", "plan_run", "probe"]
 

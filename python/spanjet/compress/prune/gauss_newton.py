@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from spanjet.compress.distill.autodiff import Seed, differentiate
@@ -13,6 +11,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
 from spanjet.compress.prune.second_moments import Grams
 from spanjet.model.graph.encoder import NODES
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Importance", "measure_importance"]
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.compress.export import write_checkpoint
@@ -21,6 +20,7 @@ from spanjet.model.layer_shape import LayerShape
 from spanjet.model.load import built, find_directory
 from spanjet.model.shards import find_weights
 from spanjet.model.weights import Weights
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Network"]
 

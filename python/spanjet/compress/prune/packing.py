@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from spanjet.compress.prune.network import Network
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Inputs", "Taps", "backward_tokens", "pack"]
 

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from spanjet.compress.prune.network import Network
 from spanjet.model.graph.blocks import Blocks
 from spanjet.model.graph.encoder import attend, feed_forward
 from spanjet.model.graph.tensors import Tensors
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["HALVES", "Half", "Kind"]
 

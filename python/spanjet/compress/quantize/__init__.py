@@ -1,3 +1,1 @@
 """A checkpoint to an INT8 model directory, with its accuracy measured before and after."""
-
-import spanjet.runtime.openvino  # noqa: F401

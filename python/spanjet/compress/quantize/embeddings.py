@@ -3,9 +3,9 @@
 from collections.abc import Collection
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
+
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["compress_tables", "find_tables", "round_tables"]
 

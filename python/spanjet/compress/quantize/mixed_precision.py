@@ -2,10 +2,8 @@
 
 from collections.abc import Collection
 
-import openvino as ov
-import openvino.opset13 as ops
-
 from spanjet.compress.quantize.embeddings import find_tables
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["find_layers", "is_constant", "is_quantized", "restore"]
 

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-import openvino as ov
-
 from spanjet.compress.quantize.mixed_precision import is_constant, is_quantized
 from spanjet.model import Model
 from spanjet.runtime.cpu import inference_paths
+from spanjet.runtime.openvino import ov
 from spanjet.runtime.precision import suited
 
 __all__ = ["describe_execution", "describe_model"]

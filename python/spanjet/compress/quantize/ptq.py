@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.compress.quantize.embeddings import compress_tables, round_tables
+from spanjet.runtime.openvino import ov
 
 __all__ = ["CALIBRATION_PASSES", "METHOD", "calibrate", "finish", "import_nncf", "quantize"]
 

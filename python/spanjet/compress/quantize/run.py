@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
-
 from spanjet.compress.artifacts import WorkDirectory
 from spanjet.compress.card import (
     describe_calibration,
@@ -28,6 +26,7 @@ from spanjet.evaluate import Question, SquadDataset, calibrate_reader, load_squa
 from spanjet.evaluate.calibrate import check_unanswerable
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Run", "SquadFile"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
+from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import OUTPUTS
 
 __all__ = ["logits_of", "relative_error"]

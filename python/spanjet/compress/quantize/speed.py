@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import openvino as ov
-
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question
 from spanjet.measure.rounds import Spread, alternate, ratios
 from spanjet.measure.workload import Workload
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
+from spanjet.runtime.openvino import ov
 
 __all__ = ["TURNS", "measure_speed"]
 

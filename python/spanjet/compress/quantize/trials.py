@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.compress.artifacts import WorkDirectory
@@ -19,6 +18,7 @@ from spanjet.evaluate import SquadDataset, evaluate
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_saturates
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Bars", "Trials", "measure", "no_bars"]
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import Question
 from spanjet.reader.reader import Reader
 from spanjet.runtime.engine import Logits, Runtime
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Divergence", "log_softmax"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
+
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["ACTIVATIONS", "activate"]
 

@@ -4,13 +4,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import openvino as ov
-
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.activation_functions import ACTIVATIONS
 from spanjet.model.graph.pair_layout import PairLayout
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.model.layer_shape import KEY
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Architecture"]
 

@@ -8,11 +8,10 @@ their places by these names, so they are the same for all architectures.
 from dataclasses import dataclass
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 
 from spanjet.model.graph.activation_functions import activate
 from spanjet.model.graph.tensors import TensorSource
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Blocks", "LayerTensors"]
 

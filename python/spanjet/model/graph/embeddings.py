@@ -3,12 +3,11 @@
 from typing import TypedDict
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.blocks import Blocks
 from spanjet.model.graph.qa_model import Inputs
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["add_positions", "add_types", "embed", "look_up_words", "normalise"]
 

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import openvino as ov
-import openvino.opset13 as ops
-
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.blocks import Blocks, LayerTensors
 from spanjet.model.graph.narrowing import Tokens, probe_name
 from spanjet.model.graph.qa_model import Inputs
 from spanjet.model.layer_shape import LayerShape, read_shapes
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["BERT_LAYER", "NODES", "Encoder", "add_and_normalise", "attend", "encode", "feed_forward"]
 

@@ -13,11 +13,10 @@ ranks, so that nothing depends on what else is in the batch.
 from dataclasses import dataclass
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 
 from spanjet.model.graph.blocks import Blocks
 from spanjet.reader.batching import VECTOR
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["LEAST", "Tokens", "kept_name", "places_name", "probe_name"]
 

@@ -1,11 +1,10 @@
 """The ends of every question-answering graph: its inputs and its outputs."""
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 
 from spanjet.model.graph.blocks import Blocks
 from spanjet.model.graph.narrowing import Tokens
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Inputs", "question_answering"]
 

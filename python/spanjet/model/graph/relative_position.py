@@ -1,9 +1,9 @@
 """Attention scores by distance, as DeBERTa adds them (He et al. 2021, arXiv 2006.03654 and 2111.09543)."""
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
+
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Distances", "bucketed"]
 

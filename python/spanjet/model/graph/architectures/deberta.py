@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from spanjet.model.config_json import Fields
@@ -18,6 +16,7 @@ from spanjet.model.graph.pair_layout import PairLayout
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.relative_position import Distances, bucketed
 from spanjet.model.graph.tensors import TensorSource
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Deberta"]
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import openvino as ov
-
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.blocks import Blocks, LayerTensors
 from spanjet.model.graph.embeddings import embed
@@ -11,6 +9,7 @@ from spanjet.model.graph.encoder import Encoder, encode
 from spanjet.model.graph.pair_layout import PairLayout
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.tensors import TensorSource
+from spanjet.runtime.openvino import ov
 
 __all__ = ["DistilBert"]
 

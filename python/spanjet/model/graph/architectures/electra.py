@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import openvino as ov
-
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architectures.bert import Bert
 from spanjet.model.graph.blocks import Blocks
@@ -11,6 +9,7 @@ from spanjet.model.graph.embeddings import embed
 from spanjet.model.graph.encoder import encode
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.tensors import TensorSource
+from spanjet.runtime.openvino import ov
 
 __all__ = ["Electra"]
 

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-import openvino as ov
-import openvino.opset13 as ops
-
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.blocks import Blocks
@@ -13,6 +10,7 @@ from spanjet.model.graph.encoder import BERT_LAYER
 from spanjet.model.graph.pair_layout import PairLayout
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.tensors import TensorSource
+from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["MobileBert"]
 
