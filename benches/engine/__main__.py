@@ -15,7 +15,7 @@ from rich.console import Console
 from spanjet.bench import built_in, sample
 from spanjet.evaluate import SquadDataset, load_squad
 from spanjet.measure.environment import describe_environment
-from spanjet.reader.reader import BUNDLED_MODEL
+from spanjet.model.directory import BUNDLED_MODEL
 
 from benches.engine import report
 from benches.engine.contestants import Contestant, OptimumIntel, Spanjet, Transformers

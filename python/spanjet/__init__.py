@@ -1,40 +1,14 @@
-"""spanjet reads answers out of text, exactly and fast, on CPUs, without torch."""
+"""spanjet reads answers out of text, exactly and fast, on CPUs, without torch.
 
-from spanjet._core import (
-    Batch,
-    Encoding,
-    Encodings,
-    Spans,
-    Tokenizer,
-    Windows,
-    __version__,
-    decode,
-    sentence,
-)
-from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
-from spanjet.reader.pipeline import QuestionCut
-from spanjet.reader.reader import Answer, Document, Failure, PassageAnswer, Reader, SearchResult, Uncalibrated
+>>> import spanjet
+>>> reader = spanjet.Reader()
+>>> answer = reader.ask("Who built it?", "The bridge was built by Clara Hansen in 1903.")
+>>> answer.text
+'Clara Hansen'
 
-__all__ = [
-    "Answer",
-    "Batch",
-    "Calibration",
-    "DecodeConfig",
-    "Document",
-    "Encoding",
-    "Encodings",
-    "Failure",
-    "PassageAnswer",
-    "QuestionCut",
-    "Reader",
-    "RuntimeConfig",
-    "SearchResult",
-    "Spans",
-    "Tokenizer",
-    "Uncalibrated",
-    "WindowConfig",
-    "Windows",
-    "__version__",
-    "decode",
-    "sentence",
-]
+Names are loaded when they are first used: OpenVINO, which takes 200 ms, with the first `Reader`.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,11 +2,11 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 __all__ = [
     "TUNED_DEFAULTS",
@@ -16,9 +16,13 @@ __all__ = [
     "Threshold",
     "WindowConfig",
     "check_count",
+    "check_list",
     "check_threshold",
+    "check_type",
     "default_cache_dir",
 ]
+
+_T = TypeVar("_T")
 
 Threshold = float | Literal["model", "reader"] | None
 """The probability of an answer below which a question counts as not answered.
@@ -182,6 +186,20 @@ def check_count(name: str, value: Any) -> int:
     if not 1 <= int(value) <= MOST:
         raise ValueError(expected)
     return int(value)
+
+
+def check_type(name: str, value: _T, expected: type[_T]) -> _T:
+    """Return an argument, or raise the TypeError that says what it was and should be."""
+    if not isinstance(value, expected):
+        raise TypeError(f"{name}: expected {expected.__name__}, found {type(value).__name__}")
+    return value
+
+
+def check_list(name: str, values: Iterable[_T]) -> list[_T]:
+    """List the items of an argument that is no text itself; raise the TypeError where there are none."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name}: expected a sequence of texts, found {type(values).__name__}")
+    return list(values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -139,7 +139,7 @@ def test_typical_lengths() -> None:
     assert typical_lengths(64).max() == 64
 
 
-@pytest.mark.filterwarnings("ignore::spanjet.reader.pipeline.QuestionCut")
+@pytest.mark.filterwarnings("ignore::spanjet.reader.warnings.QuestionCut")
 def test_command(toy: Model, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("spanjet.model.load_model", lambda _: toy)

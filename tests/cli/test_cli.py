@@ -102,7 +102,7 @@ def test_a_number_that_is_too_large_is_refused_in_a_line(model: Path) -> None:
     assert "expected an integer from 1 to 2147483647" in error
 
 
-@pytest.mark.filterwarnings("default::spanjet.reader.pipeline.QuestionCut")
+@pytest.mark.filterwarnings("default::spanjet.reader.warnings.QuestionCut")
 def test_a_question_that_is_cut_is_said_in_one_line(model: Path) -> None:
     code, out, error = run("ask", "who built it " * 40, TEXT, "-m", model)
     assert (code, len(out.splitlines())) == (0, 1)

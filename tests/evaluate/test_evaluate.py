@@ -19,7 +19,7 @@ from spanjet.evaluate import (
 from spanjet.model import Model
 
 # Few of the questions' tokens fit into windows of the toy model.
-pytestmark = pytest.mark.filterwarnings("ignore::spanjet.reader.pipeline.QuestionCut")
+pytestmark = pytest.mark.filterwarnings("ignore::spanjet.reader.warnings.QuestionCut")
 
 Change = Callable[[Any], Any]
 

@@ -11,7 +11,7 @@ import pytest
 from spanjet import Answer, Calibration, Reader, RuntimeConfig
 from spanjet.cli import app
 from spanjet.model import Model, load_model
-from spanjet.reader.reader import BUNDLED_MODEL
+from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.runtime.openvino import ov
 from spanjet.runtime.precision import suited
 from typer.testing import CliRunner

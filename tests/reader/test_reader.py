@@ -25,8 +25,7 @@ from spanjet import (
 )
 from spanjet.evaluate import load_squad
 from spanjet.model import Model
-from spanjet.reader.pipeline import QuestionCut
-from spanjet.reader.reader import Uncalibrated
+from spanjet.reader.warnings import QuestionCut, Uncalibrated
 
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
 TEXT = "The engineer built a tower in Paris, near the river."
@@ -167,6 +166,43 @@ def test_documents(reader: Reader) -> None:
     assert reader.ask("who?", document) == reader.ask("who?", TEXT)
     mixed = reader.ask_many(["who?", "when?"], [document, "paris"])
     assert mixed == [[reader.ask("who?", TEXT)], [reader.ask("when?", "paris")]]
+
+
+def test_documents_are_sealed(reader: Reader) -> None:
+    with pytest.raises(TypeError, match="encoding: expected Encoding, found str"):
+        Document(TEXT)  # type: ignore[arg-type]
+    document = reader.prepare(TEXT)
+    assert Document(document.encoding).text == TEXT
+    for name in ("text", "encoding", "more"):
+        with pytest.raises(AttributeError):
+            setattr(document, name, "paris")
+
+
+def test_ask_lists_answers(reader: Reader) -> None:
+    found = reader.ask("who built it?", TEXT, top_k=3)
+    assert found == reader.ask_many(["who built it?"], [TEXT], top_k=3)[0]
+    assert len(found) == 3
+    assert reader.ask("who built it?", TEXT, top_k=1) == found[:1] == [reader.ask("who built it?", TEXT)]
+    assert reader.ask("who built it?", TEXT, top_k=2, threshold=1.0)[0].is_null
+    with pytest.raises(ValueError, match="top_k is 0; expected an integer from 1"):
+        reader.ask("who built it?", TEXT, top_k=0)
+
+
+def test_warnings_name_the_line_of_the_caller(toy: Model, exact: RuntimeConfig) -> None:
+    cutting = replace(WINDOWS, max_question_length=5)
+    reader = Reader(toy, window_config=cutting, runtime_config=exact)
+    for call in (
+        lambda: reader.ask("who? who? who?", TEXT),
+        lambda: reader.search("who? who? who?", [TEXT]),
+        lambda: [*reader.stream([("who? who? who?", TEXT)])],
+    ):
+        with pytest.warns(QuestionCut) as caught:
+            call()
+        assert {each.filename for each in caught} == {__file__}
+
+
+def test_readers_print_what_they_are(reader: Reader) -> None:
+    assert repr(reader) == f"Reader({str(reader.model.path)!r}, threshold=None)"
 
 
 def test_no_questions(reader: Reader) -> None:
@@ -396,7 +432,7 @@ def test_bad_top_k(reader: Reader, top_k: Any, error: type[Exception]) -> None:
 
 def test_bad_single_texts(reader: Reader) -> None:
     with pytest.raises(TypeError, match="question: expected str, found int"):
-        reader.ask(3, TEXT)  # type: ignore[arg-type]
+        reader.ask(3, TEXT)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="text: expected str, found bytes"):
         reader.prepare(b"abc")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="question 0 is empty"):
@@ -446,7 +482,7 @@ def test_more_ids_than_the_model(toy: Model) -> None:
         Reader(replace(toy, vocab_size=100), window_config=WINDOWS)
 
 
-@pytest.mark.parametrize("name", ["windows", "decode", "runtime"])
+@pytest.mark.parametrize("name", ["window_config", "decode_config", "runtime_config"])
 def test_bad_settings(toy: Model, name: str) -> None:
     settings: dict[str, Any] = {name: {"max_length": 48}}
     with pytest.raises(TypeError, match=f"{name}: expected .*Config, found dict"):

@@ -22,8 +22,8 @@ from spanjet import (
 )
 from spanjet.evaluate import load_squad
 from spanjet.model import Model
-from spanjet.reader.pipeline import QuestionCut
 from spanjet.reader.search import Search
+from spanjet.reader.warnings import QuestionCut
 
 TEXT = "The engineer built a tower in Paris, near the river."
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)

@@ -316,7 +316,7 @@ def test_forked_children(tmp_path: Path, when: str) -> None:
             warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads
             model = toy_model.load(pathlib.Path(sys.argv[1]))
             windows = WindowConfig(max_length=48, doc_stride=16)
-            reader = Reader(model, windows=windows, runtime=RuntimeConfig(cache_dir=None))
+            reader = Reader(model, window_config=windows, runtime_config=RuntimeConfig(cache_dir=None))
             document = reader.prepare("paris has a tower near the river")
 
             def ask():

@@ -8,7 +8,8 @@ from itertools import cycle, islice
 from spanjet.evaluate import Question
 from spanjet.measure.rounds import Spread, Turn, alternate, ratios
 from spanjet.measure.workload import Workload
-from spanjet.reader.reader import Document, Reader
+from spanjet.reader.answer import Document
+from spanjet.reader.reader import Reader
 
 __all__ = ["LongDocument", "measure_document"]
 

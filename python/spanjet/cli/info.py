@@ -7,7 +7,7 @@ import typer
 
 from spanjet.cli.options import JsonOption
 from spanjet.cli.terminal.output import show
-from spanjet.reader.reader import BUNDLED_MODEL
+from spanjet.model.directory import BUNDLED_MODEL
 
 __all__ = ["info"]
 

@@ -14,7 +14,7 @@ from spanjet.cli.terminal.tables import progress_bar
 from spanjet.config import default_cache_dir
 from spanjet.evaluate import load_squad
 from spanjet.files.safe_files import replace_file
-from spanjet.reader.reader import BUNDLED_MODEL
+from spanjet.model.directory import BUNDLED_MODEL
 
 __all__ = ["mlperf"]
 

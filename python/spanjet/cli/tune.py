@@ -10,7 +10,7 @@ from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import print_json
 from spanjet.cli.terminal.tables import progress_bar
-from spanjet.reader.reader import BUNDLED_MODEL
+from spanjet.model.directory import BUNDLED_MODEL
 
 if TYPE_CHECKING:
     import numpy as np

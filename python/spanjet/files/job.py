@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from spanjet.files.record import Record, Rejected
 
 if TYPE_CHECKING:
-    from spanjet.reader.reader import Answer, Document, Failure, Reader
+    from spanjet.reader.answer import Answer, Document, Failure
+    from spanjet.reader.reader import Reader
 
 __all__ = ["Sink", "answer_records"]
 

@@ -26,7 +26,7 @@ from spanjet.files.record import Record, Rejected
 from spanjet.files.safe_files import lock, sync_directory
 
 if TYPE_CHECKING:
-    from spanjet.reader.reader import Answer
+    from spanjet.reader.answer import Answer
 
 __all__ = ["Journal"]
 

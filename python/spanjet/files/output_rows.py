@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from spanjet.files.record import Record, Rejected
 
 if TYPE_CHECKING:
-    from spanjet.reader.reader import Answer
+    from spanjet.reader.answer import Answer
 
 __all__ = ["answers_line", "rejected_line"]
 

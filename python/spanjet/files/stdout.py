@@ -8,7 +8,7 @@ from spanjet.files.output_rows import answers_line, rejected_line
 from spanjet.files.record import Record, Rejected
 
 if TYPE_CHECKING:
-    from spanjet.reader.reader import Answer
+    from spanjet.reader.answer import Answer
 
 __all__ = ["StandardOutput"]
 

@@ -17,6 +17,7 @@ from spanjet.runtime.openvino import ov
 from spanjet.storage import staged
 
 __all__ = [
+    "BUNDLED_MODEL",
     "COMPANIONS",
     "GRAPH",
     "ModelDirectory",
@@ -25,6 +26,9 @@ __all__ = [
     "update_card",
     "write_model_directory",
 ]
+
+BUNDLED_MODEL = Path(__file__).parent / "assets" / "minilm-l6-squad2-int8"
+"""The model directory of the reader that comes with the package."""
 
 WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
 _MERGES = "merges.txt"

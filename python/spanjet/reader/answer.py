@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
 from spanjet import _core
+from spanjet.config import check_type
 
 __all__ = ["Answer", "Document", "Failure", "answers_of"]
 
@@ -52,24 +53,43 @@ class Answer:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Document:
     """A context that is tokenized once and can be asked often; made by `Reader.prepare`.
 
+    Args:
+        encoding: the tokens of the context, of the reader's own tokenizer; they keep its text.
+
     Attributes:
         text: the context.
-        encoding: its tokens, of the reader's own tokenizer.
+        encoding: its tokens.
+
+    Raises:
+        TypeError: no `Encoding`.
     """
 
-    text: str
-    encoding: _core.Encoding
+    __slots__ = ("_encoding", "_text")
+
+    def __init__(self, encoding: _core.Encoding) -> None:
+        self._encoding = check_type("encoding", encoding, _core.Encoding)
+        self._text = encoding.text
+
+    @property
+    def text(self) -> str:
+        """The context."""
+        return self._text
+
+    @property
+    def encoding(self) -> _core.Encoding:
+        """The tokens of the context."""
+        return self._encoding
 
     def __len__(self) -> int:
         """Number of tokens."""
-        return len(self.encoding)
+        return len(self._encoding)
 
     def __repr__(self) -> str:
-        head = self.text if len(self.text) <= 40 else f"{self.text[:39]}…"
+        head = self._text if len(self._text) <= 40 else f"{self._text[:39]}…"
         return f"Document({head!r}, {len(self)} tokens)"
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from spanjet.reader.answer import Answer, Document
 from spanjet.reader.pipeline import Pipeline
 
-__all__ = ["Merger"]
+__all__ = ["DynamicBatcher"]
 
 MAX_WAIT = 0.002
 """Seconds that a question waits for others at most."""
@@ -31,7 +31,7 @@ class _Call(NamedTuple):
     future: "Future[list[Answer]]"
 
 
-class Merger:
+class DynamicBatcher:
     """A thread that answers what is asked at the same time in batches; started when first needed.
 
     While it works on some questions others gather, so that the busier it is the larger its batches are.
@@ -56,7 +56,7 @@ class Merger:
             if self._thread is None or not self._thread.is_alive():
                 self._queue = SimpleQueue()
                 self._thread = threading.Thread(
-                    target=_work, args=(self._pipeline, self._queue), name="spanjet-merger", daemon=True
+                    target=_work, args=(self._pipeline, self._queue), name="spanjet-batcher", daemon=True
                 )
                 self._thread.start()
             self._queue.put(call)

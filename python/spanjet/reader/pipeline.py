@@ -1,7 +1,6 @@
 """The three stages of reading: prepare (tokens and windows), infer (logits), decode (spans)."""
 
 import textwrap
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -15,18 +14,15 @@ from spanjet import _core
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.reader.answer import Answer, Document, answers_of
 from spanjet.reader.batching import PlannedBatch, schedule
+from spanjet.reader.warnings import QuestionCut, warn_caller
 
 if TYPE_CHECKING:
     from spanjet.runtime.engine import Hint, Logits, Runtime
 
-__all__ = ["Chunk", "Pair", "Pipeline", "QuestionCut"]
+__all__ = ["Chunk", "Pair", "Pipeline"]
 
 Pair = tuple[str, str | Document]
 """A question and its context."""
-
-
-class QuestionCut(UserWarning):
-    """A question is longer than ``max_question_length`` and loses its end."""
 
 
 class Chunk:
@@ -118,11 +114,10 @@ class Pipeline:
         if warn and most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
                 question = textwrap.shorten(questions[index], 60, placeholder="…")
-                warnings.warn(
+                warn_caller(
                     f"the question {question!r} has {windows.question_length[index]} tokens and is cut to "
                     f"{most}, the max_question_length",
                     QuestionCut,
-                    stacklevel=2,
                 )
         return windows
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from types import TracebackType
+from typing import Literal, TypeVar, overload
 
-from spanjet import _core
+from spanjet._core import Tokenizer, Windows
 from spanjet.config import (
     Calibration,
     DecodeConfig,
@@ -16,44 +15,30 @@ from spanjet.config import (
     Threshold,
     WindowConfig,
     check_count,
-    check_threshold,
+    check_list,
+    check_type,
 )
+from spanjet.model.directory import BUNDLED_MODEL
+from spanjet.model.load import Model, load_model
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.batching import PlannedBatch
-from spanjet.reader.dynamic_batching import Merger
-from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
+from spanjet.reader.compatibility import check_compatible
+from spanjet.reader.dynamic_batching import DynamicBatcher
+from spanjet.reader.passages import Passage, SearchResult
 from spanjet.reader.pipeline import Pair, Pipeline, encoded
 from spanjet.reader.search import Search
 from spanjet.reader.stream import Stream
+from spanjet.reader.thresholds import Thresholds
+from spanjet.reader.tuned_settings import tuned_settings
+from spanjet.runtime.engine import Runtime
 
-if TYPE_CHECKING:
-    from types import TracebackType
+__all__ = ["Reader"]
 
-    from spanjet.model import Model
-    from spanjet.runtime.engine import Runtime
-
-__all__ = [
-    "BUNDLED_MODEL",
-    "Answer",
-    "Document",
-    "Failure",
-    "PassageAnswer",
-    "Reader",
-    "SearchResult",
-    "Uncalibrated",
-]
-
-_T = TypeVar("_T")
-
-BUNDLED_MODEL = Path(__file__).parents[1] / "model" / "assets" / "minilm-l6-squad2-int8"
-
-
-class Uncalibrated(UserWarning):
-    """A model without a calibration is used as if its scores were probabilities."""
+_Config = TypeVar("_Config")
 
 
 class Reader:
-    """Reads answers out of text with an extractive question-answering model.
+    """Read answers out of text with an extractive question-answering model.
 
     A reader may be shared between threads, and results depend on neither threads, batches nor
     neighbours, beyond float rounding. The model is compiled when the first question comes.
@@ -79,7 +64,7 @@ class Reader:
 
     def __init__(
         self,
-        model: "str | os.PathLike[str] | Model | None" = None,
+        model: str | os.PathLike[str] | Model | None = None,
         *,
         threshold: Threshold = "model",
         window_config: WindowConfig | None = None,
@@ -87,48 +72,41 @@ class Reader:
         runtime_config: RuntimeConfig | None = None,
         match_special_tokens: bool = False,
     ) -> None:
-        # OpenVINO takes 200 ms to import, which `import spanjet` need not pay.
-        from spanjet.model import Model, load_model  # noqa: PLC0415
-        from spanjet.reader.tuned_settings import tuned_settings  # noqa: PLC0415
-        from spanjet.runtime.engine import Runtime  # noqa: PLC0415
-
         self._window_config = _config("window_config", window_config, WindowConfig)
         self._decode_config = _config("decode_config", decode_config, DecodeConfig)
         runtime_config = _config("runtime_config", runtime_config, RuntimeConfig)
-        if model is None:
-            model = BUNDLED_MODEL
-        loaded = model if isinstance(model, Model) else load_model(model)
-        self._runtime_config = runtime_config.completed(tuned_settings(loaded, runtime_config))
-        self._calibration = loaded.calibration or Calibration()
-        self._model = loaded
-        self._warned = False
-        if isinstance(threshold, str) and threshold == "reader":
-            raise ValueError("threshold is 'reader'; expected 'model', a probability, 0 to 1, or None")
-        self._threshold = self._resolved(threshold)
-        self._tokenizer = _core.Tokenizer(
-            loaded.tokenizer, match_special_tokens=match_special_tokens, threads=self._runtime_config.threads
+        if not isinstance(model, Model):
+            model = load_model(BUNDLED_MODEL if model is None else model)
+        self._model = model
+        self._runtime_config = runtime_config.completed(tuned_settings(model, runtime_config))
+        self._thresholds = Thresholds(model, threshold)
+        self._tokenizer = Tokenizer(
+            model.tokenizer, match_special_tokens=match_special_tokens, threads=self._runtime_config.threads
         )
-        _check_fit(loaded, self._tokenizer, self._window_config)
-        self._engine = Runtime(loaded.model, self._runtime_config)
+        check_compatible(model, self._tokenizer, self._window_config)
+        self._engine = Runtime(model.model, self._runtime_config)
         self._pipeline = Pipeline(
             self._tokenizer,
             self._engine,
             window_config=self._window_config,
             decode_config=self._decode_config,
             runtime_config=self._runtime_config,
-            calibration=self._calibration,
-            max_length=loaded.max_length,
+            calibration=self._thresholds.calibration,
+            max_length=model.max_length,
         )
-        self._merger = Merger(self._pipeline)
-        self._end_of_merger = weakref.finalize(self, self._merger.close)
+        self._batcher = DynamicBatcher(self._pipeline)
+        self._end_of_batcher = weakref.finalize(self, self._batcher.close)
+
+    def __repr__(self) -> str:
+        return f"Reader({str(self._model.path)!r}, threshold={self.threshold})"
 
     @property
-    def tokenizer(self) -> _core.Tokenizer:
+    def tokenizer(self) -> Tokenizer:
         """The model's tokenizer."""
         return self._tokenizer
 
     @property
-    def model(self) -> "Model":
+    def model(self) -> Model:
         """The model, its directory and its card."""
         return self._model
 
@@ -145,12 +123,12 @@ class Reader:
     @property
     def calibration(self) -> Calibration:
         """How logits become probabilities: the model's calibration, or the defaults where it has none."""
-        return self._calibration
+        return self._thresholds.calibration
 
     @property
     def threshold(self) -> float | None:
         """The probability of an answer below which the null answer is given; None: never."""
-        return self._threshold
+        return self._thresholds.default
 
     @property
     def runtime_config(self) -> RuntimeConfig:
@@ -158,27 +136,51 @@ class Reader:
         return self._runtime_config
 
     @property
-    def engine(self) -> "Runtime":
+    def engine(self) -> Runtime:
         """The model on this machine, for those who bring their own batches."""
         return self._engine
 
-    def ask(self, question: str, context: str | Document, *, threshold: Threshold = "reader") -> Answer:
+    @overload
+    def ask(self, question: str, context: str | Document, *, threshold: Threshold = "reader") -> Answer: ...
+    @overload
+    def ask(
+        self, question: str, context: str | Document, *, top_k: int, threshold: Threshold = "reader"
+    ) -> list[Answer]: ...
+    def ask(
+        self,
+        question: str,
+        context: str | Document,
+        *,
+        top_k: int | None = None,
+        threshold: Threshold = "reader",
+    ) -> Answer | list[Answer]:
         """Answer one question.
 
         Args:
             question: the question.
             context: the text that may hold the answer.
+            top_k: None: the best answer; otherwise a list of so many answers at most, best first.
             threshold: as the reader's; ``"reader"``: that one.
 
         Returns:
-            The best answer, or the null answer where the threshold asks for it (``is_null``).
+            The best answer, or the null answer where the threshold asks for it (``is_null``); with ``top_k``
+            a list as `ask_many` gives.
 
         Raises:
-            ValueError: question or context has no tokens or holds a lone surrogate, or the threshold is no
-                probability.
+            ValueError: question or context has no tokens or holds a lone surrogate, ``top_k`` is less than 1,
+                or the threshold is no probability.
             TypeError: another type.
+
+        Example:
+            >>> reader = spanjet.Reader()
+            >>> answer = reader.ask("Who built it?", "The bridge was built by Clara Hansen in 1903.")
+            >>> answer.text, answer.start, answer.end
+            ('Clara Hansen', 24, 36)
         """
-        return self.ask_many([_checked("question", question, str)], context, threshold=threshold)[0][0]
+        questions = [check_type("question", question, str)]
+        count = 1 if top_k is None else top_k
+        answers = self.ask_many(questions, context, top_k=count, threshold=threshold)[0]
+        return answers[0] if top_k is None else answers
 
     def ask_many(
         self,
@@ -205,12 +207,12 @@ class Reader:
                 tokens or with a lone surrogate, or ``top_k`` less than 1; with the index.
             TypeError: an item of another type; with the index.
         """
-        questions = _listed("questions", questions)
+        questions = check_list("questions", questions)
         if isinstance(contexts, str | Document):
             contexts = [contexts] * len(questions)
-        contexts = _listed("contexts", contexts)
+        contexts = check_list("contexts", contexts)
         top_k = check_count("top_k", top_k)
-        return self._pipeline.answer(questions, contexts, top_k, self._resolved(threshold))
+        return self._pipeline.answer(questions, contexts, top_k, self._thresholds.resolve(threshold))
 
     def prepare(self, text: str) -> Document:
         """Tokenize a context once, to ask it often.
@@ -219,7 +221,7 @@ class Reader:
             ValueError: the text holds a lone surrogate.
             TypeError: not a text.
         """
-        return Document(text, self._tokenizer.encode(_checked("text", text, str)))
+        return Document(self._tokenizer.encode(check_type("text", text, str)))
 
     @overload
     def stream(
@@ -273,7 +275,7 @@ class Reader:
             ValueError, TypeError: as `ask_many`; with the pair's index in the whole run, after the
                 answers to all pairs before it. An error of ``pairs`` itself also comes after those.
         """
-        if _checked("look_ahead", look_ahead, int) < 1:
+        if check_type("look_ahead", look_ahead, int) < 1:
             raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
         if errors not in ("raise", "return"):
             raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
@@ -282,7 +284,7 @@ class Reader:
             self._pipeline,
             iter(pairs),
             top_k=top_k,
-            threshold=self._resolved(threshold),
+            threshold=self._thresholds.resolve(threshold),
             look_ahead=look_ahead,
             stop_at_failure=errors == "raise",
         )
@@ -319,11 +321,11 @@ class Reader:
         Raises:
             ValueError, TypeError: as `ask_many`.
         """
-        _checked("question", question, str)
+        check_type("question", question, str)
         if top_k is not None:
             self._pipeline.check_top_k(check_count("top_k", top_k))
         self._engine.check_process()
-        future = self._merger.submit(question, context, top_k or 1, self._resolved(threshold))
+        future = self._batcher.submit(question, context, top_k or 1, self._thresholds.resolve(threshold))
         answers = await asyncio.wrap_future(future)
         return answers[0] if top_k is None else answers
 
@@ -378,62 +380,35 @@ class Reader:
                 another tokenizer, or ``top_k`` less than 1; with ``questions[i]`` or ``passages[i]``.
             TypeError: an argument or item of another type, likewise.
         """
-        questions = [question] if isinstance(question, str) else _listed("questions", question)
+        questions = [question] if isinstance(question, str) else check_list("questions", question)
         single = isinstance(question, str)
         top_k = check_count("top_k", top_k)
-        search = Search(self._pipeline, questions, top_k=top_k, calibration=self._calibration, single=single)
-        threshold = self._resolved(threshold)
-        self._warn_uncalibrated("search compares passages by them")
+        search = Search(self._pipeline, questions, top_k=top_k, calibration=self.calibration, single=single)
+        threshold = self._thresholds.resolve(threshold)
+        self._thresholds.warn_uncalibrated("search compares passages by them")
         results = search.run(passages, threshold)
         return results[0] if single else results
 
-    def windows(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> _core.Windows:
+    def windows(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> Windows:
         """The windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
         return self._pipeline.windows(questions, encoded(contexts))
 
-    def batches(self, windows: _core.Windows) -> list[PlannedBatch]:
+    def batches(self, windows: Windows) -> list[PlannedBatch]:
         """The batches that `ask_many` makes of windows, in the order in which they run."""
         return self._pipeline.plan(windows, streams=self._engine.streams)
-
-    def _resolved(self, threshold: Threshold) -> float | None:
-        """The probability that a threshold stands for; None: a span is always given."""
-        if isinstance(threshold, str):
-            if threshold == "reader":
-                return self._threshold
-            if threshold == "model":
-                return self._calibration.threshold
-            raise ValueError(
-                f"threshold is {threshold!r}; expected 'model', 'reader', a probability, 0 to 1, or None"
-            )
-        check_threshold("threshold", threshold, "'model', 'reader', ")
-        if threshold is None:
-            return None
-        self._warn_uncalibrated(f"a threshold of {threshold} is compared with one")
-        return float(threshold)
-
-    def _warn_uncalibrated(self, use: str) -> None:
-        """Warn once that the scores are no probabilities, where they are used as such."""
-        if self._model.calibration is None and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"the model {self._model.path} is not calibrated, so that its scores rank but are no "
-                f"probabilities, and {use}; `spanjet calibrate` fits them",
-                Uncalibrated,
-                stacklevel=4,
-            )
 
     def close(self) -> None:
         """End the thread that `ask_async` started, if any, when it has answered what waits.
 
         A reader that is freed does so by itself, and one that is closed can still be asked.
         """
-        self._merger.close()
+        self._batcher.close()
 
     def __enter__(self) -> "Reader":
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -445,39 +420,5 @@ def _or_raise(results: Iterator[list[Answer] | Failure]) -> Iterator[list[Answer
         yield result
 
 
-def _config(name: str, value: _T | None, expected: type[_T]) -> _T:
-    return expected() if value is None else _checked(name, value, expected)
-
-
-def _check_fit(model: "Model", tokenizer: _core.Tokenizer, windows: WindowConfig) -> None:
-    """Check that every id and position of a window has its row in the model's tables."""
-    if windows.max_length > model.max_length:
-        raise ValueError(
-            f"WindowConfig.max_length is {windows.max_length}; expected at most {model.max_length}, the "
-            f"positions of the model {model.path}"
-        )
-    if tokenizer.vocab_size > model.vocab_size:
-        raise ValueError(
-            f"{model.tokenizer}: {tokenizer.vocab_size} ids; expected at most {model.vocab_size}, the "
-            f"vocabulary of the model {model.path}"
-        )
-    # How many tokens open and separate is for the tokenizer to say: some RoBERTas were trained with BERT's,
-    # and some BERTs with XLM-RoBERTa's. Positions that count from the padding token's id bind the two.
-    layout = model.layout
-    if layout.first_position and tokenizer.pad_token_id != layout.pad_token_id:
-        raise ValueError(
-            f"{model.tokenizer}: the padding token has the id {tokenizer.pad_token_id}; expected "
-            f"{layout.pad_token_id}, behind which the positions of the model {model.path} begin"
-        )
-
-
-def _listed(name: str, values: Iterable[_T]) -> list[_T]:
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise TypeError(f"{name}: expected a sequence of texts, found {type(values).__name__}")
-    return list(values)
-
-
-def _checked(name: str, value: _T, expected: type[_T]) -> _T:
-    if not isinstance(value, expected):
-        raise TypeError(f"{name}: expected {expected.__name__}, found {type(value).__name__}")
-    return value
+def _config(name: str, value: _Config | None, expected: type[_Config]) -> _Config:
+    return expected() if value is None else check_type(name, value, expected)

@@ -282,6 +282,6 @@ def _candidate(position: int, passage: Any, tokenizer: _core.Tokenizer) -> _Cand
         expected = "expected a text, a Document or a pair (id, text)"
         raise TypeError(f"passages[{position}]: {expected}, found {type(content).__name__}")
     try:
-        return _Candidate(position, name, Document(content, tokenizer.encode(content)))
+        return _Candidate(position, name, Document(tokenizer.encode(content)))
     except ValueError as error:
         raise ValueError(f"passages[{position}]: {error}") from None

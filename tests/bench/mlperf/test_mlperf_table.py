@@ -23,7 +23,7 @@ from spanjet.bench.mlperf.table.table import Table, TableConfig, measure_table
 from spanjet.evaluate import evaluate
 from spanjet.measure.rounds import WARM_UPS, Spread
 from spanjet.model import Model, load_model
-from spanjet.reader.reader import BUNDLED_MODEL
+from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.runtime.cpu import usable_cpus
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from spanjet import _core
 
 if TYPE_CHECKING:
-    from spanjet.reader.reader import Answer, PassageAnswer
+    from spanjet.reader.answer import Answer
+    from spanjet.reader.passages import PassageAnswer
 
 __all__ = ["Meter", "progress_bar", "sentence", "show_answers", "show_found", "show_values"]
 

@@ -12,9 +12,9 @@ from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, METHOD, quantize
 from spanjet.config import RuntimeConfig
 from spanjet.measure.questions import built_in
 from spanjet.model import Model, load_model, write_model_directory
-from spanjet.model.directory import CONFIG
+from spanjet.model.directory import BUNDLED_MODEL, CONFIG
 from spanjet.model.random_weights import SHAPES, Shape, write_checkpoint
-from spanjet.reader.reader import BUNDLED_MODEL, Reader
+from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_saturates
 
 __all__ = ["RANDOM", "has_random_weights", "random_int8", "shape_named"]

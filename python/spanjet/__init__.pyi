@@ -1,0 +1,43 @@
+from ._core import (
+    Batch,
+    Encoding,
+    Encodings,
+    Spans,
+    Tokenizer,
+    Windows,
+    __version__,
+    decode,
+    sentence,
+)
+from .config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
+from .model.load import Model, load_model
+from .reader.answer import Answer, Document, Failure
+from .reader.passages import PassageAnswer, SearchResult
+from .reader.reader import Reader
+from .reader.warnings import QuestionCut, Uncalibrated
+
+__all__ = [
+    "Answer",
+    "Batch",
+    "Calibration",
+    "DecodeConfig",
+    "Document",
+    "Encoding",
+    "Encodings",
+    "Failure",
+    "Model",
+    "PassageAnswer",
+    "QuestionCut",
+    "Reader",
+    "RuntimeConfig",
+    "SearchResult",
+    "Spans",
+    "Tokenizer",
+    "Uncalibrated",
+    "WindowConfig",
+    "Windows",
+    "__version__",
+    "decode",
+    "load_model",
+    "sentence",
+]

@@ -1,0 +1,58 @@
+"""Resolve a threshold to the probability below which a text counts as without an answer."""
+
+from spanjet.config import Calibration, Threshold, check_threshold
+from spanjet.model.load import Model
+from spanjet.reader.warnings import Uncalibrated, warn_caller
+
+__all__ = ["Thresholds"]
+
+
+class Thresholds:
+    """What thresholds stand for with one model and one reader.
+
+    Args:
+        model: gives the calibration, and what ``"model"`` stands for.
+        default: what ``"reader"`` stands for: ``"model"``, a probability or None.
+
+    Attributes:
+        calibration: the model's, or the defaults where it has none.
+        default: the probability, or None: a span is always given.
+
+    Raises:
+        TypeError, ValueError: ``default`` is none of these.
+    """
+
+    def __init__(self, model: Model, default: Threshold) -> None:
+        self._model = model
+        self._warned = False
+        self.calibration = model.calibration or Calibration()
+        self.default: float | None = None
+        if isinstance(default, str) and default == "reader":
+            raise ValueError("threshold is 'reader'; expected 'model', a probability, 0 to 1, or None")
+        self.default = self.resolve(default)
+
+    def resolve(self, threshold: Threshold) -> float | None:
+        """Give the probability that a threshold stands for; None: a span is always given."""
+        if isinstance(threshold, str):
+            if threshold == "reader":
+                return self.default
+            if threshold == "model":
+                return self.calibration.threshold
+            raise ValueError(
+                f"threshold is {threshold!r}; expected 'model', 'reader', a probability, 0 to 1, or None"
+            )
+        check_threshold("threshold", threshold, "'model', 'reader', ")
+        if threshold is None:
+            return None
+        self.warn_uncalibrated(f"a threshold of {threshold} is compared with one")
+        return float(threshold)
+
+    def warn_uncalibrated(self, use: str) -> None:
+        """Warn once where scores of a model without a calibration are used as probabilities."""
+        if self._model.calibration is None and not self._warned:
+            self._warned = True
+            warn_caller(
+                f"the model {self._model.path} is not calibrated, so that its scores rank but are no "
+                f"probabilities, and {use}; `spanjet calibrate` fits them",
+                Uncalibrated,
+            )
