@@ -1,24 +1,11 @@
-"""The `spanjet` command: one module for each of its commands."""
+"""The `spanjet` command: one module for each of its commands, loaded when it is called."""
 
 from typing import Annotated
 
 import typer
 
 from spanjet import __version__
-from spanjet.cli import (
-    answer,
-    ask,
-    bench,
-    calibrate,
-    evaluate,
-    info,
-    mlperf,
-    optimize,
-    quantize,
-    search,
-    tune,
-)
-from spanjet.cli.terminal.errors import Commands
+from spanjet.cli.commands import Commands
 
 __all__ = ["app"]
 
@@ -44,16 +31,3 @@ def main(
     ] = False,
 ) -> None:
     """Read answers out of text, exactly and fast, on CPUs."""
-
-
-app.command("answer")(answer.answer)
-app.command("ask")(ask.ask)
-app.command("bench")(bench.bench)
-app.command("calibrate")(calibrate.calibrate)
-app.command("eval")(evaluate.evaluate)
-app.command("info")(info.info)
-app.add_typer(mlperf.mlperf, name="mlperf")
-app.add_typer(optimize.commands, name="optimize")
-app.command("quantize")(quantize.quantize)
-app.command("search")(search.search)
-app.command("tune")(tune.tune)
