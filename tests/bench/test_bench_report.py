@@ -4,11 +4,11 @@ import builtins
 import json
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from html_pages import Page
 from spanjet import RuntimeConfig
 from spanjet.bench import BenchConfig, BenchResult, built_in, run_bench
 from spanjet.bench.report import page, plots, table
@@ -16,7 +16,6 @@ from spanjet.cli import app
 from typer.testing import CliRunner
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
-VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,33 +31,6 @@ def result() -> BenchResult:
     )
     runtime = RuntimeConfig(cache_dir=None)
     return run_bench(TINY, built_in(8, 0), data="<a & test>", config=config, runtime=runtime)
-
-
-class Page(HTMLParser):
-    """What a page is made of; elements must be closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
 
 
 @pytest.fixture(scope="module")

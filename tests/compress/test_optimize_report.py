@@ -7,13 +7,13 @@ import struct
 from pathlib import Path
 
 import pytest
+from html_pages import Page
 from optimizing import CHECKPOINT, DATA, Made, uncalibrated
 from spanjet.compress.optimize import candidates
 from spanjet.compress.optimize.card import read_card
 from spanjet.compress.optimize.reproduce import repeat_measurements
 from spanjet.compress.report.page import render_page, write_page
 from spanjet.compress.report.plots import all_sketches
-from test_bench_report import Page
 
 
 def test_page(made: Made) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from html_pages import Page
 from spanjet.evaluate.confidence import Confidence, assess
 from spanjet.evaluate.report import plots
 from spanjet.evaluate.report.page import render_page
-from test_bench_report import Page
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,9 @@ from spanjet.evaluate.confidence import assess
 from spanjet.evaluate.retrieval import holds_reference, question_generator
 from spanjet.evaluate.squad import grade
 from spanjet.files.dataset import Question, SquadDataset
-
-if TYPE_CHECKING:
-    from spanjet.model import Model
-    from spanjet.reader.answer import Answer
-    from spanjet.reader.reader import Reader
+from spanjet.model import Model
+from spanjet.reader.answer import Answer
+from spanjet.reader.reader import Reader
 
 __all__ = [
     "CalibrationReport",
@@ -79,7 +77,7 @@ class CalibrationReport:
 
 
 def calibrate_reader(
-    reader: "Reader",
+    reader: Reader,
     dataset: SquadDataset,
     *,
     negatives: float = 1.0,
@@ -169,7 +167,7 @@ def other_paragraphs(dataset: SquadDataset, share: float, *, seed: int = 0) -> l
 
 
 def gather_candidates(
-    reader: "Reader",
+    reader: Reader,
     dataset: SquadDataset,
     others: Iterable[Question] = (),
     *,
@@ -191,7 +189,7 @@ def gather_candidates(
 
 
 def gather_by_sentence_margin(
-    reader: "Reader",
+    reader: Reader,
     dataset: SquadDataset,
     others: Iterable[Question],
     sentence_margins: Iterable[float],
@@ -220,16 +218,14 @@ def gather_by_sentence_margin(
 
 
 def _gather(
-    reader: "Reader",
+    reader: Reader,
     dataset: SquadDataset,
     others: Iterable[Question],
     costs: Iterable[float],
     *,
-    model: "Model | None" = None,
+    model: Model | None = None,
     progress: Progress | None = None,
 ) -> dict[float, Candidates]:
-    from spanjet.reader.reader import Reader  # noqa: PLC0415  (which imports OpenVINO)
-
     apart = Reader(
         model or reader.model,
         window_config=reader.window_config,
@@ -276,13 +272,13 @@ class _Ranked:
     def add(
         self,
         row: int,
-        answers: "Sequence[Answer]",
+        answers: Sequence[Answer],
         question: Question,
         cost: float,
         version: Literal["1.1", "2.0"],
     ) -> None:
         """Take in a pair's answers; those that reach over a sentence lose the cost."""
-        margins = np.array([answer.logit - answer.null_logit for answer in answers], np.float64)
+        margins = np.array([answer.margin for answer in answers], np.float64)
         if cost:
             margins -= [cost * _crosses_sentences(question.context, answer) for answer in answers]
         order = np.argsort(-margins, kind="stable")
@@ -298,7 +294,7 @@ def _article_numbers(questions: Sequence[Question]) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(title, len(numbers)) for title in titles], np.int64)
 
 
-def _crosses_sentences(context: str, answer: "Answer") -> bool:
+def _crosses_sentences(context: str, answer: Answer) -> bool:
     _, end = _core.sentence(context, answer.start, answer.start + 1)
     return end < answer.end
 

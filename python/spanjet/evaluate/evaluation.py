@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spanjet.config import Threshold
 from spanjet.evaluate.squad import Scores, score
 from spanjet.files.dataset import SquadDataset
-
-if TYPE_CHECKING:
-    from spanjet.reader.reader import Reader
+from spanjet.reader.answer import Answer
+from spanjet.reader.reader import Reader
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -42,7 +41,7 @@ class Evaluation:
 
 
 def evaluate(
-    reader: "Reader",
+    reader: Reader,
     dataset: SquadDataset,
     *,
     threshold: Threshold = "reader",
@@ -69,37 +68,45 @@ def evaluate(
     if threshold == "reader":
         always_a_span = dataset.version == "1.1" or reader.decode_config.mode == "squad"
         threshold = None if always_a_span else reader.threshold
-    if progress is not None:
-        progress(0, len(dataset))
-    predictions: dict[str, str] = {}
-    spans: dict[str, str] = {}
-    confidence: dict[str, float] = {}
-    no_answer: dict[str, float] = {}
     began = time.perf_counter()
-    pairs = ((question.question, question.context) for question in dataset.questions)
-    # With a threshold the null answer may come first; the best answer is then the second.
-    stream = reader.stream(pairs, top_k=1 if threshold is None else 2, threshold=threshold)
-    for question, answers in zip(dataset.questions, stream, strict=True):
-        predictions[question.id] = answers[0].text
-        best = next((answer for answer in answers if not answer.is_null), answers[0])
-        spans[question.id] = best.text
-        # Where there is no span at all, nothing is claimed with any confidence.
-        confidence[question.id] = 0.0 if best.is_null else best.score
-        no_answer[question.id] = best.no_answer
-        if progress is not None:
-            progress(len(predictions), len(dataset))
+    answers = _answers(reader, dataset, threshold, progress)
     seconds = time.perf_counter() - began
-    scores = score(dataset, predictions)
+    predictions = {name: found[0].text for name, found in answers.items()}
+    best = {
+        name: next((each for each in found if not each.is_null), found[0]) for name, found in answers.items()
+    }
+    spans = {name: answer.text for name, answer in best.items()}
+    no_answer = {name: answer.no_answer for name, answer in best.items()}
     # The best thresholds do not depend on the reader's own one.
     thresholds = _best_fields(score(dataset, spans, no_answer))
     return Evaluation(
-        scores=replace(scores, **thresholds),
+        scores=replace(score(dataset, predictions), **thresholds),
         predictions=predictions,
         spans=spans,
-        confidence=confidence,
+        # Where there is no span at all, nothing is claimed with any confidence.
+        confidence={name: 0.0 if answer.is_null else answer.score for name, answer in best.items()},
         no_answer=no_answer,
         seconds=seconds,
     )
+
+
+def _answers(
+    reader: Reader,
+    dataset: SquadDataset,
+    threshold: Threshold,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, list[Answer]]:
+    """Answer each question, by its id; the null answer, where it comes first, has the best span behind it."""
+    if progress is not None:
+        progress(0, len(dataset))
+    pairs = ((question.question, question.context) for question in dataset.questions)
+    stream = reader.stream(pairs, top_k=1 if threshold is None else 2, threshold=threshold)
+    found = {}
+    for question, answers in zip(dataset.questions, stream, strict=True):
+        found[question.id] = answers
+        if progress is not None:
+            progress(len(found), len(dataset))
+    return found
 
 
 def _best_fields(scores: Scores) -> dict[str, Any]:

@@ -5,17 +5,15 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from spanjet.evaluate.confidence import Confidence, assess
 from spanjet.evaluate.squad import grade, normalize
 from spanjet.files.dataset import Question, SquadDataset
-
-if TYPE_CHECKING:
-    from spanjet.reader.answer import Answer, Document
-    from spanjet.reader.reader import Reader
+from spanjet.reader.answer import Answer, Document
+from spanjet.reader.reader import Reader
 
 __all__ = [
     "BETWEEN_PARAGRAPHS",
@@ -137,7 +135,7 @@ def holds_reference(text: str, question: Question) -> bool:
 
 
 def evaluate_passages(
-    reader: "Reader",
+    reader: Reader,
     dataset: SquadDataset,
     *,
     passages: int,
@@ -180,7 +178,7 @@ def evaluate_passages(
 
 
 def evaluate_articles(
-    reader: "Reader",
+    reader: Reader,
     dataset: SquadDataset,
     *,
     limit: int | None = None,
@@ -217,8 +215,8 @@ def evaluate_articles(
 
 
 def _best_of_passages(
-    reader: "Reader", cases: Sequence[PassageCase], count: Callable[[], None]
-) -> "Iterator[tuple[int, Answer]]":
+    reader: Reader, cases: Sequence[PassageCase], count: Callable[[], None]
+) -> Iterator[tuple[int, Answer]]:
     """The answer of each question that ranks first, and its passage's place.
 
     The ranking is that of `Reader.search`, but the passages of all questions are asked in one stream.
@@ -233,14 +231,14 @@ def _best_of_passages(
         count()
 
 
-class _Documents(dict[str, "Document"]):
+class _Documents(dict[str, Document]):
     """Texts that are prepared when they come for the first time."""
 
-    def __init__(self, reader: "Reader") -> None:
+    def __init__(self, reader: Reader) -> None:
         super().__init__()
         self._reader = reader
 
-    def __missing__(self, text: str) -> "Document":
+    def __missing__(self, text: str) -> Document:
         return self.setdefault(text, self._reader.prepare(text))
 
 
@@ -257,7 +255,7 @@ def _sample(questions: list[Question], limit: int | None, seed: int) -> list[Que
 def _scores(
     dataset: SquadDataset,
     questions: Sequence[Question],
-    answers: "Sequence[Answer]",
+    answers: Sequence[Answer],
     from_right_passage: Sequence[bool],
     seconds: float,
 ) -> RetrievalScores:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfi
 from spanjet.reader.answer import Answer, Document, answers_of
 from spanjet.reader.batching import PlannedBatch, schedule
 from spanjet.reader.warnings import QuestionCut, warn_caller
-
-if TYPE_CHECKING:
-    from spanjet.runtime.engine import Hint, Logits, Runtime
+from spanjet.runtime.engine import Hint, Logits, Runtime
 
 __all__ = ["Chunk", "Pair", "Pipeline"]
 
@@ -52,7 +50,7 @@ class Chunk:
         for rows, length in self.plan:
             yield self.windows.batch(rows, length=length)
 
-    def take(self, logits: "Logits") -> None:
+    def take(self, logits: Logits) -> None:
         """Keep the next batch's logits."""
         if len(self.windows) == 1:  # decoding reads no padding: a single question is spared 50 us
             self.start, self.end = logits.start.copy(), logits.end.copy()
@@ -85,7 +83,7 @@ class Pipeline:
     def __init__(
         self,
         tokenizer: _core.Tokenizer,
-        runtime: "Runtime",
+        runtime: Runtime,
         *,
         window_config: WindowConfig,
         decode_config: DecodeConfig,
@@ -137,7 +135,7 @@ class Pipeline:
         (chunk,) = self.run([chunk], hint=hint)
         return self.decode(chunk, top_k, threshold)
 
-    def only_chunk(self, contexts: Sequence[str | Document], windows: _core.Windows) -> tuple[Chunk, "Hint"]:
+    def only_chunk(self, contexts: Sequence[str | Document], windows: _core.Windows) -> tuple[Chunk, Hint]:
         """Make a chunk of questions that no others follow, and say what runs it fastest."""
         if self._is_small(windows):
             return Chunk(contexts, windows, self.plan(windows, streams=1)), "LATENCY"
@@ -147,7 +145,7 @@ class Pipeline:
         """Whether one batch holds all windows: then all threads work on it, instead of one stream."""
         return len(windows) <= 1 or len(windows.ids) <= self._small
 
-    def run(self, chunks: Iterable[Chunk], *, hint: "Hint" = "THROUGHPUT") -> Iterator[Chunk]:
+    def run(self, chunks: Iterable[Chunk], *, hint: Hint = "THROUGHPUT") -> Iterator[Chunk]:
         """Infer chunk after chunk; the next one is taken while batches of the last one still run.
 
         Args:
