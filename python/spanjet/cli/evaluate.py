@@ -40,50 +40,61 @@ from spanjet.evaluate import evaluate as evaluate_reader
 __all__ = ["evaluate"]
 
 
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="SQuAD v1.1 or v2.0 file, or MRQA's .jsonl or .jsonl.gz.")
+]
+PassagesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        metavar="K",
+        help="Ask each question about its paragraph and K-1 others of its article, as search does.",
+    ),
+]
+ArticlesOption = Annotated[
+    bool, typer.Option("--articles", help="Ask each question about its whole article.")
+]
+PredictionsOption = Annotated[
+    Path | None, typer.Option(metavar="OUT.json", help="Write the answers, {id: text}.")
+]
+NoAnswerOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OUT.json",
+        help="Write the probabilities of no answer, {id: probability}: evaluate-v2.0's --na-prob-file.",
+    ),
+]
+SquadV2Option = Annotated[
+    Path | None,
+    typer.Option(
+        "--squad-v2", metavar="OUT.json", help="Write both for Hugging Face's metric squad_v2, a list."
+    ),
+]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OUT.html", help='Write a page with the plots of calibration; needs the extra "report".'
+    ),
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Only the first questions; with --passages or --articles a sample."),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed that chooses passages and the sample.")]
+
+
 def evaluate(
     *,
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="SQuAD v1.1 or v2.0 file, or MRQA's .jsonl or .jsonl.gz.")
-    ],
+    data: DataArgument,
     model: ModelOption = None,
-    passages: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="K",
-            help="Ask each question about its paragraph and K-1 others of its article, as search does.",
-        ),
-    ] = None,
-    articles: Annotated[
-        bool, typer.Option("--articles", help="Ask each question about its whole article.")
-    ] = False,
-    predictions: Annotated[
-        Path | None, typer.Option(metavar="OUT.json", help="Write the answers, {id: text}.")
-    ] = None,
-    no_answer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT.json",
-            help="Write the probabilities of no answer, {id: probability}: evaluate-v2.0's --na-prob-file.",
-        ),
-    ] = None,
-    squad_v2: Annotated[
-        Path | None,
-        typer.Option(
-            "--squad-v2", metavar="OUT.json", help="Write both for Hugging Face's metric squad_v2, a list."
-        ),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT.html", help='Write a page with the plots of calibration; needs the extra "report".'
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Only the first questions; with --passages or --articles a sample."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses passages and the sample.")] = 0,
+    passages: PassagesOption = None,
+    articles: ArticlesOption = False,
+    predictions: PredictionsOption = None,
+    no_answer: NoAnswerOption = None,
+    squad_v2: SquadV2Option = None,
+    html: HtmlOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
     mode: ModeOption = "global",
     max_length: MaxLengthOption = 384,
     doc_stride: DocStrideOption = 128,
@@ -95,10 +106,11 @@ def evaluate(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure exact match and F1, as the official scripts do, and calibration on a SQuAD or MRQA file.
+    """Measure exact match, F1 and calibration on a SQuAD or MRQA file.
 
-    ece and brier are of an exact match of the best span, a span being taken always; auc is of the probability
-    of no answer; exact_at_coverage is of the most confident share of the questions.
+    Exact match and F1 are those of the official scripts. ece and brier are of an exact match of the best span,
+    a span being taken always; auc is of the probability of no answer; exact_at_coverage is of the most
+    confident share of the questions.
     """
     windows = window_config(
         max_length=max_length,
@@ -108,23 +120,17 @@ def evaluate(
     )
     decode = decode_config(mode=mode, n_best=n_best, max_answer_length=max_answer_length)
     outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
-    over_passages = passages is not None or articles
     _check_options(outputs, passages=passages, articles=articles)
     dataset = load_squad(data)
     chosen, runtime = threshold_of(threshold), RuntimeConfig(threads=threads)
     reader = Reader(
         model, threshold=chosen, window_config=windows, decode_config=decode, runtime_config=runtime
     )
-    with progress_bar("questions") as progress:
-        if over_passages:
-            options: dict[str, Any] = {"limit": limit, "seed": seed, "progress": progress}
-            numbers, confidence = _retrieval(reader, dataset, passages, options)
-        else:
-            given: Threshold = "reader" if chosen == "model" else chosen
-            evaluation = evaluate_reader(reader, dataset, threshold=given, progress=progress, limit=limit)
-            confidence = measure_confidence(dataset, evaluation)
-            numbers = _numbers(evaluation, confidence)
-            _write_predictions(outputs, evaluation)
+    if passages is not None or articles:
+        numbers, confidence = _retrieval(reader, dataset, passages, {"limit": limit, "seed": seed})
+    else:
+        given: Threshold = "reader" if chosen == "model" else chosen
+        numbers, confidence = _reading(reader, dataset, outputs, {"limit": limit, "threshold": given})
     if "--html" in outputs:
         _write_page(outputs["--html"], reader, data, numbers, confidence)
     show(numbers, as_json=as_json)
@@ -152,18 +158,25 @@ def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: 
 def _retrieval(
     reader: Reader, dataset: SquadDataset, passages: int | None, options: dict[str, Any]
 ) -> tuple[dict[str, Any], Confidence]:
-    found = (
-        evaluate_articles(reader, dataset, **options)
-        if passages is None
-        else evaluate_passages(reader, dataset, passages=passages, **options)
-    )
+    """Ask about passages, or about whole articles where ``passages`` is None."""
+    with progress_bar("questions") as progress:
+        if passages is None:
+            found = evaluate_articles(reader, dataset, progress=progress, **options)
+        else:
+            found = evaluate_passages(reader, dataset, passages=passages, progress=progress, **options)
     return found.as_dict(), found.confidence
 
 
-def _numbers(evaluation: Evaluation, confidence: Confidence) -> dict[str, Any]:
-    """All numbers, without what does not apply to the data set."""
+def _reading(
+    reader: Reader, dataset: SquadDataset, outputs: dict[str, Path], options: dict[str, Any]
+) -> tuple[dict[str, Any], Confidence]:
+    """Ask each question about its own context; write the predictions that are wanted."""
+    with progress_bar("questions") as progress:
+        evaluation = evaluate_reader(reader, dataset, progress=progress, **options)
+    _write_predictions(outputs, evaluation)
+    confidence = measure_confidence(dataset, evaluation)
     speed = {"seconds": evaluation.seconds, "questions_per_second": evaluation.questions_per_second}
-    return {**evaluation.scores.as_dict(), **confidence.as_dict(), **speed}
+    return {**evaluation.scores.as_dict(), **confidence.as_dict(), **speed}, confidence
 
 
 def _write_predictions(outputs: dict[str, Path], evaluation: Evaluation) -> None:
