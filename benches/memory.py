@@ -72,9 +72,9 @@ def main() -> int:
             gc.collect()
             measured.append(resident_megabytes())
             rate = done / (time.perf_counter() - began)
-            print(f"{done:>9,} questions {measured[-1]:>8,.0f} MB {rate:>6.0f}/s", flush=True)  # noqa: T201
+            print(f"{done:>9,} questions {measured[-1]:>8,.0f} MB {rate:>6.0f}/s", flush=True)
     growth = max(measured) / measured[0]
-    print(f"at most {growth:.3f} of the first tenth's memory; expected {LIMIT} at most")  # noqa: T201
+    print(f"at most {growth:.3f} of the first tenth's memory; expected {LIMIT} at most")
     return 0 if growth <= LIMIT else 1
 
 

@@ -45,7 +45,7 @@ class Peer(Contestant):
     settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "slow": {}}
 
     def load(self) -> None:
-        print("noise that belongs in no table")  # noqa: T201
+        print("noise that belongs in no table")
 
     def answers(self, pairs: Pairs, setting: str) -> list[str]:
         time.sleep(0.5 if setting == "slow" else 0.05)
@@ -58,7 +58,7 @@ class Missing(Peer):
 
 
 class Crashing(Peer):
-    def answers(self, pairs: Pairs, setting: str) -> list[str]:  # noqa: ARG002
+    def answers(self, pairs: Pairs, setting: str) -> list[str]:
         os._exit(7)
 
 
@@ -70,7 +70,7 @@ class Raising(Peer):
 
 
 class Hanging(Peer):
-    def answers(self, pairs: Pairs, setting: str) -> list[str]:  # noqa: ARG002
+    def answers(self, pairs: Pairs, setting: str) -> list[str]:
         time.sleep(60)
         return []
 
@@ -117,7 +117,7 @@ def test_right_answers_score_100(dataset: SquadDataset) -> None:
     class Answer(Worker):
         def __init__(self) -> None: ...
 
-        def turn(self, setting: str) -> Turn:  # noqa: ARG002
+        def turn(self, setting: str) -> Turn:
             return Turn(1.0, 1.0, [question.answers[0] for question in dataset.questions], 1.0)
 
     line = Line("any")
@@ -160,7 +160,7 @@ def test_everyone_gets_as_many_threads_as_cpus(dataset: SquadDataset) -> None:
 class Cpus(Peer):
     settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}}
 
-    def answers(self, pairs: Pairs, setting: str) -> list[str]:  # noqa: ARG002
+    def answers(self, pairs: Pairs, setting: str) -> list[str]:
         seen = f"{len(os.sched_getaffinity(0))} {os.environ['OMP_NUM_THREADS']}"
         return [seen] * len(pairs[0])
 

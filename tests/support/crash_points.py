@@ -75,7 +75,7 @@ def main(directory: Path, form: str) -> None:
             )
         shutil.rmtree(broken)
         if ended:
-            print(operations)  # noqa: T201
+            print(operations)
             return
 
 

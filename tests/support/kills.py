@@ -36,7 +36,7 @@ def in_child(job: Callable[[], None]) -> bool:
         try:
             job()
         except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
             os._exit(1)
         os._exit(0)
     status = os.waitpid(child, 0)[1]

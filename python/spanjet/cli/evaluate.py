@@ -108,7 +108,7 @@ def evaluate(
 ) -> None:
     """Measure exact match, F1 and calibration on a SQuAD or MRQA file.
 
-    Exact match and F1 are those of the official scripts. ece and brier are of an exact match of the best span,
+    Exact match and F1 are the official scripts'. ece and brier are of an exact match of the best span,
     a span being taken always; auc is of the probability of no answer; exact_at_coverage is of the most
     confident share of the questions.
     """

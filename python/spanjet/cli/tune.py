@@ -128,7 +128,7 @@ def _show(tuned: "Tuned", path: Path | None) -> None:
     """The table of all that was measured, aligned on a terminal, else separated by tabs."""
     if not sys.stdout.isatty():
         for row in (COLUMNS, *_rows(tuned)):
-            print("\t".join(row).rstrip())  # noqa: T201
+            print("\t".join(row).rstrip())
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415

@@ -31,7 +31,7 @@ def sample(dataset: SquadDataset, limit: int | None, seed: int) -> SquadDataset:
     """
     _check_limit(limit)
     chosen = list(dataset.questions)
-    random.Random(seed).shuffle(chosen)  # noqa: S311  (no secret)
+    random.Random(seed).shuffle(chosen)
     return SquadDataset(version=dataset.version, questions=tuple(chosen[:limit]))
 
 
@@ -49,7 +49,7 @@ def built_in(limit: int, seed: int) -> SquadDataset:
         ValueError: ``limit`` is less than 1.
     """
     _check_limit(limit)
-    generator = random.Random(seed)  # noqa: S311  (no secret)
+    generator = random.Random(seed)
     contexts = (_sentences(generator) for _ in count())
     asked = (
         (" ".join(sentence for sentence, _, _ in chosen), question, answer)

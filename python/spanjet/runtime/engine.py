@@ -28,11 +28,16 @@ class ModelInputs(Protocol):
     """The arrays of one batch: int32[rows, length], C-contiguous and writable, as `Batch` has them."""
 
     @property
-    def input_ids(self) -> NDArray[np.int32]: ...  # noqa: D102
+    def input_ids(self) -> NDArray[np.int32]:
+        """Vocabulary ids."""
+
     @property
-    def attention_mask(self) -> NDArray[np.int32]: ...  # noqa: D102
+    def attention_mask(self) -> NDArray[np.int32]:
+        """1 for tokens, 0 for padding."""
+
     @property
-    def token_type_ids(self) -> NDArray[np.int32]: ...  # noqa: D102
+    def token_type_ids(self) -> NDArray[np.int32]:
+        """The part of the pair that a token belongs to."""
 
 
 class Logits(NamedTuple):

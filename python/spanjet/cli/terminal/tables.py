@@ -45,7 +45,7 @@ def show_answers(context: str, answers: "Sequence[Answer]") -> None:
     """Print answers, best first: each in its sentence on a terminal, else its text alone, on one line."""
     if not sys.stdout.isatty():
         for answer in answers:
-            print(answer.text.translate(CONTROLS))  # noqa: T201
+            print(answer.text.translate(CONTROLS))
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -79,7 +79,7 @@ def show_found(found: "Sequence[tuple[str, PassageAnswer]]") -> None:
         )
     if not sys.stdout.isatty():
         for place, (before, span, after) in rows:
-            print(f"{place}\t{span}\t{before}{span}{after}")  # noqa: T201
+            print(f"{place}\t{span}\t{before}{span}{after}")
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -98,7 +98,7 @@ def show_values(values: Mapping[str, Any]) -> None:
     """
     if not sys.stdout.isatty():
         for path, value in _leaves(values):
-            print(f"{'.'.join(path)}\t{value}")  # noqa: T201
+            print(f"{'.'.join(path)}\t{value}")
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415

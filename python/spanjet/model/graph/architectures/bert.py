@@ -23,14 +23,14 @@ class Bert(Encoder):
     ignored = r"pooler\..*|cls\..*|classifier\..*|embeddings\.position_ids"
 
     @property
-    def layout(self) -> PairLayout:  # noqa: D102
+    def layout(self) -> PairLayout:
         return PairLayout(pad_token_id=self.pad_token_id)
 
     @classmethod
-    def read(cls, fields: Fields) -> "Bert":  # noqa: D102
+    def read(cls, fields: Fields) -> "Bert":
         return cls(**cls._sizes(fields))
 
-    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
         inputs, width = Inputs(token_types=self.layout.token_types), self.hidden_size
         vectors = encode(blocks, self, inputs, embed(blocks, self, inputs, width=width))

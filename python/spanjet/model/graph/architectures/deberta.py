@@ -71,7 +71,7 @@ class Deberta(Architecture):
     kernel_act: str
 
     @property
-    def layout(self) -> PairLayout:  # noqa: D102
+    def layout(self) -> PairLayout:
         return PairLayout(token_types=self.type_vocab_size > 0, pad_token_id=self.pad_token_id)
 
     @property
@@ -86,7 +86,7 @@ class Deberta(Architecture):
         return float((self.head_size * kinds) ** -0.5)
 
     @classmethod
-    def read(cls, fields: Fields) -> "Deberta":  # noqa: D102
+    def read(cls, fields: Fields) -> "Deberta":
         sizes = cls._sizes(fields, types=0, types_default=0, eps=1e-7)
         head_size = sizes["hidden_size"] // sizes["num_attention_heads"]
         fields.count("attention_head_size", default=head_size, least=head_size, most=head_size)
@@ -110,7 +110,7 @@ class Deberta(Architecture):
             kernel_act=fields.choice("conv_act", list(ACTIVATIONS), default="tanh"),
         )
 
-    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:
         graph = _Graph(self, weights)
         vectors, bias = graph.embed(), graph.attention_bias()
         for index in range(self.num_hidden_layers):

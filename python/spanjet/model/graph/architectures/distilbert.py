@@ -45,14 +45,14 @@ class DistilBert(Encoder):
     ignored = r"vocab_(transform|layer_norm|projector)\..*|(pre_)?classifier\..*|embeddings\.position_ids"
 
     @property
-    def layout(self) -> PairLayout:  # noqa: D102
+    def layout(self) -> PairLayout:
         return PairLayout(token_types=False, pad_token_id=self.pad_token_id)
 
     @classmethod
-    def read(cls, fields: Fields) -> "DistilBert":  # noqa: D102
+    def read(cls, fields: Fields) -> "DistilBert":
         return cls(**{**cls._sizes(fields.renamed(_NAMES)), **_FIXED})
 
-    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
         inputs, width = Inputs(token_types=False), self.hidden_size
         vectors = embed(blocks, self, inputs, width=width)

@@ -28,10 +28,10 @@ class Electra(Bert):
     embedding_size: int
 
     @classmethod
-    def read(cls, fields: Fields) -> "Electra":  # noqa: D102
+    def read(cls, fields: Fields) -> "Electra":
         return cls(**cls._sizes(fields), embedding_size=fields.count("embedding_size", default=128))
 
-    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
         inputs, width = Inputs(token_types=True), self.hidden_size
         vectors = embed(blocks, self, inputs, width=self.embedding_size)

@@ -48,15 +48,15 @@ class MobileBert(Architecture):
     layer_norm: bool
 
     @property
-    def head_size(self) -> int:  # noqa: D102
+    def head_size(self) -> int:
         return self.inner_size // self.num_attention_heads
 
     @property
-    def layout(self) -> PairLayout:  # noqa: D102
+    def layout(self) -> PairLayout:
         return PairLayout(pad_token_id=self.pad_token_id)
 
     @classmethod
-    def read(cls, fields: Fields) -> "MobileBert":  # noqa: D102
+    def read(cls, fields: Fields) -> "MobileBert":
         sizes = cls._sizes(fields)
         bottlenecks = fields.flag("use_bottleneck", default=True)
         narrow_value = fields.flag("use_bottleneck_attention", default=False) or not bottlenecks
@@ -79,7 +79,7 @@ class MobileBert(Architecture):
             == "layer_norm",
         )
 
-    def build(self, weights: TensorSource) -> ov.Model:  # noqa: D102
+    def build(self, weights: TensorSource) -> ov.Model:
         graph, inputs = _Graph(self, weights), Inputs(token_types=True)
         vectors = graph.embed(inputs)
         bias = graph.blocks.attention_bias(inputs.attention_mask, name="attention_bias")

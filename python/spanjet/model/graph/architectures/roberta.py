@@ -21,12 +21,12 @@ class Roberta(Bert):
     ignored = r"pooler\..*|lm_head\..*|classifier\..*|embeddings\.position_ids"
 
     @property
-    def layout(self) -> PairLayout:  # noqa: D102
+    def layout(self) -> PairLayout:
         padding = self.pad_token_id
         return PairLayout(separators=2, token_types=False, pad_token_id=padding, first_position=padding + 1)
 
     @classmethod
-    def read(cls, fields: Fields) -> "Roberta":  # noqa: D102
+    def read(cls, fields: Fields) -> "Roberta":
         config = cls(**cls._sizes(fields, types=1, padding=1))
         if config.max_length < 1:
             least = config.layout.first_position + 1
