@@ -1,4 +1,4 @@
-"""What a reader is asked about and what it returns."""
+"""Represent prepared documents, answers and failures."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ __all__ = ["Answer", "Document", "Failure", "answers_of"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A span of the context that answers the question: ``context[start:end] == text``, always.
+    """A span of the context that answers the question; ``context[start:end] == text`` always holds.
 
     Attributes:
         text: the span; "" for the null answer.
@@ -49,7 +49,7 @@ class Answer:
         return self.logit - self.null_logit
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes by name, ready for JSON."""
+        """Return the attributes by name, ready for JSON."""
         return asdict(self)
 
 
@@ -107,7 +107,7 @@ class Failure:
 
 
 def answers_of(contexts: Sequence[str | Document], spans: _core.Spans) -> list[list[Answer]]:
-    """The spans as answers, in lists of one question each."""
+    """Convert decoded spans to a list of answers for each question."""
     counts = np.diff(spans.indptr)
     columns = (spans.start, spans.end, spans.byte_start, spans.byte_end, spans.score, spans.logit)
     no_answer = np.repeat(spans.no_answer, counts)

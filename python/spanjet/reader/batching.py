@@ -1,4 +1,4 @@
-"""Windows of unequal length to batches that waste little on padding."""
+"""Group windows of unequal length into batches with little padding."""
 
 from typing import NamedTuple
 

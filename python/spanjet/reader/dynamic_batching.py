@@ -1,4 +1,4 @@
-"""Questions of many concurrent callers, answered together."""
+"""Answer the questions of concurrent callers in shared batches (dynamic batching)."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ class _Call(NamedTuple):
 
 
 class DynamicBatcher:
-    """A thread that answers what is asked at the same time in batches; started when first needed.
+    """Answer concurrent questions in batches, in one background thread that starts when first needed.
 
     While it works on some questions others gather, so that the busier it is the larger its batches are.
 
@@ -49,7 +49,7 @@ class DynamicBatcher:
     def submit(
         self, question: str, context: str | Document, top_k: int, threshold: float | None
     ) -> "Future[list[Answer]]":
-        """Queue a question; its future has the answers, or the error that it caused."""
+        """Queue a question; its future holds the answers, or the error that the question caused."""
         call = _Call(question, context, top_k, threshold, Future())
         with self._lock:
             # A process made by fork has none of its parent's threads.
@@ -63,7 +63,7 @@ class DynamicBatcher:
         return call.future
 
     def close(self) -> None:
-        """End the thread when it has answered what is queued; a later question starts another."""
+        """Stop the thread once it has answered what is queued; a later question starts another."""
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -73,7 +73,7 @@ class DynamicBatcher:
 
 
 def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
-    """The thread; it holds no reader, which can thus be freed."""
+    """Run the thread; it holds no reader, so that readers can be freed."""
     goes_on = True
     while goes_on:
         calls, goes_on = _gather(queue)
@@ -86,7 +86,7 @@ def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
 
 
 def _gather(queue: "SimpleQueue[_Call | None]") -> tuple[list[_Call], bool]:
-    """Calls that come at nearly the same time, and whether more may come."""
+    """Collect calls that arrive at nearly the same time; tell whether more may come."""
     call = queue.get()
     calls: list[_Call] = []
     end = time.monotonic() + MAX_WAIT

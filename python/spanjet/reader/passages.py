@@ -1,4 +1,4 @@
-"""Passages that are searched, and the answers that are found in them."""
+"""Represent searched passages and the answers found in them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +14,7 @@ Passage = str | Document | tuple[Any, str | Document]
 
 @dataclass(frozen=True, slots=True)
 class PassageAnswer(Answer):
-    """An answer from one of many passages: ``passage_text[start:end] == text``, always.
+    """An answer from one of many passages; ``passage_text[start:end] == text`` always holds.
 
     Attributes:
         passage: the passage's position among those that were searched, from 0.
@@ -77,7 +77,7 @@ class PassageAnswer(Answer):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult(Sequence[PassageAnswer]):
-    """Hold the answers that were found in passages: a sequence, best first.
+    """The answers found in passages: a sequence, best first.
 
     Attributes:
         answers: best first; none where no passage is likely enough to hold one.

@@ -1,4 +1,4 @@
-"""The three stages of reading: prepare (tokens and windows), infer (logits), decode (spans)."""
+"""Run the three stages of reading: prepare (tokens, windows), infer (logits), decode (spans)."""
 
 import textwrap
 from collections import deque
@@ -46,7 +46,7 @@ class Chunk:
         self._taken = 0
 
     def batches(self) -> Iterator[_core.Batch]:
-        """Model inputs, made when they are asked for."""
+        """Yield model inputs, each made on demand."""
         for rows, length in self.plan:
             yield self.windows.batch(rows, length=length)
 
@@ -67,7 +67,7 @@ class Chunk:
 
 
 class Pipeline:
-    """Prepares, infers and decodes with one model and fixed settings; safe to share between threads.
+    """Prepare, infer and decode with one model and fixed settings; safe to share between threads.
 
     Tokenizing 1,000 SQuAD questions and their contexts takes 11 ms, decoding them 6 ms, and the model
     4 s: one thread prepares and decodes while OpenVINO's threads infer, and more would take their time.
@@ -120,7 +120,7 @@ class Pipeline:
         return windows
 
     def plan(self, windows: _core.Windows, *, streams: int = 0) -> list[PlannedBatch]:
-        """The batches that windows make (see `schedule`)."""
+        """Plan the batches of windows (see `schedule`)."""
         return schedule(np.diff(windows.indptr), streams=streams, **self._limits)
 
     def answer(
@@ -130,19 +130,19 @@ class Pipeline:
         top_k: int,
         threshold: float | None,
     ) -> list[list[Answer]]:
-        """Answer questions that are all there; raises what `Reader.ask_many` does."""
+        """Answer questions that are all known in advance; raises what `Reader.ask_many` does."""
         chunk, hint = self.only_chunk(contexts, self.windows(questions, encoded(contexts)))
         (chunk,) = self.run([chunk], hint=hint)
         return self.decode(chunk, top_k, threshold)
 
     def only_chunk(self, contexts: Sequence[str | Document], windows: _core.Windows) -> tuple[Chunk, Hint]:
-        """Make a chunk of questions that no others follow, and say what runs it fastest."""
+        """Make a chunk of questions that no others follow; choose the hint that runs it fastest."""
         if self._is_small(windows):
             return Chunk(contexts, windows, self.plan(windows, streams=1)), "LATENCY"
         return Chunk(contexts, windows, self.plan(windows, streams=self._runtime.streams)), "THROUGHPUT"
 
     def _is_small(self, windows: _core.Windows) -> bool:
-        """Whether one batch holds all windows: then all threads work on it, instead of one stream."""
+        """Tell whether one batch holds all windows; all threads then work on it, instead of one stream."""
         return len(windows) <= 1 or len(windows.ids) <= self._small
 
     def run(self, chunks: Iterable[Chunk], *, hint: Hint = "THROUGHPUT") -> Iterator[Chunk]:
@@ -174,7 +174,7 @@ class Pipeline:
         yield from waiting
 
     def decode(self, chunk: Chunk, top_k: int, threshold: float | None) -> list[list[Answer]]:
-        """The answers to a complete chunk's questions."""
+        """Decode a complete chunk to answers."""
         spans = self.spans(chunk.windows, chunk.start, chunk.end, top_k, threshold)
         return answers_of(chunk.contexts, spans)
 
@@ -186,7 +186,7 @@ class Pipeline:
         top_k: int,
         threshold: float | None,
     ) -> _core.Spans:
-        """The best spans of ragged logits; raises what `spanjet.decode` does."""
+        """Decode ragged logits to the best spans; raises what `spanjet.decode` does."""
         return _core.decode(windows, start, end, top_k=top_k, threshold=threshold, **self._decode)
 
     def check_top_k(self, top_k: int) -> None:
@@ -197,7 +197,7 @@ class Pipeline:
     def answer_each(
         self, pairs: Sequence[Pair], top_k: int, threshold: float | None
     ) -> list[list[Answer] | Exception]:
-        """Answers, or the ValueError or TypeError that a pair causes, without losing the others."""
+        """Answer each pair, or return the ValueError or TypeError that it causes."""
         try:
             return [*self.answer(*unzip(pairs), top_k, threshold)]
         except (ValueError, TypeError) as error:
@@ -211,7 +211,7 @@ class Pipeline:
         return [next(results) if error is None else error for error in bad]
 
     def preparation_error(self, pair: Pair) -> Exception | None:
-        """Why a pair has no windows; None: it has some."""
+        """Return the error that keeps a pair from having windows, or None."""
         try:
             questions, contexts = unzip([pair])
             self.windows(questions, encoded(contexts))
@@ -221,12 +221,12 @@ class Pipeline:
 
 
 def _fields(config: DecodeConfig | Calibration) -> dict[str, Any]:
-    """The settings that decoding takes; the threshold is each call's own."""
+    """Return the settings that decoding takes; the threshold belongs to each call."""
     return {field.name: getattr(config, field.name) for field in fields(config) if field.name != "threshold"}
 
 
 def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:
-    """Questions and contexts."""
+    """Split pairs into questions and contexts."""
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"expected (question, context), found {pair!r:.60}")
@@ -234,5 +234,5 @@ def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:
 
 
 def encoded(contexts: Sequence[str | Document]) -> list[str | _core.Encoding]:
-    """The tokens of documents in place of the documents."""
+    """Replace documents by their tokens."""
     return [context.encoding if isinstance(context, Document) else context for context in contexts]

@@ -1,4 +1,4 @@
-"""Answers out of text: the public face of a model."""
+"""Read answers out of text with one model."""
 
 import asyncio
 import os
@@ -252,7 +252,7 @@ class Reader:
         look_ahead: int = 2048,
         errors: str = "raise",
     ) -> Iterator[list[Answer]] | Iterator[list[Answer] | Failure]:
-        """Answer an endless or long run of questions in bounded memory.
+        """Answer any number of questions, as they come, in bounded memory.
 
         Pairs are read, tokenized and decoded while others are inferred. A context that comes again soon
         is not tokenized again. When the iterator is closed, or the program is interrupted, inference
@@ -390,15 +390,15 @@ class Reader:
         return results[0] if single else results
 
     def windows(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> Windows:
-        """The windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
+        """Make the windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
         return self._pipeline.windows(questions, encoded(contexts))
 
     def batches(self, windows: Windows) -> list[PlannedBatch]:
-        """The batches that `ask_many` makes of windows, in the order in which they run."""
+        """Plan the batches that `ask_many` makes of windows, in the order in which they run."""
         return self._pipeline.plan(windows, streams=self._engine.streams)
 
     def close(self) -> None:
-        """End the thread that `ask_async` started, if any, when it has answered what waits.
+        """Stop the thread that `ask_async` started, once it has answered what waits.
 
         A reader that is freed does so by itself, and one that is closed can still be asked.
         """

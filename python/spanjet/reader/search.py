@@ -1,4 +1,4 @@
-"""Search of many passages for answers: they are read in chunks, and only the best answers are kept."""
+"""Search passages for answers chunk by chunk, keeping only the best answers."""
 
 import heapq
 import math
@@ -78,7 +78,7 @@ class _Best:
         return SearchResult(answers, self.no_answer, passages)
 
     def _answered(self, key: tuple[float, int, int], answer: Answer) -> float:
-        """The probability that an answer's margin stands for; of a passage's best one its own."""
+        """Compute the probability of an answer from its margin; a passage's best answer has it already."""
         margin, _, rank = key
         best = 1 - answer.no_answer
         if rank == 0:

@@ -1,4 +1,4 @@
-"""A long run of questions in bounded memory: chunk after chunk, in order."""
+"""Answer a stream of pairs in order and in bounded memory."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -26,7 +26,7 @@ class _Part(NamedTuple):
 
 
 class Stream:
-    """Answers to a run of pairs.
+    """Answer one stream of pairs, chunk after chunk.
 
     Two parts of the run are under way at a time: while OpenVINO's threads infer the last batches of one,
     the next is read, tokenized, cut into windows and its first batches are queued; then the answers of
@@ -64,7 +64,7 @@ class Stream:
         self._encodings: dict[str, _core.Encoding] = {}
 
     def results(self) -> Iterator[list[Answer] | Failure]:
-        """Answers or failure of each pair, in order; last the error of the run itself, if it had one."""
+        """Yield answers or failure of each pair in order; raise the error of the source itself last."""
         index = 0
         while not self._exhausted:
             parts: dict[Chunk, _Part] = {}
@@ -113,7 +113,7 @@ class Stream:
         return Chunk(contexts, windows, self._pipeline.plan(windows))
 
     def _encoded(self, contexts: list[str | Document]) -> list[str | _core.Encoding]:
-        """Tokens of the contexts; a text that this part or the last one had is not tokenized again.
+        """Tokenize contexts, except those that this part or the last one had already.
 
         Each text is tokenized on its own, since one that stays would keep those of its batch.
         """

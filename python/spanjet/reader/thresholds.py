@@ -8,7 +8,7 @@ __all__ = ["Thresholds"]
 
 
 class Thresholds:
-    """What thresholds stand for with one model and one reader.
+    """Resolve the thresholds of one reader and its model.
 
     Args:
         model: gives the calibration, and what ``"model"`` stands for.

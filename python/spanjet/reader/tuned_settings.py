@@ -1,4 +1,4 @@
-"""What `spanjet tune` found on this machine, kept in the user's cache directory."""
+"""Keep the settings that `spanjet tune` found on this machine in the user's cache directory."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ DIRECTORY = "tuning"
 
 
 def tuned_settings(model: Model, config: RuntimeConfig) -> dict[str, Any]:
-    """The settings measured for a model on this machine; empty where there are none.
+    """Load the settings measured for a model on this machine; empty where there are none.
 
     A file that cannot be read or is damaged is left aside with a RuntimeWarning.
     """
@@ -44,7 +44,7 @@ def tuned_settings(model: Model, config: RuntimeConfig) -> dict[str, Any]:
 
 
 def save_tuning(model: Model, config: RuntimeConfig, found: Mapping[str, Any]) -> Path | None:
-    """Keep what was found, for readers of the same model on this machine; whole or not at all.
+    """Save settings for readers of the same model on this machine, atomically.
 
     Args:
         model: what was measured.
@@ -71,7 +71,7 @@ def save_tuning(model: Model, config: RuntimeConfig, found: Mapping[str, Any]) -
 
 
 def tuning_file(model: Model, config: RuntimeConfig) -> Path | None:
-    """Where settings for a model on this machine are kept; None: nowhere.
+    """Return the path of the settings of a model on this machine, or None without a cache directory.
 
     Its name holds the model's digest, the processor, the threads, the arithmetic and OpenVINO's version.
     """
@@ -96,7 +96,7 @@ def _key(model: Model, config: RuntimeConfig) -> str:
 
 
 def _digest(model: ov.Model) -> str:
-    """Tells graphs apart by their operations, types and shapes: weights do not change the speed."""
+    """Hash a graph's operations, types and shapes; weights do not change the speed."""
     digest = hashlib.sha256()
     for operation in model.get_ordered_ops():
         digest.update(operation.get_type_name().encode())

@@ -1,4 +1,4 @@
-"""The machine that a reader runs on, as far as it matters for speed."""
+"""Describe the processor as far as it decides the speed of inference."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_machine() -> dict[str, str]:
-    """Versions, processor, its instructions, and the CPUs that this process may run on."""
+    """Describe versions, processor, its instructions, and the CPUs that this process may run on."""
     processor, flags = _processor()
     return {
         "spanjet": __version__,
@@ -42,12 +42,12 @@ def describe_machine() -> dict[str, str]:
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may run on."""
+    """Count the CPUs that this process may run on."""
     return len(os.sched_getaffinity(0))
 
 
 def inference_paths() -> dict[str, str]:
-    """How this processor multiplies INT8 and bf16 numbers, as OpenVINO chooses by its instructions."""
+    """Name the instructions that OpenVINO uses here for INT8 and bf16 products."""
     _, flags = _processor()
     return {
         "int8": next((path for flag, path in INT8_PATHS if flag in flags), "no vector path known: slow"),
@@ -56,7 +56,7 @@ def inference_paths() -> dict[str, str]:
 
 
 def int8_saturates() -> bool:
-    """Whether sums of INT8 products can saturate here: an x86 processor without VNNI and AMX.
+    """Tell whether INT8 sums can saturate on this CPU (x86 without VNNI and AMX).
 
     Such a processor adds two products of 8-bit numbers in 16 bits (``vpmaddubsw``), which is enough for
     weights from -64 to 64 and not for those beyond.
@@ -66,7 +66,7 @@ def int8_saturates() -> bool:
 
 
 def _processor() -> tuple[str, set[str]]:
-    """Name and flags of the first processor that Linux lists."""
+    """Read name and flags of the first processor that Linux lists."""
     fields: dict[str, str] = {}
     if CPUINFO.exists():
         for line in CPUINFO.read_text(errors="replace").splitlines():

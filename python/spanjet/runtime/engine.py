@@ -1,4 +1,4 @@
-"""The model on this machine: compiled by OpenVINO, fed with batches, read without copies."""
+"""Compile a model with OpenVINO and run batches through it without copies."""
 
 import ctypes
 import os
@@ -48,7 +48,7 @@ class Logits(NamedTuple):
 
 
 class Runtime:
-    """One question-answering model on the CPUs of this machine; safe to share between threads.
+    """Run one question-answering model on the CPUs of this machine; safe to share between threads.
 
     The model is compiled when it is first needed, on its own for single batches (OpenVINO's LATENCY
     hint: all threads on one batch) and for bulk work (THROUGHPUT: several batches side by side). A process
@@ -118,7 +118,7 @@ class Runtime:
                 request.abandon()
 
     def describe(self, hint: Hint = "THROUGHPUT") -> dict[str, str]:
-        """What OpenVINO made of the settings on this machine: precision, streams, threads, pinning."""
+        """Describe the settings that OpenVINO chose on this machine: precision, streams, threads, pinning."""
         compiled = self._lane(hint, None).compiled
         properties = {
             "precision": "INFERENCE_PRECISION_HINT",
@@ -136,7 +136,7 @@ class Runtime:
         return self._lane("THROUGHPUT", None).streams
 
     def compile_counting(self) -> ov.CompiledModel:
-        """One stream of bulk work, which counts the time of each operation."""
+        """Compile one stream of bulk work that counts the time of each operation."""
         bulk = self._lane("THROUGHPUT", None).compiled
         threads = bulk.get_property("INFERENCE_NUM_THREADS") // bulk.get_property("NUM_STREAMS")
         single = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": max(1, threads)}
@@ -173,7 +173,7 @@ class Runtime:
 
 
 def _properties(config: RuntimeConfig, hint: Hint) -> dict[str, Any]:
-    """OpenVINO's names for the settings."""
+    """Translate the settings to OpenVINO's properties."""
     given: dict[str, Any] = {
         "PERFORMANCE_HINT": hint,
         "INFERENCE_NUM_THREADS": config.threads,
@@ -188,7 +188,7 @@ def _properties(config: RuntimeConfig, hint: Hint) -> dict[str, Any]:
 
 
 class _Fork:
-    """What a child made by fork must not do.
+    """Guard against inference in a forked child.
 
     It has none of its parent's threads, but OpenVINO and TBB in it count on them: inference hung in one of
     ten children, and to free a compiled model in most.
@@ -272,7 +272,7 @@ class _Request:
         return Logits(*(self._request.get_tensor(name).data for name in OUTPUTS))
 
     def abandon(self) -> None:
-        """Come to an end without a result, before the batch's memory is freed.
+        """Wait for the end without a result, before the batch's memory is freed.
 
         It is not cancelled: in 6 of 180 runs, OpenVINO 2026.4 then failed in later batches of other
         shapes, whose sizes it had half taken over.
@@ -282,7 +282,7 @@ class _Request:
 
 
 def _usable(cache_dir: Path) -> bool:
-    """Whether compiled models can be kept there; a reader works without, only its start is slower."""
+    """Tell whether compiled models can be cached there; without, only the start is slower."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
