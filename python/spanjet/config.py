@@ -1,4 +1,4 @@
-"""Settings of a reader, validated when they are made."""
+"""Define the settings of a reader, validated when they are made."""
 
 import math
 import os
@@ -39,7 +39,7 @@ SPECIAL_TOKENS = 3
 
 
 def default_cache_dir() -> Path | None:
-    """The user's directory for compiled models: ``$XDG_CACHE_HOME/spanjet`` or ``~/.cache/spanjet``.
+    """Return the directory for compiled models: ``$XDG_CACHE_HOME/spanjet`` or ``~/.cache/spanjet``.
 
     A relative ``XDG_CACHE_HOME`` is ignored, as the XDG Base Directory Specification asks. None where
     the user has no home directory.
@@ -55,7 +55,7 @@ def default_cache_dir() -> Path | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowConfig:
-    """How a context is cut into windows (see `Tokenizer.windows`).
+    """Settings for cutting a context into windows (see `Tokenizer.windows`).
 
     Attributes:
         max_length: tokens of a window at most, the three special tokens included.
@@ -83,13 +83,13 @@ class WindowConfig:
             _check_integer(self, "max_question_length", minimum=1)
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `Tokenizer.windows` that these settings stand for."""
+        """Return the arguments of `Tokenizer.windows` that these settings stand for."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecodeConfig:
-    """How logits become answers (see `spanjet.decode`).
+    """Settings for decoding logits to answers (see `spanjet.decode`).
 
     Attributes:
         mode: ``"global"``: one list of candidates over all windows of a question; ``"squad"``: the
@@ -122,7 +122,7 @@ class DecodeConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
-    """How a model's logits become probabilities; fitted by `spanjet calibrate` and kept in the model's card.
+    """Parameters that turn logits into probabilities; fitted by `spanjet calibrate`, kept in the card.
 
     The margin of a span is its logit minus the null logit of its window. The probability that a text answers
     a question is the logistic function of ``slope * best margin + intercept`` (Platt 1999); the candidates
@@ -204,7 +204,7 @@ def check_list(name: str, values: Iterable[_T]) -> list[_T]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuntimeConfig:
-    """How the model runs on this machine.
+    """Settings for running the model on this machine.
 
     Where a field that `spanjet tune` measures is None, a reader takes what was measured on this machine
     (see `spanjet.reader.tuned_settings`), or else the default.
@@ -267,7 +267,7 @@ class RuntimeConfig:
             raise TypeError(_message(self, "cache_dir", "a path or None"))
 
     def completed(self, tuned: Mapping[str, Any] | None = None) -> "RuntimeConfig":
-        """These settings, with tuned values and defaults in place of None where there are any."""
+        """Fill in tuned values and defaults where a field is None."""
         values = {**TUNED_DEFAULTS, **(tuned or {})}
         return replace(self, **{name: value for name, value in values.items() if getattr(self, name) is None})
 

@@ -65,7 +65,7 @@ class CalibrationReport:
     other_paragraphs: int
 
     def as_dict(self) -> dict[str, Any]:
-        """The calibration's fields, and what it was fitted on, ready for a card."""
+        """Return the calibration's fields and the data it was fitted on, ready for a card."""
         return {
             **asdict(self.calibration),
             "articles": self.articles,

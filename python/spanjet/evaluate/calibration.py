@@ -79,7 +79,7 @@ class Candidates:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Predictions:
-    """What a calibration says of candidates.
+    """Probabilities that a calibration gives to candidates.
 
     Attributes:
         answered: float64[pairs], probability that the context answers the question.

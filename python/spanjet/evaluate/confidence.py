@@ -1,4 +1,4 @@
-"""How far the scores of answers can be trusted: calibration and selective reading."""
+"""Measure how far scores can be trusted: calibration and selective reading."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ __all__ = ["Confidence", "assess", "measure_confidence"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Confidence:
-    """What the scores of the best spans say about their being right.
+    """Calibration and risk-coverage of the scores of the best spans.
 
     The event is an exact match of the best span by ``score``, a span being taken always: to a question
     without an answer every span is wrong.
@@ -44,7 +44,7 @@ class Confidence:
     f1: RiskCoverage
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers, ready for JSON.
+        """Return the numbers, ready for JSON.
 
         ``ece``, ``brier``, ``auc`` and ``aurc`` (of exact match) are shares; ``exact_at_coverage`` and
         ``f1_at_coverage`` are percentages by the percentage of the questions that are covered.
@@ -61,7 +61,7 @@ class Confidence:
 
 
 def measure_confidence(dataset: SquadDataset, evaluation: Evaluation) -> Confidence:
-    """Measure what the scores of a reader's answers say.
+    """Measure calibration and risk-coverage of a reader's answers.
 
     Args:
         dataset: what was asked, or more.
@@ -84,7 +84,7 @@ def measure_confidence(dataset: SquadDataset, evaluation: Evaluation) -> Confide
 def assess(
     *, confidence: ArrayLike, exact: ArrayLike, f1: ArrayLike, no_answer: ArrayLike, answerable: ArrayLike
 ) -> Confidence:
-    """Measure what confidences say.
+    """Measure calibration and risk-coverage of confidences.
 
     Args:
         confidence: float[questions], of the best span.

@@ -71,7 +71,7 @@ class RiskCoverage:
         return float(1 - self.accuracy.mean())
 
     def at(self, coverage: float) -> float:
-        """Accuracy of the most confident share of the items, rounded up to whole items.
+        """Return the accuracy of the most confident share of the items, rounded up to whole items.
 
         Raises:
             ValueError: the share is not above 0 and at most 1.
@@ -109,7 +109,7 @@ def reliability_bins(confidence: ArrayLike, event: ArrayLike, *, bins: int = BIN
 
 
 def expected_calibration_error(confidence: ArrayLike, event: ArrayLike, *, bins: int = BINS) -> float:
-    """Expected calibration error (Guo et al. 2017, arXiv 1706.04599) with equal-mass bins.
+    """Compute the expected calibration error (Guo et al. 2017, arXiv 1706.04599) with equal-mass bins.
 
     Args:
         confidence: float[items], predicted probabilities of the event.
@@ -123,7 +123,7 @@ def expected_calibration_error(confidence: ArrayLike, event: ArrayLike, *, bins:
 
 
 def brier_score(confidence: ArrayLike, event: ArrayLike) -> float:
-    """Mean squared distance of probability and event (Brier 1950, Monthly Weather Review 78).
+    """Compute the mean squared distance of probability and event (Brier 1950, Monthly Weather Review 78).
 
     Args:
         confidence: float[items], predicted probabilities of the event.
@@ -137,7 +137,7 @@ def brier_score(confidence: ArrayLike, event: ArrayLike) -> float:
 
 
 def area_under_roc(score: ArrayLike, positive: ArrayLike) -> float:
-    """Area under the ROC curve: how often a positive item scores above a negative one.
+    """Compute the area under the ROC curve: how often a positive item scores above a negative one.
 
     Ties count half (the Mann-Whitney statistic; Hanley and McNeil 1982, Radiology 143). Sorts once:
     O(n log n).
@@ -168,7 +168,7 @@ def area_under_roc(score: ArrayLike, positive: ArrayLike) -> float:
 
 
 def risk_coverage(confidence: ArrayLike, value: ArrayLike) -> RiskCoverage:
-    """Accuracy against coverage of a selective reader (El-Yaniv and Wiener 2010, JMLR 11).
+    """Compute accuracy against coverage of a selective reader (El-Yaniv and Wiener 2010, JMLR 11).
 
     Its area is AURC (Geifman et al. 2019, arXiv 1805.08206); for question answering see Kamath et al. 2020,
     arXiv 2006.09462.
@@ -187,7 +187,7 @@ def risk_coverage(confidence: ArrayLike, value: ArrayLike) -> RiskCoverage:
 
 
 def _mean_of_ties(confidence: Floats, value: Floats) -> Floats:
-    """Values of items in order of confidence; those of equal confidence share their mean."""
+    """Average the values of items of equal confidence; the items are in that order."""
     starts = np.flatnonzero(np.diff(confidence, prepend=np.nan) != 0)
     count = np.diff(starts, append=len(confidence))
     return np.repeat(np.add.reduceat(value, starts) / count, count)

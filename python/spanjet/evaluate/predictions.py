@@ -1,4 +1,4 @@
-"""Layouts of prediction files that other tools read."""
+"""Lay predictions out for other tools."""
 
 from typing import Any
 

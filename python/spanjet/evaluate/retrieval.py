@@ -71,7 +71,7 @@ class RetrievalScores:
     reference_elsewhere: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers, ready for JSON, without what does not apply."""
+        """Return the numbers, ready for JSON, without what does not apply."""
         names = ("passages", "total", "right_passage", "exact", "f1", "reference_elsewhere")
         values = {name: getattr(self, name) for name in names}
         return {
@@ -217,7 +217,7 @@ def evaluate_articles(
 def _best_of_passages(
     reader: Reader, cases: Sequence[PassageCase], count: Callable[[], None]
 ) -> Iterator[tuple[int, Answer]]:
-    """The answer of each question that ranks first, and its passage's place.
+    """Yield the answer to each question that ranks first, and its passage's place.
 
     The ranking is that of `Reader.search`, but the passages of all questions are asked in one stream.
     """
@@ -232,7 +232,7 @@ def _best_of_passages(
 
 
 class _Documents(dict[str, Document]):
-    """Texts that are prepared when they come for the first time."""
+    """Prepare each text when it comes for the first time."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ class _Documents(dict[str, Document]):
 
 
 def _sample(questions: list[Question], limit: int | None, seed: int) -> list[Question]:
-    """Some of the questions, in their order."""
+    """Choose some of the questions, in their order."""
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1")
     if limit is None or limit >= len(questions):

@@ -1,4 +1,4 @@
-"""Exact match and F1 as the data set's evaluate-v1.1 and evaluate-v2.0 scripts compute them."""
+"""Compute exact match and F1 as evaluate-v1.1 and evaluate-v2.0 do."""
 
 import re
 import string
@@ -52,7 +52,7 @@ class Scores:
     best_f1_threshold: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The scores by their names in the official scripts, without what does not apply.
+        """Return the scores by their names in the official scripts, without what does not apply.
 
         v1.1: ``exact_match`` and ``f1``, and ``total``. v2.0: ``exact``, ``f1``, ``total``, ``HasAns_exact``,
         ``HasAns_f1``, ``HasAns_total``, ``NoAns_...``, ``best_exact``, ``best_exact_thresh``, ``best_f1`` and
@@ -81,7 +81,7 @@ def exact_match(scores: Mapping[str, Any]) -> float:
 
 
 def grade(prediction: str, question: Question, version: Version) -> tuple[float, float]:
-    """Exact match and F1 of one prediction, 0 to 1, with the reference that suits it best.
+    """Compute exact match and F1 of one prediction, 0 to 1, against its best reference.
 
     Args:
         prediction: the answer; "" is the null answer.
@@ -97,7 +97,7 @@ def grade(prediction: str, question: Question, version: Version) -> tuple[float,
 def score(
     dataset: SquadDataset, predictions: Mapping[str, str], no_answer: Mapping[str, float] | None = None
 ) -> Scores:
-    """Exact match and F1 of predictions.
+    """Compute exact match and F1 of predictions.
 
     As in the official scripts, a question without a prediction counts as wrong in v1.1 and does not
     count in v2.0.
@@ -183,7 +183,7 @@ def _best_threshold(
     no_answer: Mapping[str, float],
     answerable: Mapping[str, bool],
 ) -> tuple[float, float]:
-    """The best score in percent that a threshold can reach, and that threshold.
+    """Find the best score in percent that a threshold can reach, and that threshold.
 
     Starts with every question unanswered and answers them one by one, least likely unanswerable first.
     """

@@ -1,4 +1,4 @@
-"""A Hugging Face checkpoint or a model directory on disk -> an OpenVINO model, without torch."""
+"""Load checkpoints and model directories as OpenVINO models, without torch."""
 
 from spanjet.model.directory import ModelDirectory, write_model_directory
 from spanjet.model.graph.pair_layout import PairLayout

@@ -1,4 +1,4 @@
-"""Checked access to a ``config.json``."""
+"""Read ``config.json`` with checked values."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ _MOST = 1 << 24
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object of a JSON file.
+    """Read the object of a JSON file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -48,7 +48,7 @@ class Fields:
 
     @classmethod
     def read(cls, path: Path) -> "Fields":
-        """The fields of a JSON file.
+        """Read the fields of a JSON file.
 
         Raises:
             FileNotFoundError, ValueError: as `read_json`.
@@ -56,44 +56,44 @@ class Fields:
         return cls(path, read_json(path))
 
     def renamed(self, names: dict[str, str]) -> "Fields":
-        """The same fields, of which some have other names in the file."""
+        """Return the same fields, some of which have other names in the file."""
         return Fields(self.path, self._values, names)
 
     def error(self, key: str, expected: str) -> ValueError:
-        """What to raise about a value: file, key, what was found and what was expected."""
+        """Make the ValueError about a value: file, key, what was found and what was expected."""
         key = self._names.get(key, key)
         found = json.dumps(self._values[key]) if key in self._values else "missing"
         found = found if len(found) <= 80 else f"{found[:80]}…"
         return ValueError(f'{self.path}: "{key}" is {found}, expected {expected}')
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value as it is; a null counts as missing."""
+        """Return the value as it is; a null counts as missing."""
         value = self._value(key, None)
         return default if value is None else value
 
     def count(self, key: str, *, default: int | None = None, least: int = 1, most: int = _MOST) -> int:
-        """A whole number from ``least`` to ``most``."""
+        """Return a whole number from ``least`` to ``most``."""
         value = self._value(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.error(key, f"a whole number of at least {least} and at most {most}")
         return value
 
     def small(self, key: str, *, default: float) -> float:
-        """A number between 0 and 1, both excluded."""
+        """Return a number between 0 and 1, both excluded."""
         value = self._value(key, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
             raise self.error(key, "a number between 0 and 1")
         return float(value)
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """True or false."""
+        """Return a boolean."""
         value = self._value(key, default)
         if not isinstance(value, bool):
             raise self.error(key, "true or false")
         return value
 
     def choice(self, key: str, allowed: list[Any], *, default: Any = None) -> Any:
-        """One of the allowed values: strings, booleans or null."""
+        """Return one of the allowed values: strings, booleans or null."""
         value = self._value(key, default)
         if not any(value is one or (isinstance(value, str) and value == one) for one in allowed):
             raise self.error(key, " or ".join(json.dumps(one) for one in allowed))

@@ -1,4 +1,4 @@
-"""The model directory: a model ready to run with its tokenizer, configuration and card."""
+"""Read and write model directories: a graph with its tokenizer, configuration and card."""
 
 import json
 import os
@@ -91,7 +91,7 @@ class ModelDirectory:
         )
 
     def load(self) -> ov.Model:
-        """The model, its weights mapped into memory.
+        """Load the model, its weights mapped into memory.
 
         Raises:
             ValueError: as `read_exported`.
@@ -100,7 +100,7 @@ class ModelDirectory:
 
 
 def find_tokenizer(path: Path) -> Path:
-    """The tokenizer's file in a directory.
+    """Find the tokenizer's file in a directory.
 
     It is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
 
@@ -128,7 +128,7 @@ def write_model_directory(
     companions: dict[str, Path],
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write a model directory, whole or not at all.
+    """Write a model directory atomically.
 
     Args:
         path: the directory to make; its parent exists.
@@ -169,7 +169,7 @@ def check_has_card(path: Path) -> None:
 
 
 def update_card(path: Path, **values: Any) -> None:
-    """Change some values of a model directory's card, or begin one; whole or not at all.
+    """Change values of a model directory's card, or begin one, atomically.
 
     Args:
         path: the directory.
@@ -204,7 +204,7 @@ def _check_weights(graph: Path) -> None:
 
 
 def _weights_size(graph: Path) -> int:
-    """Bytes of the ``.bin`` that an ``.xml`` describes: the end of its last constant."""
+    """Compute the size of the ``.bin`` that an ``.xml`` describes: the end of its last constant."""
     content = graph.read_bytes()
     if not content.rstrip().endswith(b"</net>"):
         raise ValueError(f"{graph}: truncated or not an OpenVINO model")

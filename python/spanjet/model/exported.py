@@ -1,4 +1,4 @@
-"""Question-answering models that others exported, as OpenVINO IR or ONNX: found, read, their ports named."""
+"""Read question-answering models that other tools exported as OpenVINO IR or ONNX."""
 
 import re
 from errno import ENOENT
@@ -21,7 +21,7 @@ _OTHER_NAMES = {
 
 
 def find_exported(directory: Path) -> Path | None:
-    """The exported model of a directory, None without one: IR or else ONNX, by its usual name or alone.
+    """Find the exported model of a directory: IR or else ONNX, by its usual name or alone.
 
     Raises:
         ValueError: several models, and none has the usual name.

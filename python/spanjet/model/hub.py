@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub, through its own client and its cache."""
+"""Download models from the Hugging Face hub through its own client and cache."""
 
 import re
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class HubModel:
 
     @classmethod
     def parse(cls, text: str) -> "HubModel | None":
-        """``organisation/name`` or ``organisation/name@revision``; None: another form."""
+        """Parse ``organisation/name`` or ``organisation/name@revision``; None for another form."""
         match = _ID.fullmatch(text)
         return None if match is None else cls(match["repository"], match["revision"])
 
@@ -55,7 +55,7 @@ class HubModel:
         return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
 
     def download(self) -> Path:
-        """The directory of the repository's files in the client's cache, downloaded where they are not there.
+        """Return the repository's directory in the client's cache, downloading what is missing.
 
         The client reads its own settings from the environment: ``HF_HUB_OFFLINE=1`` for the cache alone,
         ``HF_HOME`` for its place, ``HF_TOKEN`` for private repositories.

@@ -1,4 +1,4 @@
-"""One door to every kind of model: a model directory, a checkpoint, an exported model, a hub id."""
+"""Load any kind of model: a model directory, a checkpoint, an exported model or a hub id."""
 
 import os
 from dataclasses import dataclass, field, fields, replace
@@ -98,7 +98,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def find_directory(path: str | os.PathLike[str]) -> Path:
-    """The directory that a user means: a local one, or a hub model's, which is downloaded if need be.
+    """Find the directory of a model: a local one, or a hub model's, downloaded if need be.
 
     Raises:
         FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
@@ -131,7 +131,7 @@ def load_checkpoint(path: Path) -> Model:
 
 
 def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> Model:
-    """What `load_checkpoint` returns, of a graph that was built already.
+    """Make the `Model` of a checkpoint whose graph was built already.
 
     Args:
         model: the graph.

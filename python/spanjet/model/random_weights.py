@@ -1,4 +1,4 @@
-"""A BERT checkpoint of any shape, made of random weights: the speed of the real one, and no sense."""
+"""Make BERT checkpoints of any shape with random weights, as fast as real ones."""
 
 import json
 import math
@@ -28,7 +28,7 @@ class Shape:
     positions: int = 512
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Names and shapes, as BertForQuestionAnswering saves them."""
+        """Return names and shapes as BertForQuestionAnswering saves them."""
         width, units = self.width, 4 * self.width
         tables = {"word": self.vocabulary, "position": self.positions, "token_type": 2}
         for name, rows in tables.items():
@@ -102,7 +102,7 @@ def _affine(name: str, weight: tuple[int, ...]) -> Iterator[tuple[str, tuple[int
 
 
 def _vocabulary(size: int) -> list[str]:
-    """Special tokens, all that ASCII text falls into, and made-up words that fill the rest."""
+    """List special tokens, all that ASCII text falls into, and made-up words for the rest."""
     characters = string.ascii_lowercase + string.digits + string.punctuation
     tokens = [*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)]
     if size < len(tokens):

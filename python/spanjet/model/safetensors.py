@@ -1,4 +1,4 @@
-"""One safetensors file, mapped into memory and read with NumPy alone."""
+"""Map a safetensors file into memory and read it with NumPy alone."""
 
 import json
 import math
@@ -44,7 +44,7 @@ class TensorFile:
         return list(self._entries)
 
     def read(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """One tensor as float32[shape], C-contiguous; not to be written to.
+        """Read one tensor as float32[shape], C-contiguous; not to be written to.
 
         Args:
             name: one of `names`.
@@ -86,7 +86,7 @@ def _count_not_finite(values: NDArray[np.float32]) -> int:
 
 
 def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """The entries of a safetensors file, and the offset of its first data byte."""
+    """Read the entries of a safetensors file and the offset of its first data byte."""
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415
 
     if path.stat().st_size == 0:

@@ -1,4 +1,4 @@
-"""Where the weights of a checkpoint directory are: one safetensors file, or several and their index."""
+"""Find the weights of a checkpoint: one safetensors file, or several and their index."""
 
 from errno import ENOENT
 from pathlib import Path
@@ -18,12 +18,12 @@ _REMEDY = f"save them as {SINGLE}, with save_pretrained of the transformers pack
 
 
 def has_weights(directory: Path) -> bool:
-    """Whether a directory holds weights in a form that is read."""
+    """Tell whether a directory holds weights in a supported form."""
     return any((directory / name).is_file() for name in (SINGLE, INDEX))
 
 
 def find_weights(directory: Path) -> Path:
-    """The weights of a checkpoint: ``model.safetensors``, or else its index.
+    """Find the weights of a checkpoint: ``model.safetensors``, or else its index.
 
     Raises:
         FileNotFoundError: there are none.
@@ -43,7 +43,7 @@ def find_weights(directory: Path) -> Path:
 
 
 def open_weights(path: Path) -> list[TensorFile]:
-    """The files of what `find_weights` found.
+    """Open the files of what `find_weights` found.
 
     Raises:
         FileNotFoundError: a file that the index names is missing.
@@ -62,7 +62,7 @@ def open_weights(path: Path) -> list[TensorFile]:
 
 
 def _read_index(path: Path) -> dict[str, str]:
-    """File names by the names of tensors."""
+    """Read file names by the names of tensors."""
     places = read_json(path).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise ValueError(f'{path}: "weight_map" is missing or empty, expected file names by tensor names')
@@ -77,7 +77,7 @@ def _read_index(path: Path) -> dict[str, str]:
 
 
 def _shard(index: Path, name: str) -> Path:
-    """The file of that name; a link may lead to the cache that the hub's client keeps, but nowhere else."""
+    """Find a shard by its name; a link may lead to the hub client's cache, but nowhere else."""
     path = index.parent / name
     if not path.is_file():
         raise FileNotFoundError(ENOENT, f"missing, though {INDEX} names it", str(path))

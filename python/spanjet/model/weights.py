@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, by the names that its architecture gives them."""
+"""Look up the tensors of a checkpoint by the names that its architecture gives them."""
 
 import re
 from pathlib import Path
@@ -49,7 +49,7 @@ class Weights:
         self._left = {name for name in self._places if not re.fullmatch(ignored, name)}
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """One tensor as float32[shape], C-contiguous; not to be written to.
+        """Take one tensor as float32[shape], C-contiguous; not to be written to.
 
         Args:
             name: the tensor's name without the prefix.

@@ -19,7 +19,7 @@ _ROWS, _POINTS = 20, 500
 
 
 def risk_coverage_plot(confidence: Confidence) -> Plot:
-    """Plot what the most confident answers are worth against their share of the questions."""
+    """Plot the quality of the most confident answers against their share of the questions."""
 
     def draw(axes: Axes) -> None:
         for curve, label, style in ((confidence.exact, "exact match", _EXACT), (confidence.f1, "F1", _F1)):
