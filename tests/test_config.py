@@ -118,3 +118,8 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
     assert RuntimeConfig().cache_dir is None
+
+
+@pytest.mark.parametrize(("longest", "expected"), [(512, 384), (384, 384), (96, 96)])
+def test_windows_that_fit_a_model(longest: int, expected: int) -> None:
+    assert WindowConfig.fitting(longest) == WindowConfig(max_length=expected)

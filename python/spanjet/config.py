@@ -82,6 +82,11 @@ class WindowConfig:
         if self.max_question_length is not None:
             _check_integer(self, "max_question_length", minimum=1)
 
+    @classmethod
+    def fitting(cls, max_length: int) -> "WindowConfig":
+        """Make the default windows, no longer than a model's ``max_length``."""
+        return cls(max_length=min(cls().max_length, max_length))
+
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `Tokenizer.windows` that these settings stand for."""
         return asdict(self)

@@ -15,8 +15,15 @@ from spanjet.config import RuntimeConfig
 from spanjet.model import load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime import cpu as cpu_module
-from spanjet.runtime.openvino import ov
-from spanjet.runtime.precision import HALF_RANGE, can_saturate, in_float, suited
+from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.precision import (
+    HALF_RANGE,
+    can_saturate,
+    in_float,
+    is_quantized_product,
+    is_weight,
+    suited,
+)
 
 CPUS = {
     "avx2": "sse4_1 avx2",
@@ -145,6 +152,37 @@ def test_the_runtime_computes_so(int8: dict[bool, Path], chosen: bool, products:
     }
     assert found
     assert found <= products
+
+
+def stored_otherwise(weight: ov.Node) -> ov.Model:
+    """A product of a quantized activation with a weight of 2 rows that is stored in another shape."""
+    vectors = ops.parameter([-1, 3], np.float32, name="vectors")
+    limits = [np.float32(limit) for limit in (-1, 1, -1, 1)]
+    quantized = ops.fake_quantize(vectors, *limits, 256)
+    product = ops.matmul(quantized, weight, transpose_a=False, transpose_b=True, name="product")
+    return ov.Model([ops.result(product)], [vectors], "stored otherwise")
+
+
+@pytest.mark.parametrize("step", ["reshape", "transpose"])
+def test_weights_stored_in_another_shape(step: str) -> None:
+    """They count as weights and as INT8, and become float32 in the shape that the product reads."""
+    rows = np.array([[1, 2, 3], [4, 5, 6]], np.int8)
+    stored = rows.T if step == "transpose" else rows.reshape(6, 1)
+    scaled = ops.multiply(ops.convert(ops.constant(stored), "f32"), ops.constant(np.float32(0.5)))
+    order = np.array([1, 0] if step == "transpose" else [2, 3], np.int64)
+    weight = ops.transpose(scaled, order) if step == "transpose" else ops.reshape(scaled, order, False)
+    model = stored_otherwise(weight)
+    (product,) = (node for node in model.get_ops() if is_quantized_product(node))
+    assert [is_weight(value) for value in product.input_values()] == [False, True]
+    kinds = {node.get_type_name(): node for node in in_float(model).get_ops()}
+    assert set(kinds) == {"Parameter", "Constant", "MatMul", "Result"}
+    assert np.array_equal(kinds["Constant"].data, rows / np.float32(2))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_models_are_measured_in_int8_where_that_is_right(cpu: str, half: bool) -> None:
+    expected = None if cpu in SATURATING and not half else True
+    assert cpu_module.int8_unless_saturating(half_range=half) == expected
 
 
 def quantizers(model: ov.Model) -> int:

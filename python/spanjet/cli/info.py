@@ -1,4 +1,4 @@
-"""`spanjet info`: versions, the machine, a model's card."""
+"""`spanjet info`: versions, this machine and a model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,10 @@ import typer
 
 from spanjet.cli.options import JsonOption
 from spanjet.cli.terminal.output import show
+from spanjet.model import load_model
 from spanjet.model.directory import BUNDLED_MODEL
+from spanjet.model.model_info import describe_execution, describe_model
+from spanjet.runtime.cpu import describe_machine, inference_paths
 
 __all__ = ["info"]
 
@@ -24,11 +27,7 @@ def info(
     ] = BUNDLED_MODEL,
     as_json: JsonOption = False,
 ) -> None:
-    """Show versions, this CPU, and a model: what it is made of, how it is computed here, and its card."""
-    from spanjet.compress.quantize.model_info import describe_execution, describe_model  # noqa: PLC0415
-    from spanjet.model import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.runtime.cpu import describe_machine, inference_paths  # noqa: PLC0415
-
+    """Show versions, this CPU, and a model: its parts, how it is computed here, and its card."""
     loaded = load_model(model)
     about = {"directory": str(loaded.path), **describe_model(loaded), "here": describe_execution(loaded)}
     machine = {**describe_machine(), "arithmetic": inference_paths()}

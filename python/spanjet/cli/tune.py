@@ -93,8 +93,7 @@ def _lengths(model: "Model", squad: Path, limit: int) -> "NDArray[np.int64]":
     from spanjet.evaluate import load_squad  # noqa: PLC0415
 
     questions = load_squad(squad).questions[:limit]
-    fitting = WindowConfig(max_length=min(WindowConfig().max_length, model.max_length))
-    windows = Reader(model, window_config=fitting).windows(
+    windows = Reader(model, window_config=WindowConfig.fitting(model.max_length)).windows(
         [each.question for each in questions], [each.context for each in questions]
     )
     return np.diff(windows.indptr)

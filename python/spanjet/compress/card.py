@@ -83,7 +83,7 @@ def describe_quantization(
     return {
         "method": METHOD,
         "cpu": config.target,
-        "overflow_fix": config.target == "any",
+        "overflow_fix": config.half_range,
         "calibration": {**describe_data(path), "count": count, "seed": config.seed},
         "windows": asdict(windows),
         "layers": layers,

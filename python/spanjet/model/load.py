@@ -51,6 +51,11 @@ class Model:
     weights: tuple[Path, ...] = ()
 
     @property
+    def weight_bytes(self) -> int:
+        """Size of the weights' files."""
+        return sum(file.stat().st_size for file in self.weights)
+
+    @property
     def calibration(self) -> Calibration | None:
         """What the model's scores are worth, from its card; None without one.
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from spanjet._core import __version__
 
-__all__ = ["CPU_FLAGS", "describe_machine", "inference_paths", "int8_saturates", "usable_cpus"]
+__all__ = [
+    "CPU_FLAGS",
+    "describe_machine",
+    "inference_paths",
+    "int8_saturates",
+    "int8_unless_saturating",
+    "usable_cpus",
+]
 
 CPU_FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Instructions that decide how fast INT8 and bf16 run, by Linux's names for x86."""
@@ -63,6 +70,20 @@ def int8_saturates() -> bool:
     """
     _, flags = _processor()
     return bool(flags & {"sse4_1", "avx2", "avx512f"}) and not flags & set(VNNI_FLAGS)
+
+
+def int8_unless_saturating(*, half_range: bool) -> bool | None:
+    """Choose `RuntimeConfig.int8` to measure a model in INT8 arithmetic, wherever that is right.
+
+    Sums that saturate here would say nothing about the CPUs that the model is for.
+
+    Args:
+        half_range: whether the model's weights lie within ±64, so that no sums saturate.
+
+    Returns:
+        True, or None where sums can saturate.
+    """
+    return None if int8_saturates() and not half_range else True
 
 
 def _processor() -> tuple[str, set[str]]:

@@ -1,4 +1,4 @@
-"""INT8 or float products: what a quantized model is computed in on this CPU."""
+"""Quantized weights and products, and whether this CPU computes them in INT8 or in floating point."""
 
 import warnings
 
@@ -8,17 +8,49 @@ from numpy.typing import NDArray
 from spanjet.runtime.cpu import int8_saturates
 from spanjet.runtime.openvino import ops, ov
 
-__all__ = ["HALF_RANGE", "can_saturate", "in_float", "suited"]
+__all__ = [
+    "HALF_RANGE",
+    "can_saturate",
+    "in_float",
+    "is_product",
+    "is_quantized_model",
+    "is_quantized_product",
+    "is_weight",
+    "suited",
+]
 
 HALF_RANGE = 64
 """The greatest weight, in steps of INT8, with which no sum saturates: 2 * 255 * 64 is less than 2^15."""
 
-# What lies between an INT8 weight and its product.
-_SCALING = ("Convert", "Multiply", "Subtract")
+# What may lie between a stored weight and the product that reads it.
+_WEIGHT_STEPS = ("Convert", "Multiply", "Subtract", "Reshape", "Transpose")
+
+
+def is_weight(value: ov.Output) -> bool:
+    """Tell whether a value is computed from constants alone, as a scaled INT8 weight is."""
+    node = value.get_node()
+    if node.get_type_name() == "Constant":
+        return True
+    return node.get_type_name() in _WEIGHT_STEPS and all(map(is_weight, node.input_values()))
+
+
+def is_product(node: ov.Node) -> bool:
+    """Tell whether a node is a matrix product."""
+    return bool(node.get_type_name() == "MatMul")
+
+
+def is_quantized_product(node: ov.Node) -> bool:
+    """Tell whether a node is a matrix product with an INT8 weight or a quantized activation."""
+    return is_product(node) and any(map(_is_quantized, node.input_values()))
+
+
+def is_quantized_model(model: ov.Model) -> bool:
+    """Tell whether a model has quantized activations."""
+    return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
 
 
 def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
-    """The form of a model that this CPU is to compute.
+    """Return the form of a model that this CPU is to compute.
 
     Args:
         model: any model; it is not changed.
@@ -29,9 +61,10 @@ def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
     Warns:
         RuntimeWarning: ``int8`` is True, and sums can saturate with this model on this CPU.
     """
-    quantized = any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
-    if not quantized or int8 is False or (int8 is None and int8_saturates()):
-        return in_float(model) if quantized else model
+    if not is_quantized_model(model):
+        return model
+    if int8 is False or (int8 is None and int8_saturates()):
+        return in_float(model)
     if int8_saturates() and can_saturate(model):
         warnings.warn(
             f"{model.get_friendly_name()}: this CPU has no VNNI, and the INT8 weights use the full range: "
@@ -43,23 +76,22 @@ def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
 
 
 def in_float(model: ov.Model) -> ov.Model:
-    """A copy of a quantized model that multiplies in floating point.
+    """Copy a quantized model so that it multiplies in floating point.
 
     Activations are not quantized; the weights keep their values, as float32. Embedding tables stay INT8.
     """
     model = model.clone()
     for node in model.get_ordered_ops():
-        kind = node.get_type_name()
-        if kind == "FakeQuantize" and not _is_weight(node.input_value(0).get_node()):
+        if node.get_type_name() == "FakeQuantize" and not is_weight(node.input_value(0)):
             node.output(0).replace(node.input_value(0))
-        elif kind == "MatMul":
+        elif is_product(node):
             _unpack(node)
     model.validate_nodes_and_infer_types()
     return model
 
 
 def can_saturate(model: ov.Model) -> bool:
-    """Whether a model multiplies activations by INT8 weights beyond ±64.
+    """Tell whether a model multiplies activations by INT8 weights beyond ±64.
 
     Rows of INT8 tables are converted before anything is multiplied, and are no such weights.
     """
@@ -72,31 +104,40 @@ def can_saturate(model: ov.Model) -> bool:
     )
 
 
+def _is_quantized(value: ov.Output) -> bool:
+    """Tell whether an input of a product is a weight of 8 bits, or an activation behind a quantizer."""
+    node = value.get_node()
+    if node.get_type_name() == "Constant":
+        return node.get_element_type() in (ov.Type.i8, ov.Type.u8)
+    if node.get_type_name() == "FakeQuantize":
+        return True
+    return node.get_type_name() in _WEIGHT_STEPS and _is_quantized(node.input_value(0))
+
+
 def _unpack(product: ov.Node) -> None:
     """Replace a product's scaled INT8 weights by float32 ones."""
     for port in product.inputs():
-        weight = port.get_source_output().get_node()
-        if weight.get_type_name() in _SCALING and _is_weight(weight):
-            values = ops.constant(np.ascontiguousarray(_value(weight)), name=weight.get_friendly_name())
+        weight = port.get_source_output()
+        node = weight.get_node()
+        if node.get_type_name() != "Constant" and is_weight(weight):
+            values = ops.constant(np.ascontiguousarray(_value(node)), name=node.get_friendly_name())
             port.replace_source_output(values.output(0))
 
 
-def _is_weight(node: ov.Node) -> bool:
-    """Whether a node is a constant, scaled or not."""
-    if node.get_type_name() == "Constant":
-        return True
-    inputs = [value.get_node() for value in node.input_values()]
-    return node.get_type_name() in _SCALING and all(map(_is_weight, inputs))
-
-
 def _value(node: ov.Node) -> NDArray[np.float32]:
-    if node.get_type_name() == "Constant":
-        return node.data.astype(np.float32)  # type: ignore[no-any-return]
-    inputs = [_value(value.get_node()) for value in node.input_values()]
+    """Compute a weight in float32."""
     kind = node.get_type_name()
+    if kind == "Constant":
+        return node.data.astype(np.float32)  # type: ignore[no-any-return]
+    first, *others = (value.get_node() for value in node.input_values())
+    values: NDArray[np.float32] = _value(first)
     if kind == "Convert":
-        return inputs[0]
-    return inputs[0] * inputs[1] if kind == "Multiply" else inputs[0] - inputs[1]
+        return values
+    if kind == "Reshape":
+        return np.reshape(values, tuple(node.get_output_shape(0)))
+    if kind == "Transpose":
+        return np.transpose(values, _value(others[0]).astype(np.int64))
+    return values * _value(others[0]) if kind == "Multiply" else values - _value(others[0])
 
 
 def _is_looked_up(constant: ov.Node) -> bool:

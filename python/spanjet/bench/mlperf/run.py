@@ -14,7 +14,7 @@ from spanjet.bench.mlperf.loadgen.settings import LoadSettings
 from spanjet.bench.mlperf.loadgen.system import System
 from spanjet.bench.mlperf.loadgen.test import Mode, import_loadgen, run_test
 from spanjet.bench.mlperf.loadgen.verdict import Verdict
-from spanjet.bench.mlperf.models import describe_model
+from spanjet.bench.mlperf.models import identify_model
 from spanjet.bench.mlperf.rules import SCENARIOS, SECONDS, Scenario
 from spanjet.bench.mlperf.test01 import Test01, verify, write_audit_config
 from spanjet.compress.quantize.trials import Bars, no_bars
@@ -209,7 +209,7 @@ def _result(
         "why_not": why_not,
         "scenario": config.scenario,
         "data": samples.label,
-        "model": describe_model(reader.model),
+        "model": identify_model(reader.model),
         "performance": None if verdict is None else verdict.as_dict(),
         "accuracy": None
         if accuracy is None

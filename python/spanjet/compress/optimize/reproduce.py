@@ -18,7 +18,7 @@ from spanjet.compress.splits import Material
 from spanjet.config import WindowConfig
 from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
-from spanjet.runtime.cpu import int8_saturates
+from spanjet.runtime.cpu import int8_unless_saturating
 
 __all__ = ["repeat_measurements"]
 
@@ -58,7 +58,7 @@ def repeat_measurements(
     material = Material.choose(file.dataset, _config(found["settings"]))
     half_range = bool(card["quantization"]["overflow_fix"])
     result = load_model(model)
-    int8 = None if int8_saturates() and not half_range else True
+    int8 = int8_unless_saturating(half_range=half_range)
     scores = measure_scores(result, material.held_out, windows, name="F1", bars=bars, int8=int8)
     before, now = measure(found["held_out"]["optimized"]), measure(scores)
     # Where a budget was given, no floor was wanted.

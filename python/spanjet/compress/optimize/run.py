@@ -34,7 +34,7 @@ from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question
 from spanjet.model.layer_shape import LayerShape
 from spanjet.reader.reader import Reader
-from spanjet.runtime.cpu import describe_machine, int8_saturates
+from spanjet.runtime.cpu import describe_machine, int8_unless_saturating
 
 __all__ = ["Run", "counter"]
 
@@ -67,8 +67,7 @@ class Run:
     @cached_property
     def windows(self) -> WindowConfig:
         """How texts are cut."""
-        longest = min(WindowConfig().max_length, self.network.architecture.max_length)
-        return WindowConfig(max_length=longest)
+        return WindowConfig.fitting(self.network.architecture.max_length)
 
     @cached_property
     def reader(self) -> Reader:
@@ -103,12 +102,12 @@ class Run:
     @cached_property
     def half_range(self) -> bool:
         """See `spanjet.compress.quantize.ptq.calibrate`."""
-        return self.config.quantization().target == "any"
+        return self.config.quantization().half_range
 
     @property
     def int8(self) -> bool | None:
         """Whether F1 is measured in INT8 arithmetic, see `RuntimeConfig`: wherever that is right."""
-        return None if int8_saturates() and not self.half_range else True
+        return int8_unless_saturating(half_range=self.half_range)
 
     def inputs(self, questions: Sequence[Question]) -> list[dict[str, NDArray[np.int32]]]:
         """One window of each of so many questions."""

@@ -55,3 +55,8 @@ class QuantizeConfig:
         if self.cpu == "auto":
             return "any" if int8_saturates() else "vnni"
         return self.cpu
+
+    @property
+    def half_range(self) -> bool:
+        """Whether weights get 7 bits, -64 to 64, so that no sums saturate."""
+        return self.target == "any"

@@ -1,20 +1,20 @@
-"""The layers of a quantized model, and how some of them become floating point again."""
+"""Mixed precision: the layers of a quantized model, and their way back to floating point."""
 
 from collections.abc import Collection
 
 from spanjet.compress.quantize.embeddings import find_tables
 from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.precision import is_product, is_quantized_product, is_weight
 
-__all__ = ["find_layers", "is_constant", "is_quantized", "restore"]
+__all__ = ["find_layers", "restore"]
 
-# What may lie between a weight and its product, and between a quantizer and the product that reads it.
-_WEIGHT_STEPS = ("Convert", "Multiply", "Subtract", "Reshape", "Transpose")
+# What may lie between a quantizer and the product that reads it.
 _VIEWS = ("Reshape", "Transpose")
 _SMOOTH = "nncf_smooth_quant"
 
 
 def find_layers(model: ov.Model) -> list[str]:
-    """Names of what `restore` can restore: products that NNCF quantized, and tables that become INT8.
+    """List what `restore` can restore: products that NNCF quantized, and tables that become INT8.
 
     Args:
         model: as `spanjet.compress.quantize.ptq.calibrate` returns it.
@@ -22,11 +22,7 @@ def find_layers(model: ov.Model) -> list[str]:
     Returns:
         Friendly names, in the order of the computation.
     """
-    products = [
-        node.get_friendly_name()
-        for node in model.get_ordered_ops()
-        if node.get_type_name() == "MatMul" and any(is_quantized(value) for value in node.input_values())
-    ]
+    products = [node.get_friendly_name() for node in model.get_ordered_ops() if is_quantized_product(node)]
     return [*(lookup.get_friendly_name() for lookup in find_tables(model)), *products]
 
 
@@ -43,45 +39,27 @@ def restore(model: ov.Model, original: ov.Model, names: Collection[str]) -> None
     """
     sources = {node.get_friendly_name(): node for node in original.get_ordered_ops()}
     for node in model.get_ordered_ops():
-        if node.get_type_name() == "MatMul" and node.get_friendly_name() in names:
+        if is_product(node) and node.get_friendly_name() in names:
             _restore_product(node, sources)
     model.validate_nodes_and_infer_types()
-
-
-def is_constant(value: ov.Output) -> bool:
-    """Whether an input of a product is a weight, be it stored in another precision."""
-    node = value.get_node()
-    if node.get_type_name() == "Constant":
-        return True
-    return node.get_type_name() in _WEIGHT_STEPS and all(is_constant(each) for each in node.input_values())
-
-
-def is_quantized(value: ov.Output) -> bool:
-    """Whether an input of a product is INT8: weights of 8 bits, or activations behind a quantizer."""
-    node = value.get_node()
-    if node.get_type_name() == "Constant":
-        return node.get_element_type() in (ov.Type.i8, ov.Type.u8)
-    if node.get_type_name() == "FakeQuantize":
-        return True
-    return node.get_type_name() in _WEIGHT_STEPS and is_quantized(node.input_value(0))
 
 
 def _restore_product(product: ov.Node, sources: dict[str, ov.Node]) -> None:
     source = sources[product.get_friendly_name()]
     for port, value in zip(product.inputs(), source.input_values(), strict=True):
-        constant = is_constant(value)
-        port.replace_source_output(value if constant else _before_quantizers(port.get_source_output()))
+        original = value if is_weight(value) else _before_quantizers(port.get_source_output())
+        port.replace_source_output(original)
     for port in product.output(0).get_target_inputs():
         addition = port.get_node()
         bias = sources.get(addition.get_friendly_name())
         if bias is not None and addition.get_type_name() == "Add":
             for place, value in zip(addition.inputs(), bias.input_values(), strict=True):
-                if is_constant(value):
+                if is_weight(value):
                     place.replace_source_output(value)
 
 
 def _before_quantizers(value: ov.Output) -> ov.Output:
-    """What a value was before SmoothQuant and the quantizer, with the views between them made anew."""
+    """Find a value before SmoothQuant and the quantizer, and remake the views between them."""
     node = value.get_node()
     if node.get_type_name() == "FakeQuantize" or node.get_friendly_name().endswith(_SMOOTH):
         return _before_quantizers(node.input_value(0))

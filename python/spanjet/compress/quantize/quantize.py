@@ -13,6 +13,7 @@ from spanjet.compress.quantize.run import Run, SquadFile
 from spanjet.compress.quantize.trials import Bars, no_bars
 from spanjet.model import Model, load_model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
+from spanjet.runtime.precision import is_quantized_model
 from spanjet.storage import check_free
 
 __all__ = ["quantize_checkpoint"]
@@ -94,7 +95,7 @@ def quantize_checkpoint(
 
 def _load_float(checkpoint: str | os.PathLike[str]) -> Model:
     loaded = load_model(checkpoint)
-    if any(node.get_type_name() == "FakeQuantize" for node in loaded.model.get_ordered_ops()):
+    if is_quantized_model(loaded.model):
         raise ValueError(f"{loaded.path}: the model is quantized already; expected one in floating point")
     return loaded
 

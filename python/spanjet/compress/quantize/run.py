@@ -80,7 +80,7 @@ class Run:
     @cached_property
     def windows(self) -> WindowConfig:
         """How texts are cut."""
-        return WindowConfig(max_length=min(WindowConfig().max_length, self.original.max_length))
+        return WindowConfig.fitting(self.original.max_length)
 
     @cached_property
     def chosen(self) -> list[Question]:
@@ -133,7 +133,7 @@ class Run:
             calibration_inputs(reader, self.chosen, count=self.config.samples),
             self.windows,
             work,
-            half_range=self.config.target == "any",
+            half_range=self.config.half_range,
             bars=self.bars,
             verbose=self.verbose,
         )

@@ -17,7 +17,7 @@ from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import SquadDataset, evaluate
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
-from spanjet.runtime.cpu import int8_saturates
+from spanjet.runtime.cpu import int8_unless_saturating
 from spanjet.runtime.openvino import ov
 
 __all__ = ["Bars", "Trials", "measure", "no_bars"]
@@ -74,8 +74,7 @@ class Trials:
         self.inputs = inputs
         self._windows = windows
         self._work = work
-        # Sums that saturate here would say nothing about the CPUs that the model is for.
-        self.int8 = None if int8_saturates() and not half_range else True
+        self.int8 = int8_unless_saturating(half_range=half_range)
         self._bars = bars
         self._graph = work.model("quantized", lambda: self._calibrate(half_range, verbose))
 

@@ -1,15 +1,14 @@
-"""What a model is made of, and what this CPU makes of it."""
+"""Parameters, precisions and operations of a model, as loaded and as this CPU runs it."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from spanjet.compress.quantize.mixed_precision import is_constant, is_quantized
-from spanjet.model import Model
+from spanjet.model.load import Model
 from spanjet.runtime.cpu import inference_paths
 from spanjet.runtime.openvino import ov
-from spanjet.runtime.precision import suited
+from spanjet.runtime.precision import is_product, is_quantized_product, is_weight, suited
 
 __all__ = ["describe_execution", "describe_model"]
 
@@ -21,47 +20,47 @@ _IDLE = {"Const", "Input", "Output", "Reshape", "ShapeOf", "Memory"}
 NOT_CALIBRATED = "none: scores rank answers, but are no probabilities (see spanjet calibrate)"
 
 
-def describe_model(loaded: Model) -> dict[str, Any]:
-    """Architecture, number of parameters, their precision by part, operations by kind, and bytes.
+def describe_model(model: Model) -> dict[str, Any]:
+    """Describe a model: architecture, parameters and their precision by part, operations by kind, bytes.
 
     A product counts as ``int8`` where an input is: its weights, or one of the activations that it multiplies.
     """
-    nodes = loaded.model.get_ordered_ops()
-    products = [node for node in nodes if node.get_type_name() == "MatMul"]
+    nodes = model.model.get_ordered_ops()
+    products = [node for node in nodes if is_product(node)]
     parts = _parts(nodes)
     kinds = Counter(node.get_type_name() for node in nodes)
     counted = ("Parameter", "Result", "Constant", "FakeQuantize", "MatMul", "Convert", "Reshape", "ShapeOf")
     return {
-        "architecture": loaded.architecture,
+        "architecture": model.architecture,
         "parameters": sum(sum(part.values()) for part in parts.values()),
         "weights": {name: dict(part) for name, part in parts.items()},
         "products": _by_precision(product for product in products if _has_weight(product)),
         "attention_products": _by_precision(product for product in products if not _has_weight(product)),
         "quantizers": kinds["FakeQuantize"],
         "other_operations": {name: count for name, count in sorted(kinds.items()) if name not in counted},
-        "bytes": sum(file.stat().st_size for file in loaded.weights),
-        "max_length": loaded.max_length,
-        "vocabulary": loaded.vocab_size,
-        "calibration": NOT_CALIBRATED if loaded.calibration is None else asdict(loaded.calibration),
+        "bytes": model.weight_bytes,
+        "max_length": model.max_length,
+        "vocabulary": model.vocab_size,
+        "calibration": NOT_CALIBRATED if model.calibration is None else asdict(model.calibration),
     }
 
 
-def describe_execution(loaded: Model) -> dict[str, Any]:
-    """How OpenVINO runs a model here; compiles it.
+def describe_execution(model: Model) -> dict[str, Any]:
+    """Compile a model and describe how OpenVINO runs it on this CPU.
 
     Returns:
         ``int8``: how INT8 products are computed; ``float``: what the rest is computed in; ``streams``:
         batches that run at the same time;
         ``operations``: of the compiled model, by kind and precision.
     """
-    compiled = ov.Core().compile_model(suited(loaded.model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+    compiled = ov.Core().compile_model(suited(model.model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
     operations: dict[str, Counter[str]] = {}
     for node in compiled.get_runtime_model().get_ordered_ops():
         about = node.get_rt_info()
         kind, precision = (about[key].astype(str) for key in ("layerType", "runtimePrecision"))
         if kind not in _IDLE:
             operations.setdefault(kind, Counter())[precision] += 1
-    paths, quantized = inference_paths(), any(is_quantized_product(node) for node in loaded.model.get_ops())
+    paths, quantized = inference_paths(), any(is_quantized_product(node) for node in model.model.get_ops())
     return {
         "int8": paths["int8"] if quantized else "not used: the model has no INT8 products",
         "float": compiled.get_property("INFERENCE_PRECISION_HINT").to_string(),
@@ -70,22 +69,17 @@ def describe_execution(loaded: Model) -> dict[str, Any]:
     }
 
 
-def is_quantized_product(node: ov.Node) -> bool:
-    """Whether a node is a product with an INT8 input."""
-    return node.get_type_name() == "MatMul" and any(is_quantized(value) for value in node.input_values())
-
-
 def _by_precision(products: Iterable[ov.Node]) -> dict[str, int]:
     return dict(Counter("int8" if is_quantized_product(product) else "float" for product in products))
 
 
 def _has_weight(product: ov.Node) -> bool:
-    """Whether a product is one with weights; the others multiply two activations."""
-    return any(is_constant(value) for value in product.input_values())
+    """Tell products with weights from those of two activations."""
+    return any(map(is_weight, product.input_values()))
 
 
 def _parts(nodes: Iterable[ov.Node]) -> dict[str, Counter[str]]:
-    """Numbers of parameters by part and precision; scales and the limits of quantizers are none."""
+    """Count parameters by part and precision; scales and the limits of quantizers are none."""
     parts: dict[str, Counter[str]] = {"embeddings": Counter(), "products": Counter(), "vectors": Counter()}
     for node in nodes:
         if node.get_type_name() != "Constant":
@@ -98,7 +92,7 @@ def _parts(nodes: Iterable[ov.Node]) -> dict[str, Counter[str]]:
 
 
 def _part(constant: ov.Node) -> str | None:
-    """What a constant belongs to: a table, a product, a bias or norm; None: it is a scale or a limit."""
+    """Name the part that a constant belongs to; None: it is a scale or a limit of a quantizer."""
     shape = constant.data.shape
     if len(shape) == 1:
         return "vectors" if shape[0] > 1 else None
@@ -108,7 +102,7 @@ def _part(constant: ov.Node) -> str | None:
 
 
 def _readers(constant: ov.Node) -> set[str]:
-    """Kinds of the operations that read a constant, or what it is converted to."""
+    """Collect the kinds of operations that read a constant, or what it is converted to."""
     nodes = [port.get_node() for port in constant.output(0).get_target_inputs()]
     kinds = {node.get_type_name() for node in nodes if node.get_type_name() != "Convert"}
     return kinds.union(*(_readers(node) for node in nodes if node.get_type_name() == "Convert"))

@@ -11,9 +11,9 @@ from checkpoints import TINY
 from safetensors.numpy import load_file
 from spanjet.cli import app
 from spanjet.compress.quantize import embeddings
-from spanjet.compress.quantize.model_info import describe_execution, describe_model
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.model import Model, load_model, write_model_directory
+from spanjet.model.model_info import describe_execution, describe_model
 from spanjet.runtime import cpu
 from spanjet.runtime.openvino import ov
 from typer.testing import CliRunner
