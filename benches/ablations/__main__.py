@@ -11,13 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from spanjet.cli.terminal.tables import progress_bar
-from spanjet.compress.card import describe_source
 from spanjet.compress.optimize.config import OptimizeConfig
-from spanjet.compress.optimize.run import Run, counter
+from spanjet.compress.optimize.run import OptimizationRun, counter
 from spanjet.compress.optimize.verify import measure_scores
-from spanjet.compress.prune.network import Network
-from spanjet.compress.quantize.run import SquadFile
-from spanjet.compress.stages import Stages
 from spanjet.evaluate import exact_match
 
 from benches.ablations.variants import variants
@@ -38,27 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
     options = parser.parse_args(arguments)
     settings = {name: value for name, value in vars(options).items() if hasattr(OptimizeConfig, name)}
-    network = Network.load(options.model)
-    run = Run(
-        network=network,
-        source=describe_source(network.loaded(), options.model),
-        data=SquadFile.load(options.data),
-        config=OptimizeConfig(**{**settings, "budget": None}),
-        stages=Stages(options.work),
-        bars=progress_bar,
-    )
+    config = OptimizeConfig(**{**settings, "budget": None})
+    run = OptimizationRun.load(options.model, options.data, options.work, config=config, bars=progress_bar)
     with run.stages.locked():
         show(run, options.budget)
     return 0
 
 
-def show(run: Run, budget: float) -> None:
+def show(run: OptimizationRun, budget: float) -> None:
     """Measure all variants and print a table."""
     with progress_bar("variants") as bar:
         made = variants(run, budget, counter(bar, _VARIANTS))
     whole = run.table.total(run.network.shapes)
     table = Table(
-        title=f"At {budget:.0%} of the time: F1 in float32 of {len(run.material.held_out)} held-out questions"
+        title=f"At {budget:.0%} of the time: F1 in float32 of {len(run.splits.held_out)} held-out questions"
     )
     for name in ("variant", "time", "divergence", "F1", "EM"):
         table.add_column(name, justify="left" if name == "variant" else "right")
@@ -66,7 +55,7 @@ def show(run: Run, budget: float) -> None:
     rows += [(variant.name, variant.shapes, variant.network) for variant in made]
     for name, shapes, network in rows:
         scores = measure_scores(
-            network.loaded(), run.material.held_out, run.windows, name=name, bars=progress_bar, exact=True
+            network.loaded(), run.splits.held_out, run.windows, name=name, bars=progress_bar, exact=True
         )
         divergence = run.divergence(network.build())
         cells = (f"{run.table.total(shapes) / whole:.3f}", f"{divergence:.4f}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from spanjet.compress.latency.table import LatencyTable, macs_table
-from spanjet.compress.optimize.run import Run
+from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.prune.layerwise_fit import refit
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.one_shot import OneShot
@@ -34,7 +34,9 @@ class Variant:
     network: Network
 
 
-def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None) -> list[Variant]:
+def variants(
+    run: OptimizationRun, budget: float, on_made: Callable[[], None] = lambda: None
+) -> list[Variant]:
     """All variants at one share of the whole model's time, by the latency table.
 
     The first is all that there is, the second does not leave tokens behind, the third is not trained either;
@@ -77,21 +79,23 @@ def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None
     return made
 
 
-def _refitted(run: Run, start: Network) -> Network:
+def _refitted(run: OptimizationRun, start: Network) -> Network:
     return refit(run.network, start, run.builder.inputs, run.builder.validation)
 
 
-def _allowed(run: Run, budget: float) -> float:
+def _allowed(run: OptimizationRun, budget: float) -> float:
     return budget * run.table.total(run.network.shapes)
 
 
-def _programme(run: Run, costs: Sequence[NDArray[np.float64]], table: LatencyTable, budget: float) -> Shapes:
+def _programme(
+    run: OptimizationRun, costs: Sequence[NDArray[np.float64]], table: LatencyTable, budget: float
+) -> Shapes:
     modules = [Options(*each) for each in zip(run.space.seconds(table), costs, strict=True)]
     left = budget * table.total(run.network.shapes) - table.rest
     return run.space.shapes(Programme(modules, left).solve(left))
 
 
-def _by_macs(run: Run, costs: Sequence[NDArray[np.float64]], budget: float) -> Shapes:
+def _by_macs(run: OptimizationRun, costs: Sequence[NDArray[np.float64]], budget: float) -> Shapes:
     """The programme on multiplications, with as many of them as take the same time."""
     sizes = run.network.architecture
     table = macs_table(
@@ -108,7 +112,7 @@ def _by_macs(run: Run, costs: Sequence[NDArray[np.float64]], budget: float) -> S
     return _programme(run, costs, table, low)
 
 
-def _uniform(run: Run, budget: float) -> Shapes:
+def _uniform(run: OptimizationRun, budget: float) -> Shapes:
     """All layers alike: of the pairs of heads and units that take the time, the one of least divergence."""
     layers = len(run.network.shapes)
     heads, units = (run.space.modules[index].levels.tolist() for index in (0, 1))
@@ -120,7 +124,7 @@ def _uniform(run: Run, budget: float) -> Shapes:
             if run.table.total(shapes) <= _allowed(run, budget)
         ]
         candidates += fitting[-1:]
-    return min(candidates, key=run.ledger)
+    return min(candidates, key=run.evaluate)
 
 
 def _middle(cost: NDArray[np.float64], levels: NDArray[np.int64]) -> float:
@@ -145,7 +149,7 @@ def _ascending(scores: NDArray[np.float32]) -> Order:
     return Order(np.argsort(scores, kind="stable"), np.linspace(0, 1, len(scores) + 1))
 
 
-def _sliced(run: Run, shapes: Shapes) -> Network:
+def _sliced(run: OptimizationRun, shapes: Shapes) -> Network:
     """What is left keeps its weights."""
     tensors: dict[str, NDArray[np.float32]] = {}
     for index, shape in enumerate(shapes):

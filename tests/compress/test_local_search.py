@@ -1,19 +1,15 @@
-"""The search: cost curves, candidates that get better, results that are kept and taken again."""
+"""The search: cost curves, and candidates that get better."""
 
 import itertools
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 from spanjet.compress.search.cost_curves import SHARES, cost_curve, measure_costs
-from spanjet.compress.search.evaluations import Ledger
 from spanjet.compress.search.local_search import LocalSearch
 from spanjet.compress.search.pareto import Front, Point, choose, extend, without_repeats
 from spanjet.compress.search.space import Module, Space
 from spanjet.compress.search.successive_halving import best_of
-from spanjet.compress.stages import Stages, digest
 from spanjet.model.layer_shape import LayerShape
 
 
@@ -172,62 +168,6 @@ def test_costs_are_measured_at_some_levels() -> None:
     assert tried == [(LayerShape(count, 8),) for count in left] + [(LayerShape(8, count),) for count in left]
     for cost in costs:
         assert cost[left] == pytest.approx([8 - count for count in left])
-
-
-def test_a_ledger_is_kept(tmp_path: Path) -> None:
-    file, calls = tmp_path / "divergences.json", []
-
-    def measure(shapes: tuple[LayerShape, ...]) -> float:
-        calls.append(shapes)
-        return 0.1 + shapes[0].heads / 3
-
-    shapes = (LayerShape(3, 64), LayerShape(0, 32))
-    assert Ledger(file, measure)(shapes) == Ledger(file, measure)(shapes) == 1.1
-    assert calls == [shapes]
-    file.write_text('{"3:64')
-    with pytest.raises(ValueError, match=r"divergences\.json: not a JSON file"):
-        Ledger(file, measure)
-
-
-def test_stages(tmp_path: Path) -> None:
-    path = tmp_path / "out.stages"
-    made: list[int] = []
-
-    def make(value: int) -> int:
-        made.append(value)
-        return value
-
-    assert Stages(path).value("one", {"seed": 0}, lambda: make(1)) == 1
-    assert Stages(path).value("one", {"seed": 0}, lambda: make(2)) == 1
-    assert Stages(path).value("one", {"seed": 1}, lambda: make(3)) == 3
-    assert made == [1, 3]
-    stages = Stages(path)
-    arrays = stages.arrays("two", 0, lambda: {"a.b": np.arange(3), "c": np.eye(2)})
-    again = stages.arrays("two", 0, dict)
-    assert sorted(again) == ["a.b", "c"]
-    assert all((arrays[name] == again[name]).all() for name in again)
-    for file in path.glob("*-*"):
-        file.write_bytes(file.read_bytes()[:-3])
-    with pytest.raises(ValueError, match=r"one-.*\.json: damaged, remove it"):
-        stages.value("one", {"seed": 0}, lambda: 1)
-    with pytest.raises(ValueError, match=r"two-.*\.npz: damaged, remove it"):
-        stages.arrays("two", 0, dict)
-
-
-def test_two_runs_do_not_meet(tmp_path: Path) -> None:
-    path = tmp_path / "out.stages"
-    with Stages(path).locked(), pytest.raises(BlockingIOError, match="another process is at this run"):  # noqa: SIM117
-        with Stages(path).locked():
-            pass
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "letter").touch()
-    with pytest.raises(FileExistsError, match="no work directory"):
-        Stages(tmp_path / "other")
-
-
-def test_digest() -> None:
-    assert digest({"a": 1, "b": [1.5]}) == digest(json.loads('{"b": [1.5], "a": 1}'))
-    assert digest({"a": 1}) != digest({"a": 2})
 
 
 def point(budget: float, f1: float, units: int = 0) -> Point:

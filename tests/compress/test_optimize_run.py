@@ -19,11 +19,11 @@ from spanjet.compress.optimize import candidates, verify
 from spanjet.compress.optimize import run as stages
 from spanjet.compress.optimize.card import read_card
 from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.splits import Splits
 from spanjet.compress.optimize.time_estimate import Probe, plan_run
 from spanjet.compress.optimize.verify import compare_speed
 from spanjet.compress.prune.network import Network
 from spanjet.compress.quantize.mixed_precision import find_layers
-from spanjet.compress.splits import Material
 from spanjet.evaluate import evaluate, load_squad
 from spanjet.model import load_model
 from spanjet.model.layer_shape import LayerShape
@@ -145,14 +145,14 @@ def test_selections_of_tokens_are_compared(two_layers: Path, narrow: bool) -> No
     for steps in seen.values():
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)
         assert all(total is None or done <= total for done, total in steps)
-    (ledger,) = two_layers.glob(f"narrow-{narrow}.stages/divergences-*.json")
-    assert any("0.667" in shapes for shapes in json.loads(ledger.read_text())) == narrow
+    (evaluations,) = two_layers.glob(f"narrow-{narrow}.stages/divergences-*.jsonl")
+    assert ("0.66" in evaluations.read_text()) == narrow
 
 
 def test_layers_that_leave_tokens_behind(two_layers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rebuilt, with probes of their own, quantized, described and written."""
     shapes = (LayerShape(3, 64), LayerShape(1, 32, 0.5))
-    monkeypatch.setattr(stages.Run, "shapes", lambda *_: shapes)
+    monkeypatch.setattr(stages.OptimizationRun, "shapes", lambda *_: shapes)
     out, export = two_layers / "narrowed", two_layers / "narrowed-export"
     card = run(two_layers, out, config=replace(CONFIG, budget=0.7), export=export)
     assert Network.load(export).shapes == shapes
@@ -196,7 +196,7 @@ def test_what_answers_worse_is_not_kept(
 def test_layers_fitted_one_after_another(two_layers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without training; with narrowed layers the probes are fitted to what became of the network."""
     shapes = (LayerShape(3, 64), LayerShape(1, 32, 0.5))
-    monkeypatch.setattr(stages.Run, "shapes", lambda *_: shapes)
+    monkeypatch.setattr(stages.OptimizationRun, "shapes", lambda *_: shapes)
     seen: list[str] = []
 
     @contextmanager
@@ -247,7 +247,7 @@ def foreign_work(directory: Path) -> None:
             ValueError,
             "layers of a deberta-v2 model cannot be cut, expected one of .*bert",
         ),
-        (foreign_work, FileExistsError, "no work directory"),
+        (foreign_work, FileExistsError, "not a work directory"),
         (lambda directory: (directory / "new").mkdir(), FileExistsError, "exists already"),
         (lambda directory: (directory / DATA).unlink(), FileNotFoundError, "train.json"),
     ],
@@ -285,18 +285,18 @@ def test_settings(values: dict[str, Any], message: str) -> None:
         OptimizeConfig(**values)
 
 
-def test_material_shares_no_context(made: Made) -> None:
+def test_splits_shares_no_context(made: Made) -> None:
     dataset = load_squad(made[0] / DATA)
-    material = Material.choose(dataset, CONFIG)
-    parts = [material.samples, material.validation, material.search, material.held_out.questions]
+    splits = Splits.choose(dataset, CONFIG)
+    parts = [splits.samples, splits.validation, splits.search, splits.held_out.questions]
     assert [len(part) for part in parts] == [8, 2, 3, 12]
     contexts: list[set[str]] = [{question.context for question in part} for part in parts]
     assert sum(map(len, contexts)) == len(set.union(*contexts))
-    trained = {question.context for question in material.training}
-    assert len(material.training) == CONFIG.training
+    trained = {question.context for question in splits.training}
+    assert len(splits.training) == CONFIG.training
     assert not any(trained & part for part in contexts[1:])
-    assert Material.choose(dataset, CONFIG) == material
-    assert Material.choose(dataset, replace(CONFIG, seed=1)) != material
+    assert Splits.choose(dataset, CONFIG) == splits
+    assert Splits.choose(dataset, replace(CONFIG, seed=1)) != splits
 
 
 def test_plan() -> None:

@@ -238,27 +238,45 @@ def test_an_interrupted_run_goes_on(script: Script, squad: Path, tmp_path: Path)
     assert weights[0] == weights[1]
 
 
+def contents(directory: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
 def test_another_run_s_work_is_left_alone(script: Script, squad: Path, tmp_path: Path) -> None:
+    """It lies beside what other settings made, takes nothing of it, and is there to go on with."""
+    script.f1 = {0: 96}
+    work = tmp_path / "int8.partial"
     script.stop_at = 0
-    with pytest.raises(StoppedError):
-        quantize_checkpoint(TINY, squad, tmp_path / "int8", config=CONFIG)
-    before = {file.name: file.read_bytes() for file in (tmp_path / "int8.partial").iterdir()}
-    with pytest.raises(FileExistsError, match=r"another seed \(0, now 1\).*int8\.partial"):
-        quantize_checkpoint(TINY, squad, tmp_path / "int8", config=replace(CONFIG, seed=1))
-    assert {file.name: file.read_bytes() for file in (tmp_path / "int8.partial").iterdir()} == before
+    for seed in (0, 1):
+        with pytest.raises(StoppedError):
+            quantize_checkpoint(TINY, squad, tmp_path / "int8", config=replace(CONFIG, seed=seed))
+        if seed == 0:
+            before = contents(work)
+    assert (script.measured, script.calibrated) == ([15, 15], 2)
+    after = contents(work)
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before)
+    script.stop_at = None
+    quantize_checkpoint(TINY, squad, tmp_path / "int8", config=CONFIG)
+    assert (script.measured, script.calibrated) == ([15, 15, 0], 2)
+    assert [file.name for file in tmp_path.iterdir()] == ["int8"]
     (tmp_path / "other.partial").mkdir()
     (tmp_path / "other.partial" / "letter").touch()
     with pytest.raises(FileExistsError, match=r"not a work directory .*other\.partial"):
         quantize_checkpoint(TINY, squad, tmp_path / "other", config=CONFIG)
 
 
-def test_damaged_work(script: Script, squad: Path, tmp_path: Path) -> None:
+def test_damaged_work_is_said_and_made_anew(script: Script, squad: Path, tmp_path: Path) -> None:
+    script.f1 = {0: 96}
     script.stop_at = 0
     with pytest.raises(StoppedError):
         quantize_checkpoint(TINY, squad, tmp_path / "int8", config=CONFIG)
-    (tmp_path / "int8.partial" / "results.json").write_text('{"a"')
-    with pytest.raises(ValueError, match=r"results\.json: not a JSON file"):
+    (scores,) = (tmp_path / "int8.partial").glob("scores-*.json")
+    scores.write_text('{"a"')
+    script.stop_at = None
+    with pytest.warns(RuntimeWarning, match=r"scores-.*\.json: damaged, what is lost is made anew"):
         quantize_checkpoint(TINY, squad, tmp_path / "int8", config=CONFIG)
+    assert script.measured == [15, 15, 0]
 
 
 def test_the_command(script: Script, squad: Path, tmp_path: Path) -> None:

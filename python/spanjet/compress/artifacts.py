@@ -1,104 +1,181 @@
-"""The work directory of a long run: finished parts are kept, so that a run that was stopped goes on."""
+"""Keep the artifacts of a long run on disk, so that a run that was stopped goes on."""
 
+import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from errno import EEXIST
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spanjet.model.config_json import read_json
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.files.safe_files import lock, replace_file
 from spanjet.runtime.openvino import ov
 
-__all__ = ["WorkDirectory"]
+__all__ = ["ArtifactStore", "digest"]
 
 _T = TypeVar("_T")
-_TASK, _RESULTS = "task.json", "results.json"
+_MARK = "spanjet-artifacts"
+# What reading a truncated or foreign file raises; the last is OpenVINO's.
+_DAMAGED = (ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError)
 
 
-class WorkDirectory:
-    """Results by name, each written when it is there, whole or not at all.
+def digest(value: Any) -> str:
+    """Return the first 16 digits of the SHA-256 of a value that is ready for JSON."""
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class ArtifactStore:
+    """Keep results of stages in files whose names hold the digest of all that they were made from.
+
+    Results of other settings, data or models lie beside each other, and none is ever taken for another. Each
+    file is written whole or not at all, so that a process may end at any time. A damaged file is made anew,
+    with a RuntimeWarning that names it.
+
+    The methods that make results take the name of the stage; the key, which is all that the result depends
+    on, ready for JSON; and a function that makes the result where it is not there.
 
     Args:
         path: the directory; made, or continued.
-        task: all that results depend on, ready for JSON.
 
     Raises:
-        FileExistsError: there is something else, or the directory belongs to another task; the message
-            names what differs.
-        ValueError: a file of it is damaged; the message names it.
+        FileExistsError: there is something else.
         OSError: it cannot be written.
     """
 
-    def __init__(self, path: Path, task: dict[str, Any]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        task = json.loads(json.dumps(task))
-        if (path / _TASK).is_file():
-            _check_same(path, read_json(path / _TASK), task)
-        elif path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-            raise FileExistsError(EEXIST, f"not a work directory (it holds no {_TASK}), move it", str(path))
-        else:
+        self._measured: dict[Path, dict[str, float]] = {}
+        mark = path / _MARK
+        if not mark.is_file():
+            if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+                reason = f"not a work directory (it holds no {_MARK}), move it"
+                raise FileExistsError(EEXIST, reason, str(path))
             path.mkdir(exist_ok=True)
-            self._write(_TASK, task)
-        results = path / _RESULTS
-        self._results = read_json(results) if results.is_file() else {}
+            replace_file(mark, b"")
 
-    def __contains__(self, name: str) -> bool:
-        """Whether there is a result of that name."""
-        return name in self._results
-
-    def result(self, name: str, make: Callable[[], _T]) -> _T:
-        """A result, ready for JSON; made and kept if it is not there."""
-        if name not in self._results:
-            value = make()
-            self._results[name] = value
-            self._write(_RESULTS, self._results)
-        kept: _T = self._results[name]
-        return kept
-
-    def value(self, name: str) -> Any:
-        """A result that is there.
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out, and remove what one that was killed has left half written.
 
         Raises:
-            KeyError: it is not.
+            BlockingIOError: another process is at work.
         """
-        return self._results[name]
+        with lock(self.path / _MARK):
+            for path in self.path.iterdir():
+                if path.is_dir() and path.name.startswith("."):
+                    shutil.rmtree(path)
+                elif ".new" in path.suffixes:
+                    path.unlink()
+            yield
 
-    def model(self, name: str, make: Callable[[], ov.Model]) -> Path:
-        """The ``.xml`` file of a model; made and kept, in full precision, if it is not there."""
-        graph = self.path / f"{name}.xml"
-        if not graph.is_file():
-            model, stage = make(), self.path / f"{name}.new.xml"
-            ov.save_model(model, stage, compress_to_fp16=False)
-            stage.with_suffix(".bin").replace(graph.with_suffix(".bin"))
-            stage.replace(graph)
-        return graph
+    def file(self, stage: str, key: Any, suffix: str = "") -> Path:
+        """Return the place of a result, which need not be there."""
+        return self.path / f"{stage}-{digest(key)}{suffix}"
+
+    def value(self, stage: str, key: Any, make: Callable[[], Any]) -> Any:
+        """Return a value that is ready for JSON."""
+
+        def write(file: Path) -> None:
+            replace_file(file, json.dumps(make(), allow_nan=False).encode())
+
+        return self._kept(self.file(stage, key, ".json"), write, lambda file: json.loads(file.read_bytes()))
+
+    def arrays(
+        self, stage: str, key: Any, make: Callable[[], Mapping[str, NDArray[Any]]]
+    ) -> dict[str, NDArray[Any]]:
+        """Return named arrays."""
+
+        def write(file: Path) -> None:
+            content = io.BytesIO()
+            np.savez(content, **make())  # type: ignore[arg-type]  # named "file" none of them is
+            replace_file(file, content.getvalue())
+
+        def read(file: Path) -> dict[str, NDArray[Any]]:
+            with file.open("rb") as stream:
+                return dict(np.load(stream))
+
+        return self._kept(self.file(stage, key, ".npz"), write, read)
+
+    def model(self, stage: str, key: Any, make: Callable[[], ov.Model]) -> ov.Model:
+        """Return a model, kept in full precision and read anew in each call."""
+
+        def write(file: Path) -> None:
+            staged = file.with_suffix(".new.xml")
+            ov.save_model(make(), staged, compress_to_fp16=False)
+            staged.with_suffix(".bin").replace(file.with_suffix(".bin"))
+            staged.replace(file)
+
+        return self._kept(self.file(stage, key, ".xml"), write, ov.Core().read_model)
+
+    def measurement(self, stage: str, key: Any, name: str, measure: Callable[[], float]) -> float:
+        """Return one of many numbers of a stage, by its name; it is appended to the stage's file."""
+        known = self._load_measurements(stage, key)
+        if name not in known:
+            known[name] = float(measure())
+            with self.file(stage, key, ".jsonl").open("ab") as stream:
+                stream.write(_line(name, known[name]))
+                stream.flush()
+                os.fsync(stream.fileno())
+        return known[name]
+
+    def measurements(self, stage: str, key: Any) -> Mapping[str, float]:
+        """Return all numbers of a stage that are there, by their names."""
+        return self._load_measurements(stage, key)
 
     def remove(self) -> None:
         """Remove the directory: its results are no longer needed."""
         shutil.rmtree(self.path)
 
-    def _write(self, name: str, value: dict[str, Any]) -> None:
-        stage = self.path / f"{name}.new"
-        with stage.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        stage.replace(self.path / name)
+    def _load_measurements(self, stage: str, key: Any) -> dict[str, float]:
+        file = self.file(stage, key, ".jsonl")
+        if file not in self._measured:
+            self._measured[file] = _read_lines(file) if file.is_file() else {}
+        return self._measured[file]
+
+    @staticmethod
+    def _kept(file: Path, write: Callable[[Path], None], read: Callable[[Path], _T]) -> _T:
+        if file.is_file():
+            try:
+                return read(file)
+            except _DAMAGED as error:
+                _warn(file, error)
+        write(file)
+        return read(file)
 
 
-def _check_same(path: Path, found: dict[str, Any], task: dict[str, Any]) -> None:
-    for name in sorted(set(found) | set(task)):
-        if found.get(name) != task.get(name):
-            raise FileExistsError(
-                EEXIST,
-                f"an unfinished run with another {name} ({_short(found.get(name))}, now "
-                f"{_short(task.get(name))}): repeat that run to finish it, or remove the directory",
-                str(path),
-            )
+def _line(name: str, value: float) -> bytes:
+    return json.dumps([name, value], allow_nan=False).encode() + b"\n"
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+def _parsed(line: bytes) -> tuple[str, float] | None:
+    """Read a number and its name; None: the line is damaged, or was half written."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        name, value = json.loads(line)
+        return str(name), float(value)
+    except (ValueError, TypeError):
+        return None
+
+
+def _read_lines(file: Path) -> dict[str, float]:
+    """Read a stage's numbers; lines that are damaged are removed."""
+    lines = [_parsed(line) for line in file.read_bytes().splitlines(keepends=True)]
+    known = dict(line for line in lines if line is not None)
+    if None in lines:
+        _warn(file, f"{lines.count(None)} of {len(lines)} lines")
+        replace_file(file, b"".join(_line(name, value) for name, value in known.items()))
+    return known
+
+
+def _warn(file: Path, damage: object) -> None:
+    warnings.warn(f"{file}: damaged, what is lost is made anew: {damage}", RuntimeWarning, stacklevel=4)

@@ -1,13 +1,13 @@
-"""What a model directory's card says: where the model comes from, how it was made, what it is worth."""
+"""Parts of a model directory's card: source, quantization, scores, calibration and tools."""
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.ptq import METHOD
@@ -15,10 +15,8 @@ from spanjet.config import DecodeConfig, WindowConfig
 from spanjet.evaluate import CalibrationReport
 from spanjet.model import Model
 from spanjet.model.hub import HubModel
+from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import describe_machine
-
-if TYPE_CHECKING:
-    from spanjet.reader.reader import Reader
 
 __all__ = [
     "describe_calibration",
@@ -27,13 +25,13 @@ __all__ = [
     "describe_scores",
     "describe_source",
     "describe_tools",
+    "file_digest",
     "rounded",
-    "sha256",
 ]
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -42,7 +40,7 @@ def sha256(path: Path) -> str:
 
 
 def describe_source(model: Model, given: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a model was made of.
+    """Describe what a model was made of.
 
     Args:
         model: the checkpoint.
@@ -52,42 +50,22 @@ def describe_source(model: Model, given: str | os.PathLike[str]) -> dict[str, An
     name = {"name": model.path.resolve().name}
     if hub is not None:
         name = {"name": hub.repository, "revision": model.path.name}
-    files = {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in model.weights}
+    files = {file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)} for file in model.weights}
     return {**name, "architecture": model.architecture, "weights": files}
 
 
 def describe_data(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A data file, by its name and content."""
-    return {"data": Path(path).name, "sha256": sha256(Path(path))}
+    """Identify a data file by its name and content."""
+    return {"data": Path(path).name, "sha256": file_digest(Path(path))}
 
 
-def describe_quantization(
-    path: str | os.PathLike[str],
-    windows: WindowConfig,
-    config: QuantizeConfig,
-    *,
-    count: int,
-    layers: int,
-    restored: Sequence[str],
-) -> dict[str, Any]:
-    """How a model was quantized.
-
-    Args:
-        path: the data that it was calibrated with.
-        windows: how its windows were cut.
-        config: what was asked for.
-        count: calibration windows.
-        layers: products and tables that were quantized.
-        restored: those of them that became floating point again, most sensitive first.
-    """
+def describe_quantization(windows: WindowConfig, config: QuantizeConfig) -> dict[str, Any]:
+    """Describe the method and settings of a quantization, and the windows that it was calibrated on."""
     return {
         "method": METHOD,
         "cpu": config.target,
         "overflow_fix": config.half_range,
-        "calibration": {**describe_data(path), "count": count, "seed": config.seed},
         "windows": asdict(windows),
-        "layers": layers,
-        "restored": list(restored),
     }
 
 
@@ -99,7 +77,7 @@ def describe_scores(
     questions: int,
     threshold: float | None = None,
 ) -> dict[str, Any]:
-    """F1 and EM in percent of some models, by their names, and what they were measured with."""
+    """Describe F1 and EM of some models, in percent by their names, and what they were measured with."""
     return {
         **describe_data(path),
         "questions": questions,
@@ -111,7 +89,7 @@ def describe_scores(
 
 
 def rounded(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Percentages with two decimals; thresholds as they are."""
+    """Round percentages to two decimals, and leave thresholds as they are."""
 
     def shown(name: str, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -123,9 +101,9 @@ def rounded(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_calibration(
-    report: CalibrationReport, path: str | os.PathLike[str], reader: "Reader", *, negatives: float, seed: int
+    report: CalibrationReport, path: str | os.PathLike[str], reader: Reader, *, negatives: float, seed: int
 ) -> dict[str, Any]:
-    """A calibration, what it was fitted on and how, and what it is worth on articles that it has not seen."""
+    """Describe a calibration: what it was fitted on and how, and its quality on unseen articles."""
     return {
         **report.as_dict(),
         **describe_data(path),
@@ -137,7 +115,7 @@ def describe_calibration(
 
 
 def describe_tools() -> dict[str, Any]:
-    """Date, versions, and the CPU that calibrated and measured."""
+    """Describe the date, versions, and the CPU that calibrated and measured."""
     machine = describe_machine()
     versions = {name: machine[name] for name in ("spanjet", "openvino", "numpy", "python")}
     return {

@@ -1,24 +1,45 @@
-"""The text that quantization measures activations on."""
+"""Questions of a SQuAD file: which are calibrated with, which are held out, and their model inputs."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.evaluate import Question, SquadDataset
+from spanjet.compress.card import file_digest
+from spanjet.evaluate import Question, SquadDataset, load_squad
 from spanjet.reader.reader import Reader
 from spanjet.runtime.ports import adapt
 
-__all__ = ["calibration_inputs", "choose_questions", "hold_out"]
+__all__ = ["QuestionFile", "calibration_inputs", "choose_questions", "hold_out"]
 
 # Code points: a short paragraph of SQuAD. What is shorter is often one sentence, whose windows have
 # neither the lengths nor the far attention of real ones.
 _LONG_CONTEXT = 400
 
 
+@dataclass(frozen=True)
+class QuestionFile:
+    """A SQuAD file and its questions."""
+
+    path: Path
+    dataset: SquadDataset
+
+    @property
+    def digest(self) -> str:
+        """The first digits of the file's SHA-256, for names of results."""
+        return file_digest(self.path)[:12]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "QuestionFile":
+        """Read a file; raises what `load_squad` does."""
+        return cls(Path(path), load_squad(path))
+
+
 def choose_questions(dataset: SquadDataset, *, count: int, seed: int) -> list[Question]:
-    """A random choice of questions that prefers variety.
+    """Choose questions at random, with a preference for variety.
 
     Questions on long contexts not chosen before come first, then those on short contexts, then further
     questions on the same contexts.
@@ -40,7 +61,7 @@ def choose_questions(dataset: SquadDataset, *, count: int, seed: int) -> list[Qu
 
 
 def hold_out(dataset: SquadDataset, calibrated: Sequence[Question], *, count: int, seed: int) -> SquadDataset:
-    """A random choice of the questions on contexts that are not calibrated with, in the data set's order.
+    """Choose questions at random on contexts that are not calibrated with, in the data set's order.
 
     Args:
         dataset: what to choose from.
@@ -65,7 +86,7 @@ def hold_out(dataset: SquadDataset, calibrated: Sequence[Question], *, count: in
 def calibration_inputs(
     reader: Reader, questions: Sequence[Question], *, count: int
 ) -> list[dict[str, NDArray[np.int32]]]:
-    """Model inputs of single windows, without padding: int32[1, tokens] each.
+    """Make the model inputs of single windows, without padding: int32[1, tokens] each.
 
     Args:
         reader: of the model, with the windows that it will read.

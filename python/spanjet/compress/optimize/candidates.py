@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spanjet.compress.artifacts import ArtifactStore
 from spanjet.compress.distill.distillation import distil
 from spanjet.compress.prune.layerwise_fit import refit
 from spanjet.compress.prune.narrowing import fit_probes, narrow, widened
@@ -17,9 +18,8 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.one_shot import OneShot
 from spanjet.compress.prune.removal_order import Orders
 from spanjet.compress.prune.second_moments import Grams
-from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, calibrate, finish
+from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.compress.quantize.trials import Bars
-from spanjet.compress.stages import Stages, digest
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.shards import SINGLE
@@ -64,7 +64,7 @@ class Builder:
     calibration: int
     half_range: bool
     seed: int
-    stages: Stages
+    stages: ArtifactStore
     key: Any
     bars: Bars
 
@@ -78,7 +78,7 @@ class Builder:
 
     def checkpoint(self, shapes: Shapes) -> Path:
         """The directory of the finished float32 network."""
-        path = self.stages.path / f"network-{digest(self._key(shapes))}"
+        path = self.stages.file("network", self._key(shapes))
         if not (path / SINGLE).is_file():
             self._rebuilt(shapes).save(path)
         return path
@@ -86,8 +86,8 @@ class Builder:
     def int8(self, shapes: Shapes) -> Model:
         """The finished INT8 model, ready for a reader."""
         network = Network.load(self.checkpoint(shapes))
-        graph = self.stages.model("int8", self._key(shapes), lambda: self._quantized(network))
-        return replace(network.loaded(), model=ov.Core().read_model(graph))
+        model = self.stages.model("int8", self._key(shapes), lambda: self._quantized(network))
+        return replace(network.loaded(), model=model)
 
     def _key(self, shapes: Shapes) -> Any:
         return [self.key, [asdict(shape) for shape in shapes]]
@@ -136,14 +136,8 @@ def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, bars
         half_range: see `spanjet.compress.quantize.ptq.calibrate`.
         bars: shows progress.
     """
-    total, taken = CALIBRATION_PASSES * len(inputs), iter(range(1, 1 << 62))
     with bars("calibrate") as bar:
-
-        def on_sample() -> None:
-            if bar is not None:
-                bar(min(next(taken), total), total)
-
-        model = finish(calibrate(network.build(), inputs, half_range=half_range, on_sample=on_sample))
+        model = finish(calibrate(network.build(), inputs, half_range=half_range, progress=bar))
     _number_names(model)
     return model
 

@@ -1,20 +1,18 @@
-"""What an optimised model's card says: enough to repeat the run and its measurements."""
+"""Card of an optimised model: enough to repeat the run and its measurements."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spanjet.compress.card import describe_data, describe_scores, rounded
+from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.prune.removal_order import Orders
 from spanjet.compress.search.pareto import Front, Point
 from spanjet.model.config_json import read_json
 from spanjet.model.directory import CARD
 from spanjet.model.layer_shape import LayerShape, describe_shapes
-
-if TYPE_CHECKING:
-    from spanjet.compress.optimize.run import Run
 
 __all__ = ["describe_optimization", "read_card"]
 
@@ -22,9 +20,9 @@ _METHOD = "heads, feed-forward units and whole blocks removed by measured latenc
 
 
 def describe_optimization(
-    run: "Run", front: Front, chosen: Point, scores: Mapping[str, dict[str, Any]]
+    run: OptimizationRun, front: Front, chosen: Point, scores: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """How an architecture was found.
+    """Describe how an architecture was found.
 
     Args:
         run: what was read, and how.
@@ -33,7 +31,7 @@ def describe_optimization(
         scores: on the held-out questions, of ``float32``, the start; ``plain``, the INT8 model that nothing
             was cut from; and ``optimized``, the result.
     """
-    held_out, whole = run.material.held_out, run.network.shapes[0]
+    held_out, whole = run.splits.held_out, run.network.shapes[0]
     return {
         "method": _METHOD.format("distilled" if run.config.training else "fitted layer by layer"),
         "settings": asdict(run.config),
@@ -47,7 +45,7 @@ def describe_optimization(
             {"levels": module.levels.tolist(), "cost": cost.tolist()}
             for module, cost in zip(run.space.modules, run.costs, strict=True)
         ],
-        "candidates": len(run.ledger),
+        "candidates": len(run.evaluations),
         "front": [_rounded(point) for point in front.points],
         "chosen": _rounded(chosen),
         "floor": run.config.floor,
@@ -61,7 +59,7 @@ def describe_optimization(
 
 
 def read_card(model: Path) -> dict[str, Any]:
-    """The card of an optimised model.
+    """Read the card of an optimised model.
 
     Raises:
         OSError: it cannot be read.
@@ -76,13 +74,13 @@ def read_card(model: Path) -> dict[str, Any]:
 
 
 def _kept(orders: Orders, index: int, shape: LayerShape) -> dict[str, list[int]]:
-    """Heads and units of a layer that are left, by their numbers in the start model."""
+    """List the heads and units of a layer that are left, by their numbers in the start model."""
     heads, units = orders.layer(index)
     return {"heads": heads.kept(shape.heads).tolist(), "units": units.kept(shape.units).tolist()}
 
 
 def _digest(orders: Orders) -> str:
-    """SHA-256 of all orders, in hexadecimal digits."""
+    """Return the SHA-256 of all orders, in hexadecimal digits."""
     found = hashlib.sha256()
     for name, values in sorted(orders.arrays().items()):
         found.update(name.encode() + values.tobytes())

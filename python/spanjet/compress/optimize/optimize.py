@@ -1,27 +1,34 @@
-"""A checkpoint to the INT8 model that this CPU runs fastest under an accuracy floor."""
+"""Optimise a checkpoint: the INT8 model that this CPU runs fastest under an accuracy floor.
+
+What is removed is chosen by the time that it takes on this machine and by what the answers lose: see
+`OptimizationRun` for the stages. Nothing but SQuAD-like questions is needed, and no torch: they are divided
+by contexts into those that weights are fitted to, those that are searched with, and those on which F1 is
+measured and nothing else is done.
+
+Each stage's result is kept, known by all that it depends on: the same call after an interruption goes on
+where that one stopped, and gives the same model, bit for bit; one with another floor or budget takes what is
+there.
+"""
 
 import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spanjet.compress.card import describe_scores, describe_source, describe_tools
-from spanjet.compress.latency.profile import LatencySettings
+from spanjet.compress.card import describe_quantization, describe_scores, describe_tools
+from spanjet.compress.data import QuestionFile
 from spanjet.compress.optimize.card import describe_optimization
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.pareto_builder import Points
-from spanjet.compress.optimize.run import Run, counter
+from spanjet.compress.optimize.run import OptimizationRun, counter
 from spanjet.compress.optimize.time_estimate import Plan, plan_run, probe
 from spanjet.compress.optimize.verify import ROUNDS, compare_operations, compare_speed, measure_scores
-from spanjet.compress.prune.network import Network
-from spanjet.compress.quantize.ptq import METHOD, import_nncf
-from spanjet.compress.quantize.run import SquadFile
+from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.quantize.trials import Bars, no_bars
 from spanjet.compress.search.pareto import choose
-from spanjet.compress.stages import Stages
 from spanjet.measure.memory import peak_megabytes, reset_peak
 from spanjet.measure.rounds import WARM_UPS
 from spanjet.model import Model, write_model_directory
@@ -44,39 +51,25 @@ def optimize_checkpoint(
     work: str | os.PathLike[str] | None = None,
     export: str | os.PathLike[str] | None = None,
     evaluation: str | os.PathLike[str] | None = None,
-    latency: LatencySettings | None = None,
     overwrite: bool = False,
     license_name: str | None = None,
     bars: Bars = no_bars,
     on_plan: Callable[[Plan], None] = lambda _plan: None,
 ) -> dict[str, Any]:
-    """Make an INT8 model directory of a checkpoint, with fewer heads and units where they are missed least.
-
-    What is removed is chosen by the time that it takes on this machine and by what the answers lose: see
-    `compress.optimize.run.Run` for the stages. Nothing but SQuAD-like questions is needed, and no torch:
-    they are divided by contexts: some to fit weights to, some to search with, and some on which F1
-    is measured and nothing else is done.
-
-    Each stage's result is kept in ``work``, known by all that it depends on: the same call after an
-    interruption goes on where that one stopped, and gives the same model, bit for bit; one with another floor
-    or budget takes what is there.
+    """Find the fastest architecture that holds an accuracy floor, write it in INT8, and return its card.
 
     Args:
         checkpoint: a checkpoint of the BERT family, as `Network.load` takes it.
         data: SQuAD file to learn from and to hold the floor on; never one to measure on afterwards.
         out: the directory to make.
         config: what is searched for; default: ``OptimizeConfig()``.
-        work: directory for the stages; default: ``OUT.stages``. It stays there.
+        work: directory for the stages' results; default: ``OUT.stages``. It stays there.
         export: where the float32 checkpoint of the result is written too; None: nowhere.
         evaluation: SQuAD file to measure F1 and EM on at last, before and after; None: not measured.
-        latency: how much is measured for the latency table; default: ``LatencySettings()``.
         overwrite: whether directories at ``out`` and ``export`` are replaced.
         license_name: the weights' licence, an SPDX identifier, for the card.
         bars: shows progress, one bar for each part.
         on_plan: called with the plan before the work begins.
-
-    Returns:
-        The card that was written.
 
     Raises:
         ImportError: NNCF is not installed.
@@ -88,49 +81,64 @@ def optimize_checkpoint(
     """
     began = time.monotonic()
     reset_peak()
-    out = Path(out)
-    check_free(out, mark=GRAPH, overwrite=overwrite)
-    if export is not None:
-        check_free(Path(export), mark=SINGLE, overwrite=overwrite)
+    outputs = _Outputs(Path(out), None if export is None else Path(export), overwrite)
+    outputs.check()
     import_nncf()
-    config = OptimizeConfig() if config is None else config
-    network = Network.load(checkpoint)
-    run = Run(
-        network=network,
-        source=describe_source(network.loaded(), checkpoint),
-        data=SquadFile.load(data),
-        config=config,
-        stages=Stages(out.with_name(f"{out.name}.stages") if work is None else Path(work)),
-        bars=bars,
-        latency=LatencySettings() if latency is None else latency,
-    )
-    evaluated = None if evaluation is None else SquadFile.load(evaluation)
+    work = outputs.model.with_name(f"{outputs.model.name}.stages") if work is None else work
+    config = config or OptimizeConfig()
+    run = OptimizationRun.load(checkpoint, data, work, evaluation, config=config, bars=bars)
     with run.stages.locked():
-        found = probe(run.reader, run.reader.model.model, run.material.search[:_PROBED])
-        plan = plan_run(found, config, layers=len(network.shapes))
+        plan = _plan(run)
         on_plan(plan)
-        result, best, values = _make(run, evaluated)
-        card = {
-            "name": out.name,
-            "license": license_name,
-            "source": run.source,
-            **values,
-            "run": {
-                "planned_seconds": round(plan.seconds),
-                "seconds": round(time.monotonic() - began),
-                "peak_megabytes": peak_megabytes(),
-            },
-            **describe_tools(),
-        }
-        if export is not None:
-            with staged(Path(export), mark=SINGLE, overwrite=overwrite) as stage:
-                shutil.copytree(best, stage, dirs_exist_ok=True)
-        companions = {name: best / name for name in COMPANIONS if (best / name).is_file()}
-        return write_model_directory(out, result.model, card=card, companions=companions, overwrite=overwrite)
+        result, network, made = _make(run)
+        card = {"license": license_name, **made, "run": _describe_run(plan, began), **describe_tools()}
+        return outputs.write(result, network, card)
 
 
-def _make(run: Run, evaluated: SquadFile | None) -> tuple[Model, Path, dict[str, Any]]:
-    """The chosen INT8 model, the directory of its float32 network, and what the card says of them."""
+@dataclass(frozen=True)
+class _Outputs:
+    """The directories that are written, and whether they may be replaced."""
+
+    model: Path
+    export: Path | None
+    overwrite: bool
+
+    def check(self) -> None:
+        """Check that both may be written, before the work for them is done."""
+        check_free(self.model, mark=GRAPH, overwrite=self.overwrite)
+        if self.export is not None:
+            check_free(self.export, mark=SINGLE, overwrite=self.overwrite)
+
+    def write(self, result: Model, network: Path, card: dict[str, Any]) -> dict[str, Any]:
+        """Write the INT8 model and the float32 network that it was made of, and return the card."""
+        if self.export is not None:
+            with staged(self.export, mark=SINGLE, overwrite=self.overwrite) as stage:
+                shutil.copytree(network, stage, dirs_exist_ok=True)
+        return write_model_directory(
+            self.model,
+            result.model,
+            card={"name": self.model.name, **card},
+            companions={name: network / name for name in COMPANIONS if (network / name).is_file()},
+            overwrite=self.overwrite,
+        )
+
+
+def _plan(run: OptimizationRun) -> Plan:
+    """Estimate the time of the stages from a short probe."""
+    found = probe(run.reader, run.reader.model.model, run.splits.search[:_PROBED])
+    return plan_run(found, run.config, layers=len(run.network.shapes))
+
+
+def _describe_run(plan: Plan, began: float) -> dict[str, Any]:
+    return {
+        "planned_seconds": round(plan.seconds),
+        "seconds": round(time.monotonic() - began),
+        "peak_megabytes": peak_megabytes(),
+    }
+
+
+def _make(run: OptimizationRun) -> tuple[Model, Path, dict[str, Any]]:
+    """Make the chosen INT8 model, the directory of its float32 network, and what the card says of them."""
     points = Points(run)
     front = points.front()
     chosen = choose(front, run.config.budget, keep_best=run.config.keep_best)
@@ -140,31 +148,25 @@ def _make(run: Run, evaluated: SquadFile | None) -> tuple[Model, Path, dict[str,
         "plain": points.scores(run.network.shapes),
         "optimized": points.scores(chosen.shapes),
     }
-    described = describe_optimization(run, front, chosen, scores)
+    card = {
+        "source": run.source,
+        "optimization": describe_optimization(run, front, chosen, scores),
+        "quantization": describe_quantization(run.windows, run.config.quantization()),
+        "evaluation": None if run.evaluation is None else _evaluate(points, result, run.evaluation),
+        "speed": _compare_speed(run, points.plain, result),
+        "operations": compare_operations(points.plain, result, points.stopwatch.batches),
+    }
+    return result, run.builder.checkpoint(chosen.shapes), card
+
+
+def _compare_speed(run: OptimizationRun, plain: Model, result: Model) -> dict[str, Any]:
     with run.bars("speed") as bar:
-        questions = run.material.held_out.questions
         steps = counter(bar, 2 * (ROUNDS + WARM_UPS))
-        speed = compare_speed(points.plain, result, questions, run.windows, on_turn=steps)
-    return (
-        result,
-        run.builder.checkpoint(chosen.shapes),
-        {
-            "optimization": described,
-            "quantization": {
-                "method": METHOD,
-                "cpu": run.config.quantization().target,
-                "overflow_fix": run.half_range,
-                "windows": asdict(run.windows),
-            },
-            "evaluation": None if evaluated is None else _evaluate(points, result, evaluated),
-            "speed": speed,
-            "operations": compare_operations(points.plain, result, points.stopwatch.batches),
-        },
-    )
+        return compare_speed(plain, result, run.splits.held_out.questions, run.windows, on_turn=steps)
 
 
-def _evaluate(points: Points, result: Model, file: SquadFile) -> dict[str, Any]:
-    """Scores of the start in float32, of the plain INT8 model and of the result on another file."""
+def _evaluate(points: Points, result: Model, file: QuestionFile) -> dict[str, Any]:
+    """Measure the start in float32, the plain INT8 model and the result on another file."""
     run = points.run
     models = {
         "float32": (run.network.loaded(), True),

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from spanjet.compress.latency.stopwatch import Stopwatch
-from spanjet.compress.optimize.run import Run, counter
+from spanjet.compress.optimize.run import OptimizationRun, counter
 from spanjet.compress.optimize.verify import measure_scores
 from spanjet.compress.quantize.trials import measure
 from spanjet.compress.search.pareto import Front, Point, extend, without_repeats
@@ -24,7 +24,7 @@ _ROUNDS = 5
 class Points:
     """Makes the points of a run; each result is kept."""
 
-    run: Run
+    run: OptimizationRun
 
     @cached_property
     def plain(self) -> Model:
@@ -76,7 +76,7 @@ class Points:
             shapes=shapes,
             predicted=self._predicted(shapes),
             measured=self._share(shapes),
-            divergence=self.run.ledger(shapes),
+            divergence=self.run.evaluate(shapes),
             f1=measure(scores),
             exact_match=exact_match(scores),
         )
@@ -108,10 +108,10 @@ class Points:
         def make() -> dict[str, Any]:
             int8 = None if exact else run.int8
             return measure_scores(
-                model, run.material.held_out, run.windows, name=name, bars=run.bars, exact=exact, int8=int8
+                model, run.splits.held_out, run.windows, name=name, bars=run.bars, exact=exact, int8=int8
             )
 
-        held_out = [question.id for question in run.material.held_out.questions]
+        held_out = [question.id for question in run.splits.held_out.questions]
         key = [run.finished_key, _listed(shapes), held_out, exact]
         found: dict[str, Any] = run.stages.value("scores", key, make)
         return found

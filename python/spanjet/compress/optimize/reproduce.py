@@ -1,20 +1,19 @@
-"""The measurements of an optimised model's card, made again."""
+"""Reproduce the measurements in the card of an optimised model."""
 
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spanjet.compress.card import describe_data, sha256
-from spanjet.compress.data import calibration_inputs
+from spanjet.compress.card import file_digest
+from spanjet.compress.data import QuestionFile, calibration_inputs
 from spanjet.compress.optimize.candidates import quantize_network
 from spanjet.compress.optimize.card import read_card
 from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.splits import Splits
 from spanjet.compress.optimize.verify import compare_speed, measure_scores
 from spanjet.compress.prune.network import Network
-from spanjet.compress.quantize.run import SquadFile
 from spanjet.compress.quantize.trials import Bars, measure, no_bars
-from spanjet.compress.splits import Material
 from spanjet.config import WindowConfig
 from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
@@ -33,7 +32,7 @@ def repeat_measurements(
     checkpoint: str | os.PathLike[str] | None = None,
     bars: Bars = no_bars,
 ) -> dict[str, Any]:
-    """Measure F1 on the card's held-out questions again, and the speed.
+    """Repeat the card's measurements: F1 on its held-out questions, and the speed.
 
     Args:
         model: the directory that `optimize_checkpoint` wrote.
@@ -53,21 +52,21 @@ def repeat_measurements(
     """
     card = read_card(Path(model))
     found, windows = card["optimization"], WindowConfig(**card["quantization"]["windows"])
-    file = SquadFile.load(data)
-    _check_same(Path(data), found["data"]["sha256"], describe_data(data)["sha256"], "data file")
-    material = Material.choose(file.dataset, _config(found["settings"]))
+    file = QuestionFile.load(data)
+    _check_same(file.path, found["data"]["sha256"], file_digest(file.path), "data file")
+    splits = Splits.choose(file.dataset, _config(found["settings"]))
     half_range = bool(card["quantization"]["overflow_fix"])
     result = load_model(model)
     int8 = int8_unless_saturating(half_range=half_range)
-    scores = measure_scores(result, material.held_out, windows, name="F1", bars=bars, int8=int8)
+    scores = measure_scores(result, splits.held_out, windows, name="F1", bars=bars, int8=int8)
     before, now = measure(found["held_out"]["optimized"]), measure(scores)
     # Where a budget was given, no floor was wanted.
     least = found["least_f1"] if found["settings"]["budget"] is None and found["held"] else None
     held = least is None or now >= least - _TOLERANCE
     speed = None
     if checkpoint is not None:
-        plain = _plain(checkpoint, card, material, windows, half_range=half_range, bars=bars)
-        timed = compare_speed(plain, result, material.held_out.questions, windows)
+        plain = _plain(checkpoint, card, splits, windows, half_range=half_range, bars=bars)
+        timed = compare_speed(plain, result, splits.held_out.questions, windows)
         speed = {"card": card["speed"]["optimized_over_plain"], "now": timed["optimized_over_plain"], **timed}
     return {
         "f1": {"card": before, "now": round(now, 2), "least": least},
@@ -79,20 +78,20 @@ def repeat_measurements(
 def _plain(
     checkpoint: str | os.PathLike[str],
     card: dict[str, Any],
-    material: Material,
+    splits: Splits,
     windows: WindowConfig,
     *,
     half_range: bool,
     bars: Bars,
 ) -> Model:
-    """The INT8 model of the start, made as it was then."""
+    """Make the INT8 model of the start as it was made for the card."""
     network = Network.load(checkpoint)
     for file in network.files:
         expected = card["source"]["weights"].get(file.name, {}).get("sha256")
-        _check_same(file, expected, sha256(file), "checkpoint")
+        _check_same(file, expected, file_digest(file), "checkpoint")
     loaded = network.loaded()
     count = card["optimization"]["settings"]["calibration"]
-    inputs = calibration_inputs(Reader(loaded, window_config=windows), material.samples[:count], count=count)
+    inputs = calibration_inputs(Reader(loaded, window_config=windows), splits.samples[:count], count=count)
     return replace(loaded, model=quantize_network(network, inputs, half_range=half_range, bars=bars))
 
 

@@ -1,50 +1,51 @@
-"""One run of an optimisation: the stages in their order, each out of those before it."""
+"""One optimisation: its stages in their order, each made of those before it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.card import describe_tools
-from spanjet.compress.data import calibration_inputs
+from spanjet.compress.artifacts import ArtifactStore, digest
+from spanjet.compress.card import describe_source, describe_tools
+from spanjet.compress.data import QuestionFile, calibration_inputs
 from spanjet.compress.latency.profile import LatencySettings, measure_latency
 from spanjet.compress.latency.table import LatencyTable
 from spanjet.compress.optimize.candidates import Builder
 from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.splits import Splits
 from spanjet.compress.prune.gauss_newton import Importance, measure_importance
 from spanjet.compress.prune.narrowing import Shares, find_shares, fit_probes
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.removal_order import Orders, find_orders, unit_levels
 from spanjet.compress.prune.second_moments import Grams, collect
-from spanjet.compress.quantize.run import SquadFile
 from spanjet.compress.quantize.trials import Bars
 from spanjet.compress.search.cost_curves import SHARES, measure_costs
-from spanjet.compress.search.evaluations import Ledger
 from spanjet.compress.search.kl_divergence import Divergence
 from spanjet.compress.search.local_search import LocalSearch
 from spanjet.compress.search.space import Module, Space
 from spanjet.compress.search.successive_halving import best_of
-from spanjet.compress.splits import Material
-from spanjet.compress.stages import Stages, digest
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question
 from spanjet.model.layer_shape import LayerShape
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import describe_machine, int8_unless_saturating
 
-__all__ = ["Run", "counter"]
+__all__ = ["OptimizationRun", "counter"]
 
 # Questions of the data whose windows' lengths are what latency is weighted with.
 _LENGTHS = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """What one run reads and how; its stages are computed when they are first asked for, or read from disk.
+class OptimizationRun:
+    """The stages of one optimisation, each computed when it is first asked for, or read from disk.
 
     Attributes:
         network: the start.
@@ -53,16 +54,39 @@ class Run:
         config: what is searched for.
         stages: keeps results.
         bars: shows progress.
-        latency: how much is measured for the latency table.
+        evaluation: what the start and the result are measured on at last; None: nothing.
     """
 
     network: Network
     source: dict[str, Any]
-    data: SquadFile
+    data: QuestionFile
     config: OptimizeConfig
-    stages: Stages
+    stages: ArtifactStore
     bars: Bars
-    latency: LatencySettings = field(default_factory=LatencySettings)
+    evaluation: QuestionFile | None = None
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | os.PathLike[str],
+        data: str | os.PathLike[str],
+        work: str | os.PathLike[str],
+        evaluation: str | os.PathLike[str] | None = None,
+        *,
+        config: OptimizeConfig,
+        bars: Bars,
+    ) -> "OptimizationRun":
+        """Load the checkpoint and the data; arguments and errors as of `optimize_checkpoint`."""
+        network = Network.load(checkpoint)
+        return cls(
+            network=network,
+            source=describe_source(network.loaded(), checkpoint),
+            data=QuestionFile.load(data),
+            config=config,
+            stages=ArtifactStore(Path(work)),
+            bars=bars,
+            evaluation=None if evaluation is None else QuestionFile.load(evaluation),
+        )
 
     @cached_property
     def windows(self) -> WindowConfig:
@@ -76,9 +100,9 @@ class Run:
         return Reader(self.network.loaded(), window_config=self.windows, runtime_config=runtime)
 
     @cached_property
-    def material(self) -> Material:
+    def splits(self) -> Splits:
         """The questions by what they are for."""
-        return Material.choose(self.data.dataset, self.config)
+        return Splits.choose(self.data.dataset, self.config)
 
     @cached_property
     def key(self) -> dict[str, Any]:
@@ -119,7 +143,7 @@ class Run:
 
         def make() -> dict[str, NDArray[np.float64]]:
             with self.bars("activations") as bar:
-                inputs = self.inputs(self.material.samples)
+                inputs = self.inputs(self.splits.samples)
                 return collect(self.network, inputs, on_batch=bar or _nothing).arrays()
 
         return Grams.from_arrays(self.stages.arrays("activations", self.key, make))
@@ -132,7 +156,7 @@ class Run:
             with self.bars("importance") as bar:
                 return measure_importance(
                     self.network,
-                    self.inputs(self.material.samples),
+                    self.inputs(self.splits.samples),
                     seed=self.config.seed,
                     on_batch=bar or _nothing,
                 ).arrays()
@@ -157,7 +181,7 @@ class Run:
 
         def make() -> dict[str, NDArray[np.float32]]:
             with self.bars("probes") as bar:
-                return fit_probes(self.network, self.inputs(self.material.samples), on_batch=bar or _nothing)
+                return fit_probes(self.network, self.inputs(self.splits.samples), on_batch=bar or _nothing)
 
         return self.stages.arrays("probes", self.key, make)
 
@@ -187,7 +211,7 @@ class Run:
         key = {
             "sizes": {name: value for name, value in asdict(sizes).items() if name != "vocab_size"},
             "lengths": digest(self.lengths.tolist()),
-            "settings": asdict(self.latency),
+            "settings": asdict(LatencySettings()),
             "fields": [each.name for each in fields(LatencyTable)],
             "machine": describe_machine(),
         }
@@ -198,7 +222,6 @@ class Run:
                     sizes,
                     self.lengths,
                     sorted(unit_levels(sizes.intermediate_size)),
-                    settings=self.latency,
                     progress=bar,
                 ).as_dict()
 
@@ -212,10 +235,10 @@ class Run:
             grams=self.grams,
             orders=self.orders,
             probes=self.probes,
-            divergence=Divergence(self.reader, self.material.validation),
-            inputs=self.inputs(self.material.samples),
-            training=self.inputs(self.material.training),
-            validation=self.inputs(self.material.validation),
+            divergence=Divergence(self.reader, self.splits.validation),
+            inputs=self.inputs(self.splits.samples),
+            training=self.inputs(self.splits.training),
+            validation=self.inputs(self.splits.validation),
             calibration=self.config.calibration,
             half_range=self.half_range,
             seed=self.config.seed,
@@ -227,23 +250,26 @@ class Run:
     @cached_property
     def divergence(self) -> Divergence:
         """Of any model's answers from the start's."""
-        return Divergence(self.reader, self.material.search)
+        return Divergence(self.reader, self.splits.search)
 
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The divergences of candidates."""
+    def evaluate(self, shapes: Sequence[LayerShape]) -> float:
+        """Measure the divergence of a candidate's answers from the start's; once for each candidate."""
+        name = json.dumps([list(asdict(shape).values()) for shape in shapes])
+        return self.stages.measurement(
+            "divergences", self.key, name, lambda: self.divergence(self.builder.candidate(shapes))
+        )
 
-        def measure(shapes: tuple[LayerShape, ...]) -> float:
-            return self.divergence(self.builder.candidate(shapes))
-
-        return Ledger(self.stages.file("divergences", self.key, "json"), measure)
+    @property
+    def evaluations(self) -> Mapping[str, float]:
+        """The divergences that are known."""
+        return self.stages.measurements("divergences", self.key)
 
     @cached_property
     def costs(self) -> list[NDArray[np.float64]]:
         """What it costs to cut each module, at each of its options."""
         with self.bars("cost of cuts") as bar:
             steps = counter(bar, len(self.space.modules) * (len(SHARES) + 1))
-            return measure_costs(self.space, self.ledger, on_measured=steps)
+            return measure_costs(self.space, self.evaluate, on_measured=steps)
 
     @cached_property
     def selections(self) -> list[Shares]:
@@ -259,7 +285,7 @@ class Run:
             steps = counter(bar)
             return find_shares(
                 len(self.network.shapes),
-                lambda shares: self.ledger(shapes(shares)),
+                lambda shares: self.evaluate(shapes(shares)),
                 lambda shares: self.table.total(shapes(shares)),
                 on_measured=steps,
             )
@@ -269,7 +295,7 @@ class Run:
         """What searches candidates for a budget, with each selection of tokens."""
         spaces = [replace(self.space, tokens=shares) for shares in self.selections]
         return [
-            LocalSearch(space, space.seconds(self.table), self.costs, self.ledger, seed=self.config.seed)
+            LocalSearch(space, space.seconds(self.table), self.costs, self.evaluate, seed=self.config.seed)
             for space in spaces
         ]
 

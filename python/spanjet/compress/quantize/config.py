@@ -12,7 +12,12 @@ CPUS = ("auto", "vnni", "any")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuantizeConfig:
-    """How a model is quantized, and how good it has to be.
+    """How a model is quantized, and how accurate it has to be.
+
+    With a floor, F1 is measured on questions whose contexts are not calibrated with. Where the INT8 model
+    falls below, the most sensitive layers are left in floating point, as few as hold the floor; most
+    sensitive is the layer without whose quantization the logits' error is least. A model does better on what
+    it was trained on: a floor held on such data says less than one held on other questions.
 
     Attributes:
         samples: calibration windows at most.

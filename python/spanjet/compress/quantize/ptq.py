@@ -1,7 +1,8 @@
-"""A float32 graph to an INT8 graph, with NNCF."""
+"""Post-training quantization (PTQ) of a float32 model to INT8, with NNCF."""
 
 import contextlib
 import io
+import itertools
 import logging
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -14,16 +15,16 @@ from numpy.typing import NDArray
 from spanjet.compress.quantize.embeddings import compress_tables, round_tables
 from spanjet.runtime.openvino import ov
 
-__all__ = ["CALIBRATION_PASSES", "METHOD", "calibrate", "finish", "import_nncf", "quantize"]
+__all__ = ["METHOD", "calibrate", "finish", "import_nncf", "quantize"]
 
 METHOD = "NNCF post-training INT8, transformer preset with SmoothQuant; embedding tables INT8 by row"
 
-#: NNCF reads the calibration data once for SmoothQuant and once for the ranges of activations.
-CALIBRATION_PASSES = 2
+# NNCF reads the calibration data about once for SmoothQuant and once for the ranges of activations.
+_PASSES = 2
 
 
 def import_nncf() -> ModuleType:
-    """The NNCF package, which is an optional extra.
+    """Import NNCF, which is an optional extra.
 
     Raises:
         ImportError: it is not installed.
@@ -31,7 +32,7 @@ def import_nncf() -> ModuleType:
     # NNCF reports its use over the network unless this is set when it is imported.
     os.environ.setdefault("NNCF_CI", "1")
     try:
-        import nncf  # noqa: PLC0415
+        import nncf  # noqa: PLC0415  (an optional extra)
     except ImportError as error:
         raise ImportError("quantization needs NNCF: pip install 'spanjet[quantize]'") from error
     return nncf  # type: ignore[no-any-return]
@@ -42,10 +43,10 @@ def calibrate(
     inputs: Sequence[dict[str, NDArray[np.int32]]],
     *,
     half_range: bool = False,
-    on_sample: Callable[[], None] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
     verbose: bool = False,
 ) -> ov.Model:
-    """Quantize the products' weights and activations to INT8 after training.
+    """Quantize the weights and activations of matrix products to INT8.
 
     NNCF's preset for transformers: SmoothQuant (Xiao et al. 2022, arXiv 2211.10438), weights
     symmetric for each output channel, activations for each tensor, and bias correction.
@@ -55,7 +56,7 @@ def calibrate(
         inputs: calibration data, each item the inputs of one inference.
         half_range: whether weights get 7 bits, -64 to 64, so that the 16-bit sums of CPUs without VNNI do
             not saturate (NNCF's overflow fix).
-        on_sample: called when NNCF takes a calibration sample, about `CALIBRATION_PASSES` times for each.
+        progress: called with the numbers of finished and of all steps when NNCF takes a calibration sample.
         verbose: whether NNCF may print to standard output.
 
     Returns:
@@ -70,11 +71,6 @@ def calibrate(
         raise ValueError("no calibration data: expected at least one window")
     nncf = import_nncf()
 
-    def handed_out(item: dict[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
-        if on_sample is not None:
-            on_sample()
-        return item
-
     # Rejected, in time of INT8 MiniLM-L6 at 8 x 192 and 12 x 128 on one core, against 1 here: attention
     # scores in bfloat16 0.98 to 1.00, no more accurate; scale and shift of layer norms folded into the
     # products around them 0.98 to 0.99; no SmoothQuant 1.03, for only its product lets the quantizer fuse.
@@ -85,7 +81,7 @@ def calibrate(
     with silence:
         quantized: ov.Model = nncf.quantize(
             model,
-            nncf.Dataset(inputs, handed_out),
+            nncf.Dataset(inputs, _counted(len(inputs), progress)),
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(types=["Gather"]),
@@ -94,8 +90,22 @@ def calibrate(
     return quantized
 
 
+def _counted(
+    samples: int, progress: Callable[[int, int | None], None] | None
+) -> Callable[[dict[str, NDArray[np.int32]]], dict[str, NDArray[np.int32]]]:
+    """Wrap the hand-over of samples to NNCF so that it reports steps; NNCF may take a few more than these."""
+    total, taken = _PASSES * samples, itertools.count(1)
+
+    def hand_out(item: dict[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
+        if progress is not None:
+            progress(min(next(taken), total), total)
+        return item
+
+    return hand_out
+
+
 def finish(model: ov.Model, *, kept: Collection[str] = ()) -> ov.Model:
-    """Quantize the tables of a calibrated model, in place, and return it.
+    """Quantize the tables of a calibrated model, in place, and return the model.
 
     Embedding tables become INT8 with one scale for each row; position tables keep float32, rounded to
     bfloat16 values.
@@ -110,5 +120,5 @@ def finish(model: ov.Model, *, kept: Collection[str] = ()) -> ov.Model:
 
 
 def quantize(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]], **options: Any) -> ov.Model:
-    """`calibrate` and `finish`: an INT8 model of a float32 model, with the options of `calibrate`."""
+    """Make an INT8 model of a float32 model: `calibrate`, with its options, and `finish`."""
     return finish(calibrate(model, inputs, **options))

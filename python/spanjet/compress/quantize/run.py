@@ -1,4 +1,4 @@
-"""One run of a quantization: quantize, hold the floor, calibrate scores, measure, describe."""
+"""One quantization: quantize, hold the floor, calibrate scores, measure, describe."""
 
 import os
 from collections.abc import Callable
@@ -7,66 +7,88 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from spanjet.compress.artifacts import WorkDirectory
+from spanjet.compress.artifacts import ArtifactStore
 from spanjet.compress.card import (
     describe_calibration,
     describe_data,
     describe_quantization,
     describe_scores,
+    describe_source,
     describe_tools,
     rounded,
 )
-from spanjet.compress.data import calibration_inputs, choose_questions, hold_out
+from spanjet.compress.data import QuestionFile, calibration_inputs, choose_questions, hold_out
 from spanjet.compress.quantize.bisect import fewest
 from spanjet.compress.quantize.config import QuantizeConfig
+from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.quantize.speed import TURNS, measure_speed
 from spanjet.compress.quantize.trials import Bars, Trials, measure
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate import Question, SquadDataset, calibrate_reader, load_squad
+from spanjet.evaluate import Question, SquadDataset, calibrate_reader
 from spanjet.evaluate.calibrate import check_unanswerable
-from spanjet.model import Model
+from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.openvino import ov
+from spanjet.runtime.precision import is_quantized_model
 
-__all__ = ["Run", "SquadFile"]
+__all__ = ["QuantizationRun"]
 
 # Questions whose windows are timed: some seconds for MiniLM, a minute for BERT-Large.
 _TIMED = 32
 
 
-@dataclass(frozen=True)
-class SquadFile:
-    """A SQuAD file and its questions."""
-
-    path: Path
-    dataset: SquadDataset
-
-    @property
-    def digest(self) -> str:
-        """The first digits of the file's SHA-256, for names of results."""
-        return str(describe_data(self.path)["sha256"])[:12]
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "SquadFile":
-        """Read a file; raises what `load_squad` does."""
-        return cls(Path(path), load_squad(path))
-
-
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """All that is done for one model directory."""
+class QuantizationRun:
+    """All that is done for one model directory.
+
+    Attributes:
+        source: what the model was loaded from, ready for JSON.
+        original: the float32 model.
+        config: samples, seed, CPU and floor.
+        calibration: what activations are calibrated with, and the floor is held on.
+        evaluation: what both models are measured on; None: nothing.
+        fitting: what scores are calibrated on; None: they are not.
+        bars: shows progress.
+        verbose: whether NNCF may print.
+    """
 
     source: dict[str, Any]
     original: Model
     config: QuantizeConfig
-    calibration: SquadFile
-    evaluation: SquadFile | None
-    fitting: SquadFile | None
+    calibration: QuestionFile
+    evaluation: QuestionFile | None
+    fitting: QuestionFile | None
     bars: Bars
     verbose: bool
 
-    def task(self) -> dict[str, Any]:
-        """All that results depend on, besides what their names say."""
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | os.PathLike[str],
+        calibration: str | os.PathLike[str],
+        evaluation: str | os.PathLike[str] | None,
+        fitting: str | os.PathLike[str] | None,
+        **settings: Any,
+    ) -> "QuantizationRun":
+        """Load the model and the data; arguments and errors as of `quantize_checkpoint`."""
+        import_nncf()
+        original = load_model(checkpoint)
+        if is_quantized_model(original.model):
+            raise ValueError(
+                f"{original.path}: the model is quantized already; expected one in floating point"
+            )
+        return cls(
+            source=describe_source(original, checkpoint),
+            original=original,
+            calibration=QuestionFile.load(calibration),
+            evaluation=None if evaluation is None else QuestionFile.load(evaluation),
+            fitting=None if fitting is None else QuestionFile.load(fitting),
+            **settings,
+        )
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        """All that results depend on, besides the data that they are measured on."""
         return {
             "source": self.source,
             "calibration": describe_data(self.calibration.path),
@@ -88,8 +110,11 @@ class Run:
         config = self.config
         return choose_questions(self.calibration.dataset, count=config.samples, seed=config.seed)
 
-    def make(self, work: WorkDirectory) -> tuple[ov.Model, dict[str, Any]]:
-        """The model and its card.
+    def make(self, store: ArtifactStore) -> tuple[ov.Model, dict[str, Any]]:
+        """Make the model and its card.
+
+        Args:
+            store: keeps results.
 
         Raises:
             ValueError: the floor cannot be held, or no calibration can be fitted.
@@ -97,20 +122,20 @@ class Run:
         if self.fitting is not None:
             check_unanswerable(self.fitting.dataset)
         held_out = self._held_out()
-        trials = self._trials(work)
-        count, floor = (0, None) if held_out is None else self._hold_floor(trials, held_out, work.path)
-        fitted = self._calibrate_scores(trials, count, work)
-        model = trials.build(trials.restored(count))
+        trials = self._trials(store)
+        count, floor = (0, None) if held_out is None else self._hold_floor(trials, held_out)
+        fitted = self._calibrate_scores(trials, count)
+        restored = trials.restored(count)
+        model = trials.build(restored)
+        calibration = {"count": len(trials.inputs), "seed": self.config.seed}
         return model, {
             "source": self.source,
-            "quantization": describe_quantization(
-                self.calibration.path,
-                self.windows,
-                self.config,
-                count=len(trials.inputs),
-                layers=len(trials.layers),
-                restored=trials.restored(count),
-            ),
+            "quantization": {
+                **describe_quantization(self.windows, self.config),
+                "calibration": {**describe_data(self.calibration.path), **calibration},
+                "layers": len(trials.layers),
+                "restored": restored,
+            },
             "floor": floor,
             "calibration": fitted,
             "evaluation": self._evaluate(trials, count, fitted),
@@ -119,27 +144,28 @@ class Run:
         }
 
     def _held_out(self) -> SquadDataset | None:
-        """The questions that the floor is measured on."""
+        """Choose the questions that the floor is measured on."""
         if self.config.floor is None:
             return None
         dataset, config = self.calibration.dataset, self.config
         return hold_out(dataset, self.chosen, count=config.held_out, seed=config.seed)
 
-    def _trials(self, work: WorkDirectory) -> Trials:
+    def _trials(self, store: ArtifactStore) -> Trials:
         runtime = RuntimeConfig(cache_dir=None)
         reader = Reader(self.original, window_config=self.windows, runtime_config=runtime)
         return Trials(
-            self.original,
-            calibration_inputs(reader, self.chosen, count=self.config.samples),
-            self.windows,
-            work,
+            original=self.original,
+            inputs=calibration_inputs(reader, self.chosen, count=self.config.samples),
+            windows=self.windows,
+            store=store,
+            key=self.key,
             half_range=self.config.half_range,
             bars=self.bars,
             verbose=self.verbose,
         )
 
-    def _hold_floor(self, trials: Trials, dataset: SquadDataset, kept: Path) -> tuple[int, dict[str, Any]]:
-        """How many layers are restored, and what was measured."""
+    def _hold_floor(self, trials: Trials, dataset: SquadDataset) -> tuple[int, dict[str, Any]]:
+        """Find how many layers are to be restored, and describe what was measured."""
         config, name, share = self.config, f"F1 of {len(dataset)} held out", self.config.floor or 0.0
         before = trials.float_scores(name, dataset)
         tried: dict[int, dict[str, Any]] = {}
@@ -153,7 +179,7 @@ class Run:
         best = max(tried, key=lambda each: measure(tried[each])) if count is None else count
         if count is None and not config.keep_best:
             reached = measure(tried[best])
-            raise ValueError(_missed(share, measure(before), reached, best, max(tried), kept))
+            raise ValueError(_missed(share, measure(before), reached, best, max(tried), trials.store.path))
         scores = {"float32": before, "int8": tried[best]}
         return best, {
             **describe_scores(self.calibration.path, self.windows, scores, questions=len(dataset)),
@@ -165,8 +191,8 @@ class Run:
             "sensitivity": trials.gains if len(tried) > 1 else None,
         }
 
-    def _calibrate_scores(self, trials: Trials, count: int, work: WorkDirectory) -> dict[str, Any] | None:
-        """The calibration of the model's scores, see `calibrate_reader`."""
+    def _calibrate_scores(self, trials: Trials, count: int) -> dict[str, Any] | None:
+        """Calibrate the model's scores, see `calibrate_reader`."""
         fitting = self.fitting
         if fitting is None:
             return None
@@ -179,10 +205,12 @@ class Run:
                 report = calibrate_reader(reader, fitting.dataset, progress=bar, **options)
             return describe_calibration(report, fitting.path, reader, **options)
 
-        return work.result(f"calibration of {count} restored ({fitting.digest})", calibrate)
+        key = [self.key, count, fitting.digest]
+        fitted: dict[str, Any] = trials.store.value("calibration", key, calibrate)
+        return fitted
 
     def _evaluate(self, trials: Trials, count: int, fitted: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Scores of both models on the file for that, with the calibration and its threshold."""
+        """Measure both models on the file for that, with the calibration and its threshold."""
         if self.evaluation is None:
             return None
         path, dataset = self.evaluation.path, self.evaluation.dataset

@@ -1,17 +1,17 @@
-"""Models with some layers left in floating point, and what they are worth."""
+"""Trials of INT8 models with some layers left in floating point: their sensitivity and their scores."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.artifacts import WorkDirectory
+from spanjet.compress.artifacts import ArtifactStore
 from spanjet.compress.quantize.mixed_precision import find_layers, restore
-from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, calibrate, finish
+from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.compress.quantize.sensitivity import logits_of, relative_error
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import SquadDataset, evaluate
@@ -37,70 +37,44 @@ def no_bars(_description: str) -> Iterator[None]:
 
 
 def measure(scores: dict[str, Any]) -> float:
-    """F1 that a floor is for, with the best threshold where questions may have no answer."""
+    """Return the F1 that a floor is for: at the best threshold where questions may have no answer."""
     best: float | None = scores.get("best_f1")
     return scores["f1"] if best is None else best
 
 
+@dataclass(frozen=True, kw_only=True)
 class Trials:
-    """Makes INT8 models of one original and measures them; what is finished is kept.
+    """INT8 models of one original, and their measurements; what is finished is kept.
 
-    Args:
+    Attributes:
         original: the float32 model.
         inputs: calibration windows.
         windows: how texts are cut when models are measured.
-        work: keeps results.
+        store: keeps results.
+        key: all that results depend on, besides the data that they are measured on.
         half_range: see `calibrate`.
         bars: shows progress.
         verbose: whether NNCF may print.
-
-    Attributes:
-        inputs: calibration windows.
-        int8: see `RuntimeConfig`: INT8 arithmetic, wherever that is right.
     """
 
-    def __init__(
-        self,
-        original: Model,
-        inputs: Sequence[dict[str, NDArray[np.int32]]],
-        windows: WindowConfig,
-        work: WorkDirectory,
-        *,
-        half_range: bool,
-        bars: Bars,
-        verbose: bool,
-    ) -> None:
-        self._original = original
-        self.inputs = inputs
-        self._windows = windows
-        self._work = work
-        self.int8 = int8_unless_saturating(half_range=half_range)
-        self._bars = bars
-        self._graph = work.model("quantized", lambda: self._calibrate(half_range, verbose))
+    original: Model
+    inputs: Sequence[dict[str, NDArray[np.int32]]]
+    windows: WindowConfig
+    store: ArtifactStore
+    key: Any
+    half_range: bool
+    bars: Bars
+    verbose: bool
 
-    def _calibrate(self, half_range: bool, verbose: bool) -> ov.Model:
-        total, taken = CALIBRATION_PASSES * len(self.inputs), iter(range(1, 1 << 62))
-        with self._bars("calibrate") as bar:
-
-            def on_sample() -> None:
-                if bar is not None:
-                    bar(min(next(taken), total), total)
-
-            return calibrate(
-                self._original.model,
-                self.inputs,
-                half_range=half_range,
-                on_sample=on_sample,
-                verbose=verbose,
-            )
-
-    def _calibrated(self) -> ov.Model:
-        return ov.Core().read_model(self._graph)
+    @property
+    def int8(self) -> bool | None:
+        """Whether models are measured in INT8 arithmetic, see `RuntimeConfig`."""
+        return int8_unless_saturating(half_range=self.half_range)
 
     def build(self, restored: Sequence[str] = ()) -> ov.Model:
-        """The INT8 model, with these layers in floating point."""
+        """Build the INT8 model, with these layers in floating point."""
         model = self._calibrated()
-        restore(model, self._original.model, set(restored))
+        restore(model, self.original.model, set(restored))
         return finish(model, kept=set(restored))
 
     @cached_property
@@ -111,32 +85,25 @@ class Trials:
     @cached_property
     def gains(self) -> dict[str, float]:
         """By how much the relative error of the logits falls when one layer alone is restored, most first."""
-        missing = [layer for layer in ["", *self.layers] if _error(layer) not in self._work]
+        known = self.store.measurements("errors", self.key)
+        missing = [layer for layer in ["", *self.layers] if layer not in known]
         if missing:
             self._measure_errors(missing)
-        error = {layer: self._work.value(_error(layer)) for layer in ["", *self.layers]}
-        gains = {layer: error[""] - error[layer] for layer in self.layers}
+        gains = {layer: known[""] - known[layer] for layer in self.layers}
         return dict(sorted(gains.items(), key=lambda item: -item[1]))
 
-    def _measure_errors(self, layers: Sequence[str]) -> None:
-        """Errors of the logits with each of these layers restored, "" for none."""
-        inputs = self.inputs[:_RANKING_WINDOWS]
-        expected = logits_of(self._original.model, inputs)
-        with self._bars("sensitivity") as bar:
-            for done, layer in enumerate(layers, 1):
-                logits = logits_of(self.build([layer] if layer else []), inputs)
-                self._work.result(_error(layer), partial(relative_error, logits, expected))
-                if bar is not None:
-                    bar(done, len(layers))
-
     def restored(self, count: int) -> list[str]:
-        """The most sensitive layers."""
+        """Return the most sensitive layers."""
         return list(self.gains)[:count] if count else []
+
+    def loaded(self, count: int) -> Model:
+        """Build the INT8 model with the ``count`` most sensitive layers restored, ready for a reader."""
+        return replace(self.original, model=self.build(self.restored(count)))
 
     def float_scores(
         self, name: str, dataset: SquadDataset, calibration: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """EM and F1 of the original in float32 arithmetic.
+        """Measure EM and F1 of the original in float32 arithmetic.
 
         Args:
             name: of the data set, for the results.
@@ -144,18 +111,39 @@ class Trials:
             calibration: whose threshold decides where there is no answer, as a card has it; None: a span
                 always.
         """
-        return self._scores(f"{name}, float32", self._original, "f32", dataset, calibration)
+        return self._scores(f"{name}, float32", self.original, "f32", dataset, calibration)
 
     def int8_scores(
         self, name: str, count: int, dataset: SquadDataset, calibration: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """EM and F1, in INT8 arithmetic, of the model with the ``count`` most sensitive layers restored."""
+        """Measure EM and F1, in INT8 arithmetic, with the ``count`` most sensitive layers restored."""
         model = self.loaded(count)
         return self._scores(f"{name}, {count} restored", model, None, dataset, calibration)
 
-    def loaded(self, count: int) -> Model:
-        """The INT8 model with the ``count`` most sensitive layers restored, ready for a reader."""
-        return replace(self._original, model=self.build(self.restored(count)))
+    def _calibrated(self) -> ov.Model:
+        def make() -> ov.Model:
+            with self.bars("calibrate") as bar:
+                return calibrate(
+                    self.original.model,
+                    self.inputs,
+                    half_range=self.half_range,
+                    progress=bar,
+                    verbose=self.verbose,
+                )
+
+        return self.store.model("quantized", self.key, make)
+
+    def _measure_errors(self, layers: Sequence[str]) -> None:
+        """Measure the error of the logits with each of these layers restored, "" for none."""
+        inputs = self.inputs[:_RANKING_WINDOWS]
+        expected = logits_of(self.original.model, inputs)
+        with self.bars("sensitivity") as bar:
+            for done, layer in enumerate(layers, 1):
+                logits = logits_of(self.build([layer] if layer else []), inputs)
+                error = partial(relative_error, logits, expected)
+                self.store.measurement("errors", self.key, layer, error)
+                if bar is not None:
+                    bar(done, len(layers))
 
     def _scores(
         self,
@@ -166,19 +154,14 @@ class Trials:
         calibration: dict[str, Any] | None,
     ) -> dict[str, Any]:
         threshold = None if calibration is None else calibration["threshold"]
-        key = name
         if calibration is not None:
             model = replace(model, card={**(model.card or {}), "calibration": calibration})
-            key += f", threshold {threshold} at {calibration['slope']}, {calibration['intercept']}"
         runtime = RuntimeConfig(precision=precision, int8=self.int8, cache_dir=None)
 
-        def run() -> dict[str, Any]:
-            reader = Reader(model, window_config=self._windows, runtime_config=runtime)
-            with self._bars(name) as bar:
+        def make() -> dict[str, Any]:
+            reader = Reader(model, window_config=self.windows, runtime_config=runtime)
+            with self.bars(name) as bar:
                 return evaluate(reader, dataset, threshold=threshold, progress=bar).scores.as_dict()
 
-        return self._work.result(key, run)
-
-
-def _error(layer: str) -> str:
-    return f"error with {layer} restored" if layer else "error"
+        scores: dict[str, Any] = self.store.value("scores", [self.key, name, calibration], make)
+        return scores

@@ -8,7 +8,7 @@ from typing import Any
 
 from spanjet.compress.card import describe_tools
 from spanjet.compress.data import calibration_inputs
-from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, METHOD, quantize
+from spanjet.compress.quantize.ptq import METHOD, quantize
 from spanjet.config import RuntimeConfig
 from spanjet.measure.questions import built_in
 from spanjet.model import Model, load_model, write_model_directory
@@ -89,13 +89,7 @@ def _quantize(
     reader = Reader(original, runtime_config=RuntimeConfig(cache_dir=None))
     questions = built_in(SAMPLES, seed=0).questions
     inputs = calibration_inputs(reader, questions, count=SAMPLES)
-    steps = iter(range(1, 100 * SAMPLES))
-
-    def on_sample() -> None:
-        if progress is not None:
-            progress(min(next(steps), CALIBRATION_PASSES * len(inputs)), CALIBRATION_PASSES * len(inputs))
-
-    model = quantize(original.model, inputs, half_range=half_range, on_sample=on_sample)
+    model = quantize(original.model, inputs, half_range=half_range, progress=progress)
     files = ("vocab.txt", "tokenizer_config.json")
     for file in files:
         shutil.copyfile(BUNDLED_MODEL / file, checkpoint / file)

@@ -1,4 +1,4 @@
-"""The questions that an optimisation learns from, searches with and is measured on, all on other contexts."""
+"""Data splits of an optimisation: questions to learn from, search with and measure on, by contexts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from spanjet.compress.data import choose_questions, hold_out
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.evaluate import Question, SquadDataset
 
-__all__ = ["Material"]
+__all__ = ["Splits"]
 
 
 @dataclass(frozen=True)
-class Material:
-    """Questions by what they are for; no two parts share a context.
+class Splits:
+    """Questions by their use; no two parts share a context, but for ``training``.
 
     Attributes:
         samples: activations are read, and INT8 is calibrated, on these.
@@ -29,8 +29,8 @@ class Material:
     training: Sequence[Question]
 
     @classmethod
-    def choose(cls, dataset: SquadDataset, config: OptimizeConfig) -> "Material":
-        """Divide a data set.
+    def choose(cls, dataset: SquadDataset, config: OptimizeConfig) -> "Splits":
+        """Split a data set by its contexts.
 
         Raises:
             ValueError: it has too few contexts.
