@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from optimizing import CHECKPOINT, DATA, Made
 from spanjet.cli import app
-from spanjet.compress.optimize import optimize as optimize_module
+from spanjet.cli import optimize as command_module
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.time_estimate import Plan, Step
 from typer.testing import CliRunner
@@ -38,7 +38,7 @@ class Calls:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
-    monkeypatch.setattr(optimize_module, "optimize_checkpoint", calls)
+    monkeypatch.setattr(command_module, "optimize_checkpoint", calls)
     return calls
 
 

@@ -2,16 +2,30 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from spanjet.cli.terminal.output import check_writable, print_json, show
+from spanjet.cli.options import (
+    CheckpointArgument,
+    CpuOption,
+    EvaluationOption,
+    HeldOutOption,
+    JsonOption,
+    KeepBestOption,
+    LicenseOption,
+    OutModelOption,
+    OverwriteOption,
+    SeedOption,
+)
+from spanjet.cli.terminal.output import check_writable, show
 from spanjet.cli.terminal.tables import progress_bar
-
-if TYPE_CHECKING:
-    from spanjet.compress.optimize.time_estimate import Plan
+from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.optimize import optimize_checkpoint
+from spanjet.compress.optimize.reproduce import repeat_measurements
+from spanjet.compress.optimize.time_estimate import Plan
+from spanjet.compress.report.page import write_page
 
 __all__ = ["commands"]
 
@@ -34,6 +48,28 @@ DataOption = Annotated[
     Path,
     typer.Option(metavar="TRAIN.json", help="SQuAD file to learn from and to hold the floor on."),
 ]
+FloorOption = Annotated[
+    float, typer.Option(metavar="SHARE", help="F1 at least, as a share of the checkpoint's in float32.")
+]
+BudgetOption = Annotated[
+    float | None,
+    typer.Option(metavar="SHARE", help="Instead: time at most, as a share of the plain INT8 model's."),
+]
+TrialsOption = Annotated[int, typer.Option(min=0, help="Candidates that are tried for each budget.")]
+SamplesOption = Annotated[int, typer.Option(min=8, help="Windows to fit weights and ranges to.")]
+TrainingOption = Annotated[
+    int, typer.Option(min=0, help="Windows to train what is left on; 0: fit its layers one after another.")
+]
+WorkOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Keeps what was found, also for other floors. Default: OUT.stages."),
+]
+ExportOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Also write the float32 checkpoint, to train further.")
+]
+NarrowOption = Annotated[
+    bool, typer.Option(help="Let later layers leave tokens behind that cannot become the answer.")
+]
 
 
 @commands.callback()
@@ -47,61 +83,30 @@ def main() -> None:
 @commands.command(_DEFAULT)
 def run(
     *,
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Checkpoint directory, or an id of the Hugging Face hub.")
-    ],
+    checkpoint: CheckpointArgument,
     data: DataOption,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Directory of the INT8 model.")],
-    floor: Annotated[
-        float, typer.Option(metavar="SHARE", help="F1 at least, as a share of the checkpoint's in float32.")
-    ] = 0.99,
-    budget: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Instead: time at most, as a share of the plain INT8 model's."),
-    ] = None,
-    trials: Annotated[int, typer.Option(min=0, help="Candidates that are tried for each budget.")] = 24,
-    samples: Annotated[int, typer.Option(min=8, help="Windows to fit weights and ranges to.")] = 256,
-    training: Annotated[
-        int,
-        typer.Option(min=0, help="Windows to train what is left on; 0: fit its layers one after another."),
-    ] = 2048,
-    held_out: Annotated[
-        int, typer.Option(min=1, help="Questions, used for nothing else, that F1 is measured on.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses questions and candidates.")] = 0,
-    cpu: Annotated[
-        str,
-        typer.Option(metavar="auto|vnni|any", help="What it is to run on; see spanjet quantize."),
-    ] = "auto",
-    work: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keeps what was found, also for other floors. Default: OUT.stages."),
-    ] = None,
-    export: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write the float32 checkpoint, to train further.")
-    ] = None,
-    evaluation: Annotated[
-        Path | None, typer.Option("--eval", metavar="SQUAD.json", help="Measure EM and F1 before and after.")
-    ] = None,
-    narrow: Annotated[
-        bool, typer.Option(help="Let later layers leave tokens behind that cannot become the answer.")
-    ] = True,
-    keep_best: Annotated[
-        bool, typer.Option("--keep-best", help="Write the best model even if it is below the floor.")
-    ] = False,
-    license_name: Annotated[
-        str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, for the card.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the directories.")] = False,
+    out: OutModelOption,
+    floor: FloorOption = 0.99,
+    budget: BudgetOption = None,
+    trials: TrialsOption = 24,
+    samples: SamplesOption = 256,
+    training: TrainingOption = 2048,
+    held_out: HeldOutOption = 1000,
+    seed: SeedOption = 0,
+    cpu: CpuOption = "auto",
+    work: WorkOption = None,
+    export: ExportOption = None,
+    evaluation: EvaluationOption = None,
+    narrow: NarrowOption = True,
+    keep_best: KeepBestOption = False,
+    license_name: LicenseOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Find the fastest architecture that holds the floor, and write it as an INT8 model directory.
 
-    When interrupted, give the same command again: it goes on where it stopped. With another floor or budget,
-    it takes what was found before.
+    Rerun the same command to resume; one with another floor or budget takes what was found before.
     """
-    from spanjet.compress.optimize.optimize import optimize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
-
-    config = _config(
+    config = OptimizeConfig(
         floor=floor,
         budget=budget,
         trials=trials,
@@ -109,7 +114,7 @@ def run(
         training=training,
         held_out=held_out,
         seed=seed,
-        cpu=cpu,
+        cpu=cpu,  # type: ignore[arg-type]  # the class checks it
         narrow=narrow,
         keep_best=keep_best,
     )
@@ -126,9 +131,7 @@ def run(
         bars=progress_bar,
         on_plan=_show_plan,
     )
-    show(_summary(card), as_json=False)
-    if not card["optimization"]["held"]:
-        typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
+    _show_result(card)
 
 
 @commands.command("report")
@@ -143,8 +146,6 @@ def report(
     ] = None,
 ) -> None:
     """Draw the front, the chosen point and what is left of each layer; needs the extra "report"."""
-    from spanjet.compress.report.page import write_page  # noqa: PLC0415
-
     out = model.with_name(f"{model.resolve().name}.html") if out is None else out
     for path in (out, png):
         if path is not None:
@@ -161,28 +162,16 @@ def verify(
         str | None,
         typer.Option("--start", metavar="MODEL", help="The checkpoint: speed is compared with it in INT8."),
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Repeat the measurements of the card: F1 on its held-out questions, and windows a second."""
-    from spanjet.compress.optimize.reproduce import repeat_measurements  # noqa: PLC0415
-
     found = repeat_measurements(model, data, checkpoint=checkpoint, bars=progress_bar)
-    if json_:
-        print_json(found)
-    else:
-        show(found, as_json=False)
+    show(found, as_json=as_json)
     if not found["repeated"]:
         raise typer.Exit(1)
 
 
-def _config(**options: Any) -> Any:
-    """The settings that options of unchecked types stand for; the class checks them."""
-    from spanjet.compress.optimize.config import OptimizeConfig  # noqa: PLC0415
-
-    return OptimizeConfig(**options)
-
-
-def _show_plan(plan: "Plan") -> None:
+def _show_plan(plan: Plan) -> None:
     """Print the stages and their estimated times on standard error."""
     for step in plan.steps:
         typer.echo(f"  {_clock(step.seconds):>8}  {step.name}", err=True)
@@ -193,8 +182,15 @@ def _clock(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
+def _show_result(card: dict[str, Any]) -> None:
+    """Print the summary of a card, and a warning where the floor is not held."""
+    show(_summary(card), as_json=False)
+    if not card["optimization"]["held"]:
+        typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
+
+
 def _summary(card: dict[str, Any]) -> dict[str, Any]:
-    """What a person wants to know first; the rest is in the card."""
+    """Pick out of a card what a person wants to know first."""
     found = card["optimization"]
     layers = found["layers"]
     return {

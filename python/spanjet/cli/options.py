@@ -10,16 +10,25 @@ from spanjet import DecodeConfig, WindowConfig
 from spanjet.config import Threshold, check_threshold
 
 __all__ = [
+    "CheckpointArgument",
     "ConventionOption",
+    "CpuOption",
     "DocStrideOption",
+    "EvaluationOption",
+    "HeldOutOption",
     "JsonOption",
+    "KeepBestOption",
+    "LicenseOption",
     "MaxAnswerLengthOption",
     "MaxLengthOption",
     "MaxQuestionLengthOption",
     "ModeOption",
     "ModelOption",
     "NBestOption",
+    "OutModelOption",
     "OverlapOption",
+    "OverwriteOption",
+    "SeedOption",
     "ThreadsOption",
     "ThresholdOption",
     "decode_config",
@@ -62,6 +71,34 @@ ThresholdOption = Annotated[
         "model's card; none: always give a span.",
     ),
 ]
+
+CheckpointArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Checkpoint directory, or an id of the Hugging Face hub.")
+]
+OutModelOption = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Directory of the INT8 model.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+CpuOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|vnni|any",
+        help="CPUs to run on; any: also those without VNNI, with 7-bit weights. auto: as this one.",
+    ),
+]
+HeldOutOption = Annotated[
+    int, typer.Option(min=1, help="Questions for F1 and the floor, which are used for nothing else.")
+]
+KeepBestOption = Annotated[
+    bool, typer.Option("--keep-best", help="Write the best model even if it is below the floor.")
+]
+EvaluationOption = Annotated[
+    Path | None, typer.Option("--eval", metavar="SQUAD.json", help="Measure EM and F1 before and after.")
+]
+LicenseOption = Annotated[
+    str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, for the card.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of all random choices.")]
 
 
 def threshold_of(value: str) -> Threshold:

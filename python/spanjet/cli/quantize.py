@@ -1,80 +1,83 @@
 """`spanjet quantize`: an INT8 model out of a checkpoint."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from spanjet.cli.options import (
+    CheckpointArgument,
+    CpuOption,
+    EvaluationOption,
+    HeldOutOption,
+    KeepBestOption,
+    LicenseOption,
+    OutModelOption,
+    OverwriteOption,
+    SeedOption,
+)
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.tables import progress_bar
+from spanjet.compress.quantize.config import QuantizeConfig
+from spanjet.compress.quantize.quantize import quantize_checkpoint
 
 __all__ = ["quantize"]
+
+DataOption = Annotated[
+    Path,
+    typer.Option(metavar="SQUAD.json", help="Questions to calibrate with, and to hold the floor on."),
+]
+FloorOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="F1 at least, as a share of the float32 model's: 0.99. Layers are left in floating point to "
+        "hold it.",
+    ),
+]
+MaxRestoredOption = Annotated[
+    int | None, typer.Option(min=0, help="Layers left in floating point at most. Default: half of them.")
+]
+FittingOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibrate", metavar="V2.json", help="Calibrate scores on a SQuAD v2.0 file: spanjet calibrate."
+    ),
+]
+SamplesOption = Annotated[int, typer.Option(min=1, help="Windows to calibrate with.")]
+LicenseFileOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Its text. Default: the checkpoint's LICENSE, if any.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Let NNCF print.")]
 
 
 def quantize(
     *,
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Checkpoint directory, or an id of the Hugging Face hub.")
-    ],
-    data: Annotated[
-        Path,
-        typer.Option(metavar="SQUAD.json", help="Questions to calibrate with, and to hold the floor on."),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Directory of the INT8 model.")],
-    floor: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="F1 at least, as a share of the float32 model's: 0.99. Layers are left in floating point to "
-            "hold it.",
-        ),
-    ] = None,
-    held_out: Annotated[
-        int, typer.Option(min=1, help="Questions, never calibrated with, that the floor is measured on.")
-    ] = 1000,
-    max_restored: Annotated[
-        int | None, typer.Option(min=0, help="Layers left in floating point at most. Default: half of them.")
-    ] = None,
-    keep_best: Annotated[
-        bool, typer.Option("--keep-best", help="Write the best model even if it is below the floor.")
-    ] = False,
-    cpu: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|vnni|any",
-            help="What it is to run on; any: also CPUs without VNNI, with 7-bit weights. auto: as this one.",
-        ),
-    ] = "auto",
-    evaluation: Annotated[
-        Path | None, typer.Option("--eval", metavar="SQUAD.json", help="Measure EM and F1 before and after.")
-    ] = None,
-    fitting: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibrate", metavar="V2.json", help="Calibrate scores on a SQuAD v2.0 file: spanjet calibrate."
-        ),
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Windows to calibrate with.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the windows, and what is held out.")] = 0,
-    license_name: Annotated[
-        str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, for the card.")
-    ] = None,
-    license_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its text. Default: the checkpoint's LICENSE, if any.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the directory.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Let NNCF print.")] = False,
+    checkpoint: CheckpointArgument,
+    data: DataOption,
+    out: OutModelOption,
+    floor: FloorOption = None,
+    held_out: HeldOutOption = 1000,
+    max_restored: MaxRestoredOption = None,
+    keep_best: KeepBestOption = False,
+    cpu: CpuOption = "auto",
+    evaluation: EvaluationOption = None,
+    fitting: FittingOption = None,
+    samples: SamplesOption = 300,
+    seed: SeedOption = 0,
+    license_name: LicenseOption = None,
+    license_file: LicenseFileOption = None,
+    overwrite: OverwriteOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Make an INT8 model directory from a checkpoint; needs the extra "quantize".
 
-    What is finished is kept in DIR.partial until DIR is there: when interrupted, give the same command again.
+    What is finished is kept in DIR.partial until DIR is there: rerun the same command to resume.
     """
-    from spanjet.compress.quantize.quantize import quantize_checkpoint  # noqa: PLC0415  (OpenVINO and NNCF: seconds)
-
-    config = _config(
+    config = QuantizeConfig(
         samples=samples,
         seed=seed,
-        cpu=cpu,
+        cpu=cpu,  # type: ignore[arg-type]  # the class checks it
         floor=floor,
         held_out=held_out,
         max_restored=max_restored,
@@ -96,10 +99,3 @@ def quantize(
     show(card, as_json=False)
     if card["floor"] is not None and not card["floor"]["held"]:
         typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
-
-
-def _config(**options: Any) -> Any:
-    """The settings that options of unchecked types stand for; the class checks them."""
-    from spanjet.compress.quantize.config import QuantizeConfig  # noqa: PLC0415
-
-    return QuantizeConfig(**options)

@@ -81,8 +81,7 @@ def optimize_checkpoint(
     """
     began = time.monotonic()
     reset_peak()
-    outputs = _Outputs(Path(out), None if export is None else Path(export), overwrite)
-    outputs.check()
+    outputs = _Outputs.checked(out, export, overwrite=overwrite)
     import_nncf()
     work = outputs.model.with_name(f"{outputs.model.name}.stages") if work is None else work
     config = config or OptimizeConfig()
@@ -103,11 +102,16 @@ class _Outputs:
     export: Path | None
     overwrite: bool
 
-    def check(self) -> None:
+    @classmethod
+    def checked(
+        cls, out: str | os.PathLike[str], export: str | os.PathLike[str] | None, *, overwrite: bool
+    ) -> "_Outputs":
         """Check that both may be written, before the work for them is done."""
-        check_free(self.model, mark=GRAPH, overwrite=self.overwrite)
-        if self.export is not None:
-            check_free(self.export, mark=SINGLE, overwrite=self.overwrite)
+        outputs = cls(Path(out), None if export is None else Path(export), overwrite)
+        check_free(outputs.model, mark=GRAPH, overwrite=overwrite)
+        if outputs.export is not None:
+            check_free(outputs.export, mark=SINGLE, overwrite=overwrite)
+        return outputs
 
     def write(self, result: Model, network: Path, card: dict[str, Any]) -> dict[str, Any]:
         """Write the INT8 model and the float32 network that it was made of, and return the card."""
