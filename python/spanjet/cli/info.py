@@ -1,4 +1,4 @@
-"""`spanjet info`: versions, this machine and a model."""
+"""`spanjet info`: show versions, this machine and a model."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`spanjet optimize`: a faster architecture out of a checkpoint."""
+"""`spanjet optimize`: find a faster architecture for a checkpoint."""
 
 from datetime import timedelta
 from pathlib import Path

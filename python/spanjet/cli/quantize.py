@@ -1,4 +1,4 @@
-"""`spanjet quantize`: an INT8 model out of a checkpoint."""
+"""`spanjet quantize`: make an INT8 model of a checkpoint."""
 
 from pathlib import Path
 from typing import Annotated

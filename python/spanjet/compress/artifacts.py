@@ -1,4 +1,4 @@
-"""Keep the artifacts of a long run on disk, so that a run that was stopped goes on."""
+"""Keep the artifacts of a long run on disk, so that it can be resumed."""
 
 import hashlib
 import io
@@ -117,7 +117,7 @@ class ArtifactStore:
         return self._kept(self.file(stage, key, ".xml"), write, ov.Core().read_model)
 
     def measurement(self, stage: str, key: Any, name: str, measure: Callable[[], float]) -> float:
-        """Return one of many numbers of a stage, by its name; it is appended to the stage's file."""
+        """Return one of many numbers of a stage, by its name; a new one is appended to the stage's file."""
         known = self._load_measurements(stage, key)
         if name not in known:
             known[name] = float(measure())

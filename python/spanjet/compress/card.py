@@ -1,4 +1,4 @@
-"""Parts of a model directory's card: source, quantization, scores, calibration and tools."""
+"""Describe a model in its card: source, quantization, scores, calibration and tools."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Questions of a SQuAD file: which are calibrated with, which are held out, and their model inputs."""
+"""Choose questions of a SQuAD file to calibrate with and to hold out, and make their model inputs."""
 
 import os
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ class QuestionFile:
 
     @property
     def digest(self) -> str:
-        """The first digits of the file's SHA-256, for names of results."""
+        """First 12 digits of the file's SHA-256, for names of results."""
         return file_digest(self.path)[:12]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "QuestionFile":
-        """Read a file; raises what `load_squad` does."""
+        """Load a file; errors as of `load_squad`."""
         return cls(Path(path), load_squad(path))
 
 

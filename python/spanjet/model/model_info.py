@@ -1,4 +1,4 @@
-"""Parameters, precisions and operations of a model, as loaded and as this CPU runs it."""
+"""Describe a model's parameters, precisions and operations, as loaded and as this CPU runs it."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Quantized weights and products, and whether this CPU computes them in INT8 or in floating point."""
+"""Choose between INT8 and floating point for the products of a quantized model on this CPU."""
 
 import warnings
 

@@ -56,7 +56,7 @@ def table(large: Model, pruned: Model) -> Table:
 def test_the_model_of_random_weights_is_made_once(
     tmp_path: Path, large: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(large_module, "quantize", lambda model, *_, progress, **__: progress(1, 8) or model)
+    monkeypatch.setattr(large_module, "quantize", lambda model, *_, on_step, **__: on_step(1, 8) or model)
     steps: list[tuple[int, int | None]] = []
 
     def make() -> Model:

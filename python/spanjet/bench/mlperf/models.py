@@ -1,4 +1,4 @@
-"""Identity of a model in results, and the accuracy floors of its F1."""
+"""A model as results name it: its size, where it comes from, and the floors of its F1."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ BASES = ("reference", "start")
 
 
 def identify_model(model: Model) -> dict[str, Any]:
-    """Identify a model in a result: its name, place, size and card, ready for JSON."""
+    """Identify a model by its name, size and card, ready for JSON."""
     return {
         "name": name_of(model),
         "directory": str(model.path),
@@ -23,18 +23,18 @@ def identify_model(model: Model) -> dict[str, Any]:
 
 
 def name_of(model: Model) -> str:
-    """Return the name in the model's card, or else its directory's."""
+    """The card's name, or else the directory's."""
     name = (model.card or {}).get("name")
     return name if isinstance(name, str) and name else model.path.resolve().name
 
 
 def megabytes(model: Model) -> float:
-    """Return the size of the weights' files, in megabytes of 1,000,000 bytes."""
+    """Size of the weights' files, in megabytes of 1,000,000 bytes."""
     return model.weight_bytes / 1e6
 
 
 def start_f1(model: Model) -> float | None:
-    """Return F1 of the model that this one was made of, in percent, where the card says so."""
+    """F1 of the model that this one was made of, in percent, where the card says so."""
     evaluation: Any = (model.card or {}).get("evaluation")
     start: Any = evaluation.get("float32") if isinstance(evaluation, dict) else None
     value: Any = start.get("f1") if isinstance(start, dict) else None
@@ -42,7 +42,7 @@ def start_f1(model: Model) -> float | None:
 
 
 def floors_met(f1: float, start: float | None) -> dict[str, bool | None]:
-    """Check F1 against 99 % and 99.9 % of the reference's, and of the model's that it was made of.
+    """Whether F1 holds 99 % and 99.9 % of the reference's, and of the model's that it was made of.
 
     Args:
         f1: in percent.
@@ -56,5 +56,5 @@ def floors_met(f1: float, start: float | None) -> dict[str, bool | None]:
 
 
 def floor_name(share: float, base: str) -> str:
-    """Put a floor into words: "99 % of reference"."""
+    """A floor in words: "99 % of reference"."""
     return f"{100 * share:g} % of {base}"

@@ -137,7 +137,7 @@ def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, bars
         bars: shows progress.
     """
     with bars("calibrate") as bar:
-        model = finish(calibrate(network.build(), inputs, half_range=half_range, progress=bar))
+        model = finish(calibrate(network.build(), inputs, half_range=half_range, on_step=bar))
     _number_names(model)
     return model
 

@@ -1,4 +1,4 @@
-"""Card of an optimised model: enough to repeat the run and its measurements."""
+"""What an optimised model's card says: enough to repeat the run and its measurements."""
 
 import hashlib
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ def read_card(model: Path) -> dict[str, Any]:
 
 
 def _kept(orders: Orders, index: int, shape: LayerShape) -> dict[str, list[int]]:
-    """List the heads and units of a layer that are left, by their numbers in the start model."""
+    """Heads and units of a layer that are left, by their numbers in the start model."""
     heads, units = orders.layer(index)
     return {"heads": heads.kept(shape.heads).tolist(), "units": units.kept(shape.units).tolist()}
 

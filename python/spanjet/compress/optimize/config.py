@@ -78,5 +78,5 @@ class OptimizeConfig:
         self.quantization()
 
     def quantization(self) -> QuantizeConfig:
-        """How results are quantized."""
+        """Make the settings with which results are quantized."""
         return QuantizeConfig(samples=self.calibration, seed=self.seed, cpu=self.cpu)

@@ -1,1 +1,1 @@
-"""A checkpoint to an INT8 model directory, with its accuracy measured before and after."""
+"""Quantize a checkpoint to an INT8 model directory, under an accuracy floor."""

@@ -1,4 +1,4 @@
-"""The accuracy floor: how few restored layers hold it."""
+"""Bisect for the fewest restored layers that hold an accuracy floor."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ __all__ = ["fewest"]
 
 
 def fewest(holds: Callable[[int], bool], most: int) -> int | None:
-    """How many restored layers hold the floor: 1, 2, 4, … until it holds, then bisection.
+    """Find the fewest restored layers that hold the floor: try 1, 2, 4, … until it holds, then bisect.
 
     About 2 log2 of the answer numbers are tried. Accuracy need not grow with every layer: the number
     that comes out was tried and holds, but a smaller one that was not tried may hold too.

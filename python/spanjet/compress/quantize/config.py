@@ -1,4 +1,4 @@
-"""Settings of a quantization, validated when they are made."""
+"""Settings of a quantization, validated on construction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ CPUS = ("auto", "vnni", "any")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuantizeConfig:
-    """How a model is quantized, and how accurate it has to be.
+    """Settings of a quantization, and the accuracy that it has to keep.
 
     With a floor, F1 is measured on questions whose contexts are not calibrated with. Where the INT8 model
     falls below, the most sensitive layers are left in floating point, as few as hold the floor; most
@@ -56,12 +56,12 @@ class QuantizeConfig:
 
     @property
     def target(self) -> Literal["vnni", "any"]:
-        """``cpu``, with ``"auto"`` resolved for this machine."""
+        """Resolve ``"auto"`` of ``cpu`` for this machine."""
         if self.cpu == "auto":
             return "any" if int8_saturates() else "vnni"
         return self.cpu
 
     @property
     def half_range(self) -> bool:
-        """Whether weights get 7 bits, -64 to 64, so that no sums saturate."""
+        """Tell whether weights get 7 bits, -64 to 64, so that no sums saturate."""
         return self.target == "any"

@@ -1,4 +1,4 @@
-"""Embedding tables: in INT8, which stay INT8 in memory, or with values that bfloat16 has."""
+"""Compress embedding tables to INT8, and round position tables to bfloat16 values."""
 
 from collections.abc import Collection
 
@@ -14,7 +14,7 @@ _LEAST_ROWS = 1024
 
 
 def find_tables(model: ov.Model) -> list[ov.Node]:
-    """The lookups (``Gather`` along axis 0) in float32 tables that are worth compressing."""
+    """Find the lookups (``Gather`` along axis 0) in float32 tables that are worth compressing."""
     found = []
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Gather":
@@ -81,14 +81,14 @@ def round_tables(model: ov.Model) -> list[str]:
 
 
 def _bfloat16(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The nearest values whose lower 16 bits are zero; of two equally near, the even one."""
+    """Round to values whose lower 16 bits are zero, to the nearest and then to the even one."""
     bits = values.view(np.uint32)
     upper: NDArray[np.uint32] = (bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
     return upper.view(np.float32)
 
 
 def _compressed(table: np.ndarray, indices: ov.Output, name: str) -> ov.Node:
-    """A lookup in a symmetric INT8 form of float32[rows, width]."""
+    """Look up rows in a symmetric INT8 form of float32[rows, width]."""
     scale = np.abs(table).max(axis=1, keepdims=True) / np.float32(127)
     scale[scale == 0] = 1
     rows = np.rint(table / scale).astype(np.int8)

@@ -1,4 +1,4 @@
-"""Mixed precision: the layers of a quantized model, and their way back to floating point."""
+"""Return some layers of a quantized model to floating point (mixed precision)."""
 
 from collections.abc import Collection
 
@@ -27,7 +27,7 @@ def find_layers(model: ov.Model) -> list[str]:
 
 
 def restore(model: ov.Model, original: ov.Model, names: Collection[str]) -> None:
-    """Give products their original weights, biases and inputs back, in place.
+    """Restore the original weights, biases and inputs of products, in place.
 
     NNCF's quantizers serve several products, and SmoothQuant moves factors from inputs into weights: a
     restored product reads the input from before both, so that it is what it was, and the others stay.

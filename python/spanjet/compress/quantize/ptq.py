@@ -1,4 +1,4 @@
-"""Post-training quantization (PTQ) of a float32 model to INT8, with NNCF."""
+"""Quantize a float32 model to INT8 after training (PTQ), with NNCF."""
 
 import contextlib
 import io
@@ -43,7 +43,7 @@ def calibrate(
     inputs: Sequence[dict[str, NDArray[np.int32]]],
     *,
     half_range: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
+    on_step: Callable[[int, int | None], None] | None = None,
     verbose: bool = False,
 ) -> ov.Model:
     """Quantize the weights and activations of matrix products to INT8.
@@ -56,7 +56,7 @@ def calibrate(
         inputs: calibration data, each item the inputs of one inference.
         half_range: whether weights get 7 bits, -64 to 64, so that the 16-bit sums of CPUs without VNNI do
             not saturate (NNCF's overflow fix).
-        progress: called with the numbers of finished and of all steps when NNCF takes a calibration sample.
+        on_step: called with the numbers of finished and of all steps when NNCF takes a calibration sample.
         verbose: whether NNCF may print to standard output.
 
     Returns:
@@ -81,7 +81,7 @@ def calibrate(
     with silence:
         quantized: ov.Model = nncf.quantize(
             model,
-            nncf.Dataset(inputs, _counted(len(inputs), progress)),
+            nncf.Dataset(inputs, _counted(len(inputs), on_step)),
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(types=["Gather"]),
@@ -91,14 +91,14 @@ def calibrate(
 
 
 def _counted(
-    samples: int, progress: Callable[[int, int | None], None] | None
+    samples: int, on_step: Callable[[int, int | None], None] | None
 ) -> Callable[[dict[str, NDArray[np.int32]]], dict[str, NDArray[np.int32]]]:
-    """Wrap the hand-over of samples to NNCF so that it reports steps; NNCF may take a few more than these."""
+    """Report each sample that NNCF takes as a step; it may take a few more than are expected."""
     total, taken = _PASSES * samples, itertools.count(1)
 
     def hand_out(item: dict[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
-        if progress is not None:
-            progress(min(next(taken), total), total)
+        if on_step is not None:
+            on_step(min(next(taken), total), total)
         return item
 
     return hand_out

@@ -1,4 +1,4 @@
-"""One quantization: quantize, hold the floor, calibrate scores, measure, describe."""
+"""Run a quantization: quantize, hold the floor, calibrate scores, measure, describe."""
 
 import os
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _TIMED = 32
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationRun:
-    """All that is done for one model directory.
+    """The steps from a float32 model to an INT8 model and its card.
 
     Attributes:
         source: what the model was loaded from, ready for JSON.
@@ -210,7 +210,7 @@ class QuantizationRun:
         return fitted
 
     def _evaluate(self, trials: Trials, count: int, fitted: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Measure both models on the file for that, with the calibration and its threshold."""
+        """Measure both models on the evaluation file, with the calibration and its threshold."""
         if self.evaluation is None:
             return None
         path, dataset = self.evaluation.path, self.evaluation.dataset

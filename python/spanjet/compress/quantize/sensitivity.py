@@ -1,4 +1,4 @@
-"""How much of the quantization error each layer causes."""
+"""Measure how sensitive a model's logits are to quantization."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ __all__ = ["logits_of", "relative_error"]
 
 
 def logits_of(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]]) -> NDArray[np.float32]:
-    """All logits of some windows, float32[2, tokens], in float32 arithmetic.
+    """Compute the logits of some windows, float32[2, tokens], in float32 arithmetic.
 
     Args:
         model: a question-answering model.
@@ -27,7 +27,7 @@ def logits_of(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]]) -
 
 
 def relative_error(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Mean squared error as a share of the expected logits' variance; 0: equal."""
+    """Return the mean squared error as a share of the expected logits' variance; 0: equal."""
     error = np.square(logits.astype(np.float64) - expected).mean()
     variance = expected.astype(np.float64).var(axis=1).mean()
     return float(error / variance) if variance > 0 else float(error)

@@ -1,4 +1,4 @@
-"""Trials of INT8 models with some layers left in floating point: their sensitivity and their scores."""
+"""Try INT8 models with some layers left in floating point: sensitivities and scores."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -84,7 +84,7 @@ class Trials:
 
     @cached_property
     def gains(self) -> dict[str, float]:
-        """By how much the relative error of the logits falls when one layer alone is restored, most first."""
+        """Fall of the logits' relative error when one layer alone is restored, greatest first."""
         known = self.store.measurements("errors", self.key)
         missing = [layer for layer in ["", *self.layers] if layer not in known]
         if missing:
@@ -127,7 +127,7 @@ class Trials:
                     self.original.model,
                     self.inputs,
                     half_range=self.half_range,
-                    progress=bar,
+                    on_step=bar,
                     verbose=self.verbose,
                 )
 

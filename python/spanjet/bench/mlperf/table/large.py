@@ -89,7 +89,7 @@ def _quantize(
     reader = Reader(original, runtime_config=RuntimeConfig(cache_dir=None))
     questions = built_in(SAMPLES, seed=0).questions
     inputs = calibration_inputs(reader, questions, count=SAMPLES)
-    model = quantize(original.model, inputs, half_range=half_range, progress=progress)
+    model = quantize(original.model, inputs, half_range=half_range, on_step=progress)
     files = ("vocab.txt", "tokenizer_config.json")
     for file in files:
         shutil.copyfile(BUNDLED_MODEL / file, checkpoint / file)
