@@ -124,10 +124,12 @@ def test_damaged_measurements_are_made_anew(path: Path, damage: str) -> None:
 
 
 def test_two_runs_do_not_meet(path: Path) -> None:
-    store = ArtifactStore(path)
-    with store.locked(), pytest.raises(BlockingIOError, match="another process is at this run"):  # noqa: SIM117  (one lock in the other)
-        with ArtifactStore(path).locked():
-            pass
+    with (
+        ArtifactStore(path).locked(),
+        pytest.raises(BlockingIOError, match="another process is at this run"),
+        ArtifactStore(path).locked(),
+    ):
+        pass
 
 
 def test_what_a_killed_process_left_is_removed(path: Path) -> None:

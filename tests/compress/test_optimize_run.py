@@ -285,7 +285,7 @@ def test_settings(values: dict[str, Any], message: str) -> None:
         OptimizeConfig(**values)
 
 
-def test_splits_shares_no_context(made: Made) -> None:
+def test_splits_share_no_context(made: Made) -> None:
     dataset = load_squad(made[0] / DATA)
     splits = Splits.choose(dataset, CONFIG)
     parts = [splits.samples, splits.validation, splits.search, splits.held_out.questions]

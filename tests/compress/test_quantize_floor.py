@@ -13,6 +13,7 @@ import pytest
 from checkpoints import TINY
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli import app
+from spanjet.compress.artifacts import ArtifactStore
 from spanjet.compress.data import choose_questions, hold_out
 from spanjet.compress.quantize import run, trials
 from spanjet.compress.quantize.bisect import fewest
@@ -266,6 +267,15 @@ def test_another_run_s_work_is_left_alone(script: Script, squad: Path, tmp_path:
         quantize_checkpoint(TINY, squad, tmp_path / "other", config=CONFIG)
 
 
+def test_two_runs_do_not_meet(script: Script, squad: Path, tmp_path: Path) -> None:
+    with (
+        ArtifactStore(tmp_path / "int8.partial").locked(),
+        pytest.raises(BlockingIOError, match="another process is at this run"),
+    ):
+        quantize_checkpoint(TINY, squad, tmp_path / "int8", config=CONFIG)
+    assert (script.measured, script.calibrated) == ([], 0)
+
+
 def test_damaged_work_is_said_and_made_anew(script: Script, squad: Path, tmp_path: Path) -> None:
     script.f1 = {0: 96}
     script.stop_at = 0
@@ -290,11 +300,6 @@ def test_the_command(script: Script, squad: Path, tmp_path: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "spanjet: below the floor: the best of those tried\n")
     values = dict(line.split("\t") for line in result.stdout.splitlines())
     assert values["floor.int8.f1"] == "85.00"
-
-
-def test_unanswerable_questions_count_at_their_best_threshold() -> None:
-    assert trials.measure({"f1": 60.0}) == 60
-    assert trials.measure({"f1": 60.0, "best_f1": 70.0}) == 70
 
 
 def test_a_real_floor(squad: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import toy_model
 from spanjet.evaluate import (
     Question,
     SquadDataset,
+    best_f1,
     exact_match,
     load_squad,
     score,
@@ -111,7 +112,7 @@ def test_scores_of_v2(squad2: SquadDataset) -> None:
         "best_f1": 80,
         "best_f1_thresh": 0.3,
     }
-    assert exact_match(found) == 50
+    assert (exact_match(found), best_f1(found)) == (50, 80)
 
 
 def best_of_all(
@@ -150,7 +151,7 @@ def test_names_of_v1(squad1: SquadDataset) -> None:
     """Those of evaluate-v1.1.py, and the number of questions."""
     found = score(squad1, {squad1.questions[0].id: squad1.questions[0].answers[0]}).as_dict()
     assert found == {"exact_match": 5, "f1": 5, "total": 20}
-    assert exact_match(found) == 5
+    assert (exact_match(found), best_f1(found)) == (5, 5)
 
 
 def test_what_v2_does_not_count(squad2: SquadDataset) -> None:

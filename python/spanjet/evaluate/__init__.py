@@ -5,7 +5,7 @@ from spanjet.evaluate.confidence import Confidence, measure_confidence
 from spanjet.evaluate.evaluation import Evaluation, evaluate
 from spanjet.evaluate.predictions import squad_v2_predictions
 from spanjet.evaluate.retrieval import RetrievalScores, evaluate_articles, evaluate_passages
-from spanjet.evaluate.squad import Scores, Split, exact_match, grade, score
+from spanjet.evaluate.squad import Scores, Split, best_f1, exact_match, grade, score
 from spanjet.files.dataset import Question, SquadDataset, load_titles
 from spanjet.files.mrqa import load_mrqa
 from spanjet.files.squad import load_squad
@@ -19,6 +19,7 @@ __all__ = [
     "Scores",
     "Split",
     "SquadDataset",
+    "best_f1",
     "calibrate_reader",
     "evaluate",
     "evaluate_articles",

@@ -10,7 +10,7 @@ from typing import Any
 
 from spanjet.files.dataset import Question, SquadDataset, Version
 
-__all__ = ["Scores", "Split", "exact_match", "grade", "normalize", "score"]
+__all__ = ["Scores", "Split", "best_f1", "exact_match", "grade", "normalize", "score"]
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -77,6 +77,12 @@ class Scores:
 def exact_match(scores: Mapping[str, Any]) -> float:
     """Look up exact match in `Scores.as_dict`, whose name for it depends on the version."""
     found: float = scores["exact_match"] if "exact_match" in scores else scores["exact"]
+    return found
+
+
+def best_f1(scores: Mapping[str, Any]) -> float:
+    """Look up F1 in `Scores.as_dict`, at the best threshold where questions may have no answer."""
+    found: float = scores["best_f1"] if "best_f1" in scores else scores["f1"]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Settings of an optimisation, validated when they are made."""
+"""Settings of an optimisation, validated on construction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,7 +23,7 @@ _LEAST = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizeConfig:
-    """What is searched for, and how hard.
+    """Settings of the search: its target, and its effort.
 
     Attributes:
         floor: F1 of the result at least, as a share of the checkpoint's in float32, on questions that nothing

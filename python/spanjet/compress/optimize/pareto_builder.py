@@ -7,9 +7,8 @@ from typing import Any
 from spanjet.compress.latency.stopwatch import Stopwatch
 from spanjet.compress.optimize.run import OptimizationRun, counter
 from spanjet.compress.optimize.verify import measure_scores
-from spanjet.compress.quantize.trials import measure
 from spanjet.compress.search.pareto import Front, Point, extend, without_repeats
-from spanjet.evaluate import exact_match
+from spanjet.evaluate import best_f1, exact_match
 from spanjet.measure.rounds import WARM_UPS
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
@@ -56,7 +55,7 @@ class Points:
         budgets = config.budgets if config.budget is None else (config.budget,)
         points = [self.point(1.0)]
         points += [self.point(budget) for budget in sorted(budgets, reverse=True) if self._fits(budget)]
-        least = config.floor * measure(self.start)
+        least = config.floor * best_f1(self.start)
         front = Front(points=without_repeats(points), least=least)
         return front if config.budget is not None else extend(front, self.point, config.bisections)
 
@@ -77,7 +76,7 @@ class Points:
             predicted=self._predicted(shapes),
             measured=self._share(shapes),
             divergence=self.run.evaluate(shapes),
-            f1=measure(scores),
+            f1=best_f1(scores),
             exact_match=exact_match(scores),
         )
 

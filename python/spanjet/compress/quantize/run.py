@@ -22,9 +22,9 @@ from spanjet.compress.quantize.bisect import fewest
 from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.quantize.speed import TURNS, measure_speed
-from spanjet.compress.quantize.trials import Bars, Trials, measure
+from spanjet.compress.quantize.trials import Bars, Trials
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate import Question, SquadDataset, calibrate_reader
+from spanjet.evaluate import Question, SquadDataset, best_f1, calibrate_reader
 from spanjet.evaluate.calibrate import check_unanswerable
 from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
@@ -101,7 +101,7 @@ class QuantizationRun:
 
     @cached_property
     def windows(self) -> WindowConfig:
-        """How texts are cut."""
+        """The default windows, no longer than the model reads."""
         return WindowConfig.fitting(self.original.max_length)
 
     @cached_property
@@ -172,14 +172,14 @@ class QuantizationRun:
 
         def holds(count: int) -> bool:
             tried[count] = trials.int8_scores(name, count, dataset)
-            return measure(tried[count]) >= share * measure(before)
+            return best_f1(tried[count]) >= share * best_f1(before)
 
         most = len(trials.layers) // 2 if config.max_restored is None else config.max_restored
         count = 0 if holds(0) else fewest(holds, min(most, len(trials.layers)))
-        best = max(tried, key=lambda each: measure(tried[each])) if count is None else count
+        best = max(tried, key=lambda each: best_f1(tried[each])) if count is None else count
         if count is None and not config.keep_best:
-            reached = measure(tried[best])
-            raise ValueError(_missed(share, measure(before), reached, best, max(tried), trials.store.path))
+            reached = best_f1(tried[best])
+            raise ValueError(_missed(share, best_f1(before), reached, best, max(tried), trials.store.path))
         scores = {"float32": before, "int8": tried[best]}
         return best, {
             **describe_scores(self.calibration.path, self.windows, scores, questions=len(dataset)),

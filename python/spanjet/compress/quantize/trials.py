@@ -20,7 +20,7 @@ from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_unless_saturating
 from spanjet.runtime.openvino import ov
 
-__all__ = ["Bars", "Trials", "measure", "no_bars"]
+__all__ = ["Bars", "Trials", "no_bars"]
 
 #: Makes a bar of a description; what it gives is called with the numbers of finished and of all steps, or
 #: is None: nothing is shown.
@@ -34,12 +34,6 @@ _RANKING_WINDOWS = 32
 def no_bars(_description: str) -> Iterator[None]:
     """Show nothing."""
     yield None
-
-
-def measure(scores: dict[str, Any]) -> float:
-    """Return the F1 that a floor is for: at the best threshold where questions may have no answer."""
-    best: float | None = scores.get("best_f1")
-    return scores["f1"] if best is None else best
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +62,7 @@ class Trials:
 
     @property
     def int8(self) -> bool | None:
-        """Whether models are measured in INT8 arithmetic, see `RuntimeConfig`."""
+        """INT8 arithmetic in measurements, see `RuntimeConfig`: wherever that is right."""
         return int8_unless_saturating(half_range=self.half_range)
 
     def build(self, restored: Sequence[str] = ()) -> ov.Model:
