@@ -15,14 +15,12 @@ from spanjet.files import (
     Record,
     Rejected,
     answers_line,
-    directory_digest,
-    file_digest,
     find_format,
     lines,
     open_source,
     rejected_line,
 )
-from spanjet.files.fingerprint import differences
+from spanjet.files.job_state import differences
 
 ROWS = [
     ("a", "Who built it?", "An engineer\nbuilt it, in 1889."),
@@ -331,21 +329,6 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         open_source(path, "parquet", Columns())
     for form in ("jsonl", "csv", "squad"):
         assert len(read(input_file(tmp_path, form), form)) == 3
-
-
-def test_digests(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "a").write_bytes(b"1")
-    (model / "b").write_bytes(b"2")
-    first = directory_digest(model)
-    (model / ".hidden").write_bytes(b"3")
-    (model / "sub").mkdir()
-    assert directory_digest(model) == first
-    (model / "b").write_bytes(b"3")
-    assert directory_digest(model) != first
-    # sha256sum of the two bytes
-    assert file_digest(model / "a") == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
 
 
 def test_differences() -> None:

@@ -27,7 +27,7 @@ from spanjet.cli.options import (
     threshold_of,
     window_config,
 )
-from spanjet.cli.terminal.output import check_writable, show
+from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.tables import progress_bar
 from spanjet.cli.terminal.texts import read_text
 from spanjet.files import (
@@ -38,13 +38,12 @@ from spanjet.files import (
     Source,
     StandardOutput,
     answer_records,
-    directory_digest,
-    file_digest,
     find_format,
     open_source,
 )
 from spanjet.files.job import LOOK_AHEAD
 from spanjet.files.parquet import check_pyarrow, write_parquet
+from spanjet.storage import check_writable, directory_digest, file_digest
 
 __all__ = ["SOME_REJECTED", "answer"]
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from spanjet.cli.terminal.output import check_writable, print_json, show
+from spanjet.cli.terminal.output import print_json, show
 from spanjet.cli.terminal.tables import progress_bar
+from spanjet.storage import check_writable
 
 if TYPE_CHECKING:
     from spanjet.compress.optimize.time_estimate import Plan

@@ -1,7 +1,6 @@
 """The work directory of a long run: finished parts are kept, so that a run that was stopped goes on."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from errno import EEXIST
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from spanjet.model.config_json import read_json
 from spanjet.runtime.openvino import ov
+from spanjet.storage import replace_file
 
 __all__ = ["WorkDirectory"]
 
@@ -80,12 +80,7 @@ class WorkDirectory:
         shutil.rmtree(self.path)
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
-        stage = self.path / f"{name}.new"
-        with stage.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        stage.replace(self.path / name)
+        replace_file(self.path / name, json.dumps(value, indent=1).encode())
 
 
 def _check_same(path: Path, found: dict[str, Any], task: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """What a model directory's card says: where the model comes from, how it was made, what it is worth."""
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from spanjet.evaluate import CalibrationReport
 from spanjet.model import Model
 from spanjet.model.hub import HubModel
 from spanjet.runtime.cpu import describe_machine
+from spanjet.storage import file_digest
 
 if TYPE_CHECKING:
     from spanjet.reader.reader import Reader
@@ -28,17 +28,7 @@ __all__ = [
     "describe_source",
     "describe_tools",
     "rounded",
-    "sha256",
 ]
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def describe_source(model: Model, given: str | os.PathLike[str]) -> dict[str, Any]:
@@ -52,13 +42,13 @@ def describe_source(model: Model, given: str | os.PathLike[str]) -> dict[str, An
     name = {"name": model.path.resolve().name}
     if hub is not None:
         name = {"name": hub.repository, "revision": model.path.name}
-    files = {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in model.weights}
+    files = {file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)} for file in model.weights}
     return {**name, "architecture": model.architecture, "weights": files}
 
 
 def describe_data(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A data file, by its name and content."""
-    return {"data": Path(path).name, "sha256": sha256(Path(path))}
+    return {"data": Path(path).name, "sha256": file_digest(Path(path))}
 
 
 def describe_quantization(

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.files.safe_files import lock, replace_file
 from spanjet.runtime.openvino import ov
+from spanjet.storage import STAGE_SUFFIX, lock, replace_file
 
 __all__ = ["Stages", "digest"]
 
@@ -63,7 +63,7 @@ class Stages:
             for path in self.path.iterdir():
                 if path.is_dir() and path.name.startswith("."):
                     shutil.rmtree(path)
-                elif ".new" in path.suffixes:
+                elif STAGE_SUFFIX in path.suffixes:
                     path.unlink()
             yield
 

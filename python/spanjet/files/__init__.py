@@ -1,6 +1,5 @@
 """Questions out of files and answers into files, row by row, in bounded memory."""
 
-from spanjet.files.fingerprint import directory_digest, file_digest
 from spanjet.files.formats import FORMATS, Source, find_format, open_source
 from spanjet.files.job import Sink, answer_records
 from spanjet.files.journal import Journal
@@ -19,8 +18,6 @@ __all__ = [
     "StandardOutput",
     "answer_records",
     "answers_line",
-    "directory_digest",
-    "file_digest",
     "find_format",
     "open_source",
     "rejected_line",

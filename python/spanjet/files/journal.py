@@ -19,11 +19,10 @@ from errno import EEXIST
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from spanjet.files.fingerprint import differences
-from spanjet.files.job_state import State, read_state, write_state
+from spanjet.files.job_state import State, differences, read_state, write_state
 from spanjet.files.output_rows import answers_line, rejected_line
 from spanjet.files.record import Record, Rejected
-from spanjet.files.safe_files import lock, sync_directory
+from spanjet.storage import STAGE_SUFFIX, lock, sync
 
 if TYPE_CHECKING:
     from spanjet.reader.reader import Answer
@@ -34,7 +33,7 @@ COMMIT_SECONDS = 1.0
 """Time between two states: what was settled since the last one is answered again after a kill."""
 
 ANSWERS, REJECTED, STATE, LOCK, ASSEMBLED = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
-OWN_FILES = {ANSWERS, REJECTED, STATE, f"{STATE}.new", LOCK, ASSEMBLED}
+OWN_FILES = {ANSWERS, REJECTED, STATE, LOCK, ASSEMBLED}
 
 
 class Journal:
@@ -191,7 +190,7 @@ class Journal:
                 journal.replace(self._out)
             else:
                 self._assemble_output(journal, self._assemble)
-        sync_directory(self._out.parent)
+        sync(self._out.parent)
         if (self._directory / STATE).exists():
             self._remove_directory(record=True)
 
@@ -216,8 +215,7 @@ class Journal:
         assembled = self._directory / ASSEMBLED
         with journal.open("rb") as lines:
             assemble(lines, assembled)
-        with assembled.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(assembled)
         assembled.replace(self._out)
         journal.unlink()
 
@@ -227,7 +225,7 @@ class Journal:
         if record:
             (self._directory / STATE).replace(self._record)
         self._directory.rmdir()
-        sync_directory(self._out.parent)
+        sync(self._out.parent)
 
     def _completed(self) -> State:
         """The state of the output that is there already, which is that of this very run."""
@@ -247,10 +245,13 @@ class Journal:
                 str(self._out),
             )
         self._directory.mkdir(exist_ok=True)
-        sync_directory(self._out.parent)
-        if not OWN_FILES.issuperset(path.name for path in self._directory.iterdir()):
+        sync(self._out.parent)
+        others = [path for path in self._directory.iterdir() if path.name not in OWN_FILES]
+        if not all(path.suffix == STAGE_SUFFIX for path in others):
             raise FileExistsError(EEXIST, "holds files that are not a run's", str(self._directory))
         self._files.enter_context(lock(self._directory / LOCK))
+        for path in others:
+            path.unlink(missing_ok=True)  # of a run that was killed as it wrote its state
         state = self._directory / STATE
         if resume and state.exists():
             found = read_state(state)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spanjet.compress.card import describe_data, sha256
+from spanjet.compress.card import describe_data
 from spanjet.compress.data import calibration_inputs
 from spanjet.compress.optimize.candidates import quantize_network
 from spanjet.compress.optimize.card import read_card
@@ -19,6 +19,7 @@ from spanjet.config import WindowConfig
 from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_saturates
+from spanjet.storage import file_digest
 
 __all__ = ["repeat_measurements"]
 
@@ -89,7 +90,7 @@ def _plain(
     network = Network.load(checkpoint)
     for file in network.files:
         expected = card["source"]["weights"].get(file.name, {}).get("sha256")
-        _check_same(file, expected, sha256(file), "checkpoint")
+        _check_same(file, expected, file_digest(file), "checkpoint")
     loaded = network.loaded()
     count = card["optimization"]["settings"]["calibration"]
     inputs = calibration_inputs(Reader(loaded, window_config=windows), material.samples[:count], count=count)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from spanjet.files.safe_files import replace_file
 from spanjet.model.config_json import read_json
 from spanjet.model.layer_shape import LayerShape
+from spanjet.storage import replace_file
 
 __all__ = ["Ledger"]
 
