@@ -1,14 +1,16 @@
-"""CSV: a header, then one row of fields after the other (RFC 4180)."""
+"""Read and write CSV: a header, then one row of fields after the other (RFC 4180)."""
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from spanjet.files.lines import MAX_LINE_BYTES, Lines, LineTooLongError
 from spanjet.files.record import Columns, Record, Rejected, read_record
+from spanjet.reader.answer import Answer
 
-__all__ = ["CsvTable"]
+__all__ = ["CsvTable", "write_csv"]
 
 BLOCK = 1 << 20
 
@@ -103,6 +105,22 @@ class _Rows:
                 return number, f"not CSV: {error}"
             if fields:
                 return number, fields
+
+
+def write_csv(rows: Iterable[dict[str, Any]], path: Path, *, delimiter: str = ",") -> None:
+    """Write answers as a CSV file in UTF-8: one line for each, those to a question together, best first.
+
+    Columns: ``row`` of the input, ``id`` (empty where there is none), ``question``, ``rank`` among the
+    answers to the question from 1, and the attributes of `Answer`; the null answer has an empty ``text``.
+    """
+    names = [field.name for field in fields(Answer)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(["row", "id", "question", "rank", *names])
+        for row in rows:
+            for rank, answer in enumerate(row["answers"], start=1):
+                values = (answer[name] for name in names)
+                writer.writerow([row["row"], row["id"], row["question"], rank, *values])
 
 
 def _decode(line: bytes) -> str:

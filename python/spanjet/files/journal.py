@@ -12,28 +12,27 @@ when it is complete, with ``OUT.rejected.jsonl`` (if rows were rejected) and the
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from errno import EEXIST
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
+from spanjet.files.formats import RowWriter
 from spanjet.files.job_state import State, differences, read_state, write_state
 from spanjet.files.output_rows import answers_line, rejected_line
 from spanjet.files.record import Record, Rejected
+from spanjet.reader.answer import Answer
 from spanjet.storage import STAGE_SUFFIX, lock, sync
-
-if TYPE_CHECKING:
-    from spanjet.reader.reader import Answer
 
 __all__ = ["Journal"]
 
 COMMIT_SECONDS = 1.0
 """Time between two states: what was settled since the last one is answered again after a kill."""
 
-ANSWERS, REJECTED, STATE, LOCK, ASSEMBLED = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
-OWN_FILES = {ANSWERS, REJECTED, STATE, LOCK, ASSEMBLED}
+ANSWERS, REJECTED, STATE, LOCK, OUTPUT = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
+OWN_FILES = {ANSWERS, REJECTED, STATE, LOCK, OUTPUT}
 
 
 class Journal:
@@ -44,7 +43,7 @@ class Journal:
         run: what the run reads and how, by names, ready for JSON; only a run with the same is resumed.
         resume: go on with the unfinished run of ``out``, if there is one.
         overwrite: replace ``out`` when the run is complete, and drop an unfinished run now.
-        assemble: makes the file at a path out of the lines of `answers_line`; default: these lines.
+        writer: writes ``out`` when all rows are done; None: ``out`` has the lines of `answers_line`.
 
     Attributes:
         resumed_rows: rows that earlier runs have done.
@@ -64,12 +63,12 @@ class Journal:
         *,
         resume: bool = False,
         overwrite: bool = False,
-        assemble: Callable[[Iterable[bytes], Path], None] | None = None,
+        writer: RowWriter | None = None,
     ) -> None:
         if resume and overwrite:
             raise ValueError("a run is either resumed or overwritten")
         self._out = out
-        self._assemble = assemble
+        self._writer = writer
         self._directory = out.with_name(f"{out.name}.partial")
         self.rejected_out = out.with_name(f"{out.name}.rejected.jsonl")
         self._record = out.with_name(f"{out.name}.run.json")
@@ -130,7 +129,7 @@ class Journal:
         """Whether all rows are done."""
         return self._state.complete
 
-    def answer(self, record: Record, answers: "Sequence[Answer]") -> None:
+    def answer(self, record: Record, answers: Sequence[Answer]) -> None:
         """Add the answers to the next row."""
         line = answers_line(record, answers)
         with self._writing:
@@ -186,10 +185,10 @@ class Journal:
         elif rejections.exists():
             rejections.replace(self.rejected_out)
         if journal.exists():
-            if self._assemble is None:
+            if self._writer is None:
                 journal.replace(self._out)
             else:
-                self._assemble_output(journal, self._assemble)
+                self._write_output(journal, self._writer)
         sync(self._out.parent)
         if (self._directory / STATE).exists():
             self._remove_directory(record=True)
@@ -211,16 +210,16 @@ class Journal:
         if self._error is not None:
             raise self._error
 
-    def _assemble_output(self, journal: Path, assemble: Callable[[Iterable[bytes], Path], None]) -> None:
-        assembled = self._directory / ASSEMBLED
+    def _write_output(self, journal: Path, writer: RowWriter) -> None:
+        output = self._directory / OUTPUT
         with journal.open("rb") as lines:
-            assemble(lines, assembled)
-        sync(assembled)
-        assembled.replace(self._out)
+            writer(map(json.loads, lines), output)
+        sync(output)
+        output.replace(self._out)
         journal.unlink()
 
     def _remove_directory(self, *, record: bool) -> None:
-        for name in (LOCK, ASSEMBLED, *(() if record else (ANSWERS, REJECTED, STATE))):
+        for name in (LOCK, OUTPUT, *(() if record else (ANSWERS, REJECTED, STATE))):
             (self._directory / name).unlink(missing_ok=True)
         if record:
             (self._directory / STATE).replace(self._record)
