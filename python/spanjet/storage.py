@@ -88,7 +88,7 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal."""
+    """Compute the SHA-256 of a file's content, hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -97,7 +97,7 @@ def file_digest(path: Path) -> str:
 
 
 def directory_digest(path: Path) -> str:
-    """SHA-256 of the names and contents of a directory's files, hexadecimal; hidden ones do not count."""
+    """Compute the SHA-256 of a directory's file names and contents, hexadecimal, without hidden files."""
     digest = hashlib.sha256()
     for file in sorted(path.iterdir()):
         if file.is_file() and not file.name.startswith("."):

@@ -92,7 +92,7 @@ def test_columns_of_other_names(tmp_path: Path, form: str) -> None:
         write_csv(path, [["key", "q"], ["7", "who?"]], ";")
     else:
         write_table(path, {"key": [7, None], "q": ["who?", "when?"]})
-    columns = Columns(question="q", context=None, id="key", id_required=True)
+    columns = Columns(question="q", context=None, id="key")
     found = read(path, form, columns, delimiter=";" if form == "csv" else None)
     assert without_places(found[:1]) == [Record(0, "", "7" if form == "csv" else 7, "who?", "")]
     if form == "jsonl":

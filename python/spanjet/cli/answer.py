@@ -1,4 +1,4 @@
-"""`spanjet answer`: the questions of a file."""
+"""Answer the questions of a file: `spanjet answer`."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Questions out of files and answers into files, row by row, in bounded memory."""
+"""Read questions from files and write answers to files, row by row, in bounded memory."""
 
 from spanjet.files.formats import READERS, WRITERS, RowReader, RowWriter, find_format, open_rows
 from spanjet.files.job import JobResult, answer_file

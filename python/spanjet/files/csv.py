@@ -34,7 +34,7 @@ class CsvTable:
     delimiter: str = ","
 
     def count(self) -> int:
-        """About the number of rows: that of the line ends outside quotes, without the header's."""
+        """Return about the number of rows: that of the line ends outside quotes, without the header's."""
         ends, quoted = 0, False
         with self.path.open("rb") as file:
             for block in iter(lambda: file.read(BLOCK), b""):
@@ -44,7 +44,7 @@ class CsvTable:
         return max(ends - 1, 0)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows, in the order of the file."""
+        """Read the rows, in the order of the file."""
         # The module's limit is for all of its readers; at 131,072 characters it is below real contexts.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
         with self.path.open("rb") as file:
@@ -124,5 +124,5 @@ def write_csv(rows: Iterable[dict[str, Any]], path: Path, *, delimiter: str = ",
 
 
 def _decode(line: bytes) -> str:
-    """The line as a text; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
+    """Decode a line; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
     return line.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Questions with reference answers, and the paragraphs of their articles."""
+"""Hold questions with reference answers, and the paragraphs of their articles."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import Any
 
 from spanjet._core import __version__
 from spanjet.config import Threshold
-from spanjet.files.formats import READERS, WRITERS, RowReader, find_format, open_rows, row_writer
+from spanjet.files.formats import READERS, WRITERS, RowWriter, find_format, open_rows, row_writer
 from spanjet.files.journal import Journal
 from spanjet.files.output_rows import StandardOutput
 from spanjet.files.record import Columns
-from spanjet.files.row_queue import LOOK_AHEAD, Sink, answer_records
+from spanjet.files.row_queue import LOOK_AHEAD, answer_records
 from spanjet.reader.answer import Document
 from spanjet.reader.reader import Reader
 from spanjet.storage import check_writable, directory_digest, file_digest
@@ -121,112 +121,74 @@ def answer_file(
     given, target = (None if os.fspath(path) == "-" else Path(path) for path in (source, out))
     if resume and (given is None or target is None):
         raise ValueError("resume needs files for both the input and the output, not the standard ones")
-    columns = Columns(
-        question=question, context=context if text is None else None, id=id, id_required=id != "id"
-    )
+    columns = Columns(question=question, context=context if text is None else None, id=id)
     form = format or ("jsonl" if given is None else find_format(given, READERS))
     out_form = out_format or ("jsonl" if target is None else find_format(target, WRITERS))
     rows = open_rows(given, form, columns, delimiter=delimiter)
-    writer = row_writer(out_form)
-    work = _Work(
-        reader, rows, _document(reader, text), top_k, threshold, look_ahead, strict=strict, progress=progress
-    )
+    writer = _open_writer(given, target, out_form)
+    document = _document(reader, text)
+    options: dict[str, Any] = {"top_k": top_k, "look_ahead": look_ahead}
+    sink: StandardOutput | Journal
     if target is None:
-        if out_form != "jsonl":
-            raise ValueError(f"standard output is written as JSON Lines only, not as {out_form}")
         sink = StandardOutput()
-        work.run(sink)
-        return _result(sink, began)
-    _check_output(target, given)
-    run = {
-        "input": None if given is None else file_digest(given),
-        "format": form,
-        "columns": asdict(columns),
-        "delimiter": delimiter,
-        "output": out_form,
-        **work.settings(),
-    }
-    with Journal(target, run, resume=resume, overwrite=overwrite, writer=writer) as journal:
-        if not journal.complete:
-            work.run(journal)
-        journal.finish()
-    rejected_out = journal.rejected_out if journal.rejected else None
-    return _result(journal, began, out=target, rejected_out=rejected_out, resumed=journal.resumed_rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A reader and what it is to answer."""
-
-    reader: Reader
-    rows: RowReader
-    text: Document | None
-    top_k: int
-    threshold: Threshold
-    look_ahead: int
-    _: KW_ONLY
-    strict: bool
-    progress: Callable[[int, int | None], None] | None
-
-    def settings(self) -> dict[str, Any]:
-        """Return what the answers depend on, besides the rows."""
-        reader, given = self.reader, self.threshold
-        thresholds = {"model": reader.calibration.threshold, "reader": reader.threshold}
-        return {
-            "text": None if self.text is None else hashlib.sha256(self.text.text.encode()).hexdigest(),
-            "spanjet": __version__,
-            "model": directory_digest(reader.model.path),
-            "windows": asdict(reader.window_config),
-            "decode": asdict(reader.decode_config),
-            "calibration": asdict(reader.calibration),
-            "precision": reader.runtime_config.precision,
-            "int8": reader.runtime_config.int8,
-            "threshold": thresholds[given] if isinstance(given, str) else given,
-            "top_k": self.top_k,
-            "look_ahead": self.look_ahead,
+    else:
+        run = {
+            "input": None if given is None else file_digest(given),
+            "text": None if document is None else hashlib.sha256(document.text.encode()).hexdigest(),
+            "format": form,
+            "columns": asdict(columns),
+            "delimiter": delimiter,
+            "output": out_form,
+            **_reader_settings(reader, threshold),
+            **options,
         }
-
-    def run(self, sink: Sink) -> None:
-        """Answer the rows that a sink does not have yet."""
-        progress = None if self.progress is None else partial(_report, self.progress, self.rows.count())
-        try:
-            answer_records(
-                self.reader,
-                self.rows,
-                sink,
-                context=self.text,
-                top_k=self.top_k,
-                threshold=self.threshold,
-                look_ahead=self.look_ahead,
-                strict=self.strict,
-                progress=progress,
-            )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
-
-
-def _report(progress: Callable[[int, int | None], None], total: int | None, done: int) -> None:
-    # The number of rows is an estimate for some formats.
-    progress(done, None if total is None else max(done, total))
-
-
-def _result(
-    sink: Journal | StandardOutput,
-    began: float,
-    *,
-    out: Path | None = None,
-    rejected_out: Path | None = None,
-    resumed: int = 0,
-) -> JobResult:
+        sink = Journal(target, run, resume=resume, overwrite=overwrite, writer=writer)
+    with sink:
+        if not sink.complete:
+            report = None if progress is None else partial(_report, progress, rows.count())
+            options |= {"context": document, "threshold": threshold, "strict": strict, "progress": report}
+            try:
+                answer_records(reader, rows, sink, **options)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
+        sink.finish()
     return JobResult(
-        out=out,
-        rejected_out=rejected_out,
+        out=target,
+        rejected_out=sink.rejected_out if sink.rejected else None,
         rows=sink.rows,
         answered=sink.answered,
         rejected=sink.rejected,
-        resumed=resumed,
+        resumed=sink.resumed_rows,
         seconds=time.perf_counter() - began,
     )
+
+
+def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
+    """Return what answers depend on, besides the rows: values that are compared when a job is resumed."""
+    thresholds = {"model": reader.calibration.threshold, "reader": reader.threshold}
+    return {
+        "spanjet": __version__,
+        "model": directory_digest(reader.model.path),
+        "windows": asdict(reader.window_config),
+        "decode": asdict(reader.decode_config),
+        "calibration": asdict(reader.calibration),
+        "precision": reader.runtime_config.precision,
+        "int8": reader.runtime_config.int8,
+        "threshold": thresholds.get(threshold, threshold) if isinstance(threshold, str) else threshold,
+    }
+
+
+def _open_writer(source: Path | None, out: Path | None, form: str) -> RowWriter | None:
+    """Check the output before the work for it is done."""
+    writer = row_writer(form)
+    if out is None:
+        if form != "jsonl":
+            raise ValueError(f"standard output is written as JSON Lines only, not as {form}")
+        return None
+    check_writable(out)
+    if source is not None and out.exists() and out.samefile(source):
+        raise ValueError(f"{out}: is the input too")
+    return writer
 
 
 def _document(reader: Reader, text: str | Document | None) -> Document | None:
@@ -236,7 +198,6 @@ def _document(reader: Reader, text: str | Document | None) -> Document | None:
     return document
 
 
-def _check_output(out: Path, source: Path | None) -> None:
-    check_writable(out)
-    if source is not None and out.exists() and out.samefile(source):
-        raise ValueError(f"{out}: is the input too")
+def _report(progress: Callable[[int, int | None], None], total: int | None, done: int) -> None:
+    # The number of rows is an estimate for some formats.
+    progress(done, None if total is None else max(done, total))

@@ -1,4 +1,4 @@
-"""An output that survives being killed at any moment.
+"""Keep the output of a job so that it survives being killed at any moment.
 
 While a run is under way, a directory ``OUT.partial`` holds its answers and rejected rows, in files that
 only grow, and its state: how many rows are done and how many bytes of the files they are. The state is
@@ -227,7 +227,7 @@ class Journal:
         sync(self._out.parent)
 
     def _completed(self) -> State:
-        """The state of the output that is there already, which is that of this very run."""
+        """Read the state of the output that is there already, which is that of this very run."""
         if not self._record.exists():
             raise FileExistsError(EEXIST, "exists already, and there is nothing to resume", str(self._out))
         state = read_state(self._record)

@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line."""
+"""Read JSON Lines: one object a line."""
 
 import sys
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ class JsonLines:
     columns: Columns
 
     def count(self) -> int | None:
-        """About the number of rows; None where it cannot be known before they are read."""
+        """Return about the number of rows; None where it cannot be known before they are read."""
         if self.path is None:
             return None
         with self.path.open("rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows, in the order of the file."""
+        """Read the rows, in the order of the file."""
         with nullcontext(sys.stdin.buffer) if self.path is None else self.path.open("rb") as file:
             lines = Lines(file)
             row = 0

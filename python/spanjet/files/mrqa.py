@@ -47,7 +47,7 @@ def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
 
 
 def _lines(path: Path) -> Iterator[Node]:
-    """The objects of the lines, without the header and empty lines."""
+    """Read the objects of the lines, without the header and empty lines."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         try:
@@ -77,7 +77,7 @@ def _questions(line: Node) -> Iterator[Question]:
 
 
 def _answers(node: Node, context: str) -> tuple[str, ...]:
-    """The reference answers, each once."""
+    """Return the reference answers, each once."""
     if node.expect(dict).get("answers"):
         return tuple(dict.fromkeys(answer.expect(str) for answer in node.items("answers")))
     if "detected_answers" not in node.value:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from spanjet.files.record import Record, Rejected
@@ -31,18 +32,21 @@ def _line(value: dict[str, Any]) -> bytes:
     return f"{json.dumps(value, ensure_ascii=False)}\n".encode("utf-8", "backslashreplace")
 
 
-class StandardOutput:
+class StandardOutput(nullcontext[None]):
     """Writes answers to standard output, as JSON Lines, and rejected rows to standard error.
+
+    It has what a `Journal` has, and never anything to resume.
 
     Attributes:
         rows: rows of the input that are done.
         answered, rejected: how many of them were.
     """
 
+    complete, resumed_rows, rejected_out = False, 0, None
+
     def __init__(self) -> None:
-        self.rows = 0
-        self.answered = 0
-        self.rejected = 0
+        super().__init__()
+        self.rows = self.answered = self.rejected = 0
 
     def answer(self, record: Record, answers: Sequence[Answer]) -> None:
         """Write the answers to the next row."""
@@ -59,3 +63,6 @@ class StandardOutput:
 
     def settle(self) -> None:
         """Do nothing: what is written stays written."""
+
+    def finish(self) -> None:
+        """Do nothing: the output is in its place."""

@@ -51,12 +51,12 @@ class ParquetTable:
         load_pyarrow()
 
     def count(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         with _opened(self.path) as file:
             return int(file.metadata.num_rows)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows, in the order of the file."""
+        """Read the rows, in the order of the file."""
         pa, _ = load_pyarrow()
         with _opened(self.path) as file:
             names = self._names(file.schema_arrow)
@@ -72,7 +72,7 @@ class ParquetTable:
                 raise ValueError(f"{self.path}: damaged behind row {row}: {error}") from None
 
     def _names(self, schema: Any) -> list[str]:
-        """The columns to read, after a check of their types."""
+        """Return the columns to read, after a check of their types."""
         columns = self.columns
         texts = [columns.question, *filter(None, [columns.context])]
         names = [*texts, *([columns.id] if columns.id_required or columns.id in schema.names else [])]
@@ -155,7 +155,7 @@ def _check_type(path: Path, field: Any, *, integers: bool) -> None:
 
 
 def _values(column: Any) -> list[str | int | None]:
-    """A column's values; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
+    """Return a column's values; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
     pa, _ = load_pyarrow()
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()

@@ -16,16 +16,20 @@ class Columns:
     """Names of the columns that are read; all others are ignored.
 
     Attributes:
-        question: texts.
-        context: texts; None: the input has no contexts, one text is read for all rows.
-        id: texts or integers, which go to the output as they are.
-        id_required: whether a row without an id is rejected; otherwise its id is None.
+        question: strings.
+        context: strings; None: the input has no contexts, one text is read for all rows.
+        id: strings or integers, which go to the output as they are; a row without one is rejected, unless the
+            column is called "id".
     """
 
     question: str = "question"
     context: str | None = "context"
     id: str = "id"
-    id_required: bool = False
+
+    @property
+    def id_required(self) -> bool:
+        """Whether a row needs an id."""
+        return self.id != "id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,11 @@ class SquadJson:
             raise ValueError(f"{self.path}: the questions of a SQuAD file have their own contexts")
 
     def count(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows, in the order of the file."""
+        """Read the rows, in the order of the file."""
         row = 0
         for paragraph in self._paragraphs():
             for entry in paragraph.entries:
