@@ -1,14 +1,108 @@
-"""A directory that appears whole or not at all."""
+"""Write files and directories atomically and durably, lock them, and digest them."""
 
+import fcntl
+import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EEXIST, ENOENT, ENOTEMPTY
+from errno import EAGAIN, EEXIST, EISDIR, ENOENT, ENOTEMPTY
 from pathlib import Path
 
-__all__ = ["check_free", "staged"]
+__all__ = [
+    "STAGE_SUFFIX",
+    "check_free",
+    "check_writable",
+    "directory_digest",
+    "file_digest",
+    "lock",
+    "replace_file",
+    "staged",
+    "sync",
+]
+
+STAGE_SUFFIX = ".new"
+"""End of the name of a file that is being written; one that a killed process has left may be removed."""
+
+BLOCK = 1 << 20
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file may be written to a path, before the work for it is done.
+
+    Raises:
+        IsADirectoryError: it is a directory.
+        FileNotFoundError: the parent directory does not exist.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, "is a directory", str(path))
+    _check_parent(path)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; it is on the disk when the call returns.
+
+    The content goes to a hidden file of a name of its own beside ``path``, so that several processes may
+    replace one file: the last wins.
+
+    Raises:
+        OSError: it cannot be written; what was there before is still there.
+    """
+    stage = path.with_name(f".{path.name}.{secrets.token_hex(4)}{STAGE_SUFFIX}")
+    try:
+        with stage.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        stage.replace(path)
+    except BaseException:
+        stage.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content, or a directory's names, to the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for; it ends with the process, however that ends.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(EAGAIN, "another process is at this run", str(path.parent)) from None
+        yield
+
+
+def file_digest(path: Path) -> str:
+    """Compute the SHA-256 of a file's content, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def directory_digest(path: Path) -> str:
+    """Compute the SHA-256 of a directory's file names and contents, hexadecimal, without hidden files."""
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()):
+        if file.is_file() and not file.name.startswith("."):
+            digest.update(f"{file.name}\0{file_digest(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
@@ -23,8 +117,7 @@ def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
         FileExistsError: there is something that may not be replaced.
         FileNotFoundError: the parent directory does not exist.
     """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(ENOENT, "no such directory", str(path.parent))
+    _check_parent(path)
     if not path.exists() and not path.is_symlink():
         return
     if not overwrite:
@@ -35,7 +128,7 @@ def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
 
 @contextmanager
 def staged(path: Path, *, mark: str, overwrite: bool) -> Iterator[Path]:
-    """A new directory under a hidden name beside ``path``, renamed when the block ends well.
+    """Give a new directory under a hidden name beside ``path``, renamed when the block ends well.
 
     Raises:
         FileExistsError: see `check_free`; also when another process was faster.
@@ -53,6 +146,11 @@ def staged(path: Path, *, mark: str, overwrite: bool) -> Iterator[Path]:
             _rename(stage, path)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _check_parent(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "no such directory", str(path.parent))
 
 
 def _hidden(path: Path) -> Path:

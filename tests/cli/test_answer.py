@@ -1,5 +1,6 @@
 """`spanjet answer`: files in, files out, and a process that is killed again and again."""
 
+import csv
 import json
 import random
 import signal
@@ -11,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from records_inputs import write_json_lines
+from job_inputs import write_json_lines
 from spanjet import Reader
 from spanjet.cli import app
 from typer.testing import CliRunner
@@ -125,6 +126,24 @@ def test_parquet(questions: Path, tmp_path: Path) -> None:
     assert [row["id"] for row in rows_of(again)] == ["0", "1", "2"]
 
 
+def test_csv_out(questions: Path, tmp_path: Path) -> None:
+    """By its name, or by the option; what was read before can be read again."""
+    out, named = tmp_path / "out.csv", tmp_path / "out"
+    assert run(questions, "--out", out, "--top-k", "2")[0] == 0
+    assert run(questions, "--out", named, "--top-k", "2", "--out-format", "csv")[0] == 0
+    assert out.read_bytes() == named.read_bytes()
+    with out.open(encoding="utf-8", newline="") as file:
+        found = [(row["id"], row["rank"], row["text"]) for row in csv.DictReader(file)]
+    assert found == [
+        (str(row["id"]), str(rank), answer["text"])
+        for row in expected(2)
+        for rank, answer in enumerate(row["answers"], start=1)
+    ]
+    again = tmp_path / "again.jsonl"
+    assert run(out, "--out", again, "--context-column", "question")[0] == 0
+    assert [row["id"] for row in rows_of(again)] == [name for name, _, _ in found]
+
+
 def test_pipes(questions: Path) -> None:
     text = questions.read_bytes() + b"{\n"
     code, printed, error = run("-", "--out", "-", text=text)
@@ -156,17 +175,32 @@ def test_resume(questions: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("nowhere.jsonl", "--out", "OUT"), "nowhere.jsonl: No such file or directory"),
-        (("IN", "--out", "out.csv"), "out.csv: expected a name that ends in .jsonl or .parquet"),
+        (
+            ("IN", "--out", "out.json"),
+            "out.json: unknown format; expected a name that ends in .jsonl, .csv, ",
+        ),
+        (("IN", "--out", "OUT", "--out-format", "squad"), "format is 'squad'; expected jsonl, csv, tsv, par"),
+        (("IN", "--out", "OUT", "--delimiter", ";"), "a delimiter is given; expected none, as the format is"),
+        (("IN", "--out", "-", "--out-format", "csv"), "standard output is written as JSON Lines only"),
         (("IN", "--out", "out.txt"), "out.txt: unknown format; expected a name that ends in .jsonl"),
         (("IN", "--out", "/nowhere/out.jsonl"), "/nowhere: no such directory"),
         (("IN", "--out", "IN", "--overwrite"), "is the input too"),
-        (("IN", "--out", "OUT", "--format", "xml"), "format is 'xml'; expected jsonl, csv, parquet, squad"),
+        (
+            ("IN", "--out", "OUT", "--format", "xml"),
+            "format is 'xml'; expected jsonl, csv, tsv, parquet, squad",
+        ),
         (("IN", "--out", "OUT", "--resume", "--overwrite"), "a run is either resumed or overwritten"),
-        (("IN", "--out", "-", "--resume"), "--resume needs files for both IN and OUT"),
-        (("-", "--out", "OUT", "--resume"), "--resume needs files for both IN and OUT"),
+        (("IN", "--out", "-", "--resume"), "resume needs files for both the input and the output"),
+        (("-", "--out", "OUT", "--resume"), "resume needs files for both the input and the output"),
         (("-", "--out", "OUT", "--format", "csv"), "standard input is read as JSON Lines only, not as csv"),
-        (("SQUAD", "--out", "OUT", "--context", "IN"), "--context: the questions of a SQuAD file have"),
-        (("IN", "--out", "OUT", "--context", "EMPTY"), "EMPTY: has no tokens, expected some text"),
+        (
+            ("SQUAD", "--out", "OUT", "--context", "IN"),
+            "v1.1.json: the questions of a SQuAD file have their own",
+        ),
+        (
+            ("IN", "--out", "OUT", "--context", "EMPTY"),
+            "the text of all questions has no tokens, expected some text",
+        ),
         (("IN", "--out", "OUT", "--format", "csv"), "no column 'question' in the header"),
         (("IN", "--out", "OUT", "--max-length", "385"), "WindowConfig.max_length is 385"),
     ],
@@ -240,7 +274,7 @@ def rows_done(out: Path) -> int:
     return int(json.loads(state.read_bytes())["rows"]) if state.exists() else 0
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_killed_again_and_again(tmp_path: Path, form: str) -> None:
     """SIGKILL at random moments: the output of many runs is that of one, byte for byte."""
     source = tmp_path / "in.jsonl"

@@ -1,171 +1,162 @@
-"""Rows through a reader: their order, what waits for what, and what ends a run."""
+"""`answer_file`: a resumable job, from Python."""
 
-import random
-import tracemalloc
-from collections.abc import Iterator
+import csv
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from records_inputs import UNANSWERABLE, ScriptedReader, scripted_answer, write_json_lines
-from spanjet import Answer, Reader
-from spanjet.files import Columns, Journal, Record, Rejected, Sink, answer_records, open_source
-from spanjet.files.job import MAX_WAITING_REJECTED
+from job_inputs import write_table
+from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
+from spanjet.files import JobResult, answer_file
+from spanjet.model import Model
+
+TEXT = "the king built the tower of the old city"
+QUESTIONS = ["who built the tower?", "what did the king build?", "where is the tower?"]
 
 
-class Kept:
-    """A sink that keeps everything."""
-
-    def __init__(self, rows: int = 0) -> None:
-        self.rows = rows
-        self.kept: list[tuple[int, Any]] = []
-        self.settled: list[int] = []
-
-    def answer(self, record: Record, answers: Any) -> None:
-        self._add(record.row, answers)
-
-    def reject(self, rejected: Rejected) -> None:
-        self._add(rejected.row, rejected.reason)
-
-    def _add(self, row: int, value: Any) -> None:
-        assert row == self.rows
-        self.rows += 1
-        self.kept.append((row, value))
-
-    def settle(self) -> None:
-        self.settled.append(self.rows)
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "in.jsonl"
+    rows = [{"id": index, "question": text, "context": TEXT} for index, text in enumerate(QUESTIONS)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
 
 
-def row(index: int, kind: str) -> Record | Rejected:
-    if kind == "bad":
-        return Rejected(index, f"line {index + 1}", "bad")
-    question = UNANSWERABLE if kind == "unanswerable" else f"question {index}"
-    return Record(index, f"line {index + 1}", None, question, f"context {index}")
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def expected(index: int, kind: str, top_k: int = 1) -> tuple[int, Any]:
-    if kind == "bad":
-        return index, "bad"
-    if kind == "unanswerable":
-        return index, "it cannot be answered"
-    answers = [scripted_answer(f"question {index}", f"context {index}", rank) for rank in range(top_k)]
-    return index, answers
+def expected(reader: Reader, top_k: int = 1) -> list[dict[str, Any]]:
+    found = reader.ask_many(QUESTIONS, TEXT, top_k=top_k)
+    return [
+        {"row": index, "id": index, "question": text, "answers": [answer.as_dict() for answer in answers]}
+        for index, (text, answers) in enumerate(zip(QUESTIONS, found, strict=True))
+    ]
 
 
-def run(source: Any, sink: Sink, reader: ScriptedReader | None = None, **options: Any) -> None:
-    answer_records(reader or ScriptedReader(), source, sink, **options)  # type: ignore[arg-type]
+def test_a_result(reader: Reader, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    source.write_bytes(source.read_bytes() + b"{\n")
+    calls: list[tuple[int, int | None]] = []
+    found = answer_file(source, out, reader=reader, progress=lambda *call: calls.append(call))
+    assert rows_of(out) == expected(reader)
+    assert calls == [(done, 4) for done in range(5)]
+    rejected_out = tmp_path / "out.jsonl.rejected.jsonl"
+    assert rows_of(rejected_out)[0]["place"] == "line 4"
+    assert (found.out, found.rejected_out, found.resumed) == (out, rejected_out, 0)
+    assert (found.rows, found.answered, found.rejected) == (4, 3, 1)
+    assert found.questions_per_second == 4 / found.seconds
+    assert repr(replace(found, seconds=1.25, out=Path("out.jsonl"))) == (
+        "JobResult(3 answered, 1 rejected, to 'out.jsonl', 1.2 s)"
+    )
+    again = answer_file(str(source), str(out), reader=reader, resume=True)
+    assert (again.rows, again.resumed, again.rejected_out) == (4, 4, rejected_out)
+    assert ", resumed at row 4, " in repr(again)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_every_row_in_its_place(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = random.Random(seed)
-    monkeypatch.setattr("spanjet.files.job.MAX_WAITING_REJECTED", generator.choice([1, 3, 10_000]))
-    kinds = generator.choices(["good", "bad", "unanswerable"], generator.choices(range(1, 9), k=3), k=100)
-    rows = [row(index, kind) for index, kind in enumerate(kinds)]
-    top_k, done = generator.randrange(1, 4), generator.choice([0, 0, 1, 57, 100])
-    sink, calls = Kept(done), list[int]()
-    run(rows, sink, top_k=top_k, look_ahead=generator.randrange(1, 30), progress=calls.append)
-    assert sink.kept == [expected(index, kind, top_k) for index, kind in enumerate(kinds)][done:]
-    assert calls == list(range(done, 101))
+def test_formats_in_and_out(reader: Reader, source: Path, tmp_path: Path) -> None:
+    """The same answers, whatever they are read from and written to."""
+    answer_file(source, tmp_path / "out.csv", reader=reader, top_k=2)
+    answer_file(source, tmp_path / "out", reader=reader, top_k=2, out_format="tsv")
+    answer_file(source, tmp_path / "out.parquet", reader=reader, top_k=2)
+    rows = expected(reader, 2)
+    flat = [
+        [str(row["row"]), str(row["id"]), row["question"], str(rank), *map(str, answer.values())]
+        for row in rows
+        for rank, answer in enumerate(row["answers"], start=1)
+    ]
+    for name, delimiter in (("out.csv", ","), ("out", "\t")):
+        with (tmp_path / name).open(encoding="utf-8", newline="") as file:
+            header, *found = csv.reader(file, delimiter=delimiter)
+        assert header[:5] == ["row", "id", "question", "rank", "text"]
+        assert found == flat
+    assert [row["question"] for row in pq.read_table(tmp_path / "out.parquet").to_pylist()] == QUESTIONS
+    columns = {"q": QUESTIONS, "c": [TEXT] * 3, "key": ["a", "b", "c"]}
+    table = write_table(tmp_path / "table", columns)
+    names = {"question": "q", "context": "c", "id": "key", "format": "parquet"}
+    answer_file(table, tmp_path / "out.jsonl", reader=reader, top_k=2, **names)  # type: ignore[arg-type]
+    found_rows = rows_of(tmp_path / "out.jsonl")
+    assert found_rows == [{**row, "id": key} for row, key in zip(rows, "abc", strict=True)]
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_the_same_parts_from_every_settled_row(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores that depend on what is batched together are the same wherever a run was resumed."""
-    generator = random.Random(seed)
-    monkeypatch.setattr("spanjet.files.job.MAX_WAITING_REJECTED", generator.choice([2, 5, 10_000]))
-    kinds = generator.choices(["good", "bad", "unanswerable"], generator.choices(range(1, 9), k=3), k=150)
-    rows = [row(index, kind) for index, kind in enumerate(kinds)]
-    look_ahead = generator.choice([1, 2, 7, 16])
-    whole = Kept()
-    run(rows, whole, ScriptedReader(rounding=True), look_ahead=look_ahead)
-    assert len(whole.settled) > 3
-    for settled in whole.settled:
-        rest = Kept(settled)
-        run(rows, rest, ScriptedReader(rounding=True), look_ahead=look_ahead)
-        assert rest.kept == whole.kept[settled:]
-        assert rest.settled == [row for row in whole.settled if row > settled]
+@pytest.mark.parametrize("prepared", [False, True])
+def test_one_text(reader: Reader, tmp_path: Path, prepared: bool) -> None:
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text("id;question\n" + "".join(f"{index};{text}\n" for index, text in enumerate(QUESTIONS)))
+    text = reader.prepare(TEXT) if prepared else TEXT
+    answer_file(source, out, reader=reader, text=text, delimiter=";")
+    assert [row["answers"] for row in rows_of(out)] == [row["answers"] for row in expected(reader)]
+    with pytest.raises(ValueError, match=r"another run than this: text was '[0-9a-f]+, is '[0-9a-f]+$"):
+        answer_file(source, out, reader=reader, text="the queen", delimiter=";", resume=True)
+    with pytest.raises(ValueError, match=r"the text of all questions has no tokens"):
+        answer_file(source, out, reader=reader, text="", delimiter=";", resume=True)
 
 
-def test_one_context_for_all() -> None:
-    rows = [Record(0, "line 1", None, "question", "")]
-    sink = Kept()
-    run(rows, sink, context="the text")
-    assert sink.kept == [(0, [scripted_answer("question", "the text")])]
+def test_threshold(reader: Reader, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    answer_file(source, out, reader=reader, threshold=1.0)
+    assert all(row["answers"][0]["text"] == "" for row in rows_of(out))
+    with pytest.raises(ValueError, match=r"another run than this: threshold was 1\.0, is None"):
+        answer_file(source, out, reader=reader, resume=True)
+    with pytest.raises(ValueError, match=r"threshold is 2; expected"):
+        answer_file(source, tmp_path / "other.jsonl", reader=reader, threshold=2)
+    assert not (tmp_path / "other.jsonl.partial").exists()
 
 
-def test_many_rejected_rows_do_not_wait_for_answers() -> None:
-    """A reader that reads ahead would otherwise read all of them before the first answer."""
-    read = 0
-    waiting = 0
-
-    def source() -> Iterator[Record | Rejected]:
-        nonlocal read
-        for index in range(100_000):
-            read += 1
-            yield row(index, "good" if index == 0 else "bad")
-
-    class Watching(Kept):
-        def _add(self, row: int, value: Any) -> None:
-            nonlocal waiting
-            super()._add(row, value)
-            waiting = max(waiting, read - self.rows)
-
-    sink = Watching()
-    run(source(), sink)
-    assert sink.rows == 100_000
-    assert waiting <= MAX_WAITING_REJECTED + 1
-
-
-@pytest.mark.parametrize("kind", ["bad", "unanswerable"])
-def test_strict(kind: str) -> None:
-    rows = [row(index, kind if index == 12 else "good") for index in range(30)]
-    sink = Kept()
-    reason = "bad" if kind == "bad" else "it cannot be answered"
-    with pytest.raises(ValueError, match=f"line 13: {reason}"):
-        run(rows, sink, strict=True, look_ahead=8)
-    assert sink.kept == [expected(index, "good") for index in range(12)]
+def test_other_settings_are_not_resumed(toy: Model, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    runtime = RuntimeConfig(precision="f32", cache_dir=None)
+    windows = WindowConfig(max_length=48, doc_stride=16)
+    first = Reader(toy, window_config=windows, runtime_config=runtime)
+    answer_file(source, out, reader=first)
+    others: dict[str, dict[str, Any]] = {
+        "windows.max_length was 48, is 40": {"window_config": WindowConfig(max_length=40, doc_stride=16)},
+        "decode.max_answer_length was 30, is 5": {"decode_config": DecodeConfig(max_answer_length=5)},
+        "precision was 'f32', is 'bf16'": {"runtime_config": replace(runtime, precision="bf16")},
+        "int8 was None, is False": {"runtime_config": replace(runtime, int8=False)},
+    }
+    for message, options in others.items():
+        reader = Reader(toy, **{"window_config": windows, "runtime_config": runtime, **options})
+        with pytest.raises(ValueError, match=message):
+            answer_file(source, out, reader=reader, resume=True)
+    jobs: dict[str, dict[str, Any]] = {
+        "top_k was 1, is 2": {"top_k": 2},
+        "look_ahead was 2048, is 8": {"look_ahead": 8},
+        "columns.question was 'question', is 'context'": {"question": "context"},
+        "output was 'jsonl', is 'csv'": {"out_format": "csv"},
+    }
+    for message, options in jobs.items():
+        with pytest.raises(ValueError, match=message):
+            answer_file(source, out, reader=first, resume=True, **options)
 
 
-def test_an_error_of_the_input_comes_after_the_rows_before_it() -> None:
-    def source() -> Iterator[Record | Rejected]:
-        yield from (row(index, "good") for index in range(13))
-        yield row(13, "bad")
-        raise OSError("the disk is gone")
+def test_a_job_that_is_stopped(reader: Reader, source: Path, tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    answer_file(source, whole, reader=reader, look_ahead=2)
 
-    sink = Kept()
-    with pytest.raises(OSError, match="the disk is gone"):
-        run(source(), sink)
-    assert sink.kept == [expected(index, "bad" if index == 13 else "good") for index in range(14)]
+    def stop(done: int, _: int | None) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
 
-
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_memory_is_flat(tmp_path: Path, form: str) -> None:
-    """Ten times the rows do not take ten times the memory; how much garbage there is at a time varies."""
-
-    def peak(rows: int) -> int:
-        path = tmp_path / f"{rows}"
-        if form == "jsonl":
-            write_json_lines(path, rows)
-        else:
-            path.write_text("question,context\n" + "".join(f"q{row},c{row}\n" for row in range(rows)))
-        tracemalloc.start()
-        with Journal(tmp_path / f"{rows}.jsonl", {}) as journal:
-            run(open_source(path, form, Columns()), journal, ScriptedReader(), look_ahead=512)
-        found = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return found
-
-    assert peak(20_000) < 3 * peak(2_000)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped after 2 rows"):
+        answer_file(source, out, reader=reader, look_ahead=2, progress=stop)
+    assert not out.exists()
+    assert answer_file(source, out, reader=reader, look_ahead=2, resume=True).resumed == 2
+    assert out.read_bytes() == whole.read_bytes()
 
 
-def test_with_a_real_reader(reader: Reader) -> None:
-    """A context without tokens is not empty, but cannot be answered."""
-    rows = [Record(index, "", None, "who built the tower?", "the king") for index in range(20)]
-    rows[7] = Record(7, "", None, "who?", "\u200b")
-    sink = Kept()
-    answer_records(reader, rows, sink)
-    found = dict(sink.kept)
-    assert "no tokens" in found.pop(7)
-    assert list(found.values()) == [[reader.ask("who built the tower?", "the king")]] * 19
-    assert isinstance(found[0][0], Answer)
+def test_standard_streams(
+    reader: Reader, source: Path, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    found = answer_file(source, "-", reader=reader)
+    assert [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()] == expected(reader)
+    assert (found.out, found.rejected_out, found.answered) == (None, None, 3)
+    assert "to standard output" in repr(found)
+    with pytest.raises(ValueError, match=r"standard output is written as JSON Lines only, not as csv"):
+        answer_file(source, "-", reader=reader, out_format="csv")
+    with pytest.raises(ValueError, match=r"format is 'squad'; expected jsonl, csv, tsv, parquet"):
+        answer_file(source, tmp_path / "out", reader=reader, out_format="squad")
+    assert isinstance(found, JobResult)

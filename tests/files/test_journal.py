@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records_inputs import scripted_answer
+from job_inputs import scripted_answer
 from spanjet.files import Journal, Record, Rejected, journal
 
 RUN = {"input": "abc", "top_k": 1}
@@ -238,7 +238,7 @@ def test_a_commit_that_fails_ends_the_run(out: Path, monkeypatch: pytest.MonkeyP
         assert sink.rows == 0
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_a_kill_before_every_operation(tmp_path: Path, form: str) -> None:
     """Before each single opening, renaming, removing or cutting of a file."""
     script = Path(__file__).parents[1] / "support" / "crash_points.py"

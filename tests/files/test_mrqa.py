@@ -74,13 +74,13 @@ def test_questions_without_an_answer(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         ([HEADER], "holds no questions"),
-        ([HEADER, 3], "line 2: expected an object, found int"),
+        ([HEADER, 3], "line 2: expected an object, found a number"),
         ([HEADER, {"qas": []}], "line 2: key 'context' is missing"),
         ([HEADER, line({"qid": "a", "question": "?"})], r"line 2\.qas\[0\]: key 'answers' is missing"),
         ([HEADER, line({"question": "?", "answers": ["x"]})], r"line 2\.qas\[0\]: key 'qid' is missing"),
         (
             [HEADER, line(qa("a", answers=[3]))],
-            r"line 2\.qas\[0\]\.answers\[0\]: expected a string, found int",
+            r"line 2\.qas\[0\]\.answers\[0\]: expected a string, found a number",
         ),
         ([*LINES, line(qa("both", answers=["x"]))], "line 4: qid 'both' is there a second time"),
         (

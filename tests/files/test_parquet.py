@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from records_inputs import ANSWER, read, reasons, write_table
-from spanjet.files import Columns, Record, answers_line, open_source
+from job_inputs import ANSWER, output_row, read, reasons, write_table
+from spanjet.files import Columns, Record, open_rows
 from spanjet.files.parquet import write_parquet
 
 
@@ -21,7 +21,7 @@ def test_parquet_texts_of_all_types(tmp_path: Path, kind: str) -> None:
     found = read(path, "parquet")
     assert [row.question for row in found if isinstance(row, Record)] == ["a", "é東"]
     assert reasons(found) == [
-        (1, "row 1", "column 'question': expected a text, found null"),
+        (1, "row 1", "column 'question': expected a string, found null"),
         (2, "row 2", "column 'question': empty, expected some text"),
     ]
 
@@ -52,7 +52,7 @@ def test_parquet_row_groups_need_not_fit_into_memory(tmp_path: Path) -> None:
     )
     del columns, contexts
     before = pa.total_allocated_bytes()
-    most = max(pa.total_allocated_bytes() for _ in open_source(path, "parquet", Columns()))
+    most = max(pa.total_allocated_bytes() for _ in open_rows(path, "parquet", Columns()))
     assert path.stat().st_size > 12e6
     assert most - before < 5e6
 
@@ -61,10 +61,10 @@ def test_parquet_with_other_columns(tmp_path: Path) -> None:
     path = tmp_path / "in"
     for columns, message in (
         ({"q": ["q"]}, "no column 'question'; it has 'q'"),
-        ({"question": [1], "context": ["c"]}, "column 'question' is of int64; expected texts"),
+        ({"question": [1], "context": ["c"]}, "column 'question' is of int64; expected strings"),
         (
             {"question": ["q"], "context": ["c"], "id": [0.5]},
-            "column 'id' is of double; expected texts or integers",
+            "column 'id' is of double; expected strings or integers",
         ),
     ):
         with pytest.raises(ValueError, match=message):
@@ -92,7 +92,7 @@ def test_parquet_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spanjet.files.parquet.BATCH_ROWS", 3)
     ids: list[Any] = ["a", 7, None] * 6
     rows = [Record(2 * row, "", name, f"q{row}", "東京") for row, name in enumerate(ids)]
-    write_parquet((answers_line(row, [ANSWER] * (row.row % 3)) for row in rows), tmp_path / "out")
+    write_parquet((output_row(row, [ANSWER] * (row.row % 3)) for row in rows), tmp_path / "out")
     table = pq.read_table(tmp_path / "out")
     assert table.schema.names == ["row", "id", "question", "answers"]
     found = table.to_pylist()

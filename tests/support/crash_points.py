@@ -1,7 +1,7 @@
 """Runs a job that is killed before each of its file system operations in turn, then resumed.
 
-Arguments: an empty directory, ``jsonl`` or ``parquet``. Prints the number of kills, after each of which the
-resumed run has given the files of the run that was not killed. A script of its own: it forks.
+Arguments: an empty directory, ``jsonl``, ``csv`` or ``parquet``. Prints the number of kills, after each of
+which the resumed run has given the files of the run that was not killed. A script of its own: it forks.
 """
 
 import shutil
@@ -10,11 +10,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from job_inputs import ScriptedReader, write_json_lines
 from kills import in_child, kill_before
-from records_inputs import ScriptedReader, write_json_lines
-from spanjet.files import Columns, Journal, answer_records, open_source
+from spanjet.files import Columns, Journal, answer_records, open_rows
 from spanjet.files import journal as journal_module
-from spanjet.files.parquet import write_parquet
+from spanjet.files.formats import row_writer
+from spanjet.files.parquet import load_pyarrow
 
 ROWS = 40
 COMMIT_EVERY = 15
@@ -24,18 +25,18 @@ def run(source: Path, out: Path, *, resume: bool, operations: int | None) -> Non
     """The job; killed before this many operations on the files of its output, None: never."""
     journal_module.COMMIT_SECONDS = 3600.0
     if out.suffix == ".parquet":
-        import pyarrow.parquet  # noqa: F401, PLC0415  (its own files do not count)
+        load_pyarrow()  # its own files do not count
     if operations is not None:
         kill_before(operations, out.parent)
-    assemble = write_parquet if out.suffix == ".parquet" else None
-    with Journal(out, {"input": 1}, resume=resume, assemble=assemble) as journal:
+    writer = row_writer(out.suffix.removeprefix("."))
+    with Journal(out, {"input": 1}, resume=resume, writer=writer) as journal:
 
         def progress(done: int) -> None:
             if done % COMMIT_EVERY == 0:
                 journal.commit()
 
         if not journal.complete:
-            rows = open_source(source, "jsonl", Columns())
+            rows = open_rows(source, "jsonl", Columns())
             reader: Any = ScriptedReader(rounding=True)
             answer_records(reader, rows, journal, look_ahead=8, progress=progress)
         journal.finish()

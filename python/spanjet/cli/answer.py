@@ -1,15 +1,11 @@
-"""`spanjet answer`: the questions of a file."""
+"""Answer the questions of a file: `spanjet answer`."""
 
-import time
-from collections.abc import Callable
-from dataclasses import KW_ONLY, asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from spanjet import Document, Reader, RuntimeConfig, __version__
+from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import (
     ConventionOption,
     DocStrideOption,
@@ -27,24 +23,11 @@ from spanjet.cli.options import (
     threshold_of,
     window_config,
 )
-from spanjet.cli.terminal.output import check_writable, show
+from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.tables import progress_bar
 from spanjet.cli.terminal.texts import read_text
-from spanjet.files import (
-    FORMATS,
-    Columns,
-    Journal,
-    Sink,
-    Source,
-    StandardOutput,
-    answer_records,
-    directory_digest,
-    file_digest,
-    find_format,
-    open_source,
-)
-from spanjet.files.job import LOOK_AHEAD
-from spanjet.files.parquet import check_pyarrow, write_parquet
+from spanjet.files import READERS, WRITERS, JobResult, answer_file
+from spanjet.files.row_queue import LOOK_AHEAD
 
 __all__ = ["SOME_REJECTED", "answer"]
 
@@ -56,20 +39,27 @@ INTERRUPTED = 130
 
 InputArgument = Annotated[
     str,
-    typer.Argument(metavar="IN", help="JSON Lines, CSV, Parquet or SQuAD file; -: JSON Lines, from stdin."),
+    typer.Argument(
+        metavar="IN", help="JSON Lines, CSV, TSV, Parquet or SQuAD file; -: JSON Lines, from stdin."
+    ),
 ]
 OutOption = Annotated[
     str,
-    typer.Option("--out", "-o", metavar="OUT", help=".jsonl or .parquet file; -: JSON Lines, to stdout."),
+    typer.Option(
+        "--out", "-o", metavar="OUT", help=".jsonl, .csv, .tsv or .parquet file; -: JSON Lines, to stdout."
+    ),
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", metavar="|".join(FORMATS), help="Of IN. Default: by its name.")
+    str | None, typer.Option("--format", metavar="|".join(READERS), help="Of IN. Default: by its name.")
+]
+OutFormatOption = Annotated[
+    str | None, typer.Option("--out-format", metavar="|".join(WRITERS), help="Of OUT. Default: by its name.")
 ]
 ColumnOption = Annotated[str, typer.Option(metavar="NAME", help="Column (not of SQuAD files).")]
-IdColumnOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Column of names of the rows. Default: id, if there.")
+IdColumnOption = Annotated[str, typer.Option(metavar="NAME", help="Column; id may be missing.")]
+DelimiterOption = Annotated[
+    str | None, typer.Option(metavar="CHARACTER", help="Between the fields of CSV. Default: a comma.")
 ]
-DelimiterOption = Annotated[str, typer.Option(metavar="CHARACTER", help="Between the fields of CSV.")]
 ContextOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The text of all questions, instead of a column.")
 ]
@@ -90,10 +80,11 @@ def answer(
     file: InputArgument,
     out: OutOption,
     form: FormatOption = None,
+    out_form: OutFormatOption = None,
     question_column: ColumnOption = "question",
     context_column: ColumnOption = "context",
-    id_column: IdColumnOption = None,
-    delimiter: DelimiterOption = ",",
+    id_column: IdColumnOption = "id",
+    delimiter: DelimiterOption = None,
     context: ContextOption = None,
     top_k: TopKOption = 1,
     look_ahead: LookAheadOption = LOOK_AHEAD,
@@ -125,20 +116,8 @@ def answer(
         max_question_length=max_question_length,
     )
     decode = decode_config(
-        mode=mode,
-        n_best=n_best,
-        max_answer_length=max_answer_length,
-        overlap=overlap,
-        top_k=top_k,
+        mode=mode, n_best=n_best, max_answer_length=max_answer_length, overlap=overlap, top_k=top_k
     )
-    columns = Columns(
-        question=question_column,
-        context=context_column if context is None else None,
-        id="id" if id_column is None else id_column,
-        id_required=id_column is not None,
-    )
-    form, source = _open_input(file, form, columns, delimiter)
-    _check_output(file, out, resume=resume)
     reader = Reader(
         model,
         threshold=threshold_of(threshold),
@@ -146,130 +125,44 @@ def answer(
         decode_config=decode,
         runtime_config=RuntimeConfig(threads=threads),
     )
-    document = None if context is None else _document(reader, context)
-    work = _Work(reader, source, document, top_k=top_k, look_ahead=look_ahead, strict=strict)
-    if out == "-":
-        sink = StandardOutput()
-        work.run(sink)
-        typer.echo(f"spanjet: {sink.answered} answered, {sink.rejected} rejected", err=True)
-        rejected = sink.rejected
+    try:
+        with progress_bar("questions") as progress:
+            result = answer_file(
+                file,
+                out,
+                reader=reader,
+                question=question_column,
+                context=context_column,
+                id=id_column,
+                text=None if context is None else read_text(context),
+                format=form,
+                out_format=out_form,
+                delimiter=delimiter,
+                top_k=top_k,
+                look_ahead=look_ahead,
+                resume=resume,
+                overwrite=overwrite,
+                strict=strict,
+                progress=progress,
+            )
+    except KeyboardInterrupt as stop:
+        typer.echo(f"spanjet: {str(stop) or 'stopped'}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if result.out is None:
+        typer.echo(f"spanjet: {result.answered} answered, {result.rejected} rejected", err=True)
     else:
-        settings = {**_input_settings(file, form, columns, delimiter, context), **work.settings()}
-        rejected = work.run_to_file(Path(out), settings, resume=resume, overwrite=overwrite, as_json=as_json)
-    if rejected:
+        show(_summary(result, resume=resume), as_json=as_json)
+    if result.rejected:
         raise typer.Exit(SOME_REJECTED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A reader and what it is to answer."""
-
-    reader: Reader
-    source: Source
-    context: Document | None
-    _: KW_ONLY
-    top_k: int
-    look_ahead: int
-    strict: bool
-
-    def settings(self) -> dict[str, Any]:
-        """What the answers depend on, besides what is read."""
-        return {
-            "spanjet": __version__,
-            "model": directory_digest(self.reader.model.path),
-            "windows": asdict(self.reader.window_config),
-            "decode": asdict(self.reader.decode_config),
-            "calibration": asdict(self.reader.calibration),
-            "threshold": self.reader.threshold,
-            "top_k": self.top_k,
-            "look_ahead": self.look_ahead,
-        }
-
-    def run(self, sink: Sink) -> None:
-        """Answer what a sink does not have yet."""
-        options: dict[str, Any] = {"context": self.context, "top_k": self.top_k, "strict": self.strict}
-        options["look_ahead"] = self.look_ahead
-        try:
-            with progress_bar("questions") as bar:
-                total = None if bar is None else self.source.count()
-                progress = None if bar is None else partial(_show_progress, bar, total)
-                answer_records(self.reader, self.source, sink, progress=progress, **options)
-        except KeyboardInterrupt:
-            typer.echo(f"spanjet: stopped after {sink.rows} rows", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-
-    def run_to_file(
-        self, out: Path, settings: dict[str, Any], *, resume: bool, overwrite: bool, as_json: bool
-    ) -> int:
-        """Answer into a file; the number of rejected rows."""
-        assemble = write_parquet if find_format(out) == "parquet" else None
-        began = time.perf_counter()
-        with Journal(out, settings, resume=resume, overwrite=overwrite, assemble=assemble) as journal:
-            if not journal.complete:
-                self.run(journal)
-            journal.finish()
-        seconds = time.perf_counter() - began
-        summary = {
-            "answered": journal.answered,
-            "rejected": journal.rejected,
-            "resumed_at_row": journal.resumed_rows if resume else None,
-            "seconds": seconds,
-            "questions_per_second": (journal.rows - journal.resumed_rows) / seconds,
-            "output": str(out),
-            "rejected_rows": str(journal.rejected_out) if journal.rejected else None,
-        }
-        show(summary, as_json=as_json)
-        return journal.rejected
-
-
-def _open_input(file: str, form: str | None, columns: Columns, delimiter: str) -> tuple[str, Source]:
-    """The format and the rows of an input."""
-    if file == "-":
-        return "jsonl", open_source(None, form or "jsonl", columns)
-    path = Path(file)
-    form = form or find_format(path)
-    if form == "squad" and columns.context is None:
-        raise ValueError("--context: the questions of a SQuAD file have their own contexts")
-    return form, open_source(path, form, columns, delimiter=delimiter)
-
-
-def _input_settings(
-    file: str, form: str, columns: Columns, delimiter: str, context: Path | None
-) -> dict[str, Any]:
-    """What is read, so that no other input is taken for it."""
+def _summary(result: JobResult, *, resume: bool) -> dict[str, Any]:
     return {
-        "input": None if file == "-" else file_digest(Path(file)),
-        "format": form,
-        "columns": asdict(columns),
-        "delimiter": delimiter,
-        "context": None if context is None else file_digest(context),
+        "answered": result.answered,
+        "rejected": result.rejected,
+        "resumed_at_row": result.resumed if resume else None,
+        "seconds": result.seconds,
+        "questions_per_second": result.questions_per_second,
+        "output": str(result.out),
+        "rejected_rows": None if result.rejected_out is None else str(result.rejected_out),
     }
-
-
-def _check_output(file: str, out: str, *, resume: bool) -> None:
-    """Refuse an output before the work for it is done."""
-    if resume and "-" in (file, out):
-        raise ValueError("--resume needs files for both IN and OUT")
-    if out == "-":
-        return
-    path = Path(out)
-    form = find_format(path)
-    if form not in ("jsonl", "parquet"):
-        raise ValueError(f"{path}: expected a name that ends in .jsonl or .parquet")
-    if form == "parquet":
-        check_pyarrow()
-    check_writable(path)
-    if file != "-" and path.exists() and path.samefile(file):
-        raise ValueError(f"{path}: is the input too")
-
-
-def _document(reader: Reader, path: Path) -> Document:
-    document = reader.prepare(read_text(path))
-    if not len(document):
-        raise ValueError(f"{path}: has no tokens, expected some text")
-    return document
-
-
-def _show_progress(bar: Callable[[int, int | None], None], total: int | None, done: int) -> None:
-    # The count of rows is an estimate for some formats.
-    bar(done, None if total is None else max(done, total))

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from spanjet.cli.options import ThreadsOption
-from spanjet.cli.terminal.output import check_writable, write_json
+from spanjet.cli.terminal.output import write_json
 from spanjet.cli.terminal.tables import progress_bar
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import load_squad
+from spanjet.storage import check_writable
 
 __all__ = ["bench"]
 

@@ -22,7 +22,7 @@ from spanjet.cli.options import (
     threshold_of,
     window_config,
 )
-from spanjet.cli.terminal.output import check_writable, show, write_json
+from spanjet.cli.terminal.output import show, write_json
 from spanjet.cli.terminal.tables import progress_bar
 from spanjet.config import Threshold
 from spanjet.evaluate import (
@@ -36,6 +36,7 @@ from spanjet.evaluate import (
     squad_v2_predictions,
 )
 from spanjet.evaluate import evaluate as evaluate_reader
+from spanjet.storage import check_writable
 
 __all__ = ["evaluate"]
 

@@ -9,12 +9,12 @@ from typer.core import TyperGroup
 
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
-from spanjet.cli.terminal.output import check_writable, print_json, show
+from spanjet.cli.terminal.output import print_json, show
 from spanjet.cli.terminal.tables import progress_bar
 from spanjet.config import default_cache_dir
 from spanjet.evaluate import load_squad
-from spanjet.files.safe_files import replace_file
 from spanjet.model.directory import BUNDLED_MODEL
+from spanjet.storage import check_writable, replace_file
 
 __all__ = ["mlperf"]
 

@@ -19,13 +19,14 @@ from spanjet.cli.options import (
     OverwriteOption,
     SeedOption,
 )
-from spanjet.cli.terminal.output import check_writable, show
+from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.tables import progress_bar
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.optimize import optimize_checkpoint
 from spanjet.compress.optimize.reproduce import repeat_measurements
 from spanjet.compress.optimize.time_estimate import Plan
 from spanjet.compress.report.page import write_page
+from spanjet.storage import check_writable
 
 __all__ = ["commands"]
 

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.files.safe_files import lock, replace_file
 from spanjet.runtime.openvino import ov
+from spanjet.storage import lock, replace_file
 
 __all__ = ["ArtifactStore", "digest"]
 

@@ -1,6 +1,5 @@
 """Describe a model in its card: source, quantization, scores, calibration and tools."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from spanjet.model import Model
 from spanjet.model.hub import HubModel
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import describe_machine
+from spanjet.storage import file_digest
 
 __all__ = [
     "describe_calibration",
@@ -28,15 +28,6 @@ __all__ = [
     "file_digest",
     "rounded",
 ]
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def describe_source(model: Model, given: str | os.PathLike[str]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.card import file_digest
 from spanjet.evaluate import Question, SquadDataset, load_squad
 from spanjet.reader.reader import Reader
 from spanjet.runtime.ports import adapt
+from spanjet.storage import file_digest
 
 __all__ = ["QuestionFile", "calibration_inputs", "choose_questions", "hold_out"]
 

@@ -1,27 +1,27 @@
-"""Questions out of files and answers into files, row by row, in bounded memory."""
+"""Read questions from files and write answers to files, row by row, in bounded memory."""
 
-from spanjet.files.fingerprint import directory_digest, file_digest
-from spanjet.files.formats import FORMATS, Source, find_format, open_source
-from spanjet.files.job import Sink, answer_records
+from spanjet.files.formats import READERS, WRITERS, RowReader, RowWriter, find_format, open_rows
+from spanjet.files.job import JobResult, answer_file
 from spanjet.files.journal import Journal
 from spanjet.files.output_rows import answers_line, rejected_line
 from spanjet.files.record import Columns, Record, Rejected
-from spanjet.files.stdout import StandardOutput
+from spanjet.files.row_queue import Sink, answer_records
 
 __all__ = [
-    "FORMATS",
+    "READERS",
+    "WRITERS",
     "Columns",
+    "JobResult",
     "Journal",
     "Record",
     "Rejected",
+    "RowReader",
+    "RowWriter",
     "Sink",
-    "Source",
-    "StandardOutput",
+    "answer_file",
     "answer_records",
     "answers_line",
-    "directory_digest",
-    "file_digest",
     "find_format",
-    "open_source",
+    "open_rows",
     "rejected_line",
 ]

@@ -1,14 +1,16 @@
-"""CSV: a header, then one row of fields after the other (RFC 4180)."""
+"""Read and write CSV: a header, then one row of fields after the other (RFC 4180)."""
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from spanjet.files.lines import MAX_LINE_BYTES, Lines, LineTooLongError
 from spanjet.files.record import Columns, Record, Rejected, read_record
+from spanjet.reader.answer import Answer
 
-__all__ = ["CsvTable"]
+__all__ = ["CsvTable", "write_csv"]
 
 BLOCK = 1 << 20
 
@@ -32,7 +34,7 @@ class CsvTable:
     delimiter: str = ","
 
     def count(self) -> int:
-        """About the number of rows: that of the line ends outside quotes, without the header's."""
+        """Return about the number of rows: that of the line ends outside quotes, without the header's."""
         ends, quoted = 0, False
         with self.path.open("rb") as file:
             for block in iter(lambda: file.read(BLOCK), b""):
@@ -42,7 +44,7 @@ class CsvTable:
         return max(ends - 1, 0)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows, in the order of the file."""
+        """Read the rows, in the order of the file."""
         # The module's limit is for all of its readers; at 131,072 characters it is below real contexts.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
         with self.path.open("rb") as file:
@@ -105,6 +107,22 @@ class _Rows:
                 return number, fields
 
 
+def write_csv(rows: Iterable[dict[str, Any]], path: Path, *, delimiter: str = ",") -> None:
+    """Write answers as a CSV file in UTF-8: one line for each, those to a question together, best first.
+
+    Columns: ``row`` of the input, ``id`` (empty where there is none), ``question``, ``rank`` among the
+    answers to the question from 1, and the attributes of `Answer`; the null answer has an empty ``text``.
+    """
+    names = [field.name for field in fields(Answer)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(["row", "id", "question", "rank", *names])
+        for row in rows:
+            for rank, answer in enumerate(row["answers"], start=1):
+                values = (answer[name] for name in names)
+                writer.writerow([row["row"], row["id"], row["question"], rank, *values])
+
+
 def _decode(line: bytes) -> str:
-    """The line as a text; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
+    """Decode a line; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
     return line.decode("utf-8", "surrogateescape")

@@ -1,13 +1,14 @@
-"""Questions with reference answers, and the paragraphs of their articles."""
+"""Hold questions with reference answers, and the paragraphs of their articles."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-__all__ = ["LayoutError", "Node", "Question", "SquadDataset", "Version", "load_titles"]
+from spanjet.files.json_node import Node, parse_json
+
+__all__ = ["Question", "SquadDataset", "Version", "load_titles"]
 
 Version = Literal["1.1", "2.0"]
 
@@ -76,65 +77,10 @@ def load_titles(path: str | PathLike[str]) -> tuple[str, ...]:
     """
     path = Path(path)
     try:
-        root = Node(json.loads(path.read_bytes()), "the file")
-    except (ValueError, RecursionError) as error:  # nested too deeply
-        raise ValueError(f"{path}: not a JSON file: {error}") from None
-    try:
-        titles = tuple(str(title.expect(str, "a string")) for title in root.items("titles"))
-    except LayoutError as error:
+        nodes = Node(parse_json(path.read_bytes())).items("titles")
+        titles = tuple(str(node.expect(str)) for node in nodes)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not titles:
         raise ValueError(f"{path}: titles: expected at least one title, found none")
     return titles
-
-
-class LayoutError(ValueError):
-    """A place of a file that is not laid out as expected."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """A JSON value and its place in the file."""
-
-    value: Any
-    place: str
-
-    def expect(self, kind: type, name: str) -> Any:
-        """Return the value.
-
-        Raises:
-            LayoutError: it is of another type.
-        """
-        if not isinstance(self.value, kind):
-            found = "null" if self.value is None else type(self.value).__name__
-            raise LayoutError(f"{self.place}: expected {name}, found {found}")
-        return self.value
-
-    def child(self, key: str) -> "Node":
-        """Return the value at a key.
-
-        Raises:
-            LayoutError: this is no object, or has no such key.
-        """
-        if key not in self.expect(dict, "an object"):
-            raise LayoutError(f"{self.place}: key {key!r} is missing")
-        place = key if self.place == "the file" else f"{self.place}.{key}"
-        return Node(self.value[key], place)
-
-    def items(self, key: str) -> Iterable["Node"]:
-        """Return the items of the array at a key.
-
-        Raises:
-            LayoutError: there is no array.
-        """
-        node = self.child(key)
-        values = node.expect(list, "an array")
-        return (Node(value, f"{node.place}[{index}]") for index, value in enumerate(values))
-
-    def text(self, key: str) -> str:
-        """Return the text at a key.
-
-        Raises:
-            LayoutError: there is no text.
-        """
-        return str(self.child(key).expect(str, "a string"))

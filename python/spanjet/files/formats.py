@@ -1,78 +1,108 @@
-"""The formats that questions are read from."""
+"""The formats of inputs and outputs; a new one is a file of its own and a line here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from spanjet.files.csv import CsvTable
+from spanjet.files.csv import CsvTable, write_csv
 from spanjet.files.jsonl import JsonLines
-from spanjet.files.parquet import ParquetTable, check_pyarrow
+from spanjet.files.parquet import ParquetTable, load_pyarrow, write_parquet
 from spanjet.files.record import Columns, Record, Rejected
-from spanjet.files.squad_rows import SquadFile
+from spanjet.files.squad import SquadJson
 
-__all__ = ["FORMATS", "Source", "find_format", "open_source"]
-
-FORMATS = ("jsonl", "csv", "parquet", "squad")
-
-SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".json": "squad",
-}
+__all__ = ["READERS", "WRITERS", "RowReader", "RowWriter", "find_format", "open_rows", "row_writer"]
 
 
-class Source(Protocol):
-    """Rows of an input; they can be iterated over again, unless they come from standard input."""
+class RowReader(Protocol):
+    """The rows of an input; they can be iterated over again, unless they come from standard input."""
 
     def count(self) -> int | None:
-        """About the number of rows; None where it cannot be known before they are read."""
+        """Return about the number of rows; None where it cannot be known before they are read."""
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows in their order."""
+        """Read the rows in their order; raises ValueError where the file as a whole cannot be read."""
 
 
-def find_format(path: Path) -> str:
-    """The format that a file's name stands for.
+class RowWriter(Protocol):
+    """Writes the rows of an output, which are those of `answers_row`, as a file."""
+
+    def __call__(self, rows: Iterable[dict[str, Any]], path: Path) -> None:
+        """Write a file."""
+
+
+READERS: dict[str, Callable[[Path, Columns], RowReader]] = {
+    "jsonl": JsonLines,
+    "csv": CsvTable,
+    "tsv": partial(CsvTable, delimiter="\t"),
+    "parquet": ParquetTable,
+    "squad": SquadJson,
+}
+
+WRITERS: dict[str, RowWriter | None] = {
+    "jsonl": None,  # as a job writes its rows anyway
+    "csv": write_csv,
+    "tsv": partial(write_csv, delimiter="\t"),
+    "parquet": write_parquet,
+}
+
+SUFFIXES = {".ndjson": "jsonl", ".pq": "parquet", ".json": "squad"}
+"""Ends of names besides those that are the format's name."""
+
+
+def find_format(path: Path, formats: Collection[str]) -> str:
+    """Return the format that a file's name stands for.
 
     Raises:
-        ValueError: none that is known.
+        ValueError: none of ``formats``.
     """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{path}: unknown format; expected a name that ends in {', '.join(SUFFIXES)}")
-    return SUFFIXES[suffix]
+    suffixes = {f".{name}": name for name in formats}
+    suffixes |= {suffix: name for suffix, name in SUFFIXES.items() if name in formats}
+    name = suffixes.get(path.suffix.lower())
+    if name is None:
+        raise ValueError(f"{path}: unknown format; expected a name that ends in {', '.join(suffixes)}")
+    return name
 
 
-def open_source(path: Path | None, form: str, columns: Columns, *, delimiter: str = ",") -> Source:
-    """The rows of an input.
+def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str | None = None) -> RowReader:
+    """Open the rows of an input.
 
     Args:
         path: the file; None: standard input, for JSON Lines alone.
-        form: one of `FORMATS`.
+        form: a key of `READERS`.
         columns: names of the columns; SQuAD files have their own.
-        delimiter: what separates the fields of CSV.
+        delimiter: the character between two fields of a CSV file; None: a comma.
 
     Raises:
         OSError: the file cannot be read.
         ImportError: the format is Parquet and pyarrow is not installed.
-        ValueError: an unknown format, or one that is not read from standard input.
+        ValueError: an unknown format, or one that is not read from standard input or has no delimiter.
     """
-    if form not in FORMATS:
-        raise ValueError(f"format is {form!r}; expected {', '.join(FORMATS)}")
+    _check_format(form, READERS)
+    if delimiter is not None and form != "csv":
+        raise ValueError(f"a delimiter is given; expected none, as the format is {form} and not csv")
     if path is None:
         if form != "jsonl":
             raise ValueError(f"standard input is read as JSON Lines only, not as {form}")
         return JsonLines(None, columns)
     with path.open("rb"):
         pass
-    if form == "jsonl":
-        return JsonLines(path, columns)
-    if form == "csv":
-        return CsvTable(path, columns, delimiter)
-    if form == "squad":
-        return SquadFile(path)
-    check_pyarrow()
-    return ParquetTable(path, columns)
+    return READERS[form](path, columns) if delimiter is None else CsvTable(path, columns, delimiter)
+
+
+def row_writer(form: str) -> RowWriter | None:
+    """Return what writes a format; None for JSON Lines.
+
+    Raises:
+        ImportError: the format is Parquet and pyarrow is not installed.
+        ValueError: an unknown format.
+    """
+    _check_format(form, WRITERS)
+    if form == "parquet":
+        load_pyarrow()
+    return WRITERS[form]
+
+
+def _check_format(form: str, formats: Collection[str]) -> None:
+    if form not in formats:
+        raise ValueError(f"format is {form!r}; expected {', '.join(formats)}")

@@ -1,153 +1,203 @@
-"""Rows through a reader into a sink, in order and in bounded memory."""
+"""Answer the questions of a file into a file: a job that can be stopped or killed, and resumed."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
-from spanjet.files.record import Record, Rejected
+from spanjet._core import __version__
+from spanjet.config import Threshold
+from spanjet.files.formats import READERS, WRITERS, RowWriter, find_format, open_rows, row_writer
+from spanjet.files.journal import Journal
+from spanjet.files.output_rows import StandardOutput
+from spanjet.files.record import Columns
+from spanjet.files.row_queue import LOOK_AHEAD, answer_records
+from spanjet.reader.answer import Document
+from spanjet.reader.reader import Reader
+from spanjet.storage import check_writable, directory_digest, file_digest
 
-if TYPE_CHECKING:
-    from spanjet.reader.answer import Answer, Document, Failure
-    from spanjet.reader.reader import Reader
-
-__all__ = ["Sink", "answer_records"]
-
-LOOK_AHEAD = 2048
-"""Default of `answer_records`, as of `Reader.stream`."""
-
-MAX_WAITING_REJECTED = 10_000
-"""Rejected rows that may wait for the answers to rows before them."""
-
-
-class Sink(Protocol):
-    """Where the rows of an input go, one after the other."""
-
-    @property
-    def rows(self) -> int:
-        """Rows of the input that are done."""
-
-    def answer(self, record: Record, answers: "Sequence[Answer]") -> None:
-        """Add the answers to the next row."""
-
-    def reject(self, rejected: Rejected) -> None:
-        """Add the next row as rejected."""
-
-    def settle(self) -> None:
-        """Take the rows so far as a point to resume at: the rows behind it do not depend on them."""
+__all__ = ["JobResult", "answer_file"]
 
 
-def answer_records(
-    reader: "Reader",
-    source: Iterable[Record | Rejected],
-    sink: Sink,
-    *,
-    context: "Document | None" = None,
-    top_k: int = 1,
-    look_ahead: int = LOOK_AHEAD,
-    strict: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Answer the rows that a sink does not have yet.
-
-    Args:
-        reader: what answers.
-        source: all rows, in order.
-        sink: takes them, from its ``rows`` on.
-        context: what all rows are about, where they have no context of their own.
-        top_k: answers to each question at most, best first.
-        look_ahead: questions that are read before their answers come out (see `Reader.stream`).
-        strict: whether the first rejected row ends the run.
-        progress: called with the number of rows that are done, first with those that are done already.
-
-    Raises:
-        ValueError: ``strict`` and a row was rejected; the rows before it are in the sink.
-    """
-    if progress is not None:
-        progress(sink.rows)
-    queue = _Queue(islice(source, sink.rows, None), context, look_ahead)
-    for row, result in queue.results(reader, top_k):
-        if isinstance(row, Record):
-            sink.answer(row, result)
-        elif strict:
-            raise ValueError(f"{row.place}: {row.reason}")
-        else:
-            sink.reject(row)
-        if queue.is_between_parts:
-            sink.settle()
-        if progress is not None:
-            progress(sink.rows)
-
-
-class _Queue:
-    """The rows that are under way: those that were read and whose turn has not come.
-
-    A stream batches its questions part by part, half of the look-ahead each, and what shares a batch with a
-    question can move its logits by a rounding. A run that is resumed between two parts makes the same
-    parts of the rest, and so the same answers to the last bit.
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class JobResult:
+    """What a job has done.
 
     Attributes:
-        is_between_parts: whether the row that came last was the last of a part.
+        out: the file of the answers; None: standard output.
+        rejected_out: the file of the rejected rows; None where there are none, or it is standard error.
+        rows: rows of the input.
+        answered, rejected: how many of them have answers, and how many could not be answered.
+        resumed: how many of them earlier runs of the job had done.
+        seconds: wall-clock time of this run.
     """
 
-    def __init__(
-        self, rows: Iterator[Record | Rejected], context: "Document | None", look_ahead: int
-    ) -> None:
-        self._rows = rows
-        self._context = context
-        self._look_ahead = look_ahead
-        self._part = max(1, look_ahead // 2)
-        self._waiting: deque[Record | Rejected] = deque()
-        self._error: Exception | None = None
-        self._exhausted = False
-        self.is_between_parts = False
+    out: Path | None
+    rejected_out: Path | None
+    rows: int
+    answered: int
+    rejected: int
+    resumed: int
+    seconds: float
 
-    def results(self, reader: "Reader", top_k: int) -> Iterator[tuple[Record | Rejected, "list[Answer]"]]:
-        """Each row with its answers, a rejected one with none; then the input's error, if there was one."""
-        while not self._exhausted:
-            results = reader.stream(self._pairs(), top_k=top_k, look_ahead=self._look_ahead, errors="return")
-            for index, result in enumerate(results, start=1):
-                yield from self._rejected()
-                record = self._waiting.popleft()
-                self.is_between_parts = index % self._part == 0
-                if isinstance(result, list):
-                    yield record, result
-                else:
-                    yield Rejected(record.row, record.place, _reason(result)), []
-            yield from self._rejected()
-        if self._error is not None:
-            raise self._error
+    @property
+    def questions_per_second(self) -> float:
+        """Rows that this run has done, in a second."""
+        return (self.rows - self.resumed) / self.seconds
 
-    def _pairs(self) -> Iterator[tuple[str, "str | Document"]]:
-        """Questions and contexts, up to a part with too many rejected rows among its own.
+    def __repr__(self) -> str:
+        where = "standard output" if self.out is None else f"{str(self.out)!r}"
+        resumed = f", resumed at row {self.resumed:,}" if self.resumed else ""
+        return (
+            f"JobResult({self.answered:,} answered, {self.rejected:,} rejected, to {where}{resumed}, "
+            f"{self.seconds:.1f} s)"
+        )
 
-        A stream reads ahead until it has enough to do, which a long run of rejected rows never gives it.
-        """
-        pairs = rejected = 0
-        while rejected < MAX_WAITING_REJECTED:
+
+def answer_file(
+    source: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    reader: Reader,
+    question: str = "question",
+    context: str = "context",
+    id: str = "id",  # noqa: A002  (as the column is called)
+    text: str | Document | None = None,
+    format: str | None = None,  # noqa: A002  (the pair of out_format)
+    out_format: str | None = None,
+    delimiter: str | None = None,
+    top_k: int = 1,
+    threshold: Threshold = "reader",
+    look_ahead: int = LOOK_AHEAD,
+    resume: bool = False,
+    overwrite: bool = False,
+    strict: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> JobResult:
+    """Answer the questions of a file, in bounded memory; the job survives being killed at any moment.
+
+    Until the job is complete, a directory ``OUT.partial`` holds what is done. Then ``out`` appears, with
+    ``OUT.run.json``, which says what it was made of. Rows that cannot be answered go to
+    ``OUT.rejected.jsonl``, each with its place and the reason.
+
+    JSON Lines, CSV, TSV and Parquet have a row for each question; SQuAD's JSON has articles. JSON Lines and
+    Parquet get a row for each question with a list of answers, CSV and TSV a row for each answer.
+
+    Args:
+        source: the file of the questions; ``"-"``: standard input, as JSON Lines.
+        out: the file of the answers; ``"-"``: standard output, as JSON Lines, and rejected rows to standard
+            error.
+        reader: what answers.
+        question: column of the questions (not of SQuAD files).
+        context: column of the texts that may hold the answers (not of SQuAD files).
+        id: column of strings or integers that go to the output. It may be missing if it is called ``"id"``.
+        text: the context of all questions, instead of the column.
+        format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"`` or ``"squad"``; None: by name.
+        out_format: of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by name.
+        delimiter: the character between two fields of a CSV file; None: a comma.
+        top_k: answers to each question at most, best first.
+        threshold: as of `Reader.ask`.
+        look_ahead: questions under way (see `Reader.stream`).
+        resume: go on with an unfinished job of the same input and settings, if there is one.
+        overwrite: replace ``out`` when the job is complete, and drop an unfinished job now.
+        strict: end the job at the first row that cannot be answered.
+        progress: called with the number of rows that are done and about that of all rows, None where it is
+            unknown; first with those that earlier runs have done.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        FileExistsError: there is an output or an unfinished job, and neither ``resume`` nor ``overwrite``.
+        ImportError: Parquet without pyarrow.
+        ValueError: the input cannot be read as a whole; the job to resume was another; or a row was
+            rejected and the job is ``strict``.
+        KeyboardInterrupt: the job was stopped; the message says after how many rows.
+    """
+    began = time.perf_counter()
+    given, target = (None if os.fspath(path) == "-" else Path(path) for path in (source, out))
+    if resume and (given is None or target is None):
+        raise ValueError("resume needs files for both the input and the output, not the standard ones")
+    columns = Columns(question=question, context=context if text is None else None, id=id)
+    form = format or ("jsonl" if given is None else find_format(given, READERS))
+    out_form = out_format or ("jsonl" if target is None else find_format(target, WRITERS))
+    rows = open_rows(given, form, columns, delimiter=delimiter)
+    writer = _open_writer(given, target, out_form)
+    document = _document(reader, text)
+    options: dict[str, Any] = {"top_k": top_k, "look_ahead": look_ahead}
+    sink: StandardOutput | Journal
+    if target is None:
+        sink = StandardOutput()
+    else:
+        run = {
+            "input": None if given is None else file_digest(given),
+            "text": None if document is None else hashlib.sha256(document.text.encode()).hexdigest(),
+            "format": form,
+            "columns": asdict(columns),
+            "delimiter": delimiter,
+            "output": out_form,
+            **_reader_settings(reader, threshold),
+            **options,
+        }
+        sink = Journal(target, run, resume=resume, overwrite=overwrite, writer=writer)
+    with sink:
+        if not sink.complete:
+            report = None if progress is None else partial(_report, progress, rows.count())
+            options |= {"context": document, "threshold": threshold, "strict": strict, "progress": report}
             try:
-                row = next(self._rows, None)
-            except Exception as error:
-                self._error, row = error, None  # raised when the rows before it are done
-            if row is None:
-                self._exhausted = True
-                return
-            self._waiting.append(row)
-            if isinstance(row, Rejected):
-                rejected += 1
-            else:
-                pairs += 1
-                rejected = 0 if pairs % self._part == 0 else rejected
-                yield row.question, row.context if self._context is None else self._context
-
-    def _rejected(self) -> Iterator[tuple[Rejected, "list[Answer]"]]:
-        """The rejected rows whose turn has come."""
-        while self._waiting and isinstance(row := self._waiting[0], Rejected):
-            self._waiting.popleft()
-            self.is_between_parts = not (self._waiting or self._exhausted)
-            yield row, []
+                answer_records(reader, rows, sink, **options)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
+        sink.finish()
+    return JobResult(
+        out=target,
+        rejected_out=sink.rejected_out if sink.rejected else None,
+        rows=sink.rows,
+        answered=sink.answered,
+        rejected=sink.rejected,
+        resumed=sink.resumed_rows,
+        seconds=time.perf_counter() - began,
+    )
 
 
-def _reason(failure: "Failure") -> str:
-    """Why a pair was not answered, without its place among the pairs, which is not the row's."""
-    return str(failure.error).removeprefix(f"pair {failure.index}: ")
+def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
+    """Return what answers depend on, besides the rows: values that are compared when a job is resumed."""
+    thresholds = {"model": reader.calibration.threshold, "reader": reader.threshold}
+    return {
+        "spanjet": __version__,
+        "model": directory_digest(reader.model.path),
+        "windows": asdict(reader.window_config),
+        "decode": asdict(reader.decode_config),
+        "calibration": asdict(reader.calibration),
+        "precision": reader.runtime_config.precision,
+        "int8": reader.runtime_config.int8,
+        "threshold": thresholds.get(threshold, threshold) if isinstance(threshold, str) else threshold,
+    }
+
+
+def _open_writer(source: Path | None, out: Path | None, form: str) -> RowWriter | None:
+    """Check the output before the work for it is done."""
+    writer = row_writer(form)
+    if out is None:
+        if form != "jsonl":
+            raise ValueError(f"standard output is written as JSON Lines only, not as {form}")
+        return None
+    check_writable(out)
+    if source is not None and out.exists() and out.samefile(source):
+        raise ValueError(f"{out}: is the input too")
+    return writer
+
+
+def _document(reader: Reader, text: str | Document | None) -> Document | None:
+    document = reader.prepare(text) if isinstance(text, str) else text
+    if document is not None and not len(document):
+        raise ValueError("the text of all questions has no tokens, expected some text")
+    return document
+
+
+def _report(progress: Callable[[int, int | None], None], total: int | None, done: int) -> None:
+    # The number of rows is an estimate for some formats.
+    progress(done, None if total is None else max(done, total))

@@ -1,13 +1,14 @@
-"""How far a run is."""
+"""The state of a job: what it reads and how, and how many of its rows are done."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spanjet.files.safe_files import replace_file
+from spanjet.storage import replace_file
 
-__all__ = ["State", "read_state", "write_state"]
+__all__ = ["State", "differences", "read_state", "write_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,21 @@ def read_state(path: Path) -> State:
 def write_state(path: Path, state: State) -> None:
     """Write a state whole or not at all, in the place of the one before."""
     replace_file(path, f"{json.dumps(asdict(state), indent=1)}\n".encode())
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """List what changed between two nested mappings, one text for each value: ``"top_k was 1, is 3"``."""
+    old, new = dict(_leaves(before)), dict(_leaves(now))
+    return [
+        f"{name} was {old.get(name)!r:.16}, is {new.get(name)!r:.16}"
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _leaves(values: Mapping[str, Any], outer: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{outer}{name}.")
+        else:
+            yield f"{outer}{name}", value

@@ -1,4 +1,4 @@
-"""An output that survives being killed at any moment.
+"""Keep the output of a job so that it survives being killed at any moment.
 
 While a run is under way, a directory ``OUT.partial`` holds its answers and rejected rows, in files that
 only grow, and its state: how many rows are done and how many bytes of the files they are. The state is
@@ -12,29 +12,27 @@ when it is complete, with ``OUT.rejected.jsonl`` (if rows were rejected) and the
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from errno import EEXIST
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from spanjet.files.fingerprint import differences
-from spanjet.files.job_state import State, read_state, write_state
+from spanjet.files.formats import RowWriter
+from spanjet.files.job_state import State, differences, read_state, write_state
 from spanjet.files.output_rows import answers_line, rejected_line
 from spanjet.files.record import Record, Rejected
-from spanjet.files.safe_files import lock, sync_directory
-
-if TYPE_CHECKING:
-    from spanjet.reader.answer import Answer
+from spanjet.reader.answer import Answer
+from spanjet.storage import STAGE_SUFFIX, lock, sync
 
 __all__ = ["Journal"]
 
 COMMIT_SECONDS = 1.0
 """Time between two states: what was settled since the last one is answered again after a kill."""
 
-ANSWERS, REJECTED, STATE, LOCK, ASSEMBLED = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
-OWN_FILES = {ANSWERS, REJECTED, STATE, f"{STATE}.new", LOCK, ASSEMBLED}
+ANSWERS, REJECTED, STATE, LOCK, OUTPUT = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
+OWN_FILES = {ANSWERS, REJECTED, STATE, LOCK, OUTPUT}
 
 
 class Journal:
@@ -45,7 +43,7 @@ class Journal:
         run: what the run reads and how, by names, ready for JSON; only a run with the same is resumed.
         resume: go on with the unfinished run of ``out``, if there is one.
         overwrite: replace ``out`` when the run is complete, and drop an unfinished run now.
-        assemble: makes the file at a path out of the lines of `answers_line`; default: these lines.
+        writer: writes ``out`` when all rows are done; None: ``out`` has the lines of `answers_line`.
 
     Attributes:
         resumed_rows: rows that earlier runs have done.
@@ -65,12 +63,12 @@ class Journal:
         *,
         resume: bool = False,
         overwrite: bool = False,
-        assemble: Callable[[Iterable[bytes], Path], None] | None = None,
+        writer: RowWriter | None = None,
     ) -> None:
         if resume and overwrite:
             raise ValueError("a run is either resumed or overwritten")
         self._out = out
-        self._assemble = assemble
+        self._writer = writer
         self._directory = out.with_name(f"{out.name}.partial")
         self.rejected_out = out.with_name(f"{out.name}.rejected.jsonl")
         self._record = out.with_name(f"{out.name}.run.json")
@@ -131,7 +129,7 @@ class Journal:
         """Whether all rows are done."""
         return self._state.complete
 
-    def answer(self, record: Record, answers: "Sequence[Answer]") -> None:
+    def answer(self, record: Record, answers: Sequence[Answer]) -> None:
         """Add the answers to the next row."""
         line = answers_line(record, answers)
         with self._writing:
@@ -187,11 +185,11 @@ class Journal:
         elif rejections.exists():
             rejections.replace(self.rejected_out)
         if journal.exists():
-            if self._assemble is None:
+            if self._writer is None:
                 journal.replace(self._out)
             else:
-                self._assemble_output(journal, self._assemble)
-        sync_directory(self._out.parent)
+                self._write_output(journal, self._writer)
+        sync(self._out.parent)
         if (self._directory / STATE).exists():
             self._remove_directory(record=True)
 
@@ -212,25 +210,24 @@ class Journal:
         if self._error is not None:
             raise self._error
 
-    def _assemble_output(self, journal: Path, assemble: Callable[[Iterable[bytes], Path], None]) -> None:
-        assembled = self._directory / ASSEMBLED
+    def _write_output(self, journal: Path, writer: RowWriter) -> None:
+        output = self._directory / OUTPUT
         with journal.open("rb") as lines:
-            assemble(lines, assembled)
-        with assembled.open("rb") as file:
-            os.fsync(file.fileno())
-        assembled.replace(self._out)
+            writer(map(json.loads, lines), output)
+        sync(output)
+        output.replace(self._out)
         journal.unlink()
 
     def _remove_directory(self, *, record: bool) -> None:
-        for name in (LOCK, ASSEMBLED, *(() if record else (ANSWERS, REJECTED, STATE))):
+        for name in (LOCK, OUTPUT, *(() if record else (ANSWERS, REJECTED, STATE))):
             (self._directory / name).unlink(missing_ok=True)
         if record:
             (self._directory / STATE).replace(self._record)
         self._directory.rmdir()
-        sync_directory(self._out.parent)
+        sync(self._out.parent)
 
     def _completed(self) -> State:
-        """The state of the output that is there already, which is that of this very run."""
+        """Read the state of the output that is there already, which is that of this very run."""
         if not self._record.exists():
             raise FileExistsError(EEXIST, "exists already, and there is nothing to resume", str(self._out))
         state = read_state(self._record)
@@ -247,10 +244,13 @@ class Journal:
                 str(self._out),
             )
         self._directory.mkdir(exist_ok=True)
-        sync_directory(self._out.parent)
-        if not OWN_FILES.issuperset(path.name for path in self._directory.iterdir()):
+        sync(self._out.parent)
+        others = [path for path in self._directory.iterdir() if path.name not in OWN_FILES]
+        if not all(path.suffix == STAGE_SUFFIX for path in others):
             raise FileExistsError(EEXIST, "holds files that are not a run's", str(self._directory))
         self._files.enter_context(lock(self._directory / LOCK))
+        for path in others:
+            path.unlink(missing_ok=True)  # of a run that was killed as it wrote its state
         state = self._directory / STATE
         if resume and state.exists():
             found = read_state(state)

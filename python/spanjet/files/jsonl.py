@@ -1,6 +1,5 @@
-"""JSON Lines: one object a line."""
+"""Read JSON Lines: one object a line."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -8,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spanjet.files.json_node import json_type, parse_json
 from spanjet.files.lines import Lines, LineTooLongError
 from spanjet.files.record import Columns, Record, Rejected, read_record
 
 __all__ = ["JsonLines"]
 
 BLOCK = 1 << 20
-
-_KINDS = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,14 @@ class JsonLines:
     columns: Columns
 
     def count(self) -> int | None:
-        """About the number of rows; None where it cannot be known before they are read."""
+        """Return about the number of rows; None where it cannot be known before they are read."""
         if self.path is None:
             return None
         with self.path.open("rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows, in the order of the file."""
+        """Read the rows, in the order of the file."""
         with nullcontext(sys.stdin.buffer) if self.path is None else self.path.open("rb") as file:
             lines = Lines(file)
             row = 0
@@ -65,13 +63,9 @@ class JsonLines:
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line.decode().rstrip())
+        value = parse_json(line.decode().rstrip())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise ValueError("not JSON that can be read: nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError(f"expected an object, found {_KINDS.get(type(value), 'a number')}")
+        raise ValueError(f"expected an object, found {json_type(value)}")
     return value

@@ -1,4 +1,4 @@
-"""The lines of a file, as bytes and of bounded length."""
+"""Read the lines of a file, as bytes and of bounded length."""
 
 from typing import BinaryIO
 

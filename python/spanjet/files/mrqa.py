@@ -4,13 +4,13 @@ The first line is a header; each other line is a context with its questions.
 """
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from spanjet.files.dataset import LayoutError, Node, Question, SquadDataset
+from spanjet.files.dataset import Question, SquadDataset
+from spanjet.files.json_node import LayoutError, Node, parse_json
 
 __all__ = ["is_mrqa", "load_mrqa"]
 
@@ -36,9 +36,9 @@ def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
         for line in _lines(path):
             for question in _questions(line):
                 if question.id in questions:
-                    raise LayoutError(f"{line.place}: qid {question.id!r} is there a second time")
+                    raise LayoutError(line.place, f"qid {question.id!r} is there a second time")
                 questions[question.id] = question
-    except LayoutError as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not questions:
         raise ValueError(f"{path}: holds no questions")
@@ -47,21 +47,21 @@ def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
 
 
 def _lines(path: Path) -> Iterator[Node]:
-    """The objects of the lines, without the header and empty lines."""
+    """Read the objects of the lines, without the header and empty lines."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
-            raise LayoutError(f"not a gzip file: {error}") from None
+            raise ValueError(f"not a gzip file: {error}") from None
     for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            node = Node(json.loads(line), f"line {number}")
-        except (ValueError, RecursionError) as error:  # nested too deeply
-            raise LayoutError(f"line {number}: not JSON: {error}") from None
-        if "header" not in node.expect(dict, "an object"):
+            node = Node(parse_json(line), f"line {number}")
+        except ValueError as error:
+            raise LayoutError(f"line {number}", str(error)) from None
+        if "header" not in node.expect(dict):
             yield node
 
 
@@ -77,9 +77,9 @@ def _questions(line: Node) -> Iterator[Question]:
 
 
 def _answers(node: Node, context: str) -> tuple[str, ...]:
-    """The reference answers, each once."""
-    if node.expect(dict, "an object").get("answers"):
-        return tuple(dict.fromkeys(answer.expect(str, "a string") for answer in node.items("answers")))
+    """Return the reference answers, each once."""
+    if node.expect(dict).get("answers"):
+        return tuple(dict.fromkeys(answer.expect(str) for answer in node.items("answers")))
     if "detected_answers" not in node.value:
         node.child("answers")  # says that it is missing
         return ()
@@ -89,12 +89,13 @@ def _answers(node: Node, context: str) -> tuple[str, ...]:
 def _detected(node: Node, context: str) -> Iterator[str]:
     for answer in node.items("detected_answers"):
         for span in answer.items("char_spans"):
-            bounds = span.expect(list, "an array")
+            bounds = span.expect(list)
             # Both ends are inclusive.
             whole = len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds)
             if not whole or not 0 <= bounds[0] <= bounds[1] < len(context):
                 raise LayoutError(
-                    f"{span.place}: {bounds}; expected first and last character of a span of the context, "
-                    f"which has {len(context)}"
+                    span.place,
+                    f"{bounds}; expected first and last character of a span of the context, "
+                    f"which has {len(context)}",
                 )
             yield context[bounds[0] : bounds[1] + 1]

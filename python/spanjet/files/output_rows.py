@@ -1,32 +1,68 @@
-"""A row of the output."""
+"""A row of the output, and standard output as the place for rows."""
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import Any
 
 from spanjet.files.record import Record, Rejected
+from spanjet.reader.answer import Answer
 
-if TYPE_CHECKING:
-    from spanjet.reader.answer import Answer
-
-__all__ = ["answers_line", "rejected_line"]
+__all__ = ["StandardOutput", "answers_line", "rejected_line"]
 
 
-def answers_line(record: Record, answers: "Sequence[Answer]") -> bytes:
-    """The answers to a question as a line of JSON.
+def answers_line(record: Record, answers: Sequence[Answer]) -> bytes:
+    """Write the answers to a question as a line of JSON.
 
     ``{"row": 0, "id": "a", "question": "…", "answers": […]}``: ``row`` counts the input's rows from 0, the
-    rejected ones included; ``id`` is a text, an integer or null; each answer is `Answer.as_dict`.
+    rejected ones included; ``id`` is a string, an integer or null; each answer is `Answer.as_dict`.
     """
     found = [answer.as_dict() for answer in answers]
     return _line({"row": record.row, "id": record.id, "question": record.question, "answers": found})
 
 
 def rejected_line(rejected: Rejected) -> bytes:
-    """A rejected row as a line of JSON: ``{"row": 3, "place": "line 4", "reason": "…"}``."""
+    """Write a rejected row as a line of JSON: ``{"row": 3, "place": "line 4", "reason": "…"}``."""
     return _line({"row": rejected.row, "place": rejected.place, "reason": rejected.reason})
 
 
 def _line(value: dict[str, Any]) -> bytes:
     # A lone surrogate, which a reason may quote, has no UTF-8; JSON's escape for it is Python's.
     return f"{json.dumps(value, ensure_ascii=False)}\n".encode("utf-8", "backslashreplace")
+
+
+class StandardOutput(nullcontext[None]):
+    """Writes answers to standard output, as JSON Lines, and rejected rows to standard error.
+
+    It has what a `Journal` has, and never anything to resume.
+
+    Attributes:
+        rows: rows of the input that are done.
+        answered, rejected: how many of them were.
+    """
+
+    complete, resumed_rows, rejected_out = False, 0, None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = self.answered = self.rejected = 0
+
+    def answer(self, record: Record, answers: Sequence[Answer]) -> None:
+        """Write the answers to the next row."""
+        sys.stdout.buffer.write(answers_line(record, answers))
+        sys.stdout.buffer.flush()
+        self.answered += 1
+        self.rows = record.row + 1
+
+    def reject(self, rejected: Rejected) -> None:
+        """Write the next row as rejected."""
+        sys.stderr.write(rejected_line(rejected).decode())
+        self.rejected += 1
+        self.rows = rejected.row + 1
+
+    def settle(self) -> None:
+        """Do nothing: what is written stays written."""
+
+    def finish(self) -> None:
+        """Do nothing: the output is in its place."""

@@ -1,6 +1,5 @@
-"""Parquet, in and out; needs pyarrow, which the extra "arrow" installs."""
+"""Read and write Parquet; needs pyarrow, which the extra "arrow" installs."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -9,7 +8,7 @@ from typing import Any
 
 from spanjet.files.record import Columns, Record, Rejected, read_record
 
-__all__ = ["ParquetTable", "check_pyarrow", "write_parquet"]
+__all__ = ["ParquetTable", "load_pyarrow", "write_parquet"]
 
 BATCH_ROWS = 1024
 BUFFER_BYTES = 1 << 20
@@ -18,16 +17,18 @@ BUFFER_BYTES = 1 << 20
 ROW_GROUP_ROWS = 1 << 16
 
 
-def check_pyarrow() -> None:
-    """Check that Parquet can be read and written.
+def load_pyarrow() -> tuple[Any, Any]:
+    """Import ``pyarrow`` and ``pyarrow.parquet``.
 
     Raises:
         ImportError: pyarrow is not installed.
     """
     try:
-        import pyarrow.parquet  # noqa: F401, PLC0415
+        import pyarrow as pa  # noqa: PLC0415  (an extra)
+        import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(f"Parquet needs pyarrow; install spanjet[arrow] ({error})") from None
+    return pa, pq
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +40,24 @@ class ParquetTable:
         columns: names of columns of texts; the id's may also be of integers.
 
     Raises:
-        ImportError: when iterated: pyarrow is not installed.
+        ImportError: pyarrow is not installed.
         ValueError: when iterated: not a Parquet file, or a column is missing or of another type.
     """
 
     path: Path
     columns: Columns
 
+    def __post_init__(self) -> None:
+        load_pyarrow()
+
     def count(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         with _opened(self.path) as file:
             return int(file.metadata.num_rows)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """The rows, in the order of the file."""
-        import pyarrow as pa  # noqa: PLC0415
-
+        """Read the rows, in the order of the file."""
+        pa, _ = load_pyarrow()
         with _opened(self.path) as file:
             names = self._names(file.schema_arrow)
             row = 0
@@ -69,7 +72,7 @@ class ParquetTable:
                 raise ValueError(f"{self.path}: damaged behind row {row}: {error}") from None
 
     def _names(self, schema: Any) -> list[str]:
-        """The columns to read, after a check of their types."""
+        """Return the columns to read, after a check of their types."""
         columns = self.columns
         texts = [columns.question, *filter(None, [columns.context])]
         names = [*texts, *([columns.id] if columns.id_required or columns.id in schema.names else [])]
@@ -85,40 +88,34 @@ class ParquetTable:
         return list(dict.fromkeys(names))
 
 
-def write_parquet(lines: Iterable[bytes], path: Path) -> None:
-    """Write the lines of `answers_line` as a Parquet file.
+def write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """Write answers as a Parquet file, compressed with zstd, in groups of 65,536 rows.
 
     Columns: ``row`` int64; ``id`` string (integers in decimal); ``question`` string; ``answers``, a list
     of structs of ``text`` string, ``start``, ``end``, ``byte_start``, ``byte_end`` int32 and ``score``,
-    ``logit``, ``null_logit``, ``no_answer`` float32. Compressed with zstd, in groups of 65,536 rows.
+    ``logit``, ``null_logit``, ``no_answer`` float32.
 
     Raises:
         ImportError: pyarrow is not installed.
     """
-    check_pyarrow()
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
+    pa, pq = load_pyarrow()
     schema = _schema()
-    rows = iter(lines)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while group := list(islice(rows, ROW_GROUP_ROWS)):
-            writer.write_table(pa.Table.from_batches(_batches(group, schema), schema))
+        rows = iter(rows)
+        while batches := list(_batches(islice(rows, ROW_GROUP_ROWS), schema)):
+            writer.write_table(pa.Table.from_batches(batches, schema))
 
 
-def _batches(lines: list[bytes], schema: Any) -> Iterator[Any]:
-    import pyarrow as pa  # noqa: PLC0415
-
-    for first in range(0, len(lines), BATCH_ROWS):
-        rows = [json.loads(line) for line in lines[first : first + BATCH_ROWS]]
-        for row in rows:
+def _batches(rows: Iterator[dict[str, Any]], schema: Any) -> Iterator[Any]:
+    pa, _ = load_pyarrow()
+    while batch := list(islice(rows, BATCH_ROWS)):
+        for row in batch:
             row["id"] = None if row["id"] is None else str(row["id"])
-        yield pa.RecordBatch.from_pylist(rows, schema)
+        yield pa.RecordBatch.from_pylist(batch, schema)
 
 
 def _schema() -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-
+    pa, _ = load_pyarrow()
     places = [(name, pa.int32()) for name in ("start", "end", "byte_start", "byte_end")]
     numbers = [(name, pa.float32()) for name in ("score", "logit", "null_logit", "no_answer")]
     answer = pa.struct([("text", pa.string()), *places, *numbers])
@@ -127,10 +124,7 @@ def _schema() -> Any:
 
 
 def _opened(path: Path) -> Any:
-    check_pyarrow()
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
+    pa, pq = load_pyarrow()
     with path.open("rb"):  # a missing file is the same error as in the other formats
         pass
     try:
@@ -141,14 +135,12 @@ def _opened(path: Path) -> Any:
 
 
 def _value_type(kind: Any) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-
+    pa, _ = load_pyarrow()
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_text(kind: Any) -> bool:
-    import pyarrow as pa  # noqa: PLC0415
-
+    pa, _ = load_pyarrow()
     kind = _value_type(kind)
     return any(
         check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -156,17 +148,15 @@ def _is_text(kind: Any) -> bool:
 
 
 def _check_type(path: Path, field: Any, *, integers: bool) -> None:
-    import pyarrow as pa  # noqa: PLC0415
-
+    pa, _ = load_pyarrow()
     if not (_is_text(field.type) or (integers and pa.types.is_integer(_value_type(field.type)))):
-        expected = "texts or integers" if integers else "texts"
+        expected = "strings or integers" if integers else "strings"
         raise ValueError(f"{path}: column {field.name!r} is of {field.type}; expected {expected}")
 
 
 def _values(column: Any) -> list[str | int | None]:
-    """A column's values; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
-    import pyarrow as pa  # noqa: PLC0415
-
+    """Return a column's values; bytes that are not UTF-8 become lone surrogates, as `read_record` expects."""
+    pa, _ = load_pyarrow()
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not _is_text(column.type):

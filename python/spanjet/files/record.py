@@ -1,12 +1,14 @@
 """A row of an input: a question that can be asked, or the reason why it cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Columns", "Record", "Rejected", "read_record"]
+from spanjet.files.json_node import json_type
 
-_JSON_TYPES = {dict: "an object", list: "an array", bool: "a boolean", int: "a number", float: "a number"}
+__all__ = ["Columns", "Record", "Rejected", "check_id", "check_text", "read_record"]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,16 +16,20 @@ class Columns:
     """Names of the columns that are read; all others are ignored.
 
     Attributes:
-        question: texts.
-        context: texts; None: the input has no contexts, one text is read for all rows.
-        id: texts or integers, which go to the output as they are.
-        id_required: whether a row without an id is rejected; otherwise its id is None.
+        question: strings.
+        context: strings; None: the input has no contexts, one text is read for all rows.
+        id: strings or integers, which go to the output as they are; a row without one is rejected, unless the
+            column is called "id".
     """
 
     question: str = "question"
     context: str | None = "context"
     id: str = "id"
-    id_required: bool = False
+
+    @property
+    def id_required(self) -> bool:
+        """Whether a row needs an id."""
+        return self.id != "id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,55 +66,61 @@ class Rejected:
     reason: str
 
 
+def check_text(value: Any) -> str:
+    """Return a question or context, which is a string with something in it.
+
+    Raises:
+        ValueError: it is no string, empty, or holds lone surrogates; the message does not say where.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"expected a string, found {json_type(value)}")
+    if not value or value.isspace():
+        raise ValueError("empty, expected some text")
+    _check_unicode(value)
+    return value
+
+
+def check_id(value: Any) -> str | int:
+    """Return an id as it is: a string or an integer.
+
+    Raises:
+        ValueError: it is neither, or holds lone surrogates; the message does not say where.
+    """
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError(f"expected a string or an integer, found {json_type(value)}")
+    if isinstance(value, str):
+        _check_unicode(value)
+    return value
+
+
 def read_record(row: int, place: str, values: Mapping[str, Any], columns: Columns) -> Record | Rejected:
-    """The question of a row, by the values of its columns."""
+    """Read the question of a row from the values of its columns."""
     try:
+        has_id = columns.id_required or values.get(columns.id) is not None
         return Record(
             row,
             place,
-            _identifier(values, columns),
-            _text(values, columns.question),
-            "" if columns.context is None else _text(values, columns.context),
+            _read(values, columns.id, check_id) if has_id else None,
+            _read(values, columns.question, check_text),
+            "" if columns.context is None else _read(values, columns.context, check_text),
         )
     except ValueError as error:
         return Rejected(row, place, str(error))
 
 
-def _text(values: Mapping[str, Any], name: str) -> str:
-    value = _value(values, name)
-    if not isinstance(value, str):
-        raise ValueError(f"column {name!r}: expected a text, found {_kind(value)}")
-    if not value or value.isspace():
-        raise ValueError(f"column {name!r}: empty, expected some text")
-    _check_unicode(name, value)
-    return value
-
-
-def _identifier(values: Mapping[str, Any], columns: Columns) -> str | int | None:
-    value = _value(values, columns.id) if columns.id_required else values.get(columns.id)
-    if value is None and not columns.id_required:
-        return None
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        raise ValueError(f"column {columns.id!r}: expected a text or an integer, found {_kind(value)}")
-    if isinstance(value, str):
-        _check_unicode(columns.id, value)
-    return value
-
-
-def _value(values: Mapping[str, Any], name: str) -> Any:
+def _read(values: Mapping[str, Any], name: str, check: Callable[[Any], _T]) -> _T:
     if name not in values:
         found = ", ".join(repr(key) for key in list(values)[:10]) or "none"
         raise ValueError(f"column {name!r} is missing; the row has {found}")
-    return values[name]
+    try:
+        return check(values[name])
+    except ValueError as error:
+        raise ValueError(f"column {name!r}: {error}") from None
 
 
-def _check_unicode(name: str, text: str) -> None:
+def _check_unicode(text: str) -> None:
     """Refuse lone surrogates, which is also what bytes that are not UTF-8 are decoded to."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"column {name!r}: not valid Unicode at character {error.start}") from None
-
-
-def _kind(value: Any) -> str:
-    return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)
+        raise ValueError(f"not valid Unicode at character {error.start}") from None

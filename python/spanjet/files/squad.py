@@ -1,16 +1,22 @@
-"""Read SQuAD files, v1.1 and v2.0, and MRQA's by their name.
+"""Read SQuAD's JSON, v1.1 and v2.0, to answer its questions or to evaluate a reader on them.
 
 SQuAD v1.1: Rajpurkar et al. 2016, arXiv 1606.05250. SQuAD v2.0: Rajpurkar et al. 2018, arXiv 1806.03822.
 """
 
-import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any, TypeVar
 
-from spanjet.files.dataset import LayoutError, Node, Question, SquadDataset
+from spanjet.files.dataset import Question, SquadDataset, Version
+from spanjet.files.json_node import LayoutError, Node, parse_json
 from spanjet.files.mrqa import is_mrqa, load_mrqa
+from spanjet.files.record import Columns, Record, Rejected, check_id, check_text
 
-__all__ = ["load_squad"]
+__all__ = ["SquadJson", "load_squad"]
+
+_T = TypeVar("_T")
 
 
 def load_squad(path: str | PathLike[str]) -> SquadDataset:
@@ -23,53 +29,152 @@ def load_squad(path: str | PathLike[str]) -> SquadDataset:
         ValueError: it is not JSON, or not laid out as SQuAD or MRQA; the message names the place.
     """
     path = Path(path)
-    if is_mrqa(path):
-        return load_mrqa(path)
+    return load_mrqa(path) if is_mrqa(path) else SquadJson(path, Columns()).dataset()
+
+
+@dataclass(frozen=True, slots=True)
+class SquadJson:
+    """The questions of a SQuAD file, which is loaded whole.
+
+    Ids are strings, integers or missing, and none is there twice. Answers are a list of objects with
+    ``text``, or an object with a list ``text`` as in Hugging Face's datasets, or missing. The title of an
+    article is a string, an integer or missing.
+
+    As an input of a job, a question or paragraph that is laid out otherwise is rejected; such a paragraph
+    counts as one row.
+
+    Attributes:
+        path: the file.
+        columns: ignored, as the file has its own, but for a missing context.
+
+    Raises:
+        ValueError: ``columns`` says that the input has no contexts; when iterated: the file is not JSON, or
+            an article is not laid out as in SQuAD.
+    """
+
+    path: Path
+    columns: Columns
+
+    def __post_init__(self) -> None:
+        if self.columns.context is None:
+            raise ValueError(f"{self.path}: the questions of a SQuAD file have their own contexts")
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[Record | Rejected]:
+        """Read the rows, in the order of the file."""
+        row = 0
+        for paragraph in self._paragraphs():
+            for entry in paragraph.entries:
+                if isinstance(entry, LayoutError):
+                    yield Rejected(row, entry.place, entry.reason)
+                else:
+                    yield Record(row, entry.place, entry.id, entry.question, paragraph.context)
+                row += 1
+
+    def dataset(self) -> SquadDataset:
+        """Return the questions with their reference answers.
+
+        An integer id becomes a string; the id of a question that has none is its place in the file.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: the file is not laid out as SQuAD; a question without ``answers`` does not say
+                ``is_impossible``; or there are no questions. The message names the place.
+        """
+        questions: list[Question] = []
+        articles: dict[str, dict[str, None]] = {}  # keeps the order and each paragraph once
+        version: Version = "1.1"
+        for paragraph in self._paragraphs():
+            article = articles.setdefault(paragraph.article, {})
+            for entry in paragraph.entries:
+                if isinstance(entry, LayoutError):
+                    raise ValueError(f"{self.path}: {entry}")
+                if entry.answers is None:
+                    raise ValueError(f"{self.path}: {entry.place}: key 'answers' is missing")
+                if entry.may_be_impossible:
+                    version = "2.0"
+                questions.append(
+                    Question(
+                        id=entry.place if entry.id is None else str(entry.id),
+                        question=entry.question,
+                        context=paragraph.context,
+                        answers=entry.answers,
+                        article=paragraph.article,
+                    )
+                )
+            article[paragraph.context] = None
+        if not questions:
+            raise ValueError(f"{self.path}: holds no questions")
+        texts = {title: tuple(paragraphs) for title, paragraphs in articles.items()}
+        return SquadDataset(version=version, questions=tuple(questions), articles=texts)
+
+    def _paragraphs(self) -> Iterator["_Paragraph"]:
+        places: dict[str, str] = {}
+        try:
+            for article in Node(parse_json(self.path.read_bytes())).items("data"):
+                title = article.place if article.get("title") is None else _read(article, "title", check_id)
+                for paragraph in article.items("paragraphs"):
+                    yield _read_paragraph(paragraph, str(title), places)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Paragraph:
+    """A paragraph with its article's title or place, and its questions or what is wrong with them."""
+
+    article: str
+    context: str
+    entries: list["_Entry | LayoutError"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A question; ``id`` and ``answers`` are None where the file has none."""
+
+    place: str
+    id: str | int | None
+    question: str
+    answers: tuple[str, ...] | None
+    may_be_impossible: bool
+
+
+def _read_paragraph(node: Node, article: str, places: dict[str, str]) -> _Paragraph:
     try:
-        root = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # nested too deeply
-        raise ValueError(f"{path}: not a JSON file: {error}") from None
-    try:
-        dataset = _parse(Node(root, "the file"))
+        context, questions = _read(node, "context", check_text), node.items("qas")
     except LayoutError as error:
-        raise ValueError(f"{path}: {error}") from None
-    if not dataset.questions:
-        raise ValueError(f"{path}: holds no questions")
-    return dataset
+        return _Paragraph(article, "", [error])
+    return _Paragraph(article, context, [_read_entry(question, places) for question in questions])
 
 
-def _parse(root: Node) -> SquadDataset:
-    questions: list[Question] = []
-    places: dict[str, str] = {}
-    articles: dict[str, dict[str, None]] = {}  # keeps the order and each paragraph once
-    has_impossible = False
-    for article in root.items("data"):
-        title = _title(article)
-        paragraphs = articles.setdefault(title, {})
-        for paragraph in article.items("paragraphs"):
-            context = paragraph.text("context")
-            paragraphs[context] = None
-            for node in paragraph.items("qas"):
-                question = _question(node, context, title)
-                has_impossible |= "is_impossible" in node.value or not question.answers
-                if question.id in places:
-                    raise LayoutError(f"{node.place}.id: {question.id!r} is also at {places[question.id]}")
-                places[question.id] = node.place
-                questions.append(question)
-    return SquadDataset(
-        version="2.0" if has_impossible else "1.1",
-        questions=tuple(questions),
-        articles={title: tuple(paragraphs) for title, paragraphs in articles.items()},
-    )
+def _read_entry(node: Node, places: dict[str, str]) -> _Entry | LayoutError:
+    """Read a question; ``places`` are those of the ids so far."""
+    try:
+        name = None if node.get("id") is None else _read(node, "id", check_id)
+        first = node.place if name is None else places.setdefault(str(name), node.place)
+        if first != node.place:
+            raise LayoutError(f"{node.place}.id", f"{name!r} is also at {first}")
+        question, answers = _read(node, "question", check_text), _read_answers(node)
+    except LayoutError as error:
+        return error
+    return _Entry(node.place, name, question, answers, "is_impossible" in node.value or not answers)
 
 
-def _title(article: Node) -> str:
-    """The article's title; its place in the file where it has none, which tells it from others."""
-    return article.text("title") if "title" in article.expect(dict, "an object") else article.place
+def _read_answers(node: Node) -> tuple[str, ...] | None:
+    answers = node.get("answers")
+    if answers is None:
+        return () if node.value.get("is_impossible") is True else None
+    columns = isinstance(answers.value, dict)
+    texts = answers.items("text") if columns else (answer.child("text") for answer in answers.elements())
+    return tuple(str(text.expect(str)) for text in texts)
 
 
-def _question(node: Node, context: str, title: str) -> Question:
-    answers = tuple(answer.text("text") for answer in node.items("answers"))
-    return Question(
-        id=node.text("id"), question=node.text("question"), context=context, answers=answers, article=title
-    )
+def _read(node: Node, key: str, check: Callable[[Any], _T]) -> _T:
+    child = node.child(key)
+    try:
+        return check(child.value)
+    except ValueError as error:
+        raise LayoutError(child.place, str(error)) from None

@@ -1,7 +1,6 @@
 """Read and write model directories: a graph with its tokenizer, configuration and card."""
 
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from spanjet.model.exported import GRAPH, find_exported, read_exported
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
 from spanjet.runtime.openvino import ov
-from spanjet.storage import staged
+from spanjet.storage import replace_file, staged
 
 __all__ = [
     "BUNDLED_MODEL",
@@ -182,12 +181,7 @@ def update_card(path: Path, **values: Any) -> None:
     check_has_card(path)
     file = path / CARD
     card = {**(read_json(file) if file.is_file() else {}), **values}
-    stage = path / f".{CARD}.{os.getpid()}"
-    try:
-        stage.write_text(f"{json.dumps(card, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
-        stage.replace(file)
-    finally:
-        stage.unlink(missing_ok=True)
+    replace_file(file, f"{json.dumps(card, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def _check_weights(graph: Path) -> None:

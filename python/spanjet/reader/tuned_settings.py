@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
 from spanjet.model import Model
 from spanjet.runtime.cpu import describe_machine, usable_cpus
 from spanjet.runtime.openvino import ov
+from spanjet.storage import replace_file
 
 __all__ = ["save_tuning", "tuned_settings", "tuning_file"]
 
@@ -61,12 +61,7 @@ def save_tuning(model: Model, config: RuntimeConfig, found: Mapping[str, Any]) -
     if path is None:
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
-    stage = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        stage.write_text(f"{json.dumps(found, indent=1)}\n", encoding="utf-8")
-        stage.replace(path)
-    finally:
-        stage.unlink(missing_ok=True)
+    replace_file(path, f"{json.dumps(found, indent=1)}\n".encode())
     return path
 
 

@@ -15,9 +15,8 @@ from spanjet.bench.mlperf.accuracy import LOG
 from spanjet.bench.mlperf.rules import FLOORS, REFERENCE_F1
 from spanjet.bench.mlperf.run import ACCURACY, COMPLIANCE, PERFORMANCE, RESULT, USER_CONF
 from spanjet.bench.mlperf.submission_documents import measurements, run_readme, source_readme, system_json
-from spanjet.files.fingerprint import file_digest
 from spanjet.model.config_json import read_json
-from spanjet.storage import staged
+from spanjet.storage import file_digest, staged
 
 __all__ = ["Division", "write_submission"]
 

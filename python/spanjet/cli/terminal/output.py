@@ -1,7 +1,6 @@
 """What commands print and write."""
 
 import json
-from errno import EISDIR, ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import typer
 
 from spanjet.cli.terminal.tables import show_values
 
-__all__ = ["check_writable", "print_json", "show", "write_json"]
+__all__ = ["print_json", "show", "write_json"]
 
 
 def show(values: dict[str, Any], *, as_json: bool) -> None:
@@ -23,14 +22,6 @@ def show(values: dict[str, Any], *, as_json: bool) -> None:
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def check_writable(path: Path) -> None:
-    """Refuse an output file before the work for it is done."""
-    if path.is_dir():
-        raise IsADirectoryError(EISDIR, "is a directory", str(path))
-    if not path.parent.is_dir():
-        raise FileNotFoundError(ENOENT, "no such directory", str(path.parent))
 
 
 def write_json(path: Path, value: Any) -> None:

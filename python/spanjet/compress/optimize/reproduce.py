@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spanjet.compress.card import file_digest
 from spanjet.compress.data import QuestionFile, calibration_inputs
 from spanjet.compress.optimize.candidates import quantize_network
 from spanjet.compress.optimize.card import read_card
@@ -19,6 +18,7 @@ from spanjet.evaluate import best_f1
 from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_unless_saturating
+from spanjet.storage import file_digest
 
 __all__ = ["repeat_measurements"]
 

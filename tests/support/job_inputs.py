@@ -1,4 +1,4 @@
-"""What tests of records share: a reader that needs no model, and rows for it."""
+"""A reader that needs no model, and inputs for its jobs."""
 
 import hashlib
 import json
@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from spanjet import Answer, Failure
-from spanjet.files import Columns, Record, Rejected, open_source
+from spanjet.config import Threshold
+from spanjet.files import Columns, Record, Rejected, answers_line, open_rows
 
 UNANSWERABLE = "unanswerable"
 ANSWER = Answer("東京", 0, 2, 0, 6, 0.25, 1.5, -3.0, 0.125)
@@ -31,10 +32,11 @@ class ScriptedReader:
         pairs: Iterable[tuple[str, Any]],
         *,
         top_k: int = 1,
+        threshold: Threshold = "reader",
         look_ahead: int = 2048,
         errors: str = "raise",
     ) -> Iterator[list[Answer] | Failure]:
-        assert errors == "return"
+        assert (threshold, errors) == ("reader", "return")
         run, index = iter(pairs), 0
         # The next part is read before the answers to this one come out.
         part, following = [list(islice(run, max(1, look_ahead // 2))) for _ in range(2)]
@@ -71,7 +73,12 @@ def write_json_lines(path: Path, rows: int) -> None:
 
 def read(path: Path, form: str, columns: Columns | None = None, **options: Any) -> list[Record | Rejected]:
     """All rows of a file."""
-    return list(open_source(path, form, columns or Columns(), **options))
+    return list(open_rows(path, form, columns or Columns(), **options))
+
+
+def output_row(record: Record, answers: list[Answer]) -> dict[str, Any]:
+    """A row of an output, as writers get it."""
+    return dict(json.loads(answers_line(record, answers)))
 
 
 def reasons(rows: list[Record | Rejected]) -> list[tuple[int, str, str]]:

@@ -1,0 +1,94 @@
+"""Parse JSON and walk its values, with the place of each for error messages."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["LayoutError", "Node", "json_type", "parse_json"]
+
+_NAMES = {
+    bool: "a boolean",
+    dict: "an object",
+    float: "a number",
+    int: "a number",
+    list: "an array",
+    str: "a string",
+    type(None): "null",
+}
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Parse a JSON text.
+
+    Raises:
+        ValueError: it is not UTF-8, not JSON, or nested too deeply for Python.
+    """
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise ValueError("not JSON that can be read: nested too deeply") from None
+
+
+def json_type(value: Any) -> str:
+    """Name the JSON type of a value, with its article."""
+    return _NAMES.get(type(value), type(value).__name__)
+
+
+class LayoutError(ValueError):
+    """A value of a file that is not laid out as expected.
+
+    Attributes:
+        place: where it is: ``"data[0].paragraphs[3]"``.
+        reason: what was expected and what was found.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+        self.place = place
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A JSON value and its place in the file; all methods raise `LayoutError` for another layout."""
+
+    value: Any
+    place: str = "the file"
+
+    def expect(self, kind: type) -> Any:
+        """Return the value, which is of a type."""
+        if not isinstance(self.value, kind):
+            raise LayoutError(self.place, f"expected {_NAMES[kind]}, found {json_type(self.value)}")
+        return self.value
+
+    def get(self, key: str) -> "Node | None":
+        """Return the value at a key of this object; None where it is missing or null."""
+        value = self.expect(dict).get(key)
+        return None if value is None else self._at(key, value)
+
+    def child(self, key: str) -> "Node":
+        """Return the value at a key of this object."""
+        if key not in self.expect(dict):
+            raise LayoutError(self.place, f"key {key!r} is missing")
+        return self._at(key, self.value[key])
+
+    def elements(self) -> "Iterator[Node]":
+        """Return the elements of this array."""
+        values = self.expect(list)
+        return (Node(value, f"{self.place}[{index}]") for index, value in enumerate(values))
+
+    def items(self, key: str) -> "Iterator[Node]":
+        """Return the elements of the array at a key of this object."""
+        return self.child(key).elements()
+
+    def text(self, key: str) -> str:
+        """Return the string at a key of this object."""
+        return str(self.child(key).expect(str))
+
+    def _at(self, key: str, value: Any) -> "Node":
+        return Node(value, key if self.place == "the file" else f"{self.place}.{key}")

@@ -1,0 +1,157 @@
+"""Answer rows in their order and in bounded memory, with the rejected ones in their places."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Protocol
+
+from spanjet.config import Threshold
+from spanjet.files.record import Record, Rejected
+from spanjet.reader.answer import Answer, Document, Failure
+from spanjet.reader.pipeline import Pair
+from spanjet.reader.reader import Reader
+
+__all__ = ["LOOK_AHEAD", "Sink", "answer_records"]
+
+LOOK_AHEAD = 2048
+"""Default of `answer_records`, as of `Reader.stream`."""
+
+_Stream = Callable[[Iterator[Pair]], Iterator[list[Answer] | Failure]]
+
+MAX_WAITING_REJECTED = 10_000
+"""Rejected rows that may wait for the answers to rows before them."""
+
+
+class Sink(Protocol):
+    """Where the rows of an input go, one after the other."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the input that are done."""
+
+    def answer(self, record: Record, answers: Sequence[Answer]) -> None:
+        """Add the answers to the next row."""
+
+    def reject(self, rejected: Rejected) -> None:
+        """Add the next row as rejected."""
+
+    def settle(self) -> None:
+        """Take the rows so far as a point to resume at: the rows behind it do not depend on them."""
+
+
+def answer_records(
+    reader: Reader,
+    source: Iterable[Record | Rejected],
+    sink: Sink,
+    *,
+    context: Document | None = None,
+    top_k: int = 1,
+    threshold: Threshold = "reader",
+    look_ahead: int = LOOK_AHEAD,
+    strict: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Answer the rows that a sink does not have yet.
+
+    Args:
+        reader: what answers.
+        source: all rows, in order.
+        sink: takes them, from its ``rows`` on.
+        context: what all rows are about, where they have no context of their own.
+        top_k: answers to each question at most, best first.
+        threshold: as of `Reader.stream`.
+        look_ahead: questions that are read before their answers come out (see `Reader.stream`).
+        strict: whether the first rejected row ends the run.
+        progress: called with the number of rows that are done, first with those that are done already.
+
+    Raises:
+        ValueError: ``strict`` and a row was rejected; the rows before it are in the sink.
+    """
+    if progress is not None:
+        progress(sink.rows)
+    queue = _Queue(islice(source, sink.rows, None), context, look_ahead)
+    stream = partial(reader.stream, top_k=top_k, threshold=threshold, look_ahead=look_ahead, errors="return")
+    for row, result in queue.results(stream):
+        if isinstance(row, Record):
+            sink.answer(row, result)
+        elif strict:
+            raise ValueError(f"{row.place}: {row.reason}")
+        else:
+            sink.reject(row)
+        if queue.is_between_parts:
+            sink.settle()
+        if progress is not None:
+            progress(sink.rows)
+
+
+class _Queue:
+    """The rows that are under way: those that were read and whose turn has not come.
+
+    A stream batches its questions part by part, half of the look-ahead each, and what shares a batch with a
+    question can move its logits by a rounding. A run that is resumed between two parts makes the same
+    parts of the rest, and so the same answers to the last bit.
+
+    Attributes:
+        is_between_parts: whether the row that came last was the last of a part.
+    """
+
+    def __init__(self, rows: Iterator[Record | Rejected], context: Document | None, look_ahead: int) -> None:
+        self._rows = rows
+        self._context = context
+        self._part = max(1, look_ahead // 2)
+        self._waiting: deque[Record | Rejected] = deque()
+        self._error: Exception | None = None
+        self._exhausted = False
+        self.is_between_parts = False
+
+    def results(
+        self, stream: Callable[[Iterator[Pair]], Iterator[list[Answer] | Failure]]
+    ) -> Iterator[tuple[Record | Rejected, list[Answer]]]:
+        """Give each row with its answers, a rejected one with none; last the input's error, if any."""
+        while not self._exhausted:
+            for index, result in enumerate(stream(self._pairs()), start=1):
+                yield from self._rejected()
+                record = self._waiting.popleft()
+                self.is_between_parts = index % self._part == 0
+                if isinstance(result, list):
+                    yield record, result
+                else:
+                    yield Rejected(record.row, record.place, _reason(result)), []
+            yield from self._rejected()
+        if self._error is not None:
+            raise self._error
+
+    def _pairs(self) -> Iterator[Pair]:
+        """Read questions and contexts, up to a part with too many rejected rows among its own.
+
+        A stream reads ahead until it has enough to do, which a long run of rejected rows never gives it.
+        """
+        pairs = rejected = 0
+        while rejected < MAX_WAITING_REJECTED:
+            try:
+                row = next(self._rows, None)
+            except Exception as error:
+                self._error, row = error, None  # raised when the rows before it are done
+            if row is None:
+                self._exhausted = True
+                return
+            self._waiting.append(row)
+            if isinstance(row, Rejected):
+                rejected += 1
+            else:
+                pairs += 1
+                rejected = 0 if pairs % self._part == 0 else rejected
+                yield row.question, row.context if self._context is None else self._context
+
+    def _rejected(self) -> Iterator[tuple[Rejected, list[Answer]]]:
+        """Give the rejected rows whose turn has come."""
+        while self._waiting and isinstance(row := self._waiting[0], Rejected):
+            self._waiting.popleft()
+            self.is_between_parts = not (self._waiting or self._exhausted)
+            yield row, []
+
+
+def _reason(failure: Failure) -> str:
+    """Say why a pair was not answered, without its place among the pairs, which is not the row's."""
+    return str(failure.error).removeprefix(f"pair {failure.index}: ")

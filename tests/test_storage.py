@@ -1,0 +1,76 @@
+"""Files and directories that are written whole or not at all."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from spanjet.storage import check_writable, directory_digest, file_digest, lock, replace_file
+
+
+def test_a_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (b"old", b"", b"new"):
+        replace_file(path, content)
+        assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_file_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match=r"No space left"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_many_writers_of_one_file(tmp_path: Path) -> None:
+    """Each content is whole: no writer sees the half-written file of another."""
+    path = tmp_path / "file"
+    contents = [f"{index}".encode() * 100_000 for index in range(8)]
+    writers = [threading.Thread(target=replace_file, args=(path, content)) for content in contents]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_writable(tmp_path: Path) -> None:
+    check_writable(tmp_path / "file")
+    with pytest.raises(IsADirectoryError, match=r"is a directory"):
+        check_writable(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no such directory"):
+        check_writable(tmp_path / "nowhere" / "file")
+
+
+def test_one_holder_of_a_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with lock(path), pytest.raises(BlockingIOError, match=r"another process is at this run"), lock(path):
+        pass
+    with lock(path):
+        pass
+
+
+def test_digests(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "a").write_bytes(b"1")
+    (model / "b").write_bytes(b"2")
+    first = directory_digest(model)
+    (model / ".hidden").write_bytes(b"3")
+    (model / "sub").mkdir()
+    assert directory_digest(model) == first
+    (model / "b").write_bytes(b"3")
+    assert directory_digest(model) != first
+    # sha256sum of the two bytes
+    assert file_digest(model / "a") == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
