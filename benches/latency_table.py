@@ -91,7 +91,7 @@ def show(console: Console, name: str, errors: list[tuple[float, float, float]], 
     table = Table(
         title=f"{name}, random weights: milliseconds a window; measured in {seconds:.0f} s",
         caption=f"{machine['processor']}, {machine['cpus']} CPUs; each is predicted from the others; the "
-        "last is whole, the half before it leaves tokens behind",
+        "last is whole",
     )
     for column in ("measured", "predicted", "error"):
         table.add_column(column, justify="right")

@@ -37,8 +37,8 @@ class Variant:
 def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None) -> list[Variant]:
     """All variants at one share of the whole model's time, by the latency table.
 
-    The first is all that there is, the second does not leave tokens behind, the third is not trained either;
-    the others are what the third is without some part, or with another in its place.
+    The first is all that there is, the second is not trained; the others are what the second is without
+    some part, or with another in its place.
 
     Args:
         run: whose stages are taken.
@@ -47,8 +47,7 @@ def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None
     """
     costs, table = run.costs, run.table
     weights = [_middle(cost, module.levels) for cost, module in zip(costs, run.space.modules, strict=True)]
-    chosen, wide = run.shapes(budget), run.searches[0]
-    found = wide.shapes(wide.run(_allowed(run, budget) - table.rest, run.config.trials))
+    found = run.shapes(budget)
     architectures = {
         "no local search": _programme(run, costs, table, budget),
         "costs from one weight": _programme(run, scaled_costs(run.space, weights), table, budget),
@@ -62,8 +61,7 @@ def variants(run: Run, budget: float, on_made: Callable[[], None] = lambda: None
         on_made()
 
     one_shot = OneShot(run.network, run.grams, run.orders)
-    add("all parts", chosen, Network.load(run.builder.checkpoint(chosen)))
-    add("all tokens in all layers", found, Network.load(run.builder.checkpoint(found)))
+    add("all parts", found, Network.load(run.builder.checkpoint(found)))
     add("no training", found, one_shot(found))
     add("reconstruction in its place", found, _refitted(run, one_shot(found)))
     for name, shapes in architectures.items():

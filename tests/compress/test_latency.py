@@ -74,21 +74,6 @@ def test_factor_of_whole_models() -> None:
 
     assert error(table.factor) < min(error(table.factor * 0.99), error(table.factor * 1.01), error(1.0))
     assert table.checks == tuple(checks)
-    assert table.selection == 0
-
-
-def test_time_of_a_selection() -> None:
-    """What models take that leave tokens behind, beyond what their blocks do."""
-    wide = Check((LayerShape(4, 64),) * 2, 24.0)
-    narrow = (LayerShape(4, 64), LayerShape(4, 64, 0.5), LayerShape(4, 64, 0.5), LayerShape(4, 64, 0.25))
-    tokens = 1 + 0.5 + 0.5 + 0.25
-    blocks = 10 + 4 * (0.5 * 4 + 0.5 * tokens) + 3 * tokens
-    table = fitted(TABLE, [wide, Check(narrow, blocks + 2 * 0.7)])
-    assert table.factor == pytest.approx(1)
-    assert table.selecting([shape.tokens for shape in narrow]) == pytest.approx(2 * table.selection)
-    assert table.total(narrow) == pytest.approx(blocks + 2 * 0.7)
-    assert table.errors == pytest.approx([0, 0])
-    assert fitted(TABLE, [wide, Check(narrow, 1.0)]).selection == 0
 
 
 def test_table_through_json() -> None:
@@ -193,17 +178,6 @@ def test_curves_rise_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(table.checks) == 3
     assert table.checks[-1].shapes == (LayerShape(4, 64),) * 2
     assert table.checks[-1].seconds * windows == pytest.approx(2)
-
-
-@pytest.mark.parametrize(("count", "wide"), [(1, 1), (2, 1), (4, 2), (5, 3)])
-def test_half_of_the_checks_leave_tokens_behind(count: int, wide: int) -> None:
-    """Each has another beside it that the time of a selection can be fitted to."""
-    made = profile._random_shapes([1, 4], [32, 64], count, 6)
-    assert [any(shape.tokens < 1 for shape in shapes) for shapes in made] == [
-        place >= wide for place in range(count)
-    ]
-    assert len(set(made)) == count
-    assert all(len(shapes) == 6 for shapes in made)
 
 
 def test_a_measurement() -> None:

@@ -12,7 +12,6 @@ from spanjet.compress.search.evaluations import Ledger
 from spanjet.compress.search.local_search import LocalSearch
 from spanjet.compress.search.pareto import Front, Point, choose, extend, without_repeats
 from spanjet.compress.search.space import Module, Space
-from spanjet.compress.search.successive_halving import best_of
 from spanjet.compress.stages import Stages, digest
 from spanjet.model.layer_shape import LayerShape
 
@@ -24,7 +23,7 @@ def space(layers: int, *, heads: int = 4, units: int = 6) -> Space:
         for count in (heads, units):
             levels = np.arange(count + 1)
             modules.append(Module(levels, (1 - levels / count) ** 2))
-    return Space(tuple(modules), (1.0,) * layers)
+    return Space(tuple(modules))
 
 
 class Landscape:
@@ -102,47 +101,9 @@ def test_the_seed_decides() -> None:
     assert tried[0] != tried[1]
 
 
-def test_searches_share_their_trials() -> None:
-    """The better ones get more of them, and the result is as good as any one's that was tried."""
-    landscapes = [Landscape(space(3), seed) for seed in range(5)]
-    for worse, landscape in enumerate(landscapes):
-        landscape.weights *= 1 + worse
-    searches = [searcher(each) for each in landscapes]
-    before, steps = [each.calls for each in landscapes], []
-    search, choice = best_of([(each, 25.0) for each in searches], 30, lambda: steps.append(1))
-    assert len(steps) == 5 + 30
-    tried = [each.calls - count for each, count in zip(landscapes, before, strict=True)]
-    assert sum(tried) <= 35
-    assert max(tried) > 2 * min(tried) > 0
-    found = landscapes[searches.index(search)](search.shapes(choice))
-    assert found == min(each.least(25.0) for each in searches)
-    assert search.time(choice) <= 25.0
-
-
-def test_one_search_gets_all_trials() -> None:
-    landscape = Landscape(space(3), 1)
-    alone, shared = searcher(landscape), searcher(landscape)
-    search, choice = best_of([(shared, 25.0)], 20)
-    assert search is shared
-    assert choice == alone.run(25.0, 20)
-
-
-def test_searches_in_which_nothing_fits_are_left_out() -> None:
-    modules = tuple(Module(np.array([3, 6]), np.array([0.5, 0.0])) for _ in range(2))
-    landscape = Landscape(Space(modules, (1.0,)), 0)
-    large = LocalSearch(
-        landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
-    )
-    small = searcher(Landscape(space(2), 0))
-    search, _ = best_of([(large, 5.0), (small, 18.0)], 4)
-    assert search is small
-    with pytest.raises(ValueError, match="nothing fits into 5 s: the least is 6 s"):
-        best_of([(large, 5.0), (large, 4.0)], 4)
-
-
 def test_nothing_fits() -> None:
     modules = tuple(Module(np.array([3, 6]), np.array([0.5, 0.0])) for _ in range(2))
-    landscape = Landscape(Space(modules, (1.0,)), 0)
+    landscape = Landscape(Space(modules), 0)
     search = LocalSearch(
         landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
     )

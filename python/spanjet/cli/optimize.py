@@ -83,9 +83,6 @@ def run(
     evaluation: Annotated[
         Path | None, typer.Option("--eval", metavar="SQUAD.json", help="Measure EM and F1 before and after.")
     ] = None,
-    narrow: Annotated[
-        bool, typer.Option(help="Let later layers leave tokens behind that cannot become the answer.")
-    ] = True,
     keep_best: Annotated[
         bool, typer.Option("--keep-best", help="Write the best model even if it is below the floor.")
     ] = False,
@@ -110,7 +107,6 @@ def run(
         held_out=held_out,
         seed=seed,
         cpu=cpu,
-        narrow=narrow,
         keep_best=keep_best,
     )
     card = optimize_checkpoint(

@@ -11,7 +11,6 @@ from spanjet.compress.distill.autodiff import Seed, differentiate
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
 from spanjet.model.graph.encoder import NODES
-from spanjet.model.graph.narrowing import kept_name, places_name
 from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Distillation", "distil"]
@@ -48,13 +47,13 @@ def distil(
 
     Args:
         network: the whole network.
-        start: what is left of it, which may narrow.
+        start: what is left of it.
         inputs: windows, see `spanjet.compress.prune.packing.pack`.
         seed: their order.
         on_step: called with the numbers of finished and of all steps.
 
     Returns:
-        The trained network; embeddings and probes are as they were.
+        The trained network; embeddings are as they were.
     """
     tokens = min(backward_tokens(network), _TOKENS)
     batches = _shuffled(inputs, padding=network.architecture.pad_token_id, tokens=tokens, seed=seed)
@@ -75,7 +74,7 @@ class Distillation:
 
     That is the Kullback-Leibler divergence of start and end probabilities, on average over the windows, and
     the squared error of the vectors after each layer, as a share of their squares, on average over the layers
-    (Jiao et al. 2020, arXiv 1909.10351); of a layer that narrows, the vectors that it changes.
+    (Jiao et al. 2020, arXiv 1909.10351).
 
     Args:
         network: the whole network.
@@ -195,15 +194,10 @@ def _answers(mask: ov.Node, cut: dict[str, ov.Node], whole: dict[str, ov.Node]) 
 def _vectors(start: Network, mask: ov.Node, cut: dict[str, ov.Node], whole: dict[str, ov.Node]) -> list[Seed]:
     """The gradients of the squared errors after each layer."""
     counted = ops.unsqueeze(ops.convert(mask, "f32"), np.array([2], np.int64))
-    places, share, seeds = None, 1.0, []
-    for index, shape in enumerate(start.shapes):
+    seeds = []
+    for index in range(len(start.shapes)):
         name = f"encoder.layer.{index}"
-        if shape.tokens < share:
-            share, places = shape.tokens, cut[places_name(name)]
-            counted = ops.convert(cut[kept_name(name)], "f32")
         found, wanted = cut[f"{name}.{NODES.ffn_norm}"], whole[f"{name}.{NODES.ffn_norm}"]
-        if places is not None:
-            wanted = ops.gather(wanted, places, np.int64(1), batch_dims=1)
         wanted = ops.multiply(wanted, counted)
         missing = ops.subtract(ops.multiply(found, counted), wanted)
         squares = ops.reduce_sum(ops.multiply(wanted, wanted), np.arange(3), False)

@@ -1,7 +1,7 @@
 """The latency table, measured: stacks of equal blocks, and whole models beside them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,7 @@ class LatencySettings:
     Attributes:
         depth: layers of a stack at most.
         heads, units: numbers of heads and of units at most that are measured; others lie between.
-        checks: whole models of random shapes, besides the one that nothing is cut from; the latter half of
-            them leaves tokens behind.
+        checks: whole models of random shapes, besides the one that nothing is cut from.
         batches: of a run at most; fewer where the whole model takes more than ``seconds`` for them.
         seconds: see there.
         rounds: runs of each model.
@@ -99,17 +98,10 @@ def measure_latency(
         units=(0, *units),
         ffn=_curve(units, [times[f"{count} units"] for count in units], times["stack of 0"], depth),
         rest=times["whole of 0"],
-        keys=_keys(sizes, float(lengths.mean())),
     )
     measured = [Check(shapes, times[f"check {number}"]) for number, shapes in checks.items()]
     measured.append(Check(whole, seconds / windows))
     return fitted(table, measured)
-
-
-def _keys(sizes: Encoder, length: float) -> float:
-    """Multiplications for keys and values, as a share of an attention block's."""
-    projections = 4.0 * sizes.hidden_size
-    return projections / 2 / (projections + 2 * length)
 
 
 def _curve(counts: Sequence[int], times: Sequence[float], none: float, depth: int) -> tuple[float, ...]:
@@ -138,19 +130,10 @@ def _spread(counts: Iterable[int], most: int) -> tuple[int, ...]:
 def _random_shapes(heads: Sequence[int], units: Sequence[int], count: int, layers: int) -> list[Shapes]:
     generator = np.random.default_rng(0)
     options = [(0, *heads), (0, *units)]
-    made = [
+    return [
         tuple(LayerShape(*(int(generator.choice(each)) for each in options)) for _ in range(layers))
         for _ in range(count)
     ]
-    wide = count - count // 2
-    return [*made[:wide], *map(_halved, made[wide:])]
-
-
-def _halved(shapes: Shapes) -> Shapes:
-    """The same layers, of which the last third changes half of the tokens, and the very last a quarter."""
-    half, last = len(shapes) - len(shapes) // 3, len(shapes) - 1
-    shares = [1.0 if index < half else 0.5 if index < last else 0.25 for index in range(len(shapes))]
-    return tuple(replace(shape, tokens=share) for shape, share in zip(shapes, shares, strict=True))
 
 
 def _batches(

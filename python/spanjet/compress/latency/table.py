@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,11 +29,9 @@ class LatencyTable:
         attention: what an attention block with so many takes.
         units: numbers of feed-forward units that were measured, ascending, from 0 on.
         ffn: what a feed-forward block with so many takes.
-        keys: share of an attention block's time that goes to keys and values, which are made of all tokens.
         rest: what a model without any block takes: embeddings, norms, and the head.
         factor: what blocks take in a whole model over what they take in a stack of their like.
-        selection: what it takes to choose the tokens of a layer that changes fewer than the one before.
-        checks: the whole models that ``factor`` and ``selection`` were fitted to.
+        checks: the whole models that ``factor`` was fitted to.
     """
 
     heads: tuple[int, ...]
@@ -42,34 +39,21 @@ class LatencyTable:
     units: tuple[int, ...]
     ffn: tuple[float, ...]
     rest: float
-    keys: float = 0.5
     factor: float = 1.0
-    selection: float = 0.0
     checks: tuple[Check, ...] = ()
 
-    def attention_seconds(self, heads: int | NDArray[np.int64], tokens: float = 1.0) -> Any:
-        """Of attention blocks with so many heads, which change a share of the tokens.
+    def attention_seconds(self, heads: int | NDArray[np.int64]) -> Any:
+        """Of attention blocks with so many heads; between measured numbers on a straight line."""
+        return self.factor * np.interp(heads, self.heads, self.attention)
 
-        Between measured numbers of heads on a straight line.
-        """
-        share = self.keys + (1 - self.keys) * tokens
-        return self.factor * share * np.interp(heads, self.heads, self.attention)
-
-    def ffn_seconds(self, units: int | NDArray[np.int64], tokens: float = 1.0) -> Any:
-        """Of feed-forward blocks with so many units, which change a share of the tokens; as above."""
-        return self.factor * tokens * np.interp(units, self.units, self.ffn)
+    def ffn_seconds(self, units: int | NDArray[np.int64]) -> Any:
+        """Of feed-forward blocks with so many units; as above."""
+        return self.factor * np.interp(units, self.units, self.ffn)
 
     def total(self, shapes: Sequence[LayerShape]) -> float:
         """Of a whole model."""
-        blocks = (
-            self.attention_seconds(each.heads, each.tokens) + self.ffn_seconds(each.units, each.tokens)
-            for each in shapes
-        )
-        return self.rest + float(sum(blocks)) + self.selecting([shape.tokens for shape in shapes])
-
-    def selecting(self, tokens: Sequence[float]) -> float:
-        """Of choosing tokens in a model whose layers change these shares of them."""
-        return self.selection * sum(share < before for before, share in pairwise((1.0, *tokens)))
+        blocks = (self.attention_seconds(each.heads) + self.ffn_seconds(each.units) for each in shapes)
+        return self.rest + float(sum(blocks))
 
     @property
     def errors(self) -> list[float]:
@@ -92,26 +76,17 @@ class LatencyTable:
 
 
 def fitted(table: LatencyTable, checks: Sequence[Check]) -> LatencyTable:
-    """The table with the factor of least squared relative error of whole models that change all tokens.
-
-    The time of a selection is what is missing on average, in the models that change fewer.
+    """The table with the factor of least squared relative error of whole models.
 
     Args:
         table: whose blocks were measured.
-        checks: whole models, at least one of which changes all tokens.
+        checks: whole models, at least one.
     """
-    table = replace(table, factor=1.0, selection=0.0, checks=tuple(checks))
-    wide = [check for check in checks if all(shape.tokens == 1 for shape in check.shapes)]
-    whole = np.array([check.seconds for check in wide])
-    shares = np.array([table.total(check.shapes) - table.rest for check in wide]) / whole
+    table = replace(table, factor=1.0, checks=tuple(checks))
+    whole = np.array([check.seconds for check in checks])
+    shares = np.array([table.total(check.shapes) - table.rest for check in checks]) / whole
     factor = (shares * (1 - table.rest / whole)).sum() / np.square(shares).sum()
-    table, unit = replace(table, factor=float(factor)), replace(table, selection=1.0)
-    missing = [
-        (check.seconds - table.total(check.shapes)) / unit.selecting([shape.tokens for shape in check.shapes])
-        for check in checks
-        if check not in wide
-    ]
-    return replace(table, selection=max(float(np.mean(missing)), 0.0)) if missing else table
+    return replace(table, factor=float(factor))
 
 
 def macs_table(*, heads: int, units: int, width: int, length: float) -> LatencyTable:

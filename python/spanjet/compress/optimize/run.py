@@ -1,7 +1,7 @@
 """One run of an optimisation: the stages in their order, each out of those before it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -16,7 +16,6 @@ from spanjet.compress.latency.table import LatencyTable
 from spanjet.compress.optimize.candidates import Builder
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.prune.gauss_newton import Importance, measure_importance
-from spanjet.compress.prune.narrowing import Shares, find_shares, fit_probes
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.removal_order import Orders, find_orders, unit_levels
 from spanjet.compress.prune.second_moments import Grams, collect
@@ -27,7 +26,6 @@ from spanjet.compress.search.evaluations import Ledger
 from spanjet.compress.search.kl_divergence import Divergence
 from spanjet.compress.search.local_search import LocalSearch
 from spanjet.compress.search.space import Module, Space
-from spanjet.compress.search.successive_halving import best_of
 from spanjet.compress.splits import Material
 from spanjet.compress.stages import Stages, digest
 from spanjet.config import RuntimeConfig, WindowConfig
@@ -153,16 +151,6 @@ class Run:
         return Orders.from_arrays(self.stages.arrays("orders", self.key, make))
 
     @cached_property
-    def probes(self) -> dict[str, NDArray[np.float32]]:
-        """What ranks the tokens before each layer."""
-
-        def make() -> dict[str, NDArray[np.float32]]:
-            with self.bars("probes") as bar:
-                return fit_probes(self.network, self.inputs(self.material.samples), on_batch=bar or _nothing)
-
-        return self.stages.arrays("probes", self.key, make)
-
-    @cached_property
     def space(self) -> Space:
         """What can be chosen."""
         full, modules = self.network.architecture, []
@@ -171,7 +159,7 @@ class Run:
             for order, levels in zip(self.orders.layer(index), sizes, strict=True):
                 left = np.array(sorted(levels), np.int64)
                 modules.append(Module(left, order.error[left[-1] - left]))
-        return Space(tuple(modules), (1.0,) * len(self.network.shapes))
+        return Space(tuple(modules))
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
@@ -212,7 +200,6 @@ class Run:
             network=self.network,
             grams=self.grams,
             orders=self.orders,
-            probes=self.probes,
             divergence=Divergence(self.reader, self.material.validation),
             inputs=self.inputs(self.material.samples),
             training=self.inputs(self.material.training),
@@ -247,32 +234,10 @@ class Run:
             return measure_costs(self.space, self.ledger, on_measured=steps)
 
     @cached_property
-    def selections(self) -> list[Shares]:
-        """Shares of tokens that layers may change, from all to few."""
-        if not self.config.narrow:
-            return [(1.0,) * len(self.network.shapes)]
-
-        def shapes(shares: Shares) -> tuple[LayerShape, ...]:
-            pairs = zip(self.network.shapes, shares, strict=True)
-            return tuple(replace(shape, tokens=share) for shape, share in pairs)
-
-        with self.bars("tokens to leave behind") as bar:
-            steps = counter(bar)
-            return find_shares(
-                len(self.network.shapes),
-                lambda shares: self.ledger(shapes(shares)),
-                lambda shares: self.table.total(shapes(shares)),
-                on_measured=steps,
-            )
-
-    @cached_property
-    def searches(self) -> list[LocalSearch]:
-        """What searches candidates for a budget, with each selection of tokens."""
-        spaces = [replace(self.space, tokens=shares) for shares in self.selections]
-        return [
-            LocalSearch(space, space.seconds(self.table), self.costs, self.ledger, seed=self.config.seed)
-            for space in spaces
-        ]
+    def search(self) -> LocalSearch:
+        """Searches candidates for a budget."""
+        seconds = self.space.seconds(self.table)
+        return LocalSearch(self.space, seconds, self.costs, self.ledger, seed=self.config.seed)
 
     def shapes(self, budget: float) -> tuple[LayerShape, ...]:
         """The best architecture for a share of the plain model's time.
@@ -281,18 +246,13 @@ class Run:
             ValueError: nothing fits.
         """
         blocks = budget * self.table.total(self.network.shapes) - self.table.rest
-
+        trials = self.config.trials
         with self.bars(f"search at {budget:.0%} of the time") as bar:
-            search, choice = best_of(
-                [(search, blocks - self.table.selecting(search.tokens)) for search in self.searches],
-                self.config.trials,
-                counter(bar, len(self.searches) + self.config.trials),
-            )
-        return search.shapes(choice)
+            return self.space.shapes(self.search.run(blocks, trials, counter(bar, trials)))
 
 
-def counter(bar: Callable[[int, int | None], None] | None, total: int | None = None) -> Callable[[], None]:
-    """What moves a bar by one step each time; without a total, one whose end is not known."""
+def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
+    """What moves a bar by one step each time."""
     done = count(1)
     return (lambda: None) if bar is None else (lambda: bar(next(done), total))
 

@@ -23,8 +23,6 @@ _INT8, _CANDIDATE, _ALMOST_WHOLE = 0.5, 0.65, 0.9
 _READ, _BACK, _TRAIN, _REBUILD, _CALIBRATE = 2.0, 5.0, 2.8, 6.0, 4.0
 # Quantizing a model takes so many times as long as compiling it.
 _QUANTIZE = 12.0
-# Selections of tokens that are compared, for each layer but the first.
-_SELECTIONS = 5
 # Models of the latency table, their size against the whole one's, and passes over its windows.
 _STACKS, _STACK, _PASSES = 37, 0.35, 1850
 
@@ -78,15 +76,9 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
     measured = modules * (len(SHARES) + 1)
     fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
     finish = window * (config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE
-    compared = _SELECTIONS * (layers - 1)
-    narrowing = Step(
-        "find the tokens to leave behind",
-        window * _READ * config.samples + compared * (model + window * _ALMOST_WHOLE * config.windows),
-    )
     steps = (
         Step("read activations", window * (_READ + _BACK) * config.samples),
         Step("measure latency", _STACKS * _STACK * model * _QUANTIZE + _PASSES * window * _INT8),
-        *([narrowing] if config.narrow else []),
         Step(
             f"measure the cost of {measured} cuts",
             measured * (model + window * _ALMOST_WHOLE * config.windows),

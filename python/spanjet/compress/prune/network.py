@@ -14,7 +14,6 @@ from spanjet.model.directory import CONFIG
 from spanjet.model.graph.architectures import ARCHITECTURES, read_architecture
 from spanjet.model.graph.blocks import LayerTensors
 from spanjet.model.graph.encoder import Encoder
-from spanjet.model.graph.narrowing import probe_name
 from spanjet.model.graph.tensors import Recorder, Tensors
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.load import built, find_directory
@@ -100,18 +99,13 @@ class Network:
             shapes: of all layers.
             tensors: what is not as it was; tensors that the shapes have no place for are left out.
         """
-        shares = (1.0, *(shape.tokens for shape in shapes))
-        left_out = {
-            name
-            for index, (shape, before) in enumerate(zip(shapes, shares, strict=False))
-            for name in self._unused(index, shape, before)
-        }
+        left_out = {name for index, shape in enumerate(shapes) for name in self._unused(index, shape)}
         kept = {name: value for name, value in {**self.tensors, **tensors}.items() if name not in left_out}
         architecture = replace(self.architecture, layer_shapes=tuple(shapes))
         return replace(self, architecture=architecture, tensors=kept)
 
-    def _unused(self, index: int, shape: LayerShape, before: float) -> list[str]:
-        """Names of tensors that a layer of that shape does not have, after one with that share of tokens."""
+    def _unused(self, index: int, shape: LayerShape) -> list[str]:
+        """Names of tensors that a layer of that shape does not have."""
         names, unused = self.layer(index), []
         if not shape.heads:
             for part in (names.query, names.key, names.value):
@@ -119,9 +113,6 @@ class Network:
             unused.append(f"{names.attention_output}.weight")
         if not shape.units:
             unused += [f"{names.up}.weight", f"{names.up}.bias", f"{names.down}.weight"]
-        if shape.tokens == before:
-            probe = probe_name(f"{self.architecture.layers}.{index}")
-            unused += [f"{probe}.weight", f"{probe}.bias"]
         return unused
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:

@@ -1,6 +1,6 @@
 """Networks of other shapes: blocks fitted each by itself, quickly, or one after another."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -29,7 +29,6 @@ class OneShot:
         grams: of its activations.
         orders: what is removed first.
         damping: see `spanjet.compress.prune.optimal_brain_surgeon.damped`.
-        probes: for layers that change few tokens, see `spanjet.compress.prune.narrowing.fit_probes`.
     """
 
     def __init__(
@@ -39,17 +38,15 @@ class OneShot:
         orders: Orders,
         *,
         damping: float = DAMPING,
-        probes: Mapping[str, NDArray[np.float32]] | None = None,
     ) -> None:
         self._network, self._orders = network, orders
         self._grams = grams
         self._damping = damping
-        self._probes = {} if probes is None else probes
         self._block = lru_cache(_KEPT * 2 * len(network.shapes))(self._fitted)
 
     def __call__(self, shapes: Sequence[LayerShape]) -> Network:
         """The network with these shapes."""
-        tensors: dict[str, NDArray[np.float32]] = {**self._probes}
+        tensors: dict[str, NDArray[np.float32]] = {}
         for index, (shape, full) in enumerate(zip(shapes, self._network.shapes, strict=True)):
             for kind, left, whole in (
                 ("attention", shape.heads, full.heads),

@@ -53,22 +53,6 @@ class LocalSearch:
         self._divergence, self._seed = divergence, seed
         self._tried: dict[Choice, float] = {}
 
-    @property
-    def tokens(self) -> tuple[float, ...]:
-        """The share of the tokens that each layer changes."""
-        return self._space.tokens
-
-    def shapes(self, choice: Sequence[int]) -> tuple[LayerShape, ...]:
-        """The layers of a choice."""
-        return self._space.shapes(choice)
-
-    def least(self, budget: float) -> float:
-        """The least divergence so far, of the programme's choice at first; infinite where nothing fits."""
-        try:
-            return self._tried[tuple(self.run(budget, 0))]
-        except ValueError:
-            return np.inf
-
     def run(self, budget: float, trials: int, on_trial: Callable[[], None] = lambda: None) -> list[int]:
         """The best choice that takes no longer than the budget.
 

@@ -32,15 +32,9 @@ class Module:
 
 @dataclass(frozen=True)
 class Space:
-    """All blocks of a network, layer by layer attention and feed-forward; a choice is an option of each.
-
-    Attributes:
-        modules: the blocks.
-        tokens: share of the tokens that each layer changes.
-    """
+    """All blocks of a network, layer by layer attention and feed-forward; a choice is an option of each."""
 
     modules: tuple[Module, ...]
-    tokens: tuple[float, ...]
 
     @property
     def whole(self) -> list[int]:
@@ -50,15 +44,12 @@ class Space:
     def shapes(self, choice: Sequence[int]) -> tuple[LayerShape, ...]:
         """The layers of a choice."""
         left = [int(module.levels[option]) for module, option in zip(self.modules, choice, strict=True)]
-        return tuple(map(LayerShape, left[::2], left[1::2], self.tokens))
+        return tuple(map(LayerShape, left[::2], left[1::2]))
 
     def seconds(self, table: LatencyTable) -> list[NDArray[np.float64]]:
         """The time of each option of each module."""
-        kinds: tuple[Callable[[NDArray[np.int64], float], NDArray[np.float64]], ...] = (
+        kinds: tuple[Callable[[NDArray[np.int64]], NDArray[np.float64]], ...] = (
             table.attention_seconds,
             table.ffn_seconds,
         )
-        return [
-            kinds[index % 2](module.levels, self.tokens[index // 2])
-            for index, module in enumerate(self.modules)
-        ]
+        return [kinds[index % 2](module.levels) for index, module in enumerate(self.modules)]

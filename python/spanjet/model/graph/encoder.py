@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.blocks import Blocks, LayerTensors
-from spanjet.model.graph.narrowing import Tokens, probe_name
 from spanjet.model.graph.qa_model import Inputs
 from spanjet.model.layer_shape import LayerShape, read_shapes
 from spanjet.runtime.openvino import ops, ov
@@ -55,16 +54,11 @@ class Encoder(Architecture):
 
     @classmethod
     def _shapes(cls, fields: Fields, sizes: dict[str, Any]) -> dict[str, Any]:
-        shapes = read_shapes(
-            fields,
-            layers=sizes["num_hidden_layers"],
-            heads=sizes["num_attention_heads"],
-            units=sizes["intermediate_size"],
-        )
-        return {"layer_shapes": shapes}
+        full = LayerShape(sizes["num_attention_heads"], sizes["intermediate_size"])
+        return {"layer_shapes": read_shapes(fields, layers=sizes["num_hidden_layers"], full=full)}
 
 
-def encode(blocks: Blocks, sizes: Encoder, inputs: Inputs, vectors: ov.Node) -> Tokens:
+def encode(blocks: Blocks, sizes: Encoder, inputs: Inputs, vectors: ov.Node) -> ov.Node:
     """All layers of the encoder, normalised after each addition (Vaswani et al. 2017, arXiv 1706.03762).
 
     A layer without heads or units adds the bias of that block's output alone.
@@ -76,30 +70,17 @@ def encode(blocks: Blocks, sizes: Encoder, inputs: Inputs, vectors: ov.Node) -> 
         vectors: [batch, length, hidden].
     """
     mask = blocks.attention_bias(inputs.attention_mask, name="attention_bias")
-    tokens, share = Tokens.all(vectors, mask, inputs.attention_mask), 1.0
     for index, shape in enumerate(sizes.layer_shapes):
         name, layer = f"encoder.layer.{index}", f"{sizes.layers}.{index}"
-        if shape.tokens < share:
-            share, probe = shape.tokens, probe_name(layer)
-            tokens = tokens.narrowed(blocks, share, width=sizes.hidden_size, name=name, tensor=probe)
-        attended = attend(blocks, sizes, index, tokens.active, tokens.mask, seen=tokens.seen)
-        changed = feed_forward(
+        attended = attend(blocks, sizes, index, vectors, mask)
+        vectors = feed_forward(
             blocks, sizes, attended, units=shape.units, name=name, tensors=sizes.tensors, layer=layer
         )
-        tokens = tokens.changed(changed, name=name)
-    return tokens
+    return vectors
 
 
-def attend(
-    blocks: Blocks,
-    sizes: Encoder,
-    index: int,
-    vectors: ov.Node,
-    mask: ov.Node,
-    *,
-    seen: ov.Node | None = None,
-) -> ov.Node:
-    """The first half of a layer; ``mask`` is what `Blocks.attention_bias` gives, of what is ``seen``."""
+def attend(blocks: Blocks, sizes: Encoder, index: int, vectors: ov.Node, mask: ov.Node) -> ov.Node:
+    """The first half of a layer; ``mask`` is what `Blocks.attention_bias` gives."""
     name, layer = f"encoder.layer.{index}.attention", f"{sizes.layers}.{index}"
     tensors, heads = sizes.tensors, sizes.layer_shapes[index].heads
     if heads:
@@ -112,7 +93,6 @@ def attend(
             name=name,
             tensors=tensors,
             layer=layer,
-            seen=seen,
         )
     else:
         output = f"{layer}.{tensors.attention_output}"
