@@ -97,7 +97,7 @@ def optimize_checkpoint(
     network = Network.load(checkpoint)
     run = Run(
         network=network,
-        source=describe_source(network.loaded(), checkpoint),
+        source=describe_source(network.loaded()),
         data=SquadFile.load(data),
         config=config,
         stages=Stages(out.with_name(f"{out.name}.stages") if work is None else Path(work)),

@@ -75,7 +75,7 @@ def quantize_checkpoint(
     original = _load_float(checkpoint)
     companions = _companions(original.path, license_file)
     run = Run(
-        source=describe_source(original, checkpoint),
+        source=describe_source(original),
         original=original,
         config=QuantizeConfig() if config is None else config,
         calibration=SquadFile.load(calibration),
