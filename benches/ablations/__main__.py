@@ -22,7 +22,7 @@ from spanjet.evaluate import exact_match
 
 from benches.ablations.variants import variants
 
-_VARIANTS = 10
+_VARIANTS = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

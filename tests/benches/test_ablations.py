@@ -40,7 +40,7 @@ def test_variants(made: Made, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> N
         assert command.main([*places, "--budget", "0.6", *options]) == 0
     table = capsys.readouterr().out
     made_of = {variant.name: variant for variant in found}
-    assert len(made_of) == 10
+    assert len(made_of) == 8
     for name in ("nothing cut", *made_of):
         assert name in table
     whole = made_of["all parts"]

@@ -42,7 +42,7 @@ def masked(network: Network, shapes: tuple[LayerShape, ...]) -> Network:
     """The network in its first shape, with zeros for what `cut` cuts."""
     orders, tensors, size = networks.simple_orders(network), {}, network.architecture.head_size
     for index, shape in enumerate(shapes):
-        heads, units = orders.layer(index)
+        heads, units = (orders.blocks[name, index] for name in ("heads", "units"))
         gone = np.setdiff1d(np.arange(len(heads.removed)), heads.kept(shape.heads))
         columns = (gone[:, None] * size + np.arange(size)).reshape(-1)
         names = network.layer(index)

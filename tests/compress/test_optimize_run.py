@@ -46,7 +46,7 @@ def test_the_model_is_what_the_card_says(made: Made) -> None:
     start, smaller = (Network.load(directory / name).tensors for name in (CHECKPOINT, "export"))
     name = "encoder.layer.0.intermediate.dense.weight"
     assert np.array_equal(smaller[name], start[name][kept["units"]])
-    assert found["latency"]["attention"] == TABLE.attention
+    assert found["latency"]["curves"]["heads"]["seconds"] == TABLE.curves["heads"].seconds
 
 
 def test_the_front(made: Made) -> None:
@@ -190,7 +190,7 @@ def test_bars_move_forward(two_layers: Path) -> None:
 
     card = run(two_layers, two_layers / "bars", config=replace(CONFIG, budget=0.7, trials=0), bars=bars)
     assert card["optimization"]["chosen"]["predicted"] <= 0.7
-    assert {"activations", "importance", "orders", "cost of cuts", "train"} <= set(seen)
+    assert {"activations", "curvature", "orders", "cost of cuts", "train"} <= set(seen)
     for steps in seen.values():
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)
         assert all(total is None or done <= total for done, total in steps)

@@ -1,4 +1,4 @@
-"""Models of any shapes, made of one network: quick ones to search with, and finished ones."""
+"""Make models of any shapes of one network: quick ones to search with, and finished ones."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from spanjet.compress.prune.layerwise_fit import refit
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.one_shot import OneShot
 from spanjet.compress.prune.removal_order import Orders
-from spanjet.compress.prune.second_moments import Grams
+from spanjet.compress.prune.second_moments import SecondMoments
 from spanjet.compress.quantize.ptq import CALIBRATION_PASSES, calibrate, finish
 from spanjet.compress.quantize.trials import Bars
 from spanjet.compress.stages import Stages, digest
@@ -36,7 +36,7 @@ class Builder:
 
     Attributes:
         network: the start.
-        grams, orders: of its blocks.
+        moments, orders: of its blocks.
         divergence: of a model's answers from the start's, see `Divergence`, on the windows of
             ``validation``.
         inputs: windows that weights are fitted to.
@@ -52,7 +52,7 @@ class Builder:
     """
 
     network: Network
-    grams: Grams
+    moments: SecondMoments
     orders: Orders
     divergence: Callable[[ov.Model], float]
     inputs: Inputs
@@ -67,7 +67,7 @@ class Builder:
 
     @cached_property
     def _one_shot(self) -> OneShot:
-        return OneShot(self.network, self.grams, self.orders)
+        return OneShot(self.network, self.moments, self.orders)
 
     def candidate(self, shapes: Shapes) -> ov.Model:
         """A float32 model whose layers are fitted each by itself: quickly made, a little worse."""
@@ -105,7 +105,7 @@ class Builder:
 
     def _refitted(self, start: Network) -> Network:
         with self.bars("rebuild") as bar:
-            return refit(self.network, start, self.inputs, self.validation, on_half=bar or _nothing)
+            return refit(self.network, start, self.inputs, self.validation, on_sublayer=bar or _nothing)
 
     def _quantized(self, network: Network) -> ov.Model:
         inputs = self.inputs[: self.calibration]

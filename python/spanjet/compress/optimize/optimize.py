@@ -12,7 +12,7 @@ from spanjet.compress.card import describe_scores, describe_source, describe_too
 from spanjet.compress.latency.profile import LatencySettings
 from spanjet.compress.optimize.card import describe_optimization
 from spanjet.compress.optimize.config import OptimizeConfig
-from spanjet.compress.optimize.pareto_builder import Points
+from spanjet.compress.optimize.pareto_builder import ParetoBuilder
 from spanjet.compress.optimize.run import Run, counter
 from spanjet.compress.optimize.time_estimate import Plan, plan_run, probe
 from spanjet.compress.optimize.verify import ROUNDS, compare_operations, compare_speed, measure_scores
@@ -131,7 +131,7 @@ def optimize_checkpoint(
 
 def _make(run: Run, evaluated: SquadFile | None) -> tuple[Model, Path, dict[str, Any]]:
     """The chosen INT8 model, the directory of its float32 network, and what the card says of them."""
-    points = Points(run)
+    points = ParetoBuilder(run)
     front = points.front()
     chosen = choose(front, run.config.budget, keep_best=run.config.keep_best)
     result = run.builder.int8(chosen.shapes)
@@ -163,7 +163,7 @@ def _make(run: Run, evaluated: SquadFile | None) -> tuple[Model, Path, dict[str,
     )
 
 
-def _evaluate(points: Points, result: Model, file: SquadFile) -> dict[str, Any]:
+def _evaluate(points: ParetoBuilder, result: Model, file: SquadFile) -> dict[str, Any]:
     """Scores of the start in float32, of the plain INT8 model and of the result on another file."""
     run = points.run
     models = {

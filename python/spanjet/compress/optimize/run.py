@@ -1,4 +1,4 @@
-"""One run of an optimisation: the stages in their order, each out of those before it."""
+"""Run the stages of an optimisation in their order, each out of those before it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -15,17 +15,18 @@ from spanjet.compress.latency.profile import LatencySettings, measure_latency
 from spanjet.compress.latency.table import LatencyTable
 from spanjet.compress.optimize.candidates import Builder
 from spanjet.compress.optimize.config import OptimizeConfig
-from spanjet.compress.prune.gauss_newton import Importance, measure_importance
+from spanjet.compress.prune.gauss_newton import Curvature, measure_curvature
 from spanjet.compress.prune.network import Network
-from spanjet.compress.prune.removal_order import Orders, find_orders, unit_levels
-from spanjet.compress.prune.second_moments import Grams, collect
+from spanjet.compress.prune.removal_order import Orders, find_orders
+from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
+from spanjet.compress.prune.structures import levels_of
 from spanjet.compress.quantize.run import SquadFile
 from spanjet.compress.quantize.trials import Bars
 from spanjet.compress.search.cost_curves import SHARES, measure_costs
 from spanjet.compress.search.evaluations import Ledger
 from spanjet.compress.search.kl_divergence import Divergence
 from spanjet.compress.search.local_search import LocalSearch
-from spanjet.compress.search.space import Module, Space
+from spanjet.compress.search.search_space import SearchSpace
 from spanjet.compress.splits import Material
 from spanjet.compress.stages import Stages, digest
 from spanjet.config import RuntimeConfig, WindowConfig
@@ -112,54 +113,61 @@ class Run:
         """One window of each of so many questions."""
         return calibration_inputs(self.reader, questions, count=len(questions))
 
+    def _arrays(
+        self, stage: str, make: Callable[[Callable[[int, int], None]], Any]
+    ) -> dict[str, NDArray[Any]]:
+        """The arrays of a stage, whose function is called with what shows its steps."""
+
+        def made() -> dict[str, NDArray[Any]]:
+            with self.bars(stage) as bar:
+                arrays: dict[str, NDArray[Any]] = make(bar or _nothing).arrays()
+                return arrays
+
+        return self.stages.arrays(stage, self.key, made)
+
     @cached_property
-    def grams(self) -> Grams:
+    def moments(self) -> SecondMoments:
         """The second moments of the activations."""
-
-        def make() -> dict[str, NDArray[np.float64]]:
-            with self.bars("activations") as bar:
-                inputs = self.inputs(self.material.samples)
-                return collect(self.network, inputs, on_batch=bar or _nothing).arrays()
-
-        return Grams.from_arrays(self.stages.arrays("activations", self.key, make))
+        arrays = self._arrays(
+            "activations",
+            lambda on_batch: measure_second_moments(
+                self.network, self.inputs(self.material.samples), on_batch=on_batch
+            ),
+        )
+        return SecondMoments.from_arrays(arrays)
 
     @cached_property
-    def importance(self) -> Importance:
+    def curvature(self) -> Curvature:
         """What errors of the blocks' outputs cost."""
-
-        def make() -> dict[str, NDArray[np.float64]]:
-            with self.bars("importance") as bar:
-                return measure_importance(
-                    self.network,
-                    self.inputs(self.material.samples),
-                    seed=self.config.seed,
-                    on_batch=bar or _nothing,
-                ).arrays()
-
-        return Importance.from_arrays(self.stages.arrays("importance", self.key, make))
+        arrays = self._arrays(
+            "curvature",
+            lambda on_batch: measure_curvature(
+                self.network,
+                self.inputs(self.material.samples),
+                seed=self.config.seed,
+                on_batch=on_batch,
+            ),
+        )
+        return Curvature.from_arrays(arrays)
 
     @cached_property
     def orders(self) -> Orders:
-        """In which order heads and units are removed."""
-
-        def make() -> dict[str, NDArray[Any]]:
-            importance = self.importance
-            grams, outputs = importance.weighted(self.grams), importance.outputs
-            with self.bars("orders") as bar:
-                return find_orders(self.network, grams, outputs=outputs, on_block=bar or _nothing).arrays()
-
-        return Orders.from_arrays(self.stages.arrays("orders", self.key, make))
+        """The removal orders of all blocks."""
+        arrays = self._arrays(
+            "orders",
+            lambda on_block: find_orders(
+                self.network,
+                self.curvature.weighted(self.moments),
+                outputs=self.curvature.outputs,
+                on_block=on_block,
+            ),
+        )
+        return Orders.from_arrays(arrays)
 
     @cached_property
-    def space(self) -> Space:
+    def space(self) -> SearchSpace:
         """What can be chosen."""
-        full, modules = self.network.architecture, []
-        sizes = (np.arange(full.num_attention_heads + 1), unit_levels(full.intermediate_size))
-        for index in range(len(self.network.shapes)):
-            for order, levels in zip(self.orders.layer(index), sizes, strict=True):
-                left = np.array(sorted(levels), np.int64)
-                modules.append(Module(left, order.error[left[-1] - left]))
-        return Space(tuple(modules))
+        return SearchSpace.of(self.network, self.orders)
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
@@ -172,9 +180,9 @@ class Run:
     @cached_property
     def table(self) -> LatencyTable:
         """What blocks cost on this machine."""
-        sizes = self.network.architecture
+        config = self.network.architecture
         key = {
-            "sizes": {name: value for name, value in asdict(sizes).items() if name != "vocab_size"},
+            "sizes": {name: value for name, value in asdict(config).items() if name != "vocab_size"},
             "lengths": digest(self.lengths.tolist()),
             "settings": asdict(self.latency),
             "fields": [each.name for each in fields(LatencyTable)],
@@ -184,21 +192,17 @@ class Run:
         def make() -> dict[str, Any]:
             with self.bars("latency") as bar:
                 return measure_latency(
-                    sizes,
-                    self.lengths,
-                    sorted(unit_levels(sizes.intermediate_size)),
-                    settings=self.latency,
-                    progress=bar,
+                    config, self.lengths, levels_of(config), settings=self.latency, progress=bar
                 ).as_dict()
 
-        return LatencyTable.of_dict(self.stages.value("latency", key, make))
+        return LatencyTable.from_dict(self.stages.value("latency", key, make))
 
     @cached_property
     def builder(self) -> Builder:
         """Makes models of any shapes."""
         return Builder(
             network=self.network,
-            grams=self.grams,
+            moments=self.moments,
             orders=self.orders,
             divergence=Divergence(self.reader, self.material.validation),
             inputs=self.inputs(self.material.samples),
@@ -228,9 +232,9 @@ class Run:
 
     @cached_property
     def costs(self) -> list[NDArray[np.float64]]:
-        """What it costs to cut each module, at each of its options."""
+        """What it costs to cut each block, at each of its options."""
         with self.bars("cost of cuts") as bar:
-            steps = counter(bar, len(self.space.modules) * (len(SHARES) + 1))
+            steps = counter(bar, len(self.space.blocks) * (len(SHARES) + 1))
             return measure_costs(self.space, self.ledger, on_measured=steps)
 
     @cached_property
@@ -248,7 +252,7 @@ class Run:
         blocks = budget * self.table.total(self.network.shapes) - self.table.rest
         trials = self.config.trials
         with self.bars(f"search at {budget:.0%} of the time") as bar:
-            return self.space.shapes(self.search.run(blocks, trials, counter(bar, trials)))
+            return self.space.chosen(self.search.run(blocks, trials, counter(bar, trials)))
 
 
 def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.prune.second_moments import moments
+from spanjet.compress.prune.second_moments import second_moment
 
 __all__ = ["LeastSquares"]
 
@@ -31,7 +31,7 @@ class LeastSquares:
             inner: x, float32[tokens, inputs].
             missing: the target less ``x Wᵀ + b``, float32[tokens, outputs].
         """
-        self._gram += moments(inner)
+        self._gram += second_moment(inner)
         self._cross[:-1] += inner.T @ missing
         self._cross[-1] += missing.sum(axis=0, dtype=np.float64)
 
