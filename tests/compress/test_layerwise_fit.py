@@ -183,7 +183,7 @@ def test_all_of_it_is_nearer_the_whole_network(
 ) -> None:
     steps: list[tuple[int, int]] = []
     start = OneShot(network, moments, orders)(SHAPES)
-    made = refit(network, start, fit, held_out, on_sublayer=lambda *done: steps.append(done))
+    made = refit(network, start, fit, held_out, on_step=lambda *done: steps.append(done))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     without_head = refit(network, start, fit, held_out, head=False)
     near, nearer, nearest = (divergence(each, network, held_out) for each in (start, without_head, made))

@@ -176,7 +176,7 @@ def test_orders_of_a_network() -> None:
     network = networks.alive(networks.tiny())
     moments = measure_second_moments(network, networks.windows(network, (20, 31, 17)))
     steps: list[tuple[int, int]] = []
-    orders = find_orders(network, moments, on_block=lambda done, total: steps.append((done, total)))
+    orders = find_orders(network, moments, on_step=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for index in range(2):
         names = network.layer(index)

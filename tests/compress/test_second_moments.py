@@ -145,7 +145,7 @@ def test_the_same_windows_give_the_same_bits_and_arrays_come_back() -> None:
     network = networks.tiny()
     items = networks.windows(network, LENGTHS)
     steps: list[tuple[int, int]] = []
-    moments = measure_second_moments(network, items, on_batch=lambda done, total: steps.append((done, total)))
+    moments = measure_second_moments(network, items, on_step=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 1)]
     again = measure_second_moments(network, items)
     back = SecondMoments.from_arrays(again.arrays())

@@ -15,7 +15,7 @@ KEY = "spanjet"
 
 @dataclass(frozen=True, slots=True, order=True)
 class LayerShape:
-    """What is left of one encoder layer.
+    """Parts that are left of one encoder layer.
 
     Attributes:
         heads: attention heads; 0: there is no attention, only the bias of its output.
@@ -27,7 +27,7 @@ class LayerShape:
 
 
 def describe_shapes(shapes: Sequence[LayerShape]) -> dict[str, Any]:
-    """What ``config.json`` holds under `KEY`, ready for JSON."""
+    """Describe the layers for ``config.json``, where `KEY` holds them."""
     return {"layers": [asdict(shape) for shape in shapes]}
 
 

@@ -1,4 +1,4 @@
-"""The chain rule for single operations: from the gradients of outputs to those of inputs."""
+"""Vector-Jacobian products of single operations: from gradients of outputs to those of inputs."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""A network back to a checkpoint directory, which can be trained further elsewhere."""
+"""Export a network to a checkpoint directory, which can be trained further elsewhere."""
 
 from spanjet.compress.export.checkpoint import LOADER, write_checkpoint
 

@@ -25,7 +25,7 @@ Shapes = tuple[LayerShape, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySettings:
-    """How much is measured.
+    """Effort of a measurement.
 
     Attributes:
         depth: layers of a stack at most.
@@ -69,15 +69,7 @@ def measure_latency(
     sizes = {name: _spread(each[1:], settings.sizes) for name, each in levels.items()}
     full, none = (LayerShape(**{name: each[end] for name, each in levels.items()}) for end in (-1, 0))
     depth = min(settings.depth, config.num_hidden_layers)
-    stacks: dict[str, Shapes] = {
-        "stack of 0": (none,) * depth,
-        "whole of 0": (none,) * config.num_hidden_layers,
-        **{
-            f"{size} {name}": (replace(none, **{name: size}),) * depth
-            for name, each in sizes.items()
-            for size in each
-        },
-    }
+    stacks = _stacks(sizes, none, depth=depth, layers=config.num_hidden_layers)
     whole = (full,) * config.num_hidden_layers
     checks = dict(enumerate(_random_shapes(sizes, settings.checks, config.num_hidden_layers)))
     stacks |= {f"check {number}": shapes for number, shapes in checks.items()}
@@ -94,15 +86,24 @@ def measure_latency(
     ratios, seconds = relative_times(sides, runner(anchor, batches), rounds=settings.rounds, on_turn=steps)
     windows = sum(len(batch.input_ids) for batch in batches)
     times = {name: ratio * seconds / windows for name, ratio in ratios.items()}
-    none_seconds = times["stack of 0"]
     curves = {
-        name: _curve(each, [times[f"{size} {name}"] for size in each], none_seconds, depth)
+        name: _curve(each, [times[f"{size} {name}"] for size in each], times["stack of 0"], depth)
         for name, each in sizes.items()
     }
     table = LatencyTable(curves=curves, rest=times["whole of 0"])
     measured = [Check(shapes, times[f"check {number}"]) for number, shapes in checks.items()]
     measured.append(Check(whole, seconds / windows))
     return fitted(table, measured)
+
+
+def _stacks(
+    sizes: Mapping[str, Sequence[int]], none: LayerShape, *, depth: int, layers: int
+) -> dict[str, Shapes]:
+    """Models that are timed, by name: of equal layers with blocks of one structure alone, and of none."""
+    stacks: dict[str, Shapes] = {"stack of 0": (none,) * depth, "whole of 0": (none,) * layers}
+    for name, each in sizes.items():
+        stacks |= {f"{size} {name}": (replace(none, **{name: size}),) * depth for size in each}
+    return stacks
 
 
 def _curve(sizes: Sequence[int], times: Sequence[float], none: float, depth: int) -> Curve:

@@ -1,4 +1,4 @@
-"""What blocks cost on this CPU: a table of measured times, and what it predicts for whole models."""
+"""Latency table: measured times of blocks on this CPU, and its predictions for whole models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +14,7 @@ __all__ = ["Check", "Curve", "LatencyTable", "fitted"]
 
 @dataclass(frozen=True)
 class Curve:
-    """What a block takes by its size, in seconds per window: sizes ascend from 0 on."""
+    """Seconds per window of a block by its size; sizes ascend from 0 on."""
 
     sizes: tuple[int, ...]
     seconds: tuple[float, ...]
@@ -45,12 +45,12 @@ class LatencyTable:
     checks: tuple[Check, ...] = ()
 
     def seconds(self, name: str, sizes: int | NDArray[np.int64]) -> Any:
-        """What blocks of some sizes take; between measured sizes on a straight line."""
+        """Look up the time of blocks of some sizes; between measured sizes on a straight line."""
         curve = self.curves[name]
         return self.factor * np.interp(sizes, curve.sizes, curve.seconds)
 
     def total(self, shapes: Sequence[LayerShape]) -> float:
-        """What a whole model takes."""
+        """Predict the time of a whole model."""
         layers = (sum(self.seconds(name, getattr(shape, name)) for name in self.curves) for shape in shapes)
         return self.rest + float(sum(layers))
 

@@ -105,7 +105,7 @@ class Builder:
 
     def _refitted(self, start: Network) -> Network:
         with self.bars("rebuild") as bar:
-            return refit(self.network, start, self.inputs, self.validation, on_sublayer=bar or _nothing)
+            return refit(self.network, start, self.inputs, self.validation, on_step=bar or _nothing)
 
     def _quantized(self, network: Network) -> ov.Model:
         inputs = self.inputs[: self.calibration]

@@ -25,7 +25,7 @@ _METHOD = "heads, feed-forward units and whole blocks removed by measured latenc
 def describe_optimization(
     run: "Run", front: ParetoFront, chosen: ParetoPoint, scores: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """How an architecture was found.
+    """Describe how an architecture was found.
 
     Args:
         run: what was read, and how.
@@ -77,7 +77,7 @@ def read_card(model: Path) -> dict[str, Any]:
 
 
 def _kept(orders: Orders, layer: int, shape: LayerShape) -> dict[str, list[int]]:
-    """What is left of a layer's parts, by their numbers in the start model."""
+    """List the parts of a layer that are left, by their numbers in the start model."""
     return {
         structure.name: orders.blocks[structure.name, layer].kept(structure.size(shape)).tolist()
         for structure in STRUCTURES

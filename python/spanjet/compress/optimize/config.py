@@ -23,7 +23,7 @@ _LEAST = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizeConfig:
-    """What is searched for, and how hard.
+    """Settings of an optimisation: the target, and the effort.
 
     Attributes:
         floor: F1 of the result at least, as a share of the checkpoint's in float32, on questions that nothing
@@ -76,5 +76,5 @@ class OptimizeConfig:
         self.quantization()
 
     def quantization(self) -> QuantizeConfig:
-        """How results are quantized."""
+        """Settings of the quantization of results."""
         return QuantizeConfig(samples=self.calibration, seed=self.seed, cpu=self.cpu)

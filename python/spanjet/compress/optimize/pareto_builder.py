@@ -1,4 +1,4 @@
-"""Points of the front: architectures of a run, finished and measured."""
+"""Make the points of the Pareto front: architectures of a run, finished and measured."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -61,7 +61,7 @@ class ParetoBuilder:
         return front if config.budget is not None else extend(front, self.point, config.bisections)
 
     def _fits(self, budget: float) -> bool:
-        """Whether anything is left of the time when what cannot be cut has taken its part."""
+        """Check that anything is left of the time when what cannot be cut has taken its part."""
         table = self.run.table
         return budget * table.total(self.run.network.shapes) > table.rest
 

@@ -43,7 +43,7 @@ _LENGTHS = 4000
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one run reads and how; its stages are computed when they are first asked for, or read from disk.
+    """The stages of one run, each computed when it is first asked for, or read from disk.
 
     Attributes:
         network: the start.
@@ -65,7 +65,7 @@ class Run:
 
     @cached_property
     def windows(self) -> WindowConfig:
-        """How texts are cut."""
+        """Windows that texts are cut into."""
         longest = min(WindowConfig().max_length, self.network.architecture.max_length)
         return WindowConfig(max_length=longest)
 
@@ -106,7 +106,7 @@ class Run:
 
     @property
     def int8(self) -> bool | None:
-        """Whether F1 is measured in INT8 arithmetic, see `RuntimeConfig`: wherever that is right."""
+        """INT8 arithmetic for measuring F1, see `RuntimeConfig`: wherever that is right."""
         return None if int8_saturates() and not self.half_range else True
 
     def inputs(self, questions: Sequence[Question]) -> list[dict[str, NDArray[np.int32]]]:
@@ -130,22 +130,22 @@ class Run:
         """The second moments of the activations."""
         arrays = self._arrays(
             "activations",
-            lambda on_batch: measure_second_moments(
-                self.network, self.inputs(self.material.samples), on_batch=on_batch
+            lambda on_step: measure_second_moments(
+                self.network, self.inputs(self.material.samples), on_step=on_step
             ),
         )
         return SecondMoments.from_arrays(arrays)
 
     @cached_property
     def curvature(self) -> Curvature:
-        """What errors of the blocks' outputs cost."""
+        """Curvature of the answers' divergence at the blocks' outputs."""
         arrays = self._arrays(
             "curvature",
-            lambda on_batch: measure_curvature(
+            lambda on_step: measure_curvature(
                 self.network,
                 self.inputs(self.material.samples),
                 seed=self.config.seed,
-                on_batch=on_batch,
+                on_step=on_step,
             ),
         )
         return Curvature.from_arrays(arrays)
@@ -155,18 +155,18 @@ class Run:
         """The removal orders of all blocks."""
         arrays = self._arrays(
             "orders",
-            lambda on_block: find_orders(
+            lambda on_step: find_orders(
                 self.network,
                 self.curvature.weighted(self.moments),
                 outputs=self.curvature.outputs,
-                on_block=on_block,
+                on_step=on_step,
             ),
         )
         return Orders.from_arrays(arrays)
 
     @cached_property
     def space(self) -> SearchSpace:
-        """What can be chosen."""
+        """All sizes of all blocks."""
         return SearchSpace.of(self.network, self.orders)
 
     @cached_property
@@ -179,7 +179,7 @@ class Run:
 
     @cached_property
     def table(self) -> LatencyTable:
-        """What blocks cost on this machine."""
+        """Times of blocks on this machine."""
         config = self.network.architecture
         key = {
             "sizes": {name: value for name, value in asdict(config).items() if name != "vocab_size"},
@@ -232,7 +232,7 @@ class Run:
 
     @cached_property
     def costs(self) -> list[NDArray[np.float64]]:
-        """What it costs to cut each block, at each of its options."""
+        """Divergences that cutting each block costs, at each of its options."""
         with self.bars("cost of cuts") as bar:
             steps = counter(bar, len(self.space.blocks) * (len(SHARES) + 1))
             return measure_costs(self.space, self.ledger, on_measured=steps)
@@ -256,7 +256,7 @@ class Run:
 
 
 def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
-    """What moves a bar by one step each time."""
+    """Make what moves a bar by one step each time."""
     done = count(1)
     return (lambda: None) if bar is None else (lambda: bar(next(done), total))
 

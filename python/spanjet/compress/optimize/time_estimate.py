@@ -1,4 +1,4 @@
-"""What a run will do, and how long that takes: estimated from a short probe."""
+"""Estimate the time of a run's stages from a short probe."""
 
 import time
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _STACKS, _STACK, _PASSES = 37, 0.35, 1850
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured: the float32 model's windows a second, and the seconds that it takes to compile."""
+    """Measured speed: the float32 model's windows a second, and the seconds that it takes to compile."""
 
     rate: float
     compiling: float

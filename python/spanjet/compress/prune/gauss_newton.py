@@ -79,7 +79,7 @@ def measure_curvature(
     inputs: Sequence[Inputs],
     *,
     seed: int = 0,
-    on_batch: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Curvature:
     """Run windows through a network and back.
 
@@ -94,7 +94,7 @@ def measure_curvature(
         network: the network.
         inputs: see `spanjet.compress.prune.packing.pack`; padding is never counted.
         seed: of the random numbers.
-        on_batch: called with the numbers of finished and of all batches.
+        on_step: called with the numbers of finished and of all batches.
     """
     blocks = [each for each in blocks_of(network) if each[0].size(network.shapes[each[1]])]
     model = _graph(network, blocks)
@@ -119,7 +119,7 @@ def measure_curvature(
             key = structure.name, layer
             outputs[key] = outputs.get(key, 0) + (gradient.T @ gradient).astype(np.float64)
             inner[key] = inner.get(key, 0) + _weighted(read, np.sqrt(cost))
-        on_batch(done, len(batches))
+        on_step(done, len(batches))
     return Curvature(outputs=outputs, inner=inner)
 
 

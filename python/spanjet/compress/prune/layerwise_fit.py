@@ -37,12 +37,12 @@ class _Data:
     student: list[Vectors]
 
     def sums(self, sublayer: Sublayer, vectors: Sequence[Vectors]) -> Iterator[Vectors]:
-        """What a sublayer normalises, of real tokens: float32[tokens, hidden] for each batch."""
+        """Yield what a sublayer normalises, of real tokens: float32[tokens, hidden] for each batch."""
         for inner, batch, mask in zip(sublayer.inner(vectors, self.masks), vectors, self.masks, strict=True):
             yield batch[mask == 1] + sublayer.added(inner)
 
     def following(self, sublayer: Sublayer, sums: Iterable[Vectors]) -> list[Vectors]:
-        """What the next sublayer reads: sums normalised, and zeros for padding."""
+        """Normalise sums for the next sublayer, with zeros for padding."""
         return [_padded(sublayer.normalised(each), mask) for each, mask in zip(sums, self.masks, strict=True)]
 
 
@@ -67,17 +67,17 @@ class _SublayerData:
         return cls(list(sublayer.inner(data.student, data.masks)), before, targets)
 
     def batches(self) -> Iterator[tuple[Vectors, Vectors]]:
-        """What the product reads, and what it should give."""
+        """Yield the inputs of the product, and the outputs that it should have."""
         for inner, before, target in zip(self.inner, self.before, self.targets, strict=True):
             yield inner, target - before
 
     def sums(self, sublayer: Sublayer, tensors: Weights) -> Iterator[Vectors]:
-        """What the sublayer normalises, with these tensors of its product."""
+        """Yield the sums that the sublayer normalises, with these tensors of its product."""
         for inner, before in zip(self.inner, self.before, strict=True):
             yield before + sublayer.added(inner, tensors)
 
     def best(self, sublayer: Sublayer, corrections: Sequence[tuple[Vectors, Vectors]]) -> Weights:
-        """Of what the product is and all corrections of it, what has the least squared error."""
+        """Choose the tensors of least squared error: the product's own, or one of its corrections."""
         options = [{}, *(sublayer.corrected(*correction) for correction in corrections)]
         errors = np.zeros(len(options))
         for inner, wanted in self.batches():
@@ -92,7 +92,7 @@ def refit(
     held_out: Sequence[Inputs],
     *,
     head: bool = True,
-    on_sublayer: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Network:
     """Fit the output products of a cut network to the whole one's sums, one after another.
 
@@ -108,14 +108,14 @@ def refit(
         inputs: windows to fit to, see `spanjet.compress.prune.packing.pack`.
         held_out: windows that decide what is kept.
         head: whether the last product, ``qa_outputs``, is fitted to the teacher's logits.
-        on_sublayer: called with the numbers of finished and of all sublayers.
+        on_step: called with the numbers of finished and of all sublayers.
     """
     padding, blocks = teacher.architecture.pad_token_id, blocks_of(teacher)
     fit, kept = (_embedded(teacher, pack(part, padding=padding)) for part in (inputs, held_out))
     parts = (fit, kept)
     for done, (structure, layer) in enumerate(blocks, 1):
         student = student.with_tensors(_fit_sublayer(teacher, student, structure, layer, parts))
-        on_sublayer(done, len(blocks))
+        on_step(done, len(blocks))
     if head:
         ends = (HeadData(part.masks, part.teacher, part.student) for part in parts)
         student = student.with_tensors(refit_head(teacher, *ends))

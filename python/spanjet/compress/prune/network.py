@@ -74,31 +74,31 @@ class Network:
         return self.architecture.layer_shapes
 
     def layer(self, index: int) -> LayerTensors:
-        """The names of a layer's tensors, without ``.weight`` and ``.bias``."""
+        """Name a layer's tensors, without ``.weight`` and ``.bias``."""
         prefix = f"{self.architecture.layers}.{index}"
         names = asdict(self.architecture.tensors)
         return LayerTensors(**{part: f"{prefix}.{name}" for part, name in names.items()})
 
     def build(self) -> ov.Model:
-        """The float32 graph, which shares the tensors' memory."""
+        """Build the float32 graph, which shares the tensors' memory."""
         source = Tensors(self.tensors)
         model = self.architecture.build(source)
         source.finish()
         return model
 
     def loaded(self) -> Model:
-        """The float32 graph, ready for a reader."""
+        """Build the float32 graph, ready for a reader."""
         model = built(self.build(), self.architecture, path=self.source, weights=self.files)
         return replace(model, repository=self.repository)
 
     def with_tensors(self, tensors: Mapping[str, NDArray[np.float32]]) -> "Network":
-        """The same network with some other tensors, of the same shapes."""
+        """Replace some tensors by others of the same shapes."""
         return replace(self, tensors={**self.tensors, **tensors})
 
     def with_layers(
         self, shapes: Sequence[LayerShape], tensors: Mapping[str, NDArray[np.float32]]
     ) -> "Network":
-        """The network with other shapes.
+        """Give the layers other shapes.
 
         Args:
             shapes: of all layers.

@@ -122,7 +122,7 @@ def _start(
 def _costs(
     weight: NDArray[np.float64], inverse: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """What each of some inputs adds to the squared error when they are removed in this order."""
+    """Compute the squared error that each of some inputs adds when they are removed in this order."""
     factor = np.linalg.cholesky(inverse[np.ix_(chosen, chosen)])
     columns = np.linalg.solve(factor, weight[:, chosen].T)
     costs: NDArray[np.float64] = np.square(columns).sum(axis=1)

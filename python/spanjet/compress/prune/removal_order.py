@@ -46,7 +46,7 @@ def find_orders(
     *,
     damping: float = DAMPING,
     outputs: Mapping[BlockKey, NDArray[np.float64]] | None = None,
-    on_block: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Orders:
     """Rank the parts of all blocks, which must not be cut yet.
 
@@ -56,7 +56,7 @@ def find_orders(
         damping: see `spanjet.compress.prune.optimal_brain_surgeon.damped`.
         outputs: of each block: what an error of its output costs, float64[hidden, hidden]; None: all outputs
             count alike.
-        on_block: called with the numbers of finished and of all blocks.
+        on_step: called with the numbers of finished and of all blocks.
     """
     orders: dict[BlockKey, Order] = {}
     blocks = blocks_of(network)
@@ -67,7 +67,7 @@ def find_orders(
             weight = _weighted(weight, outputs[key])
         moment = damped(moments.blocks[key], damping)
         orders[key] = structure.order(weight, moment, structure.size(network.shapes[layer]))
-        on_block(done, len(blocks))
+        on_step(done, len(blocks))
     return Orders(orders)
 
 

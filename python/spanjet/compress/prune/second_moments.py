@@ -38,14 +38,14 @@ class SecondMoments:
 
 
 def measure_second_moments(
-    network: Network, inputs: Sequence[Inputs], *, on_batch: Callable[[int, int], None] = lambda _a, _b: None
+    network: Network, inputs: Sequence[Inputs], *, on_step: Callable[[int, int], None] = lambda _a, _b: None
 ) -> SecondMoments:
     """Run windows through a network and sum; products are in float32, sums in float64.
 
     Args:
         network: the network.
         inputs: see `spanjet.compress.prune.packing.pack`; padding is never counted.
-        on_batch: called with the numbers of finished and of all batches.
+        on_step: called with the numbers of finished and of all batches.
     """
     nodes = {
         (structure.name, layer): f"encoder.layer.{layer}.{structure.inner}"
@@ -64,7 +64,7 @@ def measure_second_moments(
                 blocks[key] += moment
             else:
                 blocks[key] = moment
-        on_batch(done, len(batches))
+        on_step(done, len(batches))
     return SecondMoments(blocks=blocks, tokens=tokens)
 
 

@@ -35,7 +35,7 @@ class Sublayer:
             self._compiled = _compile(network, structure, layer)
 
     def inner(self, vectors: Sequence[Vectors], masks: Sequence[NDArray[np.int32]]) -> Iterator[Vectors]:
-        """What the output product reads, of real tokens: float32[tokens, inner] for each batch.
+        """Yield the inputs of the output product, of real tokens: float32[tokens, inner] for each batch.
 
         Args:
             vectors: what the sublayer reads, float32[rows, length, hidden] each.

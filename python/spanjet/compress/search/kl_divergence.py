@@ -1,4 +1,4 @@
-"""How far a candidate's answers are from the start model's."""
+"""Kullback-Leibler divergence of a candidate's answers from the start model's."""
 
 from collections.abc import Iterator, Sequence
 

@@ -14,7 +14,7 @@ BUCKETS = 10_000
 
 @dataclass(frozen=True)
 class Options:
-    """What one block can be: its time and cost for each option, float64[options] each.
+    """Time and cost of a block for each of its options, float64[options] each.
 
     An option of time 0 is one like all others.
     """

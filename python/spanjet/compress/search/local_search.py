@@ -97,7 +97,7 @@ class LocalSearch:
     def _perturbed(
         self, budget: float, weights: NDArray[np.float64], generator: np.random.Generator
     ) -> Choice | None:
-        """What the knapsack gives with other weights, and was not tried."""
+        """Solve the knapsack with weights moved at random until its choice was not tried yet."""
         choice = self._solve(budget, weights)
         for patience in range(_PATIENCE):
             if choice not in self._tried:

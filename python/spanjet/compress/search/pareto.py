@@ -1,4 +1,4 @@
-"""The front of speed against accuracy, and the point of it that is chosen."""
+"""Pareto front of speed against accuracy, and the point of it that is chosen."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -48,7 +48,7 @@ class ParetoFront:
     least: float
 
     def holds(self, point: ParetoPoint) -> bool:
-        """Whether a point has the F1 that is wanted."""
+        """Check that a point has the F1 that is wanted."""
         return point.f1 >= self.least
 
     @property

@@ -1,4 +1,4 @@
-"""What a search chooses from: for each block of a network, how many of its parts are left."""
+"""Search space: for each block of a network, how many of its parts can be left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

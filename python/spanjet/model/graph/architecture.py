@@ -1,4 +1,4 @@
-"""What the architectures have in common: sizes, limits, and the promise to build a graph."""
+"""Base of the architectures: sizes, limits, and the promise to build a graph."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Architecture(ABC):
 
     @property
     def name(self) -> str:
-        """What the graph is called."""
+        """Name of the graph."""
         return f"{self.model_type}-question-answering"
 
     @property
@@ -70,7 +70,7 @@ class Architecture(ABC):
     @property
     @abstractmethod
     def layout(self) -> InputLayout:
-        """How the inputs look."""
+        """Form of the inputs."""
 
     @classmethod
     @abstractmethod

@@ -22,7 +22,7 @@ _MASKED = np.float32(-10000.0)
 
 @dataclass(frozen=True, kw_only=True)
 class LayerTensors:
-    """What a checkpoint calls the tensors of one encoder layer, below the layer's own name."""
+    """Names of the tensors of one encoder layer in a checkpoint, below the layer's own name."""
 
     query: str
     key: str
@@ -79,7 +79,7 @@ class Blocks:
         return ops.add(product, bias, name=name)
 
     def bias(self, *, width: int, name: str, tensor: str) -> ov.Node:
-        """What is left of a linear layer without inputs: its bias, [width]."""
+        """Take the bias of a linear layer, all that is left of it without inputs: [width]."""
         return self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
 
     def layer_norm(self, vectors: ov.Node, *, width: int, name: str, tensor: str) -> ov.Node:
@@ -121,7 +121,7 @@ class Blocks:
 
     @staticmethod
     def attention_bias(attention_mask: ov.Node, *, name: str) -> ov.Node:
-        """What attention scores of padding are lowered by: int32[batch, length] -> [batch, 1, 1, length]."""
+        """Lower attention scores of padding: int32[batch, length] -> float32[batch, 1, 1, length]."""
         mask = ops.convert(attention_mask, "f32", name=f"{name}.mask")
         padding = ops.subtract(np.float32(1.0), mask, name=f"{name}.padding")
         lowered = ops.multiply(padding, _MASKED, name=f"{name}.lowered")

@@ -59,7 +59,7 @@ class Encoder(Architecture):
 
 
 def encode(blocks: Blocks, config: Encoder, inputs: Inputs, vectors: ov.Node) -> ov.Node:
-    """All layers of the encoder, normalised after each addition (Vaswani et al. 2017, arXiv 1706.03762).
+    """Build all layers, normalised after each addition (Vaswani et al. 2017, arXiv 1706.03762).
 
     A layer without heads or units adds the bias of that block's output alone.
 
@@ -80,7 +80,7 @@ def encode(blocks: Blocks, config: Encoder, inputs: Inputs, vectors: ov.Node) ->
 
 
 def attend(blocks: Blocks, config: Encoder, index: int, vectors: ov.Node, mask: ov.Node) -> ov.Node:
-    """The first half of a layer; ``mask`` is what `Blocks.attention_bias` gives."""
+    """Build the attention sublayer of a layer; ``mask`` is what `Blocks.attention_bias` gives."""
     name, layer = f"encoder.layer.{index}.attention", f"{config.layers}.{index}"
     tensors, heads = config.tensors, config.layer_shapes[index].heads
     if heads:
@@ -111,7 +111,7 @@ def feed_forward(
     tensors: LayerTensors,
     layer: str,
 ) -> ov.Node:
-    """The second half of a layer."""
+    """Build the feed-forward sublayer of a layer."""
     node, width = f"{name}.ffn", config.hidden_size
     if units:
         changed = blocks.feed_forward(
@@ -132,6 +132,6 @@ def feed_forward(
 def add_and_normalise(
     blocks: Blocks, config: Architecture, changed: ov.Node, vectors: ov.Node, *, name: str, tensor: str
 ) -> ov.Node:
-    """What a block changed, added to what it was given, normalised."""
+    """Add what a block changed to what it was given, and normalise."""
     total = ops.add(changed, vectors, name=f"{name}.residual")
     return blocks.layer_norm(total, width=config.hidden_size, name=f"{name}.norm", tensor=tensor)

@@ -7,7 +7,7 @@ __all__ = ["InputLayout"]
 
 @dataclass(frozen=True, kw_only=True)
 class InputLayout:
-    """What an encoder's inputs look like.
+    """Form of an encoder's inputs.
 
     BERT reads ``[CLS] question [SEP] context [SEP]`` with token types 0 and 1 (Devlin et al. 2019, arXiv
     1810.04805), RoBERTa ``<s> question </s></s> context </s>`` without types (Liu et al. 2019, arXiv

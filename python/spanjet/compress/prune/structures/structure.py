@@ -22,7 +22,7 @@ Tensors = dict[str, NDArray[np.float32]]
 
 
 class Structure(ABC):
-    """What one sublayer of a layer has a number of: the parts that its output product reads.
+    """A kind of part that one sublayer of each layer has a number of: its output product reads them.
 
     What a part of a given size takes is a curve of the latency table, under the structure's name.
 

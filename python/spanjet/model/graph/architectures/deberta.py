@@ -81,7 +81,7 @@ class Deberta(Architecture):
 
     @property
     def score_scale(self) -> float:
-        """What scores are multiplied by: the more kinds of them are added, the less."""
+        """Factor of the scores: the more kinds of them are added, the less."""
         kinds = 1 + self.content_to_position + self.position_to_content
         return float((self.head_size * kinds) ** -0.5)
 
@@ -144,7 +144,7 @@ def _names(fields: Fields, key: str, allowed: list[str]) -> list[str]:
 
 
 def _distances(fields: Fields, positions: int) -> dict[str, Any]:
-    """How many distances are told apart, and up to where."""
+    """Read the number of distances that are told apart, and up to where."""
     farthest = fields.count("max_relative_positions", default=-1, least=-1)
     buckets = max(0, fields.count("position_buckets", default=-1, least=-1))
     farthest = farthest if farthest > 0 else positions
@@ -178,7 +178,7 @@ class _Graph:
         return normalise(self.blocks, vectors, width=config.hidden_size)
 
     def attention_bias(self) -> ov.Node:
-        """What scores of padding are lowered by; also fails on too long a sequence."""
+        """Build the bias that lowers scores of padding; also fails on too long a sequence."""
         bias = self.blocks.attention_bias(self.inputs.attention_mask, name="attention_bias")
         if self._distances is None:
             return bias
