@@ -59,7 +59,7 @@ class Model:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What the model's scores are worth, from its card; None without one.
+        """Calibration of the model's scores, from its card; None without one.
 
         Raises:
             ValueError: the card holds something else in its place.

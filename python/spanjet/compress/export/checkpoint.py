@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from spanjet.model.config_json import read_json
 from spanjet.model.directory import COMPANIONS, CONFIG
@@ -48,8 +49,6 @@ def write_checkpoint(
         FileExistsError: see `spanjet.storage.check_free`.
         OSError: the directory cannot be written.
     """
-    from safetensors.numpy import save_file  # noqa: PLC0415
-
     config = {**read_json(source / CONFIG), KEY: describe_shapes(architecture.layer_shapes)}
     # The source may have had half the precision, under either of the names.
     config |= {name: "float32" for name in ("dtype", "torch_dtype") if name in config}

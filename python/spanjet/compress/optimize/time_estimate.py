@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.prune.structures import STRUCTURES
 from spanjet.compress.search.cost_curves import SHARES
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import Question
@@ -70,10 +71,10 @@ def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Pro
 def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
     """The stages of a run from the beginning; one that goes on takes less."""
     window, model = 1 / probe.rate, probe.compiling
-    modules = 2 * layers
+    blocks = len(STRUCTURES) * layers
     searched = 1 if config.budget is not None else len(config.budgets) + config.bisections
     points = searched + 1
-    measured = modules * (len(SHARES) + 1)
+    measured = blocks * (len(SHARES) + 1)
     fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
     finish = window * (config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE
     steps = (

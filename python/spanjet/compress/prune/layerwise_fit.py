@@ -15,7 +15,7 @@ from spanjet.compress.prune.sublayers import Sublayer
 
 __all__ = ["DAMPINGS", "refit"]
 
-#: How strongly a fit is held to what it starts from, as shares of the mean of the Gram matrix's diagonal.
+#: How strongly a fit is held to what it starts from, as shares of the mean of the second moments' diagonal.
 DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 Vectors = NDArray[np.float32]

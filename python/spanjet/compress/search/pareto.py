@@ -6,7 +6,7 @@ from typing import Any
 
 from spanjet.model.layer_shape import LayerShape
 
-__all__ = ["ParetoFront", "ParetoPoint", "choose", "extend"]
+__all__ = ["ParetoFront", "ParetoPoint", "choose", "extend", "without_repeats"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def extend(front: ParetoFront, measure: Callable[[float], ParetoPoint], bisectio
 
 
 def choose(front: ParetoFront, budget: float | None, *, keep_best: bool) -> ParetoPoint:
-    """The point that becomes the result.
+    """Choose the point that becomes the result.
 
     Args:
         front: all points.
