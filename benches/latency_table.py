@@ -16,7 +16,7 @@ from rich.table import Table
 from spanjet.cli.terminal.tables import progress_bar
 from spanjet.compress.latency.profile import LatencySettings, measure_latency
 from spanjet.compress.latency.table import LatencyTable, fitted
-from spanjet.compress.prune.removal_order import unit_levels
+from spanjet.compress.prune.structures import levels_of
 from spanjet.model.graph.architectures.bert import Bert
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.random_weights import SHAPES, Shape
@@ -50,10 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(shape: Shape, settings: LatencySettings) -> LatencyTable:
     """The table of an architecture, on windows as long as SQuAD's."""
     lengths = np.random.default_rng(0).lognormal(np.log(MEDIAN), SPREAD, 4000).astype(np.int64)
-    sizes = architecture(shape)
-    levels = unit_levels(sizes.intermediate_size)
+    config, lengths = architecture(shape), lengths.clip(16, LONGEST)
     with progress_bar("latency") as bar:
-        return measure_latency(sizes, lengths.clip(16, LONGEST), levels, settings=settings, progress=bar)
+        return measure_latency(config, lengths, levels_of(config), settings=settings, progress=bar)
 
 
 def architecture(shape: Shape) -> Bert:
@@ -91,7 +90,7 @@ def show(console: Console, name: str, errors: list[tuple[float, float, float]], 
     table = Table(
         title=f"{name}, random weights: milliseconds a window; measured in {seconds:.0f} s",
         caption=f"{machine['processor']}, {machine['cpus']} CPUs; each is predicted from the others; the "
-        "last is whole, the half before it leaves tokens behind",
+        "last is whole",
     )
     for column in ("measured", "predicted", "error"):
         table.add_column(column, justify="right")

@@ -18,7 +18,7 @@ from spanjet.evaluate import exact_match
 
 from benches.ablations.variants import variants
 
-_VARIANTS = 11
+_VARIANTS = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -40,20 +40,19 @@ def test_variants(made: Made, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> N
         assert command.main([*places, "--budget", "0.6", *options]) == 0
     table = capsys.readouterr().out
     made_of = {variant.name: variant for variant in found}
-    assert len(made_of) == 11
+    assert len(made_of) == 8
     for name in ("nothing cut", *made_of):
         assert name in table
-    wide = made_of["all tokens in all layers"]
+    whole = made_of["all parts"]
     for name in ("score by magnitude", "errors of all outputs alike", "no training", "no weight update"):
-        assert made_of[name].shapes == wide.shapes
-    assert all(shape.tokens == 1 for shape in wide.shapes)
+        assert made_of[name].shapes == whole.shapes
     # Without an update, what is left is what it was.
     fitted, updated, untouched = (
         made_of[name].network.tensors
         for name in ("reconstruction in its place", "no training", "no weight update")
     )
     start = Network.load(directory / CHECKPOINT).tensors
-    assert fitted.keys() == updated.keys() == untouched.keys() == wide.network.tensors.keys()
+    assert fitted.keys() == updated.keys() == untouched.keys() == whole.network.tensors.keys()
     biases = [name for name in untouched if name.endswith("output.dense.bias")]
     assert all(np.array_equal(untouched[name], start[name]) for name in biases)
     for one, two in ((fitted, updated), (updated, untouched)):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spanjet.compress.latency.table import Check, LatencyTable
+from spanjet.compress.latency.table import Check, Curve, LatencyTable
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.random_weights import Shape
 
@@ -19,7 +19,9 @@ def test_each_model_is_predicted_from_the_others() -> None:
     checks = tuple(Check((LayerShape(4, 64),) * count, 1.0 + 2 * count) for count in (1, 2, 3, 4))
     slow = (*checks[:3], Check(checks[3].shapes, 2 * checks[3].seconds))
     table = LatencyTable(
-        heads=(0, 4), attention=(0.0, 1.0), units=(0, 64), ffn=(0.0, 1.0), rest=1.0, checks=slow
+        curves={"heads": Curve((0, 4), (0.0, 1.0)), "units": Curve((0, 64), (0.0, 1.0))},
+        rest=1.0,
+        checks=slow,
     )
     measured, predicted, error = command.left_out(table)[3]
     assert (measured, predicted, error) == pytest.approx((18_000, 9_000, -0.5))

@@ -63,7 +63,7 @@ def test_every_option_arrives(calls: Calls) -> None:
         "--license": "MIT", "--data": "t.json",
     }  # fmt: skip
     flags = [part for pair in options.items() for part in pair]
-    command = ["optimize", *flags, "--no-narrow", "--keep-best", "--overwrite", "MODEL", "-o", "out"]
+    command = ["optimize", *flags, "--keep-best", "--overwrite", "MODEL", "-o", "out"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert calls.options["config"] == OptimizeConfig(
@@ -75,7 +75,6 @@ def test_every_option_arrives(calls: Calls) -> None:
         held_out=50,
         seed=3,
         cpu="vnni",
-        narrow=False,
         keep_best=True,
     )
     assert {

@@ -119,14 +119,6 @@ SIMPLE: dict[str, tuple[Build, tuple[int, ...]]] = {
     "one part of a split": (lambda x: ops.split(x, np.int64(1), 2).output(1).get_node(), (3, 4)),
     "sum": (lambda x: ops.reduce_sum(x, np.array([1]), False), (3, 4, 2)),
     "sum that keeps dimensions": (lambda x: ops.reduce_sum(x, np.array([0, 2]), True), (3, 4, 2)),
-    "slice": (lambda x: ops.slice(x, [1], [3], [1], [1]), (2, 5, 3)),
-    "slice to the end": (lambda x: ops.slice(x, [2], [np.iinfo(np.int64).max], [1], [1]), (2, 5, 3)),
-    "rows, some twice": (lambda x: ops.gather(x, np.array([2, 0, 2]), np.int64(0)), (4, 3)),
-    "rows of each": (
-        lambda x: ops.gather(x, np.array([[3, 1], [0, 2]]), np.int64(1), batch_dims=1),
-        (2, 4, 3),
-    ),
-    "chosen": (lambda x: ops.select(ops.greater(x, np.float32(9)), np.float32(1), x), (3, 4)),
     "sums of a node used twice": (lambda x: ops.add(ops.multiply(x, x), x), (3, 4)),
 }
 
@@ -137,30 +129,6 @@ def test_operations(name: str) -> None:
     check(build, values(*shape))
 
 
-def test_concatenation() -> None:
-    check(lambda a, b: ops.concat([a, b], 1), values(2, 3, 4), values(2, 5, 4, seed=1))
-
-
-def test_updates_in_their_places() -> None:
-    places = np.array([[[3] * 2, [0] * 2], [[1] * 2, [2] * 2]])
-
-    def build(whole: ov.Node, updates: ov.Node) -> ov.Node:
-        return ops.scatter_elements_update(whole, places, updates, np.int64(1))
-
-    check(build, values(2, 4, 2), values(2, 2, 2, seed=1))
-
-
-def test_places_do_not_change_smoothly() -> None:
-    """What is sorted by a value does not depend on it, as far as gradients go."""
-    inputs = values(2, 6)
-
-    def build(x: ov.Node) -> ov.Node:
-        order = ops.topk(x, np.int64(3), 1, "max", "value").output(1)
-        return ops.gather(x, order, np.int64(1), batch_dims=1)
-
-    check(build, inputs)
-
-
 def test_refused() -> None:
     x, y = (ops.parameter([3], np.float32, name=name) for name in "xy")
     seed = ops.constant(np.ones(3, np.float32)).output(0)
@@ -168,6 +136,3 @@ def test_refused() -> None:
         differentiate([(ops.add(x, x).output(0), seed)], [x.output(0), y.output(0)])
     with pytest.raises(ValueError, match="wave: Cos has no rule"):
         differentiate([(ops.cos(x, name="wave").output(0), seed)], [x.output(0)])
-    stepped = ops.slice(x, [0], [3], [2], [0], name="every second")
-    with pytest.raises(ValueError, match="every second: expected a slice of one axis, with step 1"):
-        differentiate([(stepped.output(0), seed)], [x.output(0)])

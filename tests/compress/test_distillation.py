@@ -12,10 +12,8 @@ from spanjet.compress.distill import distillation as module
 from spanjet.compress.distill.adam import Adam
 from spanjet.compress.distill.distillation import Distillation, distil
 from spanjet.compress.prune import packing
-from spanjet.compress.prune.narrowing import fit_probes
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import pack
-from spanjet.model.graph.narrowing import kept_name, places_name, probe_name
 from spanjet.model.layer_shape import LayerShape
 from spanjet.runtime.openvino import ops, ov
 
@@ -27,10 +25,10 @@ def whole() -> Network:
     return networks.tiny()
 
 
-def cut(network: Network, *, tokens: float = 1.0, seed: int = 3) -> Network:
-    """Other weights, fewer heads and units, and a second layer that narrows."""
+def cut(network: Network, *, seed: int = 3) -> Network:
+    """Other weights, fewer heads and units."""
     generator = np.random.default_rng(seed)
-    shapes = (LayerShape(3, 32), LayerShape(2, 64, tokens))
+    shapes = (LayerShape(3, 32), LayerShape(2, 64))
     small = networks.sliced(network, networks.simple_orders(network), shapes)
     names = [name for name in small.tensors if name.startswith(network.architecture.layers)]
     noisy = {
@@ -39,8 +37,6 @@ def cut(network: Network, *, tokens: float = 1.0, seed: int = 3) -> Network:
         )
         for name in names
     }
-    if tokens < 1:
-        noisy |= fit_probes(network, networks.windows(network, [30] * 8, seed=9))
     return small.with_layers(shapes, noisy)
 
 
@@ -60,15 +56,8 @@ def vectors(network: Network, batch: Batch) -> list[NDArray[np.float64]]:
     return [values.astype(np.float64) for values in values_of(network, names, batch)]
 
 
-def chosen(network: Network, batch: Batch) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Where the tokens of the second layer are that are computed, and which of them are changed."""
-    layer = "encoder.layer.1"
-    places, kept = values_of(network, [places_name(layer), kept_name(layer)], batch)
-    return places, np.broadcast_to(kept[:, :, 0], places.shape)
-
-
 def loss(network: Network, start: Network, batch: Batch, weight: float) -> float:
-    """What the docstring says, by numpy; where the second layer may narrow."""
+    """What the docstring says, by numpy."""
     mask = batch["attention_mask"] == 1
     total = 0.0
     answers = [run(each.build(), batch) for each in (network, start)]
@@ -77,23 +66,17 @@ def loss(network: Network, start: Network, batch: Batch, weight: float) -> float
         wanted, found = (each - np.log(np.exp(each).sum(axis=1, keepdims=True)) for each in (wanted, found))
         likely = np.exp(wanted)
         total += float((likely[mask] * (wanted[mask] - found[mask])).sum()) / len(mask)
-    given, counted = vectors(network, batch), [mask, mask]
-    if start.shapes[1].tokens < 1:
-        places, counted[1] = chosen(start, batch)
-        given[1] = np.take_along_axis(given[1], places[:, :, None], axis=1)
     errors = [
-        np.square(found - wanted)[counts].sum() / np.square(wanted[counts]).sum()
-        for wanted, found, counts in zip(given, vectors(start, batch), counted, strict=True)
+        np.square(found - wanted)[mask].sum() / np.square(wanted[mask]).sum()
+        for wanted, found in zip(vectors(network, batch), vectors(start, batch), strict=True)
     ]
     return total + weight * float(np.mean(errors))
 
 
-@pytest.mark.parametrize("tokens", [1.0, 0.5])
-def test_gradients_of_the_loss(whole: Network, tokens: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which tokens are left behind is no number: such a network is compared where that does not change."""
+def test_gradients_of_the_loss(whole: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PRECISION", {"INFERENCE_PRECISION_HINT": "f32"})
     monkeypatch.setattr(module, "_VECTORS", 2.0)
-    start = cut(whole, tokens=tokens)
+    start = cut(whole)
     batch = pack(networks.windows(whole, LENGTHS), padding=0)[0]
     gradient = Distillation(whole, start)(batch).copy()
     place, compared = 0, 0
@@ -106,22 +89,17 @@ def test_gradients_of_the_loss(whole: Network, tokens: float, monkeypatch: pytes
         direction = (part / length).astype(np.float32)
         step = 2e-2
         sides = [start.with_tensors({name: tensor + sign * step * direction}) for sign in (1, -1)]
-        if tokens < 1 and not all(
-            np.array_equal(*pair) for pair in zip(*(chosen(side, batch) for side in sides), strict=True)
-        ):
-            continue
         ends = [loss(whole, side, batch, 2.0) for side in sides]
         assert length == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=3e-2, abs=2e-5), name
         compared += 1
     assert place == len(gradient)
-    assert compared >= (25 if tokens == 1 else 15)
+    assert compared >= 25
 
 
-@pytest.mark.parametrize("tokens", [1.0, 0.5])
-def test_training_comes_nearer(whole: Network, tokens: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_comes_nearer(whole: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RATE", 2e-3)
     monkeypatch.setattr(module, "_TOKENS", 256)
-    start = cut(whole, tokens=tokens)
+    start = cut(whole)
     inputs = networks.windows(whole, [20 + index % 25 for index in range(160)], seed=1)
     steps: list[tuple[int, int]] = []
     trained = distil(whole, start, inputs, on_step=lambda *done: steps.append(done))
@@ -138,12 +116,11 @@ def test_training_comes_nearer(whole: Network, tokens: float, monkeypatch: pytes
         for each in (start, trained)
     )
     assert after < 0.5 * before
-    if tokens == 1:
-        assert np.mean([loss(whole, trained, batch, 0.0) for batch in fresh]) < 0.6 * np.mean(
-            [loss(whole, start, batch, 0.0) for batch in fresh]
-        )
+    assert np.mean([loss(whole, trained, batch, 0.0) for batch in fresh]) < 0.6 * np.mean(
+        [loss(whole, start, batch, 0.0) for batch in fresh]
+    )
     changed = {name for name in start.tensors if trained.tensors[name] is not start.tensors[name]}
-    assert not any("embeddings" in name or probe_name("") in name for name in changed)
+    assert not any("embeddings" in name for name in changed)
     assert trained.shapes == start.shapes
 
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from checkpoints import OUTPUTS, Batch
 from numpy.typing import NDArray
-from spanjet.compress.prune.gauss_newton import Importance, measure_importance
+from spanjet.compress.prune.gauss_newton import Curvature, measure_curvature
 from spanjet.compress.prune.network import Network
-from spanjet.compress.prune.one_shot import one_shot
+from spanjet.compress.prune.one_shot import OneShot
 from spanjet.compress.prune.optimal_brain_surgeon import damped
 from spanjet.compress.prune.removal_order import find_orders
-from spanjet.compress.prune.second_moments import collect
+from spanjet.compress.prune.second_moments import measure_second_moments
 from spanjet.model.layer_shape import LayerShape
 from spanjet.runtime.openvino import ops, ov
 
-OUTPUT = {"attention": "attention.output", "ffn": "ffn.down"}
-INNER = {"attention": "attention.context", "ffn": "ffn.activation"}
-BLOCKS = [(kind, index) for index in range(2) for kind in ("attention", "ffn")]
+OUTPUT = {"heads": "attention.output", "units": "ffn.down"}
+INNER = {"heads": "attention.context", "units": "ffn.activation"}
+BLOCKS = [(kind, index) for index in range(2) for kind in ("heads", "units")]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_curvature_of_the_divergence(network: Network, kind: str, index: int
     """On average over the random numbers: here over many draws on two windows."""
     windows = networks.windows(network, [9, 7], seed=4)
     draws = 900
-    found = measure_importance(network, windows * draws, seed=1)
+    found = measure_curvature(network, windows * draws, seed=1)
     costs, readers = zip(*(curvature(network, kind, index, window) for window in windows), strict=True)
     expected = sum(each.sum(axis=0) for each in costs)
     outputs = found.outputs[kind, index] / draws
@@ -90,9 +90,9 @@ def test_the_curvature_of_the_divergence(network: Network, kind: str, index: int
 
 def test_padding_costs_nothing(network: Network) -> None:
     """A long window beside a short one changes nothing about the latter but the random numbers."""
-    together = measure_importance(network, networks.windows(network, [30, 12], seed=2))
+    together = measure_curvature(network, networks.windows(network, [30, 12], seed=2))
     assert all(np.isfinite(values).all() for values in together.outputs.values())
-    alone = measure_importance(network, networks.windows(network, [30], seed=2))
+    alone = measure_curvature(network, networks.windows(network, [30], seed=2))
     for block in BLOCKS:
         both, one = (each.inner[block][-1, -1] for each in (together, alone))
         assert both > one * 0.2
@@ -100,15 +100,15 @@ def test_padding_costs_nothing(network: Network) -> None:
 
 def test_the_seed_decides(network: Network) -> None:
     windows = networks.windows(network, [20, 25], seed=2)
-    first, again, other = (measure_importance(network, windows, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (measure_curvature(network, windows, seed=seed) for seed in (0, 0, 1))
     for block in BLOCKS:
         np.testing.assert_array_equal(first.outputs[block], again.outputs[block])
         assert not np.array_equal(first.outputs[block], other.outputs[block])
 
 
 def test_arrays_and_back(network: Network) -> None:
-    found = measure_importance(network, networks.windows(network, [20], seed=2))
-    back = Importance.from_arrays(found.arrays())
+    found = measure_curvature(network, networks.windows(network, [20], seed=2))
+    back = Curvature.from_arrays(found.arrays())
     for part in ("outputs", "inner"):
         mine: Mapping[tuple[str, int], NDArray[np.float64]] = getattr(found, part)
         assert mine.keys() == getattr(back, part).keys()
@@ -117,38 +117,40 @@ def test_arrays_and_back(network: Network) -> None:
 
 def test_tokens_count_by_what_they_cost(network: Network) -> None:
     windows = networks.windows(network, [20, 33], seed=2)
-    grams, found = collect(network, windows), measure_importance(network, windows)
-    blended = found.weighted(grams)
-    assert blended.tokens == grams.tokens
-    for plain, mixed in zip((*grams.attention, *grams.ffn), (*blended.attention, *blended.ffn), strict=True):
-        assert mixed[-1, -1] == pytest.approx(grams.tokens)
+    moments, found = measure_second_moments(network, windows), measure_curvature(network, windows)
+    blended = found.weighted(moments)
+    assert blended.tokens == moments.tokens
+    for block, mixed in blended.blocks.items():
+        plain = moments.blocks[block]
+        assert mixed[-1, -1] == pytest.approx(moments.tokens)
         assert not np.allclose(plain, mixed)
         assert np.linalg.eigvalsh(mixed).min() > -1e-6 * np.trace(mixed)
-    shares = found.inner["ffn", 0] / found.inner["ffn", 0][-1, -1]
-    np.testing.assert_allclose(blended.ffn[0], 0.7 * grams.ffn[0] + 0.3 * grams.tokens * shares)
+    shares = found.inner["units", 0] / found.inner["units", 0][-1, -1]
+    plain = moments.blocks["units", 0]
+    np.testing.assert_allclose(blended.blocks["units", 0], 0.7 * plain + 0.3 * moments.tokens * shares)
 
 
 def test_a_network_without_some_blocks(network: Network) -> None:
     windows = networks.windows(network, [20, 33], seed=2)
     small = networks.sliced(network, networks.simple_orders(network), [LayerShape(0, 64), LayerShape(4, 0)])
-    grams, found = collect(small, windows), measure_importance(small, windows)
-    assert set(found.outputs) == {("ffn", 0), ("attention", 1)}
-    blended = found.weighted(grams)
-    assert blended.attention[0].size == blended.ffn[1].size == 0
+    moments, found = measure_second_moments(small, windows), measure_curvature(small, windows)
+    assert set(found.outputs) == {("units", 0), ("heads", 1)}
+    blended = found.weighted(moments)
+    assert blended.blocks.keys() == found.outputs.keys()
 
 
 def test_orders_by_cost_keep_what_answers_need(network: Network) -> None:
     """What the answers' curvature says of the cut is less than with orders that take all outputs alike."""
     windows = networks.windows(network, [20 + index for index in range(24)], seed=5)
-    grams, found = collect(network, windows), measure_importance(network, windows)
+    moments, found = measure_second_moments(network, windows), measure_curvature(network, windows)
     better = []
     for outputs in (None, found.outputs):
-        orders = find_orders(network, grams, outputs=outputs)
+        orders = find_orders(network, moments, outputs=outputs)
         total = 0.0
         for index in range(2):
-            names, order = network.layer(index), orders.layer(index)[1]
+            names, order = network.layer(index), orders.blocks["units", index]
             shapes = [LayerShape(4, 24) if place == index else LayerShape(4, 64) for place in range(2)]
-            fitted = one_shot(network, grams, orders, shapes)
+            fitted = OneShot(network, moments, orders)(shapes)
             whole = np.zeros((32, 65))
             whole[:, order.kept(24)] = fitted.tensors[f"{names.down}.weight"]
             whole[:, -1] = fitted.tensors[f"{names.down}.bias"]
@@ -157,7 +159,12 @@ def test_orders_by_cost_keep_what_answers_need(network: Network) -> None:
                 axis=1,
             )
             total += float(
-                np.trace(found.outputs["ffn", index] @ missing @ damped(grams.ffn[index]) @ missing.T)
+                np.trace(
+                    found.outputs["units", index]
+                    @ missing
+                    @ damped(moments.blocks["units", index])
+                    @ missing.T
+                )
             )
         better.append(total)
     assert better[1] < better[0]

@@ -1,16 +1,15 @@
-"""The dynamic programme against all choices, one by one; the monotone fit against its other definition."""
+"""The dynamic programme of the knapsack against all choices, one by one."""
 
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from spanjet.compress.latency.isotonic import isotonic
-from spanjet.compress.search.knapsack import Options, Programme
+from spanjet.compress.search.knapsack import Knapsack, Options
 
 
-def modules(generator: np.random.Generator, *, whole: bool) -> list[Options]:
-    """A few modules, some with an option of time 0; with ``whole``, times are whole numbers of buckets."""
+def blocks(generator: np.random.Generator, *, whole: bool) -> list[Options]:
+    """A few blocks, some with an option of time 0; with ``whole``, times are whole numbers of buckets."""
     found = []
     for _ in range(int(generator.integers(1, 5))):
         count = int(generator.integers(1, 6))
@@ -39,45 +38,45 @@ def totals(options: Sequence[Options], choice: Sequence[int]) -> tuple[float, fl
 @pytest.mark.parametrize("seed", range(60))
 def test_equals_brute_force(seed: int) -> None:
     generator = np.random.default_rng(seed)
-    options = modules(generator, whole=True)
-    programme = Programme(options, 120.0, buckets=120)
+    options = blocks(generator, whole=True)
+    knapsack = Knapsack(options, 120.0, buckets=120)
     for budget in (0.0, 1.0, *generator.integers(2, 121, 6).astype(float).tolist()):
         expected = brute_force(options, budget)
         if expected is None:
             with pytest.raises(ValueError, match=r"nothing fits into .* the least is"):
-                programme.solve(budget)
+                knapsack.solve(budget)
             continue
-        seconds, cost = totals(options, programme.solve(budget))
+        seconds, cost = totals(options, knapsack.solve(budget))
         assert seconds <= budget
         assert cost == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_any_times(seed: int) -> None:
-    """What it finds fits, and is as good as the best of what fits with a bucket a module to spare."""
+    """What it finds fits, and is as good as the best of what fits with a bucket a block to spare."""
     generator = np.random.default_rng(100 + seed)
-    options = modules(generator, whole=False)
+    options = blocks(generator, whole=False)
     budget = float(generator.uniform(60, 160))
     spare = budget * len(options) / 10_000
     expected = brute_force(options, budget - spare)
     if expected is None:
         return
-    seconds, cost = totals(options, Programme(options, budget).solve(budget))
+    seconds, cost = totals(options, Knapsack(options, budget).solve(budget))
     assert seconds <= budget
     assert cost <= expected + 1e-12
 
 
-def test_a_dropped_module_is_an_option() -> None:
+def test_a_dropped_block_is_an_option() -> None:
     options = [Options(np.array([0.0, 5.0]), np.array([0.1, 0.0])) for _ in range(3)]
-    assert Programme(options, 10.0).solve(10.0) in ([0, 1, 1], [1, 0, 1], [1, 1, 0])
-    assert Programme(options, 10.0).solve(0.0) == [0, 0, 0]
+    assert Knapsack(options, 10.0).solve(10.0) in ([0, 1, 1], [1, 0, 1], [1, 1, 0])
+    assert Knapsack(options, 10.0).solve(0.0) == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
     ("options", "most", "message"),
     [
-        (Options(np.array([]), np.array([])), 1.0, "module 0 has 0 times and 0 costs"),
-        (Options(np.array([1.0, 2.0]), np.array([1.0])), 1.0, "module 0 has 2 times and 1 costs"),
+        (Options(np.array([]), np.array([])), 1.0, "block 0 has 0 times and 0 costs"),
+        (Options(np.array([1.0, 2.0]), np.array([1.0])), 1.0, "block 0 has 2 times and 1 costs"),
         (Options(np.array([-1.0]), np.array([1.0])), 1.0, "a time that is not finite and at least 0"),
         (Options(np.array([1.0]), np.array([np.nan])), 1.0, "a cost that is not finite and at least 0"),
         (Options(np.array([1.0]), np.array([1.0])), 0.0, "expected more than 0 seconds"),
@@ -85,28 +84,11 @@ def test_a_dropped_module_is_an_option() -> None:
 )
 def test_refused(options: Options, most: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Programme([options], most)
+        Knapsack([options], most)
 
 
 def test_a_budget_beyond_the_greatest() -> None:
-    programme = Programme([Options(np.array([1.0]), np.array([1.0]))], 2.0)
-    assert programme.solve(2.0) == [0]
-    with pytest.raises(ValueError, match="beyond the programme's greatest"):
-        programme.solve(2.1)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_monotone_fit(seed: int) -> None:
-    """The pooled means equal the least of the greatest means (Barlow et al. 1972)."""
-    generator = np.random.default_rng(seed)
-    values = generator.normal(size=1 + seed)
-    places = range(len(values))
-    expected = [
-        max(
-            min(values[first : last + 1].mean() for last in places if last >= place)
-            for first in range(place + 1)
-        )
-        for place in places
-    ]
-    assert isotonic(values) == pytest.approx(expected)
-    assert isotonic(np.sort(values)) == pytest.approx(np.sort(values))
+    knapsack = Knapsack([Options(np.array([1.0]), np.array([1.0]))], 2.0)
+    assert knapsack.solve(2.0) == [0]
+    with pytest.raises(ValueError, match="beyond the greatest"):
+        knapsack.solve(2.1)

@@ -12,8 +12,9 @@ from spanjet.compress.latency import profile, relative_timing
 from spanjet.compress.latency.profile import LatencySettings, measure_latency
 from spanjet.compress.latency.relative_timing import relative_times
 from spanjet.compress.latency.synthetic_int8 import VOCABULARY, RandomTensors, random_int8_model
-from spanjet.compress.latency.table import Check, LatencyTable, fitted, macs_table
+from spanjet.compress.latency.table import Check, Curve, LatencyTable, fitted
 from spanjet.compress.latency.typical_batches import typical_batches
+from spanjet.compress.prune.structures import levels_of
 from spanjet.compress.quantize.mixed_precision import find_layers
 from spanjet.compress.quantize.ptq import quantize
 from spanjet.config import RuntimeConfig
@@ -26,7 +27,8 @@ from spanjet.runtime.openvino import ov
 
 LENGTHS = np.random.default_rng(0).integers(20, 384, 500)
 TABLE = LatencyTable(
-    heads=(0, 2, 4), attention=(0.0, 1.0, 4.0), units=(0, 32, 64), ffn=(0.0, 2.0, 3.0), rest=10.0
+    curves={"heads": Curve((0, 2, 4), (0.0, 1.0, 4.0)), "units": Curve((0, 32, 64), (0.0, 2.0, 3.0))},
+    rest=10.0,
 )
 
 
@@ -56,7 +58,7 @@ def test_batches_are_some_of_the_schedule_s() -> None:
 def test_predictions() -> None:
     assert TABLE.total([LayerShape(4, 64), LayerShape(0, 0)]) == 17
     assert TABLE.total([LayerShape(3, 48)]) == 10 + 2.5 + 2.5
-    assert TABLE.ffn_seconds(np.array([0, 16, 64])) == pytest.approx([0, 1, 3])
+    assert TABLE.seconds("units", np.array([0, 16, 64])) == pytest.approx([0, 1, 3])
 
 
 def test_factor_of_whole_models() -> None:
@@ -74,36 +76,14 @@ def test_factor_of_whole_models() -> None:
 
     assert error(table.factor) < min(error(table.factor * 0.99), error(table.factor * 1.01), error(1.0))
     assert table.checks == tuple(checks)
-    assert table.selection == 0
-
-
-def test_time_of_a_selection() -> None:
-    """What models take that leave tokens behind, beyond what their blocks do."""
-    wide = Check((LayerShape(4, 64),) * 2, 24.0)
-    narrow = (LayerShape(4, 64), LayerShape(4, 64, 0.5), LayerShape(4, 64, 0.5), LayerShape(4, 64, 0.25))
-    tokens = 1 + 0.5 + 0.5 + 0.25
-    blocks = 10 + 4 * (0.5 * 4 + 0.5 * tokens) + 3 * tokens
-    table = fitted(TABLE, [wide, Check(narrow, blocks + 2 * 0.7)])
-    assert table.factor == pytest.approx(1)
-    assert table.selecting([shape.tokens for shape in narrow]) == pytest.approx(2 * table.selection)
-    assert table.total(narrow) == pytest.approx(blocks + 2 * 0.7)
-    assert table.errors == pytest.approx([0, 0])
-    assert fitted(TABLE, [wide, Check(narrow, 1.0)]).selection == 0
 
 
 def test_table_through_json() -> None:
-    table = LatencyTable.of_dict(
+    table = LatencyTable.from_dict(
         {**TABLE.as_dict(), "checks": [{"shapes": [{"heads": 4, "units": 64}], "seconds": 20.0}]}
     )
-    assert LatencyTable.of_dict(json.loads(json.dumps(table.as_dict()))) == table
+    assert LatencyTable.from_dict(json.loads(json.dumps(table.as_dict()))) == table
     assert table.errors == pytest.approx([17 / 20 - 1])
-
-
-def test_multiplications() -> None:
-    table = macs_table(heads=12, units=1536, width=384, length=178)
-    whole = table.total([LayerShape(12, 1536)])
-    assert whole == 178 * (4 * 384 * 384 + 2 * 384 * 1536 + 2 * 178 * 384)
-    assert table.total([LayerShape(6, 768)]) == whole / 2
 
 
 def test_random_models_are_what_quantization_makes() -> None:
@@ -181,41 +161,31 @@ def test_curves_rise_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     table = measure_latency(
         tiny(),
         LENGTHS,
-        [0, 16, 32, 64],
+        {"heads": range(5), "units": [0, 16, 32, 64]},
         settings=settings,
         progress=lambda *step: steps.append(step),
     )
     windows = 0.3 * 2.0 / table.rest
-    assert table.heads == (0, 1, 2, 3, 4)
-    assert np.diff(table.attention) * windows / 2 == pytest.approx([0.05] * 4)
-    assert table.units == (0, 16, 32, 64)
-    assert np.array(table.ffn) * windows / 2 == pytest.approx([0, 0, 0.1275, 0.1275])
+    heads, units = table.curves["heads"], table.curves["units"]
+    assert heads.sizes == (0, 1, 2, 3, 4)
+    assert np.diff(heads.seconds) * windows / 2 == pytest.approx([0.05] * 4)
+    assert units.sizes == (0, 16, 32, 64)
+    assert np.array(units.seconds) * windows / 2 == pytest.approx([0, 0, 0.1275, 0.1275])
     assert len(table.checks) == 3
     assert table.checks[-1].shapes == (LayerShape(4, 64),) * 2
     assert table.checks[-1].seconds * windows == pytest.approx(2)
 
 
-@pytest.mark.parametrize(("count", "wide"), [(1, 1), (2, 1), (4, 2), (5, 3)])
-def test_half_of_the_checks_leave_tokens_behind(count: int, wide: int) -> None:
-    """Each has another beside it that the time of a selection can be fitted to."""
-    made = profile._random_shapes([1, 4], [32, 64], count, 6)
-    assert [any(shape.tokens < 1 for shape in shapes) for shapes in made] == [
-        place >= wide for place in range(count)
-    ]
-    assert len(set(made)) == count
-    assert all(len(shapes) == 6 for shapes in made)
-
-
 def test_a_measurement() -> None:
     """On this machine: more takes longer, and whole models are predicted, if only roughly so small."""
-    settings = LatencySettings(depth=2, heads=2, units=2, checks=1, batches=4, rounds=2)
+    settings = LatencySettings(depth=2, sizes=2, checks=1, batches=4, rounds=2)
     steps: list[int] = []
     table = measure_latency(
-        tiny(), LENGTHS, [0, 32, 64], settings=settings, progress=lambda *_: steps.append(1)
+        tiny(), LENGTHS, levels_of(tiny()), settings=settings, progress=lambda *_: steps.append(1)
     )
-    assert table.heads == (0, 1, 4)
-    assert table.units == (0, 32, 64)
-    assert table.attention[-1] > 0
+    assert table.curves["heads"].sizes == (0, 1, 4)
+    assert table.curves["units"].sizes == (0, 32, 64)
+    assert table.curves["heads"].seconds[-1] > 0
     assert table.rest > 0
     assert len(table.errors) == 2
     assert len(steps) == 1 + 7 * (1 + WARM_UPS + 2)

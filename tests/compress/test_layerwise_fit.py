@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from spanjet.compress.prune.layerwise_fit import refit
 from spanjet.compress.prune.least_squares import LeastSquares
 from spanjet.compress.prune.network import Network
-from spanjet.compress.prune.one_shot import OneShot, one_shot, reconstruct
+from spanjet.compress.prune.one_shot import OneShot
 from spanjet.compress.prune.optimal_brain_surgeon import damped, reduced
 from spanjet.compress.prune.qa_head import HeadData, refit_head
 from spanjet.compress.prune.removal_order import Orders, find_orders
-from spanjet.compress.prune.second_moments import Grams, collect
+from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
 from spanjet.model.layer_shape import LayerShape
 from spanjet.runtime.openvino import ops, ov
 
@@ -37,13 +37,13 @@ def held_out(network: Network) -> list[Batch]:
 
 
 @pytest.fixture(scope="module")
-def grams(network: Network, fit: list[Batch]) -> Grams:
-    return collect(network, fit)
+def moments(network: Network, fit: list[Batch]) -> SecondMoments:
+    return measure_second_moments(network, fit)
 
 
 @pytest.fixture(scope="module")
-def orders(network: Network, grams: Grams) -> Orders:
-    return find_orders(network, grams)
+def orders(network: Network, moments: SecondMoments) -> Orders:
+    return find_orders(network, moments)
 
 
 def values_of(network: Network, names: list[str], items: list[Batch]) -> list[NDArray[np.float32]]:
@@ -72,18 +72,26 @@ def logits_of(network: Network, name: str, items: list[Batch]) -> list[NDArray[n
     return [compiled(dict(item))[name].astype(np.float64)[0] for item in items]
 
 
-def test_one_shot_is_the_closed_form_of_each_block(network: Network, grams: Grams, orders: Orders) -> None:
-    made = one_shot(network, grams, orders, SHAPES)
+def test_one_shot_is_the_closed_form_of_each_block(
+    network: Network, moments: SecondMoments, orders: Orders
+) -> None:
+    made = OneShot(network, moments, orders)(SHAPES)
     assert made.shapes == SHAPES
     for index, shape in enumerate(SHAPES):
-        names, (heads, units) = network.layer(index), orders.layer(index)
+        names = network.layer(index)
+        heads, units = (orders.blocks[name, index] for name in ("heads", "units"))
         rows = (heads.kept(shape.heads)[:, None] * 8 + np.arange(8)).reshape(-1)
-        for output, gram, kept, readers in (
-            (names.attention_output, grams.attention[index], rows, (names.query, names.key, names.value)),
-            (names.down, grams.ffn[index], units.kept(shape.units), (names.up,)),
+        for output, moment, kept, readers in (
+            (
+                names.attention_output,
+                moments.blocks["heads", index],
+                rows,
+                (names.query, names.key, names.value),
+            ),
+            (names.down, moments.blocks["units", index], units.kept(shape.units), (names.up,)),
         ):
             weight, bias = (network.tensors[f"{output}.{part}"] for part in ("weight", "bias"))
-            fitted, shift = reduced(weight, bias, damped(gram), kept)
+            fitted, shift = reduced(weight, bias, damped(moment), kept)
             assert np.array_equal(made.tensors[f"{output}.weight"], fitted)
             assert np.array_equal(made.tensors[f"{output}.bias"], shift)
             for reader in readers:
@@ -92,8 +100,8 @@ def test_one_shot_is_the_closed_form_of_each_block(network: Network, grams: Gram
                     assert np.array_equal(made.tensors[name], network.tensors[name][kept])
 
 
-def test_what_is_not_cut_is_shared(network: Network, grams: Grams, orders: Orders) -> None:
-    made = OneShot(network, grams, orders)
+def test_what_is_not_cut_is_shared(network: Network, moments: SecondMoments, orders: Orders) -> None:
+    made = OneShot(network, moments, orders)
     shapes = (network.shapes[0], LayerShape(4, 33))
     first, again = made(shapes), made((LayerShape(1, 64), LayerShape(4, 33)))
     down, output = f"{network.layer(1).down}.weight", f"{network.layer(0).attention_output}.weight"
@@ -104,27 +112,27 @@ def test_what_is_not_cut_is_shared(network: Network, grams: Grams, orders: Order
     assert all(whole.tensors[name] is value for name, value in network.tensors.items())
 
 
-def test_a_dropped_block_leaves_its_mean(network: Network, grams: Grams, orders: Orders) -> None:
-    made = one_shot(network, grams, orders, (LayerShape(0, 0), LayerShape(4, 64)))
-    for output, gram in (
-        (network.layer(0).attention_output, grams.attention[0]),
-        (network.layer(0).down, grams.ffn[0]),
+def test_a_dropped_block_leaves_its_mean(network: Network, moments: SecondMoments, orders: Orders) -> None:
+    made = OneShot(network, moments, orders)((LayerShape(0, 0), LayerShape(4, 64)))
+    for output, moment in (
+        (network.layer(0).attention_output, moments.blocks["heads", 0]),
+        (network.layer(0).down, moments.blocks["units", 0]),
     ):
-        mean = gram[-1, :-1] / gram[-1, -1]
+        mean = moment[-1, :-1] / moment[-1, -1]
         weight, bias = (network.tensors[f"{output}.{part}"] for part in ("weight", "bias"))
         np.testing.assert_allclose(made.tensors[f"{output}.bias"], weight @ mean + bias, rtol=1e-4, atol=1e-4)
         assert f"{output}.weight" not in made.tensors
 
 
 def test_fitted_blocks_are_nearer_than_sliced_ones(
-    network: Network, grams: Grams, orders: Orders, held_out: list[Batch]
+    network: Network, moments: SecondMoments, orders: Orders, held_out: list[Batch]
 ) -> None:
     nodes = ["encoder.layer.0.ffn.down"]
     shapes = (LayerShape(4, 30), LayerShape(4, 64))
     expected = values_of(network, nodes, held_out)[0]
     errors = [
         float(np.square(values_of(made, nodes, held_out)[0] - expected).sum())
-        for made in (one_shot(network, grams, orders, shapes), networks.sliced(network, orders, shapes))
+        for made in (OneShot(network, moments, orders)(shapes), networks.sliced(network, orders, shapes))
     ]
     assert errors[0] < 0.5 * errors[1]
 
@@ -134,16 +142,16 @@ def test_fitted_blocks_are_nearer_than_sliced_ones(
     [SHAPES, (LayerShape(0, 40), LayerShape(2, 0)), (LayerShape(4, 64), LayerShape(1, 9))],
     ids=["both", "dropped", "last"],
 )
-def test_no_half_is_worse_on_held_out_windows(
+def test_no_sublayer_is_worse_on_held_out_windows(
     network: Network,
-    grams: Grams,
+    moments: SecondMoments,
     orders: Orders,
     shapes: tuple[LayerShape, ...],
     fit: list[Batch],
     held_out: list[Batch],
 ) -> None:
-    """The sums that each half normalises, with it fitted and without, all halves before being fitted."""
-    start = one_shot(network, grams, orders, shapes)
+    """The sums that each sublayer normalises, with it fitted and without, all before it being fitted."""
+    start = OneShot(network, moments, orders)(shapes)
     made = refit(network, start, fit, held_out, head=False)
     assert made.shapes == shapes
     changed = {name for name, value in made.tensors.items() if value is not start.tensors[name]}
@@ -171,29 +179,21 @@ def test_nothing_cut_is_nothing_changed(network: Network, fit: list[Batch], held
 
 
 def test_all_of_it_is_nearer_the_whole_network(
-    network: Network, grams: Grams, orders: Orders, fit: list[Batch], held_out: list[Batch]
+    network: Network, moments: SecondMoments, orders: Orders, fit: list[Batch], held_out: list[Batch]
 ) -> None:
     steps: list[tuple[int, int]] = []
-    made = reconstruct(
-        network,
-        grams,
-        orders,
-        SHAPES,
-        fit,
-        held_out,
-        on_half=lambda done, total: steps.append((done, total)),
-    )
+    start = OneShot(network, moments, orders)(SHAPES)
+    made = refit(network, start, fit, held_out, on_step=lambda *done: steps.append(done))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    start = one_shot(network, grams, orders, SHAPES)
     without_head = refit(network, start, fit, held_out, head=False)
     near, nearer, nearest = (divergence(each, network, held_out) for each in (start, without_head, made))
     assert nearest <= nearer < near
 
 
 def test_the_same_windows_give_the_same_bits_with_padding_or_without(
-    network: Network, grams: Grams, orders: Orders, fit: list[Batch], held_out: list[Batch]
+    network: Network, moments: SecondMoments, orders: Orders, fit: list[Batch], held_out: list[Batch]
 ) -> None:
-    start = one_shot(network, grams, orders, SHAPES)
+    start = OneShot(network, moments, orders)(SHAPES)
     padded = [{name: np.pad(value, ((0, 0), (0, 7))) for name, value in item.items()} for item in fit]
     one, two = (refit(network, start, items, held_out) for items in (fit, padded))
     assert all(np.array_equal(two.tensors[name], value) for name, value in one.tensors.items())
@@ -234,10 +234,10 @@ def test_the_head_is_fitted_to_the_probabilities(network: Network) -> None:
 
     def missed(head: NDArray[np.float32]) -> float:
         total = 0.0
-        for mask, whole, cut in zip(data.masks, data.whole, data.cut, strict=True):
+        for mask, teacher, student in zip(data.masks, data.teacher, data.student, strict=True):
             for row in range(len(mask)):
                 real = mask[row] == 1
-                one, two = whole[row][real] @ weight.T, cut[row][real] @ head.T
+                one, two = teacher[row][real] @ weight.T, student[row][real] @ head.T
                 one, two = (each - np.log(np.exp(each).sum(axis=0)) for each in (one, two))
                 total += float((np.exp(one) * (one - two)).sum())
         return total

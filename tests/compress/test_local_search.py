@@ -5,43 +5,44 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from spanjet.compress.prune.structures import STRUCTURES
 from spanjet.compress.search.cost_curves import SHARES, cost_curve, measure_costs
 from spanjet.compress.search.local_search import LocalSearch
-from spanjet.compress.search.pareto import Front, Point, choose, extend, without_repeats
-from spanjet.compress.search.space import Module, Space
-from spanjet.compress.search.successive_halving import best_of
+from spanjet.compress.search.pareto import ParetoFront, ParetoPoint, choose, extend, without_repeats
+from spanjet.compress.search.search_space import Block, SearchSpace
 from spanjet.model.layer_shape import LayerShape
 
 
-def space(layers: int, *, heads: int = 4, units: int = 6) -> Space:
-    """Modules whose error falls with the square of what is left."""
-    modules = []
-    for _ in range(layers):
-        for count in (heads, units):
+def space(layers: int, *, heads: int = 4, units: int = 6) -> SearchSpace:
+    """Blocks whose error falls with the square of what is left."""
+    shape, blocks = LayerShape(heads, units), []
+    for layer in range(layers):
+        for structure in STRUCTURES:
+            count = structure.size(shape)
             levels = np.arange(count + 1)
-            modules.append(Module(levels, (1 - levels / count) ** 2))
-    return Space(tuple(modules), (1.0,) * layers)
+            blocks.append(Block(structure, layer, levels, (1 - levels / count) ** 2))
+    return SearchSpace((shape,) * layers, tuple(blocks))
 
 
 class Landscape:
     """Divergences of made-up candidates: hidden weights, and pairs of neighbours that are worse together."""
 
-    def __init__(self, where: Space, seed: int) -> None:
+    def __init__(self, where: SearchSpace, seed: int) -> None:
         generator = np.random.default_rng(seed)
         self.space = where
-        self.weights = np.exp(generator.normal(size=len(where.modules)))
+        self.weights = np.exp(generator.normal(size=len(where.blocks)))
         self.calls = 0
 
     def __call__(self, shapes: Sequence[LayerShape]) -> float:
         self.calls += 1
         left = np.array([count for shape in shapes for count in (shape.heads, shape.units)])
-        cut = 1 - left / np.array([module.levels[-1] for module in self.space.modules])
+        cut = 1 - left / np.array([block.levels[-1] for block in self.space.blocks])
         parts = self.weights * cut**2
         return float(parts.sum() + 2 * (parts[:-1] * parts[1:]).sum())
 
 
-def seconds(where: Space) -> list[np.ndarray]:
-    return [module.levels * (1.0 if index % 2 else 2.0) for index, module in enumerate(where.modules)]
+def seconds(where: SearchSpace) -> list[np.ndarray]:
+    return [block.levels * (1.0 if index % 2 else 2.0) for index, block in enumerate(where.blocks)]
 
 
 def searcher(landscape: Landscape, seed: int = 0) -> LocalSearch:
@@ -50,22 +51,22 @@ def searcher(landscape: Landscape, seed: int = 0) -> LocalSearch:
     return LocalSearch(where, seconds(where), costs, landscape, seed=seed)
 
 
-def test_better_than_the_programme_alone() -> None:
+def test_better_than_the_knapsack_alone() -> None:
     """Mostly the best of all choices, which costs of single modules do not find."""
     budget, shares = 18.0, []
     for seed in range(6):
         landscape = Landscape(space(2), seed)
         where, times = landscape.space, seconds(landscape.space)
         best = min(
-            landscape(where.shapes(choice))
-            for choice in itertools.product(*(range(len(module.levels)) for module in where.modules))
+            landscape(where.chosen(choice))
+            for choice in itertools.product(*(range(len(block.levels)) for block in where.blocks))
             if sum(time[option] for time, option in zip(times, choice, strict=True)) <= budget
         )
         search = searcher(landscape)
-        start = landscape(where.shapes(search.run(budget, 0)))
+        start = landscape(where.chosen(search.run(budget, 0)))
         choice = search.run(budget, 20)
         assert search.time(choice) <= budget
-        found = landscape(where.shapes(choice))
+        found = landscape(where.chosen(choice))
         assert best <= found <= start
         shares.append((start / best, found / best))
     started, found_shares = np.array(shares).T
@@ -98,47 +99,9 @@ def test_the_seed_decides() -> None:
     assert tried[0] != tried[1]
 
 
-def test_searches_share_their_trials() -> None:
-    """The better ones get more of them, and the result is as good as any one's that was tried."""
-    landscapes = [Landscape(space(3), seed) for seed in range(5)]
-    for worse, landscape in enumerate(landscapes):
-        landscape.weights *= 1 + worse
-    searches = [searcher(each) for each in landscapes]
-    before, steps = [each.calls for each in landscapes], []
-    search, choice = best_of([(each, 25.0) for each in searches], 30, lambda: steps.append(1))
-    assert len(steps) == 5 + 30
-    tried = [each.calls - count for each, count in zip(landscapes, before, strict=True)]
-    assert sum(tried) <= 35
-    assert max(tried) > 2 * min(tried) > 0
-    found = landscapes[searches.index(search)](search.shapes(choice))
-    assert found == min(each.least(25.0) for each in searches)
-    assert search.time(choice) <= 25.0
-
-
-def test_one_search_gets_all_trials() -> None:
-    landscape = Landscape(space(3), 1)
-    alone, shared = searcher(landscape), searcher(landscape)
-    search, choice = best_of([(shared, 25.0)], 20)
-    assert search is shared
-    assert choice == alone.run(25.0, 20)
-
-
-def test_searches_in_which_nothing_fits_are_left_out() -> None:
-    modules = tuple(Module(np.array([3, 6]), np.array([0.5, 0.0])) for _ in range(2))
-    landscape = Landscape(Space(modules, (1.0,)), 0)
-    large = LocalSearch(
-        landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
-    )
-    small = searcher(Landscape(space(2), 0))
-    search, _ = best_of([(large, 5.0), (small, 18.0)], 4)
-    assert search is small
-    with pytest.raises(ValueError, match="nothing fits into 5 s: the least is 6 s"):
-        best_of([(large, 5.0), (large, 4.0)], 4)
-
-
 def test_nothing_fits() -> None:
-    modules = tuple(Module(np.array([3, 6]), np.array([0.5, 0.0])) for _ in range(2))
-    landscape = Landscape(Space(modules, (1.0,)), 0)
+    blocks = tuple(Block(each, 0, np.array([3, 6]), np.array([0.5, 0.0])) for each in STRUCTURES)
+    landscape = Landscape(SearchSpace((LayerShape(6, 6),), blocks), 0)
     search = LocalSearch(
         landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
     )
@@ -147,12 +110,12 @@ def test_nothing_fits() -> None:
 
 
 def test_cost_curve() -> None:
-    module = Module(np.arange(5), np.array([1.0, 0.5, 0.25, 0.1, 0.0]))
-    curve = cost_curve(module, {0: 8.0, 2: 0.5})  # a divergence of the squared error
+    block = Block(STRUCTURES[0], 0, np.arange(5), np.array([1.0, 0.5, 0.25, 0.1, 0.0]))
+    curve = cost_curve(block, {0: 8.0, 2: 0.5})  # a divergence of the squared error
     assert curve == pytest.approx([8.0, 2.0, 0.5, 0.08, 0.0])
-    assert cost_curve(module, {0: 3.0}) == pytest.approx([3.0, 1.5, 0.75, 0.3, 0.0])
+    assert cost_curve(block, {0: 3.0}) == pytest.approx([3.0, 1.5, 0.75, 0.3, 0.0])
     # What was measured need not be monotone; what comes out is.
-    assert (np.diff(cost_curve(module, {0: 1.0, 1: 2.0, 2: 0.3, 3: 0.4})) <= 0).all()
+    assert (np.diff(cost_curve(block, {0: 1.0, 1: 2.0, 2: 0.3, 3: 0.4})) <= 0).all()
 
 
 def test_costs_are_measured_at_some_levels() -> None:
@@ -170,8 +133,8 @@ def test_costs_are_measured_at_some_levels() -> None:
         assert cost[left] == pytest.approx([8 - count for count in left])
 
 
-def point(budget: float, f1: float, units: int = 0) -> Point:
-    return Point(
+def point(budget: float, f1: float, units: int = 0) -> ParetoPoint:
+    return ParetoPoint(
         budget=budget,
         shapes=(LayerShape(1, units or round(1000 * budget)),),
         predicted=budget,
@@ -184,11 +147,11 @@ def point(budget: float, f1: float, units: int = 0) -> Point:
 
 def test_bisection() -> None:
     """F1 falls with the budget; the gap around the floor is halved each time."""
-    front = Front(points=(point(1.0, 100), point(0.8, 90), point(0.4, 50)), least=75.0)
+    front = ParetoFront(points=(point(1.0, 100), point(0.8, 90), point(0.4, 50)), least=75.0)
     assert front.gap == (0.8, 0.4)
     asked: list[float] = []
 
-    def measure(budget: float) -> Point:
+    def measure(budget: float) -> ParetoPoint:
         asked.append(round(budget, 6))
         return point(budget, 100 * budget + 10)
 
@@ -197,16 +160,16 @@ def test_bisection() -> None:
     assert found.fastest is not None
     assert found.fastest.budget == pytest.approx(0.65)
     assert [each.budget for each in found.points] == pytest.approx([1.0, 0.8, 0.7, 0.65, 0.6, 0.4])
-    assert extend(Front(points=front.points, least=10.0), measure, 3).points == front.points
+    assert extend(ParetoFront(points=front.points, least=10.0), measure, 3).points == front.points
 
 
 def test_choice() -> None:
     points = (point(1.0, 80.0), point(0.8, 79.5), point(0.6, 79.6), point(0.4, 60.0))
-    front = Front(points=points, least=79.2)
+    front = ParetoFront(points=points, least=79.2)
     assert choose(front, None, keep_best=False) == points[2]
     assert choose(front, 0.5, keep_best=False) == points[3]
     assert choose(front, 0.9, keep_best=False) == points[2]
-    high = Front(points=points, least=81.0)
+    high = ParetoFront(points=points, least=81.0)
     with pytest.raises(ValueError, match=r"F1 is 80\.00 at best, at 100% of the time, and 81\.00 is wanted"):
         choose(high, None, keep_best=False)
     assert choose(high, None, keep_best=True) == points[0]

@@ -42,7 +42,7 @@ def masked(network: Network, shapes: tuple[LayerShape, ...]) -> Network:
     """The network in its first shape, with zeros for what `cut` cuts."""
     orders, tensors, size = networks.simple_orders(network), {}, network.architecture.head_size
     for index, shape in enumerate(shapes):
-        heads, units = orders.layer(index)
+        heads, units = (orders.blocks[name, index] for name in ("heads", "units"))
         gone = np.setdiff1d(np.arange(len(heads.removed)), heads.kept(shape.heads))
         columns = (gone[:, None] * size + np.arange(size)).reshape(-1)
         names = network.layer(index)
@@ -149,6 +149,10 @@ def test_the_loader_is_a_program(tmp_path: Path) -> None:
         ({"layers": [{"heads": True, "units": 2}] * 2}, '"spanjet.layers[0].heads" is true'),
         ({"layers": [{"heads": 4, "units": 64}, {"heads": "4"}]}, '"spanjet.layers[1].heads" is "4"'),
         ({"layers": [{"heads": 4, "units": 64}, {"heads": 4}]}, '"spanjet.layers[1].units" is null'),
+        (
+            {"layers": [{"heads": 4, "units": 64}, {"heads": 4, "units": 64, "tokens": 0.5}]},
+            '"spanjet.layers[1].tokens" is not supported, expected "heads" and "units" alone',
+        ),
     ],
 )
 def test_a_damaged_key_is_refused(tmp_path: Path, value: Any, message: str) -> None:

@@ -46,7 +46,7 @@ def test_the_model_is_what_the_card_says(made: Made) -> None:
     start, smaller = (Network.load(directory / name).tensors for name in (CHECKPOINT, "export"))
     name = "encoder.layer.0.intermediate.dense.weight"
     assert np.array_equal(smaller[name], start[name][kept["units"]])
-    assert found["latency"]["attention"] == TABLE.attention
+    assert found["latency"]["curves"]["heads"]["seconds"] == TABLE.curves["heads"].seconds
 
 
 def test_the_front(made: Made) -> None:
@@ -129,44 +129,6 @@ def two_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("narrow", [True, False])
-def test_selections_of_tokens_are_compared(two_layers: Path, narrow: bool) -> None:
-    seen: dict[str, list[tuple[int, int | None]]] = {}
-
-    @contextmanager
-    def bars(name: str) -> Iterator[Callable[[int, int | None], None]]:
-        seen.setdefault(name, [])
-        yield lambda done, total: seen[name].append((done, total))
-
-    out = two_layers / f"narrow-{narrow}"
-    card = run(two_layers, out, config=replace(CONFIG, budget=0.7, trials=0, narrow=narrow), bars=bars)
-    assert card["optimization"]["chosen"]["predicted"] <= 0.7
-    assert ("tokens to leave behind" in seen) == narrow
-    for steps in seen.values():
-        assert [done for done, _ in steps] == sorted(done for done, _ in steps)
-        assert all(total is None or done <= total for done, total in steps)
-    (evaluations,) = two_layers.glob(f"narrow-{narrow}.stages/divergences-*.jsonl")
-    assert ("0.66" in evaluations.read_text()) == narrow
-
-
-def test_layers_that_leave_tokens_behind(two_layers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rebuilt, with probes of their own, quantized, described and written."""
-    shapes = (LayerShape(3, 64), LayerShape(1, 32, 0.5))
-    monkeypatch.setattr(stages.OptimizationRun, "shapes", lambda *_: shapes)
-    out, export = two_layers / "narrowed", two_layers / "narrowed-export"
-    card = run(two_layers, out, config=replace(CONFIG, budget=0.7), export=export)
-    assert Network.load(export).shapes == shapes
-    assert card["optimization"]["layers"][1]["tokens"] == 0.5
-    text = "the city was on a river by the king"
-    answers = [
-        Reader(path, runtime_config=RuntimeConfig(cache_dir=None)).ask("who was there", text)
-        for path in (out, export)
-    ]
-    assert all(text[answer.start : answer.end] == answer.text for answer in answers)
-    kinds = [node.get_type_name() for node in load_model(out).model.get_ops()]
-    assert kinds.count("TopK") == 1
-
-
 @pytest.mark.parametrize(("name", "training"), [("distil", 6), ("refit", 0)])
 def test_what_answers_worse_is_not_kept(
     made: Made, monkeypatch: pytest.MonkeyPatch, name: str, training: int
@@ -194,8 +156,8 @@ def test_what_answers_worse_is_not_kept(
 
 
 def test_layers_fitted_one_after_another(two_layers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without training; with narrowed layers the probes are fitted to what became of the network."""
-    shapes = (LayerShape(3, 64), LayerShape(1, 32, 0.5))
+    """Without training: layers of different shapes, quantized, described and written."""
+    shapes = (LayerShape(3, 64), LayerShape(1, 32))
     monkeypatch.setattr(stages.OptimizationRun, "shapes", lambda *_: shapes)
     seen: list[str] = []
 
@@ -205,11 +167,33 @@ def test_layers_fitted_one_after_another(two_layers: Path, monkeypatch: pytest.M
         yield None
 
     config = replace(CONFIG, budget=0.7, training=0)
-    card = run(two_layers, two_layers / "fitted", config=config, bars=bars)
+    out, export = two_layers / "fitted", two_layers / "fitted-export"
+    card = run(two_layers, out, config=config, bars=bars, export=export)
+    assert "rebuild" in seen
     assert "train" not in seen
-    assert seen.index("rebuild") < len(seen) - 1 - seen[::-1].index("probes")
     assert card["optimization"]["method"].endswith("fitted layer by layer")
-    assert card["optimization"]["layers"][1]["tokens"] == 0.5
+    assert card["optimization"]["layers"] == [{"heads": 3, "units": 64}, {"heads": 1, "units": 32}]
+    assert Network.load(export).shapes == shapes
+    text = "the city was on a river by the king"
+    for path in (out, export):
+        answer = Reader(path, runtime_config=RuntimeConfig(cache_dir=None)).ask("who was there", text)
+        assert text[answer.start : answer.end] == answer.text
+
+
+def test_bars_move_forward(two_layers: Path) -> None:
+    seen: dict[str, list[tuple[int, int | None]]] = {}
+
+    @contextmanager
+    def bars(name: str) -> Iterator[Callable[[int, int | None], None]]:
+        seen.setdefault(name, [])
+        yield lambda done, total: seen[name].append((done, total))
+
+    card = run(two_layers, two_layers / "bars", config=replace(CONFIG, budget=0.7, trials=0), bars=bars)
+    assert card["optimization"]["chosen"]["predicted"] <= 0.7
+    assert {"activations", "curvature", "orders", "cost of cuts", "train"} <= set(seen)
+    for steps in seen.values():
+        assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+        assert all(total is None or done <= total for done, total in steps)
 
 
 def test_killed_at_any_time(tmp_path: Path) -> None:

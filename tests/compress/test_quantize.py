@@ -16,6 +16,7 @@ import pytest
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.compress.card import describe_source
 from spanjet.compress.data import calibration_inputs, choose_questions
+from spanjet.compress.prune.network import Network
 from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.embeddings import compress_tables, round_tables
 from spanjet.compress.quantize.ptq import quantize
@@ -23,6 +24,7 @@ from spanjet.compress.quantize.quantize import quantize_checkpoint
 from spanjet.evaluate import Question, SquadDataset, load_squad
 from spanjet.model import load_model
 from spanjet.model.directory import COMPANIONS
+from spanjet.model.hub import HubModel
 from spanjet.runtime.openvino import ops, ov
 from spanjet.runtime.precision import suited
 
@@ -141,7 +143,7 @@ def test_card(made: tuple[Path, dict[str, Any]], squad: Path) -> None:
 def test_the_source_of_shards(tmp_path: Path) -> None:
     path = Path(shutil.copytree(TINY, tmp_path / "sharded"))
     checkpoints.split(path)
-    source = describe_source(load_model(path), path)
+    source = describe_source(load_model(path))
     names = [f"model-0000{part}-of-00003.safetensors" for part in (1, 2, 3)]
     assert list(source["weights"]) == names
     for name in names:
@@ -153,9 +155,11 @@ def test_the_source_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The card names the repository and the commit, not the cache's directory."""
     monkeypatch.chdir(tmp_path)
     snapshot = Path(shutil.copytree(TINY, tmp_path / "snapshots" / "0123abc"))
-    source = describe_source(load_model(snapshot), "team/tiny@main")
-    assert (source["name"], source["revision"]) == ("team/tiny", "0123abc")
-    assert "revision" not in describe_source(load_model(snapshot), "snapshots/0123abc")
+    monkeypatch.setattr(HubModel, "download", lambda _: snapshot)
+    for model in (load_model("team/tiny@main"), Network.load("team/tiny@main").loaded()):
+        source = describe_source(model)
+        assert (source["name"], source["revision"]) == ("team/tiny", "0123abc")
+    assert "revision" not in describe_source(load_model("snapshots/0123abc"))
 
 
 def test_what_the_tokenizer_needs_goes_along(made: tuple[Path, dict[str, Any]]) -> None:

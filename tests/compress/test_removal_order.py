@@ -1,14 +1,16 @@
 """Removal orders and updates against the closed form, and against greedy removal by brute force."""
 
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import networks
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from spanjet.compress.prune.optimal_brain_surgeon import Order, damped, head_order, reduced, unit_order
-from spanjet.compress.prune.removal_order import Orders, find_orders, head_levels, unit_levels
-from spanjet.compress.prune.second_moments import collect
+from spanjet.compress.prune.optimal_brain_surgeon import Order, damped, order_columns, order_groups, reduced
+from spanjet.compress.prune.removal_order import Orders, find_orders
+from spanjet.compress.prune.second_moments import measure_second_moments
+from spanjet.compress.prune.structures.feed_forward_units import FeedForwardUnits
 
 
 def problem(
@@ -55,7 +57,10 @@ def brute_force(weight: NDArray[np.float64], total: NDArray[np.float64], groups:
 def test_units_one_by_one_are_removed_as_by_brute_force(seed: int) -> None:
     weight, _, values = problem(12, seed=seed)
     total = damped(gram(values), 1e-2)
-    order, expected = unit_order(weight, total, block=1), brute_force(weight, total, [[i] for i in range(12)])
+    order, expected = (
+        order_columns(weight, total, block=1),
+        brute_force(weight, total, [[i] for i in range(12)]),
+    )
     assert order.removed.tolist() == expected.removed.tolist()
     np.testing.assert_allclose(order.error, expected.error, atol=1e-9)
 
@@ -65,7 +70,7 @@ def test_heads_are_removed_as_by_brute_force(seed: int) -> None:
     weight, _, values = problem(12, seed=seed)
     total = damped(gram(values), 1e-2)
     groups = [list(range(3 * head, 3 * head + 3)) for head in range(4)]
-    order, expected = head_order(weight, total, 4), brute_force(weight, total, groups)
+    order, expected = order_groups(weight, total, 4), brute_force(weight, total, groups)
     assert order.removed.tolist() == expected.removed.tolist()
     np.testing.assert_allclose(order.error, expected.error, atol=1e-9)
 
@@ -75,7 +80,7 @@ def test_the_error_of_any_order_is_that_of_the_closed_form(block: int) -> None:
     """Whatever is chosen, the error after each removal is that of the refitted rest."""
     weight, _, values = problem(20)
     total = damped(gram(values), 1e-3)
-    order = unit_order(weight, total, block=block)
+    order = order_columns(weight, total, block=block)
     assert sorted(order.removed.tolist()) == list(range(20))
     whole = ridge_error(weight, total, [])
     for count in range(21):
@@ -88,7 +93,7 @@ def test_the_error_of_any_order_is_that_of_the_closed_form(block: int) -> None:
 def test_small_blocks_are_nearly_as_good_as_one() -> None:
     weight, _, values = problem(128, outputs=16, seed=4)
     total = damped(gram(values), 1e-3)
-    one, four = (unit_order(weight, total, block=block) for block in (1, 4))
+    one, four = (order_columns(weight, total, block=block) for block in (1, 4))
     assert one.removed.tolist() != four.removed.tolist()
     assert four.error[64] < 1.1 * one.error[64]
 
@@ -96,7 +101,7 @@ def test_small_blocks_are_nearly_as_good_as_one() -> None:
 def test_greedy_is_near_the_best_subset() -> None:
     weight, _, values = problem(10, seed=2)
     total = damped(gram(values), 1e-3)
-    order = unit_order(weight, total, block=1)
+    order = order_columns(weight, total, block=1)
     whole = ridge_error(weight, total, [])
     best = min(ridge_error(weight, total, list(kept)) for kept in combinations(range(10), 5)) / whole
     assert best * (1 - 1e-9) <= order.error[5] < 1.5 * best
@@ -119,7 +124,7 @@ def test_updates_one_after_another_are_the_closed_form() -> None:
     """W - W_S (H⁻¹_SS)⁻¹ H⁻¹_S:, input by input, as optimal brain surgeon has it."""
     weight, bias, values = problem(9)
     total = damped(gram(values), 1e-2)
-    order = unit_order(weight, total, block=1)
+    order = order_columns(weight, total, block=1)
     rest, inverse = np.column_stack([weight, bias]), np.linalg.inv(total)
     for removed in order.removed[:5].tolist():
         rest = rest - np.outer(rest[:, removed], inverse[removed]) / inverse[removed, removed]
@@ -135,7 +140,7 @@ def test_the_update_is_worth_more_than_the_score() -> None:
     """On correlated inputs, half of them refitted miss far less than the same half as they were."""
     weight, bias, values = problem(40, outputs=8, seed=3)
     total = damped(gram(values), 1e-3)
-    kept = unit_order(weight, total).kept(20)
+    kept = order_columns(weight, total).kept(20)
     outputs = values @ weight.T + bias
     fitted, shift = reduced(weight, bias, total, kept)
 
@@ -160,58 +165,61 @@ def test_a_dead_unit_goes_first() -> None:
     weight, _, values = problem(8)
     values[:, 3] = 0
     weight[:, 5] = 0
-    order = unit_order(weight, damped(gram(values), 1e-6), block=1)
+    order = order_columns(weight, damped(gram(values), 1e-6), block=1)
     assert {3, 5} == set(order.removed[:2].tolist())
-    nothing = unit_order(np.zeros((5, 8)), damped(np.zeros((9, 9)) + np.diag([0.0] * 8 + [1.0])), block=3)
+    nothing = order_columns(np.zeros((5, 8)), damped(np.zeros((9, 9)) + np.diag([0.0] * 8 + [1.0])), block=3)
     assert sorted(nothing.removed.tolist()) == list(range(8))
     assert np.isfinite(nothing.error).all()
 
 
 def test_orders_of_a_network() -> None:
     network = networks.alive(networks.tiny())
-    grams = collect(network, networks.windows(network, (20, 31, 17)))
+    moments = measure_second_moments(network, networks.windows(network, (20, 31, 17)))
     steps: list[tuple[int, int]] = []
-    orders = find_orders(network, grams, on_block=lambda done, total: steps.append((done, total)))
+    orders = find_orders(network, moments, on_step=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for index in range(2):
-        names, (heads, units) = network.layer(index), orders.layer(index)
+        names = network.layer(index)
+        heads, units = (orders.blocks[name, index] for name in ("heads", "units"))
         weight = network.tensors[f"{names.down}.weight"]
-        expected = unit_order(weight, damped(grams.ffn[index]))
+        expected = order_columns(weight, damped(moments.blocks["units", index]))
         assert np.array_equal(units.removed, expected.removed)
         weight = network.tensors[f"{names.attention_output}.weight"]
-        expected = head_order(weight, damped(grams.attention[index]), 4)
+        expected = order_groups(weight, damped(moments.blocks["heads", index]), 4)
         assert np.array_equal(heads.removed, expected.removed)
         assert (len(heads.error), len(units.error)) == (5, 65)
     back = Orders.from_arrays(orders.arrays())
     for name, values in orders.arrays().items():
         assert np.array_equal(values, back.arrays()[name]), name
-    other = find_orders(network, grams, damping=1.0)
+    other = find_orders(network, moments, damping=1.0)
     assert any(
-        not np.allclose(one.error, two.error) for one, two in zip(orders.units, other.units, strict=True)
+        not np.allclose(order.error, other.blocks[block].error)
+        for block, order in orders.blocks.items()
+        if block[0] == "units"
     )
 
 
 def test_outputs_that_cost_nothing_do_not_count() -> None:
     """With one output that matters, the order is that of its row alone."""
     network = networks.alive(networks.tiny())
-    grams = collect(network, networks.windows(network, (20, 31, 17)))
+    moments = measure_second_moments(network, networks.windows(network, (20, 31, 17)))
     cost = np.zeros((32, 32))
     cost[7, 7] = 4.0
-    places = {(kind, index): cost for kind in ("attention", "ffn") for index in range(2)}
-    orders = find_orders(network, grams, outputs=places)
+    places = {(kind, index): cost for kind in ("heads", "units") for index in range(2)}
+    orders = find_orders(network, moments, outputs=places)
     row = network.tensors[f"{network.layer(1).down}.weight"][7:8]
-    expected = unit_order(row, damped(grams.ffn[1]))
-    assert orders.units[1].removed.tolist() == expected.removed.tolist()
-    np.testing.assert_allclose(orders.units[1].error, expected.error, atol=1e-6)
+    expected = order_columns(row, damped(moments.blocks["units", 1]))
+    assert orders.blocks["units", 1].removed.tolist() == expected.removed.tolist()
+    np.testing.assert_allclose(orders.blocks["units", 1].error, expected.error, atol=1e-6)
 
 
 @pytest.mark.parametrize("units", [1, 31, 32, 64, 100, 1536, 4096])
 def test_levels(units: int) -> None:
-    levels = unit_levels(units)
+    config = replace(networks.tiny().architecture, intermediate_size=units)
+    levels = FeedForwardUnits().levels(config)
     assert levels[0] == 0
     assert levels[-1] == units
-    assert list(levels) == sorted(set(levels))
+    assert levels == sorted(set(levels))
     assert all(level % 32 == 0 for level in levels[:-1])
     larger = [level for level in levels if level > 320]
     assert all(small >= 0.8 * large for small, large in pairwise(larger))
-    assert head_levels(3) == [0, 1, 2, 3]

@@ -1,4 +1,4 @@
-"""Gram matrices are sums over real tokens, as numpy takes them one token at a time."""
+"""Second moments are sums over real tokens, as numpy takes them one token at a time."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from checkpoints import Batch
 from numpy.typing import NDArray
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import pack
-from spanjet.compress.prune.second_moments import Grams, collect
+from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
 from spanjet.model.layer_shape import LayerShape
 from spanjet.runtime.openvino import ops, ov
 
@@ -27,7 +27,7 @@ def vectors_before_layers(network: Network, item: Batch) -> NDArray[np.float64]:
 
 
 def inner_vectors(network: Network, item: Batch) -> dict[tuple[str, int], NDArray[np.float64]]:
-    """What the output products read, by numpy in float64: float64[tokens, inner] by kind and layer."""
+    """What the output products read, by numpy in float64: float64[tokens, inner] of each block."""
     sizes, tensors = network.architecture, network.tensors
     found: dict[tuple[str, int], NDArray[np.float64]] = {}
     vectors = vectors_before_layers(network, item)
@@ -65,7 +65,7 @@ def inner_vectors(network: Network, item: Batch) -> dict[tuple[str, int], NDArra
             units = hidden * normal_distribution(hidden)
             changed = linear(units, names.down)
         vectors = normalised(vectors + changed, names.ffn_norm)
-        found |= {("attention", index): context, ("ffn", index): units}
+        found |= {("heads", index): context, ("units", index): units}
     return found
 
 
@@ -76,7 +76,7 @@ def normal_distribution(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def direct(network: Network, items: list[Batch]) -> dict[tuple[str, int], NDArray[np.float64]]:
-    """Gram matrices, summed one token at a time."""
+    """Second moments, summed one token at a time."""
     sums: dict[tuple[str, int], NDArray[np.float64]] = {}
     for item in items:
         for place, values in inner_vectors(network, item).items():
@@ -86,26 +86,29 @@ def direct(network: Network, items: list[Batch]) -> dict[tuple[str, int], NDArra
     return sums
 
 
-def assert_near(grams: Grams, expected: Mapping[tuple[str, int], NDArray[np.float64]]) -> None:
-    for (kind, index), gram in expected.items():
-        found = getattr(grams, kind)[index]
+def assert_near(moments: SecondMoments, expected: Mapping[tuple[str, int], NDArray[np.float64]]) -> None:
+    for block, moment in expected.items():
+        found = moments.blocks[block]
         assert found.dtype == np.float64
-        np.testing.assert_allclose(found, gram, rtol=1e-4, atol=1e-4 * np.abs(gram).max())
+        np.testing.assert_allclose(found, moment, rtol=1e-4, atol=1e-4 * np.abs(moment).max())
 
 
 def test_sums_are_those_of_single_tokens() -> None:
     network = networks.alive(networks.tiny())
     items = networks.windows(network, LENGTHS)
-    grams = collect(network, items)
-    assert grams.tokens == sum(LENGTHS)
-    assert [gram.shape for gram in (*grams.attention, *grams.ffn)] == [(33, 33)] * 2 + [(65, 65)] * 2
-    assert_near(grams, direct(network, items))
+    moments = measure_second_moments(network, items)
+    assert moments.tokens == sum(LENGTHS)
+    assert {block: moment.shape for block, moment in moments.blocks.items()} == {
+        **{("heads", layer): (33, 33) for layer in range(2)},
+        **{("units", layer): (65, 65) for layer in range(2)},
+    }
+    assert_near(moments, direct(network, items))
 
 
 def test_other_names_and_layouts(tmp_path: Path) -> None:
     network = networks.alive(networks.load("distilbert", tmp_path))
     items = networks.windows(network, (9, 5))
-    assert_near(collect(network, items), direct(network, items))
+    assert_near(measure_second_moments(network, items), direct(network, items))
 
 
 def test_padding_is_never_counted() -> None:
@@ -121,34 +124,34 @@ def test_padding_is_never_counted() -> None:
         {name: value for each in padded[start : start + names] for name, value in each.items()}
         for start in range(0, len(padded), names)
     ]
-    grams, expected = collect(network, rows), collect(network, items)
-    assert grams.tokens == sum(LENGTHS)
-    assert all(np.array_equal(*pair) for pair in zip(grams.ffn, expected.ffn, strict=True))
-    assert all(np.array_equal(*pair) for pair in zip(grams.attention, expected.attention, strict=True))
+    moments, expected = measure_second_moments(network, rows), measure_second_moments(network, items)
+    assert moments.tokens == sum(LENGTHS)
+    assert moments.blocks.keys() == expected.blocks.keys()
+    assert all(np.array_equal(moment, expected.blocks[block]) for block, moment in moments.blocks.items())
 
 
 def test_blocks_that_are_gone_have_no_sums() -> None:
     network = networks.alive(networks.tiny())
     cut = networks.sliced(network, networks.simple_orders(network), (LayerShape(0, 40), LayerShape(2, 0)))
     items = networks.windows(network, LENGTHS)
-    grams = collect(cut, items)
-    assert [gram.shape for gram in grams.attention] == [(0, 0), (17, 17)]
-    assert [gram.shape for gram in grams.ffn] == [(41, 41), (0, 0)]
-    expected = {place: gram for place, gram in direct(cut, items).items() if len(gram) > 1}
-    assert_near(grams, expected)
+    moments = measure_second_moments(cut, items)
+    shapes = {block: moment.shape for block, moment in moments.blocks.items()}
+    assert shapes == {("heads", 1): (17, 17), ("units", 0): (41, 41)}
+    expected = {place: moment for place, moment in direct(cut, items).items() if len(moment) > 1}
+    assert_near(moments, expected)
 
 
 def test_the_same_windows_give_the_same_bits_and_arrays_come_back() -> None:
     network = networks.tiny()
     items = networks.windows(network, LENGTHS)
     steps: list[tuple[int, int]] = []
-    grams = collect(network, items, on_batch=lambda done, total: steps.append((done, total)))
+    moments = measure_second_moments(network, items, on_step=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 1)]
-    again = collect(network, items)
-    back = Grams.from_arrays(again.arrays())
-    assert back.tokens == grams.tokens
-    for name, gram in grams.arrays().items():
-        assert np.array_equal(gram, back.arrays()[name]), name
+    again = measure_second_moments(network, items)
+    back = SecondMoments.from_arrays(again.arrays())
+    assert back.tokens == moments.tokens
+    for name, moment in moments.arrays().items():
+        assert np.array_equal(moment, back.arrays()[name]), name
 
 
 @pytest.mark.parametrize("tokens", [1, 30, 46, 1000])
@@ -170,4 +173,4 @@ def test_batches_hold_every_window_once(tokens: int) -> None:
 
 def test_no_windows_are_refused() -> None:
     with pytest.raises(ValueError, match="no windows"):
-        collect(networks.tiny(), [])
+        measure_second_moments(networks.tiny(), [])

@@ -9,7 +9,7 @@ import checkpoints
 import numpy as np
 import pytest
 from checkpoints import ARCHITECTURES, INPUTS, OUTPUTS, edit_config, edit_tensors, run
-from spanjet.model import PairLayout, load_model
+from spanjet.model import InputLayout, load_model
 from spanjet.model.graph.activation_functions import ACTIVATIONS, activate
 from spanjet.model.graph.architectures import ARCHITECTURES as REGISTRY
 from spanjet.model.graph.relative_position import bucketed
@@ -18,15 +18,15 @@ from spanjet.runtime.openvino import ops, ov
 NAMES = sorted(path.parent.name for path in ARCHITECTURES.glob("*/logits.npz"))
 TOLERANCE = 1e-5
 LAYOUTS = {
-    "camembert": PairLayout(separators=2, token_types=False, pad_token_id=1, first_position=2),
-    "deberta-absolute": PairLayout(token_types=False),
-    "deberta-one-way": PairLayout(),
-    "deberta-v3": PairLayout(token_types=False),
-    "distilbert": PairLayout(token_types=False),
-    "electra": PairLayout(),
-    "mobilebert": PairLayout(),
-    "roberta": PairLayout(separators=2, token_types=False, pad_token_id=1, first_position=2),
-    "xlm-roberta": PairLayout(separators=2, token_types=False, pad_token_id=3, first_position=4),
+    "camembert": InputLayout(token_types=False, pad_token_id=1, first_position=2),
+    "deberta-absolute": InputLayout(token_types=False),
+    "deberta-one-way": InputLayout(),
+    "deberta-v3": InputLayout(token_types=False),
+    "distilbert": InputLayout(token_types=False),
+    "electra": InputLayout(),
+    "mobilebert": InputLayout(),
+    "roberta": InputLayout(token_types=False, pad_token_id=1, first_position=2),
+    "xlm-roberta": InputLayout(token_types=False, pad_token_id=3, first_position=4),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 import toy_model
 from checkpoints import ARCHITECTURES, INPUTS, OUTPUTS, TINY, run
 from spanjet import Reader, RuntimeConfig
-from spanjet.model import PairLayout, load_model
+from spanjet.model import InputLayout, load_model
 from spanjet.runtime.engine import Runtime
 from spanjet.runtime.openvino import ov
 
@@ -38,7 +38,7 @@ def test_onnx(exported: Path) -> None:
     assert [port.any_name for port in loaded.model.outputs] == list(OUTPUTS)
     assert {port.element_type for port in loaded.model.inputs} == {ov.Type.i32}
     assert (loaded.max_length, loaded.vocab_size, loaded.architecture) == (40, 159, "electra")
-    assert (loaded.card, loaded.layout) == (None, PairLayout())
+    assert (loaded.card, loaded.layout) == (None, InputLayout())
     assert loaded.weights == (exported / "model.onnx",)
     assert checkpoints.largest_difference(loaded.model, ARCHITECTURES / "electra" / "logits.npz") < 1e-5
 
@@ -120,7 +120,7 @@ def test_other_names_and_types(
 
 def test_without_token_types(tmp_path: Path) -> None:
     loaded = load_model(save(tmp_path / "ir", inputs=INPUTS[:2]))
-    assert loaded.layout == PairLayout(token_types=False)
+    assert loaded.layout == InputLayout(token_types=False)
     reader = Reader(loaded, runtime_config=RuntimeConfig(cache_dir=None))
     assert reader.ask("who", "paris was the first city").text
 

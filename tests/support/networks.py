@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.optimal_brain_surgeon import Order
 from spanjet.compress.prune.removal_order import Orders
-from spanjet.compress.prune.slicing import cut_heads, cut_units
+from spanjet.compress.prune.structures import blocks_of
 from spanjet.model.layer_shape import LayerShape
 
 
@@ -57,19 +57,19 @@ def simple_orders(network: Network, seed: int = 0) -> Orders:
     def order(count: int) -> Order:
         return Order(generator.permutation(count).astype(np.int64), np.linspace(0, 1, count + 1))
 
-    shapes = network.shapes
+    # All layers' heads first, then their units.
+    blocks = sorted(blocks_of(network), key=lambda block: (block[0].name, block[1]))
     return Orders(
-        tuple(order(shape.heads) for shape in shapes), tuple(order(shape.units) for shape in shapes)
+        {(structure.name, layer): order(structure.size(network.shapes[layer])) for structure, layer in blocks}
     )
 
 
 def sliced(network: Network, orders: Orders, shapes: Sequence[LayerShape]) -> Network:
     """The network without what the orders remove first, and nothing refitted."""
     tensors: dict[str, NDArray[np.float32]] = {}
-    for index, shape in enumerate(shapes):
-        heads, units = orders.layer(index)
-        tensors |= cut_heads(network, index, heads.kept(shape.heads)).tensors
-        tensors |= cut_units(network, index, units.kept(shape.units)).tensors
+    for structure, layer in blocks_of(network):
+        kept = orders.blocks[structure.name, layer].kept(structure.size(shapes[layer]))
+        tensors |= structure.slice(network, layer, kept)
     return network.with_layers(shapes, tensors)
 
 

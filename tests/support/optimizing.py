@@ -11,7 +11,7 @@ from unittest.mock import patch
 from checkpoints import TINY, edit_config, edit_tensors
 from spanjet import Reader, RuntimeConfig
 from spanjet.compress.latency.synthetic_int8 import insert_quantizers
-from spanjet.compress.latency.table import LatencyTable
+from spanjet.compress.latency.table import Curve, LatencyTable
 from spanjet.compress.optimize import candidates
 from spanjet.compress.optimize import run as stages
 from spanjet.compress.optimize.config import OptimizeConfig
@@ -38,7 +38,11 @@ CONFIG = OptimizeConfig(
 )
 # What a machine could have measured.
 TABLE = LatencyTable(
-    heads=(0, 1, 4), attention=(0.0, 1e-3, 4e-3), units=(0, 32, 64), ffn=(0.0, 2e-3, 4e-3), rest=1e-3
+    curves={
+        "heads": Curve((0, 1, 4), (0.0, 1e-3, 4e-3)),
+        "units": Curve((0, 32, 64), (0.0, 2e-3, 4e-3)),
+    },
+    rest=1e-3,
 )
 
 

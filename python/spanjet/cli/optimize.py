@@ -68,9 +68,6 @@ WorkOption = Annotated[
 ExportOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Also write the float32 checkpoint, to train further.")
 ]
-NarrowOption = Annotated[
-    bool, typer.Option(help="Let later layers leave tokens behind that cannot become the answer.")
-]
 
 
 @commands.callback()
@@ -98,7 +95,6 @@ def run(
     work: WorkOption = None,
     export: ExportOption = None,
     evaluation: EvaluationOption = None,
-    narrow: NarrowOption = True,
     keep_best: KeepBestOption = False,
     license_name: LicenseOption = None,
     overwrite: OverwriteOption = False,
@@ -116,7 +112,6 @@ def run(
         held_out=held_out,
         seed=seed,
         cpu=cpu,  # type: ignore[arg-type]  # the class checks it
-        narrow=narrow,
         keep_best=keep_best,
     )
     card = optimize_checkpoint(

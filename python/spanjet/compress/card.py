@@ -13,7 +13,6 @@ from spanjet.compress.quantize.ptq import METHOD
 from spanjet.config import DecodeConfig, WindowConfig
 from spanjet.evaluate import CalibrationReport
 from spanjet.model import Model
-from spanjet.model.hub import HubModel
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import describe_machine
 from spanjet.storage import file_digest
@@ -30,17 +29,11 @@ __all__ = [
 ]
 
 
-def describe_source(model: Model, given: str | os.PathLike[str]) -> dict[str, Any]:
-    """Describe what a model was made of.
-
-    Args:
-        model: the checkpoint.
-        given: how it was asked for: a directory, or an id of the hub, whose commit is kept.
-    """
-    hub = None if Path(given).exists() else HubModel.parse(os.fspath(given))
+def describe_source(model: Model) -> dict[str, Any]:
+    """Describe what a model was made of: its directory's name, or its hub repository and commit."""
     name = {"name": model.path.resolve().name}
-    if hub is not None:
-        name = {"name": hub.repository, "revision": model.path.name}
+    if model.repository is not None:
+        name = {"name": model.repository, "revision": model.path.name}
     files = {file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)} for file in model.weights}
     return {**name, "architecture": model.architecture, "weights": files}
 

@@ -11,15 +11,20 @@ from spanjet.model.directory import CARD, CONFIG, GRAPH, WEIGHTS, ModelDirectory
 from spanjet.model.exported import find_exported
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
-from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.hub import HubModel
-from spanjet.model.shards import SINGLE, find_weights, has_weights
+from spanjet.model.shards import find_weights, has_weights
 from spanjet.model.weights import Weights
 from spanjet.runtime.openvino import ov
 
-__all__ = ["CHECKPOINT_WEIGHTS", "Model", "built", "find_directory", "load_checkpoint", "load_model"]
-
-CHECKPOINT_WEIGHTS = SINGLE
+__all__ = [
+    "Model",
+    "built",
+    "find_directory",
+    "load_checkpoint",
+    "load_model",
+    "open_checkpoint",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +40,10 @@ class Model:
             not notice.
         card: where the model comes from and what it is worth; None for a checkpoint.
         path: the directory.
-        layout: how a question and a context become one sequence.
+        layout: of its inputs.
         architecture: ``model_type`` of its ``config.json``.
         weights: the files that hold the weights.
+        repository: of the hub, that the directory is a snapshot of; None: the directory is the user's.
     """
 
     model: ov.Model
@@ -46,9 +52,10 @@ class Model:
     vocab_size: int
     card: dict[str, Any] | None
     path: Path
-    layout: PairLayout = field(default_factory=PairLayout)
+    layout: InputLayout = field(default_factory=InputLayout)
     architecture: str = "bert"
     weights: tuple[Path, ...] = ()
+    repository: str | None = None
 
     @property
     def weight_bytes(self) -> int:
@@ -57,7 +64,7 @@ class Model:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What the model's scores are worth, from its card; None without one.
+        """Calibration of the model's scores, from its card; None without one.
 
         Raises:
             ValueError: the card holds something else in its place.
@@ -95,28 +102,31 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         OSError: a file cannot be read, or the hub cannot be reached.
         ImportError: a hub id, and the hub's client is not installed.
     """
-    directory = find_directory(path)
+    directory, repository = find_directory(path)
     ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
     if ready or (not has_weights(directory) and find_exported(directory) is not None):
-        return _load_ready(directory)
-    return load_checkpoint(directory)
+        return replace(_load_ready(directory), repository=repository)
+    return replace(load_checkpoint(directory), repository=repository)
 
 
-def find_directory(path: str | os.PathLike[str]) -> Path:
+def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """Find the directory of a model: a local one, or a hub model's, downloaded if need be.
+
+    Returns:
+        The directory, and the hub's repository that it is a snapshot of; None: it is local.
 
     Raises:
         FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
     """
-    directory = Path(path)
+    directory, repository = Path(path), None
     if not directory.exists():
         hub_model = HubModel.parse(os.fspath(path))
         if hub_model is None:
             raise FileNotFoundError(ENOENT, "no such directory", str(path))
-        directory = hub_model.download()
+        directory, repository = hub_model.download(), hub_model.repository
     if not directory.is_dir():
         raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
-    return directory
+    return directory, repository
 
 
 def load_checkpoint(path: Path) -> Model:
@@ -126,13 +136,22 @@ def load_checkpoint(path: Path) -> Model:
         FileNotFoundError, ValueError: as `load_model`; also when the weights are there in a form that is
             not read.
     """
-    file = find_weights(path)
-    config = read_architecture(path / CONFIG)
-    find_tokenizer(path)
-    weights = Weights(file, prefix=config.prefix, ignored=config.ignored)
+    config, weights = open_checkpoint(path)
     model = config.build(weights)
     weights.finish()
     return built(model, config, path=path, weights=weights.files)
+
+
+def open_checkpoint(path: Path) -> tuple[Architecture, Weights]:
+    """Read the sizes of a checkpoint and find its weights, which are not read yet.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_checkpoint`.
+    """
+    file = find_weights(path)
+    config = read_architecture(path / CONFIG)
+    find_tokenizer(path)
+    return config, Weights(file, prefix=config.prefix, ignored=config.ignored)
 
 
 def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> Model:

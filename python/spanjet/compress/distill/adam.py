@@ -1,4 +1,4 @@
-"""The optimiser of all weights at once."""
+"""Adam, for all weights at once."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class Adam:
         self._steps = 0
 
     def step(self, gradient: NDArray[np.float32], rate: float) -> None:
-        """Go one step.
+        """Take one step.
 
         Args:
             gradient: float32[n]; it is overwritten.

@@ -84,7 +84,7 @@ def _depending(nodes: Iterable[ov.Node], wanted: Sequence[ov.Output]) -> set[str
 
 
 def _depends(source: ov.Output, depending: set[str]) -> bool:
-    """Whether a value changes smoothly: places and shapes do not."""
+    """Check that a value changes smoothly: places and shapes do not."""
     return source.get_element_type().is_real() and source.get_node().get_name() in depending
 
 

@@ -1,4 +1,4 @@
-"""Training a cut network to compute what the whole one does (Hinton et al. 2015, arXiv 1503.02531)."""
+"""Train a cut network to compute what the whole one does (Hinton et al. 2015, arXiv 1503.02531)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,7 +11,6 @@ from spanjet.compress.distill.autodiff import Seed, differentiate
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
 from spanjet.model.graph.encoder import NODES
-from spanjet.model.graph.narrowing import kept_name, places_name
 from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Distillation", "distil"]
@@ -31,10 +30,13 @@ _SHUFFLED, _TOKENS = 512, 1536
 _PRECISION: dict[str, str] = {}
 _MASKED = np.float32(-10000)
 
+#: The nodes of a graph, by their friendly names.
+Nodes = dict[str, ov.Node]
+
 
 def distil(
-    network: Network,
-    start: Network,
+    teacher: Network,
+    student: Network,
     inputs: Sequence[Inputs],
     *,
     seed: int = 0,
@@ -47,27 +49,27 @@ def distil(
     all weights useless.
 
     Args:
-        network: the whole network.
-        start: what is left of it, which may narrow.
+        teacher: the whole network.
+        student: what is left of it.
         inputs: windows, see `spanjet.compress.prune.packing.pack`.
         seed: their order.
         on_step: called with the numbers of finished and of all steps.
 
     Returns:
-        The trained network; embeddings and probes are as they were.
+        The trained network; embeddings are as they were.
     """
-    tokens = min(backward_tokens(network), _TOKENS)
-    batches = _shuffled(inputs, padding=network.architecture.pad_token_id, tokens=tokens, seed=seed)
+    tokens = min(backward_tokens(teacher), _TOKENS)
+    batches = _shuffled(inputs, padding=teacher.architecture.pad_token_id, tokens=tokens, seed=seed)
     together = round(_TOKENS / tokens)
     steps = [batches[first : first + together] for first in range(0, len(batches), together)]
-    distillation = Distillation(network, start)
+    distillation = Distillation(teacher, student)
     adam = Adam(distillation.weights)
     for done, step in enumerate(steps, 1):
         gradient = _finite_mean(distillation, step)
         if gradient is not None:
             adam.step(gradient, _RATE * _schedule(done / len(steps)))
         on_step(done, len(steps))
-    return start.with_tensors(distillation.tensors())
+    return student.with_tensors(distillation.tensors())
 
 
 class Distillation:
@@ -75,23 +77,23 @@ class Distillation:
 
     That is the Kullback-Leibler divergence of start and end probabilities, on average over the windows, and
     the squared error of the vectors after each layer, as a share of their squares, on average over the layers
-    (Jiao et al. 2020, arXiv 1909.10351); of a layer that narrows, the vectors that it changes.
+    (Jiao et al. 2020, arXiv 1909.10351).
 
     Args:
-        network: the whole network.
-        start: the cut one.
+        teacher: the whole network.
+        student: the cut one.
 
     Attributes:
         weights: float32[n], all that is trained, to be changed in place: layers and answer head.
     """
 
-    def __init__(self, network: Network, start: Network) -> None:
-        names = _trained(start)
-        shapes = {name: start.tensors[name].shape for name in names.values()}
-        self.weights = np.concatenate([start.tensors[name].reshape(-1) for name in shapes])
+    def __init__(self, teacher: Network, student: Network) -> None:
+        names = _trained(student)
+        shapes = {name: student.tensors[name].shape for name in names.values()}
+        self.weights = np.concatenate([student.tensors[name].reshape(-1) for name in shapes])
         self._gradient = np.zeros_like(self.weights)
         self._tensors = _parts(self.weights, shapes)
-        model, self._inputs = _graph(network, start, names)
+        model, self._inputs = _graph(teacher, student, names)
         compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **_PRECISION})
         self._request = compiled.create_infer_request()
         for place, values in enumerate(self._tensors.values(), len(self._inputs)):
@@ -157,16 +159,16 @@ def _parts(values: NDArray[np.float32], shapes: dict[str, tuple[int, ...]]) -> d
     }
 
 
-def _graph(network: Network, start: Network, names: dict[str, str]) -> tuple[ov.Model, list[str]]:
+def _graph(teacher: Network, student: Network, names: dict[str, str]) -> tuple[ov.Model, list[str]]:
     """Both networks and the gradients: of inputs and trained tensors, the gradients of the latter."""
-    model, whole = start.build(), network.build()
-    cut_nodes, whole_nodes = _nodes(model), _nodes(whole)
+    model, guide = student.build(), teacher.build()
+    found, wanted = _nodes(model), _nodes(guide)
     inputs = {node.get_friendly_name(): node for node in model.get_parameters()}
-    for node in whole.get_parameters():
+    for node in guide.get_parameters():
         node.output(0).replace(inputs[node.get_friendly_name()].output(0))
-    trained = [_freed(cut_nodes[name]) for name in names]
-    seeds = _answers(inputs["attention_mask"], cut_nodes, whole_nodes)
-    seeds += _vectors(start, inputs["attention_mask"], cut_nodes, whole_nodes)
+    trained = [_freed(found[name]) for name in names]
+    seeds = _answers(inputs["attention_mask"], found, wanted)
+    seeds += _vectors(inputs["attention_mask"], found, wanted, layers=len(student.shapes))
     gradients = differentiate(seeds, [node.output(0) for node in trained])
     results = [ops.result(gradient) for gradient in gradients]
     return ov.Model(results, [*inputs.values(), *trained], "distillation"), list(inputs)
@@ -180,39 +182,34 @@ def _freed(constant: ov.Node) -> ov.Node:
     return parameter
 
 
-def _answers(mask: ov.Node, cut: dict[str, ov.Node], whole: dict[str, ov.Node]) -> list[Seed]:
+def _answers(mask: ov.Node, student: Nodes, teacher: Nodes) -> list[Seed]:
     """The gradients of the divergence are differences of probabilities."""
     padding = ops.multiply(ops.subtract(np.float32(1), ops.convert(mask, "f32")), _MASKED)
     windows = ops.convert(ops.gather(ops.shape_of(mask), np.int64(0), np.int64(0)), "f32")
     seeds = []
     for name in ("start_logits", "end_logits"):
-        found, wanted = (ops.softmax(ops.add(nodes[name], padding), 1) for nodes in (cut, whole))
+        found, wanted = (ops.softmax(ops.add(nodes[name], padding), 1) for nodes in (student, teacher))
         gradient = ops.divide(ops.subtract(found, wanted), windows)
-        seeds.append((cut[name].output(0), gradient.output(0)))
+        seeds.append((student[name].output(0), gradient.output(0)))
     return seeds
 
 
-def _vectors(start: Network, mask: ov.Node, cut: dict[str, ov.Node], whole: dict[str, ov.Node]) -> list[Seed]:
+def _vectors(mask: ov.Node, student: Nodes, teacher: Nodes, *, layers: int) -> list[Seed]:
     """The gradients of the squared errors after each layer."""
     counted = ops.unsqueeze(ops.convert(mask, "f32"), np.array([2], np.int64))
-    places, share, seeds = None, 1.0, []
-    for index, shape in enumerate(start.shapes):
+    seeds = []
+    for index in range(layers):
         name = f"encoder.layer.{index}"
-        if shape.tokens < share:
-            share, places = shape.tokens, cut[places_name(name)]
-            counted = ops.convert(cut[kept_name(name)], "f32")
-        found, wanted = cut[f"{name}.{NODES.ffn_norm}"], whole[f"{name}.{NODES.ffn_norm}"]
-        if places is not None:
-            wanted = ops.gather(wanted, places, np.int64(1), batch_dims=1)
+        found, wanted = (nodes[f"{name}.{NODES.ffn_norm}"] for nodes in (student, teacher))
         wanted = ops.multiply(wanted, counted)
         missing = ops.subtract(ops.multiply(found, counted), wanted)
         squares = ops.reduce_sum(ops.multiply(wanted, wanted), np.arange(3), False)
-        weight = ops.divide(np.float32(2 * _VECTORS / len(start.shapes)), squares)
+        weight = ops.divide(np.float32(2 * _VECTORS / layers), squares)
         seeds.append((found.output(0), ops.multiply(missing, weight).output(0)))
     return seeds
 
 
-def _nodes(model: ov.Model) -> dict[str, ov.Node]:
+def _nodes(model: ov.Model) -> Nodes:
     return {node.get_friendly_name(): node for node in model.get_ordered_ops()}
 
 

@@ -1,4 +1,4 @@
-"""The chain rule for single operations: from the gradients of outputs to those of inputs."""
+"""Vector-Jacobian products of single operations: from gradients of outputs to those of inputs."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,6 @@ Rule = Callable[[ov.Node, Gradients], Gradients]
 #: The same where there is one output.
 _Simple = Callable[[ov.Node, ov.Output], Gradients]
 
-_ONE = np.array([1], np.int64)
 _ZERO = np.float32(0)
 
 
@@ -115,74 +114,12 @@ def _split(node: ov.Node, outputs: Gradients) -> Gradients:
     return [_of(ops.concat(parts, axis)), None]
 
 
-def _concat(node: ov.Node, gradient: ov.Output) -> Gradients:
-    axis = np.array([node.get_attributes()["axis"]], np.int64)
-    start: ov.Node = ops.constant(np.array([0], np.int64))
-    parts: list[ov.Output] = []
-    for source in node.input_values():
-        stop = ops.add(start, ops.gather(ops.shape_of(source), axis, np.int64(0)))
-        parts.append(_of(ops.slice(gradient, start, stop, _ONE, axis)))
-        start = stop
-    return parts
-
-
-def _slice(node: ov.Node, gradient: ov.Output) -> Gradients:
-    """Of a part of one axis, from a place that is counted from its start."""
-    source, start, _, step, axes = node.input_values()
-    axis = int(axes.get_node().get_data()[0])
-    if (step.get_node().get_data() != 1).any() or len(axes.get_node().get_data()) != 1:
-        raise ValueError(f"{node.get_friendly_name()}: expected a slice of one axis, with step 1")
-    place = np.array([axis], np.int64)
-    whole, part = (ops.gather(ops.shape_of(each), place, np.int64(0)) for each in (source, gradient))
-    after = ops.subtract(ops.subtract(whole, part), start)
-    before, behind = np.zeros(axis, np.int64), np.zeros(_rank(source) - axis - 1, np.int64)
-    pads = [ops.concat([before, each, behind], 0) for each in (start, after)]
-    return [_of(ops.pad(gradient, *pads, "constant", _ZERO)), None, None, None, None]
-
-
-def _select(node: ov.Node, gradient: ov.Output) -> Gradients:
-    condition, chosen, other = node.input_values()
-    return [
-        None,
-        _reduced(_of(ops.select(condition, gradient, _ZERO)), chosen),
-        _reduced(_of(ops.select(condition, _ZERO, gradient)), other),
-    ]
-
-
-def _gather(node: ov.Node, gradient: ov.Output) -> Gradients:
-    """Of rows by index: what was taken more than once gets the sum."""
-    source, indices, axis = node.input_values()
-    along = int(axis.get_node().get_data())
-    index = indices
-    for place in range(along + _rank(indices) - int(node.get_attributes()["batch_dims"]), _rank(source)):
-        index = _of(ops.unsqueeze(index, np.array([place], np.int64)))
-    index = _of(ops.broadcast(index, ops.shape_of(gradient)))
-    zeros = ops.broadcast(_ZERO, ops.shape_of(source))
-    return [_of(_scatter_sum(zeros, index, gradient, along)), None, None]
-
-
-def _scatter(node: ov.Node, gradient: ov.Output) -> Gradients:
-    """Of updates that replace, each in a place of its own."""
-    _, indices, updates, axis = node.input_values()
-    along = int(axis.get_node().get_data())
-    kept = ops.scatter_elements_update(
-        gradient, indices, ops.broadcast(_ZERO, ops.shape_of(updates)), np.int64(along)
-    )
-    return [_of(kept), None, _of(ops.gather_elements(gradient, indices, along)), None]
-
-
 def _elementwise(derivative: Callable[[ov.Node], ov.Node]) -> Rule:
     def rule(node: ov.Node, gradient: ov.Output) -> Gradients:
         others = len(node.input_values()) - 1
         return [_of(ops.multiply(gradient, derivative(node))), *[None] * others]
 
     return _simple(rule)
-
-
-def _scatter_sum(zeros: ov.Node, indices: ov.Output, updates: ov.Output, axis: int) -> ov.Node:
-    return ov.opset12.scatter_elements_update(
-        zeros, indices, updates, np.int64(axis), reduction="sum", use_init_val=False
-    )
 
 
 def _reduced(gradient: ov.Output, source: ov.Output) -> ov.Output:
@@ -224,16 +161,11 @@ def _of(node: ov.Node) -> ov.Output:
 #: By OpenVINO's names of the operations.
 RULES: dict[str, Rule] = {
     "Add": _simple(_add),
-    "Concat": _simple(_concat),
-    "Gather": _simple(_gather),
     "MVN": _simple(_mvn),
     "MatMul": _simple(_matmul),
     "Multiply": _simple(_multiply),
     "ReduceSum": _simple(_reduce_sum),
     "Reshape": _simple(_reshaped),
-    "ScatterElementsUpdate": _simple(_scatter),
-    "Select": _simple(_select),
-    "Slice": _simple(_slice),
     "Softmax": _simple(_softmax),
     "Split": _split,
     "Squeeze": _simple(_reshaped),

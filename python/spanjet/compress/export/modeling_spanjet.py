@@ -5,8 +5,6 @@
     model.save_pretrained("another")   # what load reads, and spanjet too
 
 ``config.json`` says under the key ``spanjet`` how many attention heads and feed-forward units each layer has.
-Where it says that layers work on a share of the tokens only, spanjet does that; here they work on all, and
-the probes that choose the tokens are loaded and saved as they are.
 """
 
 # mypy: ignore-errors
@@ -47,12 +45,8 @@ def shape_layers(model, shapes):
         layers, shape = encoder.encoder.layer, _shape_bert
     if len(layers) != len(shapes):
         raise ValueError(f"config.json has shapes of {len(shapes)} layers, the model has {len(layers)}")
-    share = 1.0
     for layer, each in zip(layers, shapes, strict=True):
-        shape(layer, each["heads"], each["units"])
-        if each.get("tokens", 1.0) < share:
-            share = each["tokens"]
-            layer.narrowing = nn.Linear(model.config.hidden_size, 2).requires_grad_(False)
+        shape(layer, **each)
 
 
 def _shape_bert(layer, heads, units):

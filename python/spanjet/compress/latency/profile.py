@@ -1,15 +1,15 @@
-"""The latency table, measured: stacks of equal blocks, and whole models beside them."""
+"""Measure the latency table: stacks of equal blocks, and whole models beside them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
-from spanjet.compress.latency.isotonic import isotonic
 from spanjet.compress.latency.relative_timing import relative_times, runner
 from spanjet.compress.latency.synthetic_int8 import VOCABULARY, random_int8_model
-from spanjet.compress.latency.table import Check, LatencyTable, fitted
+from spanjet.compress.latency.table import Check, Curve, LatencyTable, fitted
 from spanjet.compress.latency.typical_batches import RandomBatch, typical_batches
 from spanjet.config import RuntimeConfig
 from spanjet.measure.rounds import WARM_UPS, timed
@@ -25,21 +25,19 @@ Shapes = tuple[LayerShape, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySettings:
-    """How much is measured.
+    """Effort of a measurement.
 
     Attributes:
         depth: layers of a stack at most.
-        heads, units: numbers of heads and of units at most that are measured; others lie between.
-        checks: whole models of random shapes, besides the one that nothing is cut from; the latter half of
-            them leaves tokens behind.
+        sizes: of each structure at most that are measured; others lie between.
+        checks: whole models of random shapes, besides the one that nothing is cut from.
         batches: of a run at most; fewer where the whole model takes more than ``seconds`` for them.
         seconds: see there.
         rounds: runs of each model.
     """
 
     depth: int = 4
-    heads: int = 16
-    units: int = 14
+    sizes: int = 14
     checks: int = 4
     batches: int = 12
     seconds: float = 1.5
@@ -47,9 +45,9 @@ class LatencySettings:
 
 
 def measure_latency(
-    sizes: Encoder,
+    config: Encoder,
     lengths: NDArray[np.int64],
-    levels: Sequence[int],
+    levels: Mapping[str, Sequence[int]],
     *,
     runtime: RuntimeConfig | None = None,
     settings: LatencySettings | None = None,
@@ -58,62 +56,58 @@ def measure_latency(
     """Time blocks as they run in production: INT8, in streams, in sorted batches of the data's lengths.
 
     Args:
-        sizes: the architecture; nothing is cut from it.
+        config: the architecture; nothing is cut from it.
         lengths: int64[windows], tokens of the data's windows.
-        levels: numbers of feed-forward units that are asked for.
+        levels: sizes of blocks that are asked for, ascending from 0 to that of a whole one, by the field of
+            `LayerShape`.
         runtime: how models run; default: ``RuntimeConfig(cache_dir=None)``.
         settings: how much is measured; default: ``LatencySettings()``.
         progress: called with the numbers of finished and of all steps.
     """
     settings = LatencySettings() if settings is None else settings
     runtime = RuntimeConfig(cache_dir=None) if runtime is None else runtime
-    full = LayerShape(sizes.num_attention_heads, sizes.intermediate_size)
-    heads = _spread(range(1, full.heads + 1), settings.heads)
-    units = _spread((each for each in levels if each), settings.units)
-    depth = min(settings.depth, sizes.num_hidden_layers)
-    stacks: dict[str, Shapes] = {
-        "stack of 0": (LayerShape(0, 0),) * depth,
-        "whole of 0": (LayerShape(0, 0),) * sizes.num_hidden_layers,
-        **{f"{count} heads": (LayerShape(count, 0),) * depth for count in heads},
-        **{f"{count} units": (LayerShape(0, count),) * depth for count in units},
-    }
-    whole = (full,) * sizes.num_hidden_layers
-    checks = dict(enumerate(_random_shapes(heads, units, settings.checks, sizes.num_hidden_layers)))
+    sizes = {name: _spread(each[1:], settings.sizes) for name, each in levels.items()}
+    full, none = (LayerShape(**{name: each[end] for name, each in levels.items()}) for end in (-1, 0))
+    depth = min(settings.depth, config.num_hidden_layers)
+    stacks = _stacks(sizes, none, depth=depth, layers=config.num_hidden_layers)
+    whole = (full,) * config.num_hidden_layers
+    checks = dict(enumerate(_random_shapes(sizes, settings.checks, config.num_hidden_layers)))
     stacks |= {f"check {number}": shapes for number, shapes in checks.items()}
     steps = _Steps(progress, 1 + len(stacks) * (1 + WARM_UPS + settings.rounds))
 
     def compiled(shapes: Shapes) -> Runtime:
-        model = random_int8_model(sizes, shapes)
+        model = random_int8_model(config, shapes)
         steps()
         return Runtime(model, runtime)
 
     anchor = compiled(whole)
-    batches = _batches(sizes, lengths, anchor, runtime, settings)
+    batches = _batches(config, lengths, anchor, runtime, settings)
     sides = {name: runner(compiled(shapes), batches) for name, shapes in stacks.items()}
     ratios, seconds = relative_times(sides, runner(anchor, batches), rounds=settings.rounds, on_turn=steps)
     windows = sum(len(batch.input_ids) for batch in batches)
     times = {name: ratio * seconds / windows for name, ratio in ratios.items()}
-    table = LatencyTable(
-        heads=(0, *heads),
-        attention=_curve(heads, [times[f"{count} heads"] for count in heads], times["stack of 0"], depth),
-        units=(0, *units),
-        ffn=_curve(units, [times[f"{count} units"] for count in units], times["stack of 0"], depth),
-        rest=times["whole of 0"],
-        keys=_keys(sizes, float(lengths.mean())),
-    )
+    curves = {
+        name: _curve(each, [times[f"{size} {name}"] for size in each], times["stack of 0"], depth)
+        for name, each in sizes.items()
+    }
+    table = LatencyTable(curves=curves, rest=times["whole of 0"])
     measured = [Check(shapes, times[f"check {number}"]) for number, shapes in checks.items()]
     measured.append(Check(whole, seconds / windows))
     return fitted(table, measured)
 
 
-def _keys(sizes: Encoder, length: float) -> float:
-    """Multiplications for keys and values, as a share of an attention block's."""
-    projections = 4.0 * sizes.hidden_size
-    return projections / 2 / (projections + 2 * length)
+def _stacks(
+    sizes: Mapping[str, Sequence[int]], none: LayerShape, *, depth: int, layers: int
+) -> dict[str, Shapes]:
+    """Models that are timed, by name: of equal layers with blocks of one structure alone, and of none."""
+    stacks: dict[str, Shapes] = {"stack of 0": (none,) * depth, "whole of 0": (none,) * layers}
+    for name, each in sizes.items():
+        stacks |= {f"{size} {name}": (replace(none, **{name: size}),) * depth for size in each}
+    return stacks
 
 
-def _curve(counts: Sequence[int], times: Sequence[float], none: float, depth: int) -> tuple[float, ...]:
-    """Seconds of one block, from 0 heads or units on.
+def _curve(sizes: Sequence[int], times: Sequence[float], none: float, depth: int) -> Curve:
+    """Seconds of one block, from size 0 on.
 
     A search prefers what seems quicker than it is, so that luck must not look like a step: each time between
     others is moved halfway to the line through its neighbours. Two tables of MiniLM-L6 then differ by 0.10 %
@@ -123,38 +117,29 @@ def _curve(counts: Sequence[int], times: Sequence[float], none: float, depth: in
     smooth = blocks.copy()
     for place in range(1, len(blocks) - 1):
         beside = [place - 1, place + 1]
-        line = np.interp(counts[place], np.take(counts, beside), blocks[beside])
+        line = np.interp(sizes[place], np.take(sizes, beside), blocks[beside])
         smooth[place] = (blocks[place] + line) / 2
-    return tuple(isotonic([0.0, *smooth.tolist()]).tolist())
+    rising = isotonic_regression(np.concatenate([[0.0], smooth])).x
+    return Curve((0, *sizes), tuple(rising.tolist()))
 
 
-def _spread(counts: Iterable[int], most: int) -> tuple[int, ...]:
-    """Some of the numbers, the least and the greatest among them."""
-    ordered = sorted(set(counts))
-    places = np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).round().astype(int))
-    return tuple(ordered[place] for place in places.tolist())
+def _spread(sizes: Sequence[int], most: int) -> tuple[int, ...]:
+    """Some of the sizes, the least and the greatest among them."""
+    places = np.unique(np.linspace(0, len(sizes) - 1, min(most, len(sizes))).round().astype(int))
+    return tuple(sizes[place] for place in places.tolist())
 
 
-def _random_shapes(heads: Sequence[int], units: Sequence[int], count: int, layers: int) -> list[Shapes]:
+def _random_shapes(sizes: Mapping[str, Sequence[int]], count: int, layers: int) -> list[Shapes]:
     generator = np.random.default_rng(0)
-    options = [(0, *heads), (0, *units)]
-    made = [
-        tuple(LayerShape(*(int(generator.choice(each)) for each in options)) for _ in range(layers))
-        for _ in range(count)
-    ]
-    wide = count - count // 2
-    return [*made[:wide], *map(_halved, made[wide:])]
 
+    def shape() -> LayerShape:
+        return LayerShape(**{name: int(generator.choice([0, *each])) for name, each in sizes.items()})
 
-def _halved(shapes: Shapes) -> Shapes:
-    """The same layers, of which the last third changes half of the tokens, and the very last a quarter."""
-    half, last = len(shapes) - len(shapes) // 3, len(shapes) - 1
-    shares = [1.0 if index < half else 0.5 if index < last else 0.25 for index in range(len(shapes))]
-    return tuple(replace(shape, tokens=share) for shape, share in zip(shapes, shares, strict=True))
+    return [tuple(shape() for _ in range(layers)) for _ in range(count)]
 
 
 def _batches(
-    sizes: Encoder,
+    config: Encoder,
     lengths: NDArray[np.int64],
     anchor: Runtime,
     runtime: RuntimeConfig,
@@ -164,7 +149,7 @@ def _batches(
 
     def typical(count: int) -> list[RandomBatch]:
         return typical_batches(
-            lengths, count=count, vocabulary=VOCABULARY, max_length=sizes.max_length, config=runtime
+            lengths, count=count, vocabulary=VOCABULARY, max_length=config.max_length, config=runtime
         )
 
     streams = anchor.streams

@@ -26,15 +26,15 @@ _SKEWED, _SYMMETRIC = (np.array(limits, np.float32) for limits in ([-1, 135 / 12
 _VIEWS = ("Reshape", "Transpose")
 
 
-def random_int8_model(sizes: Encoder, shapes: Sequence[LayerShape]) -> ov.Model:
+def random_int8_model(config: Encoder, shapes: Sequence[LayerShape]) -> ov.Model:
     """A model with the operations that `spanjet.compress.quantize.ptq.quantize` would make.
 
     Args:
-        sizes: the architecture; its number of layers and their shapes do not count.
+        config: the architecture; its number of layers and their shapes do not count.
         shapes: of the layers.
     """
-    sizes = replace(sizes, num_hidden_layers=len(shapes), layer_shapes=tuple(shapes), vocab_size=VOCABULARY)
-    model = sizes.build(RandomTensors())
+    config = replace(config, num_hidden_layers=len(shapes), layer_shapes=tuple(shapes), vocab_size=VOCABULARY)
+    model = config.build(RandomTensors())
     insert_quantizers(model)
     return finish(model)
 

@@ -1,1 +1,1 @@
-"""A checkpoint to a smaller one that this CPU runs faster, under an accuracy floor."""
+"""Optimise a checkpoint: a smaller one that this CPU runs faster, under an accuracy floor."""

@@ -1,7 +1,7 @@
-"""Models of any shapes, made of one network: quick ones to search with, and finished ones."""
+"""Make models of any shapes of one network: quick ones to search with, and finished ones."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from spanjet.compress.artifacts import ArtifactStore
 from spanjet.compress.distill.distillation import distil
 from spanjet.compress.prune.layerwise_fit import refit
-from spanjet.compress.prune.narrowing import fit_probes, narrow, widened
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.one_shot import OneShot
 from spanjet.compress.prune.removal_order import Orders
-from spanjet.compress.prune.second_moments import Grams
+from spanjet.compress.prune.second_moments import SecondMoments
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.compress.quantize.trials import Bars
 from spanjet.model import Model
@@ -37,8 +36,7 @@ class Builder:
 
     Attributes:
         network: the start.
-        grams, orders: of its blocks.
-        probes: of its layers.
+        moments, orders: of its blocks.
         divergence: of a model's answers from the start's, see `Divergence`, on the windows of
             ``validation``.
         inputs: windows that weights are fitted to.
@@ -54,9 +52,8 @@ class Builder:
     """
 
     network: Network
-    grams: Grams
+    moments: SecondMoments
     orders: Orders
-    probes: Mapping[str, NDArray[np.float32]]
     divergence: Callable[[ov.Model], float]
     inputs: Inputs
     training: Inputs
@@ -70,7 +67,7 @@ class Builder:
 
     @cached_property
     def _one_shot(self) -> OneShot:
-        return OneShot(self.network, self.grams, self.orders, probes=self.probes)
+        return OneShot(self.network, self.moments, self.orders)
 
     def candidate(self, shapes: Shapes) -> ov.Model:
         """A float32 model whose layers are fitted each by itself: quickly made, a little worse."""
@@ -98,7 +95,7 @@ class Builder:
         # To go on from the network of a slower point, cut further, with twice the windows in all, brought the
         # divergence of a MiniLM-L6 from 0.1356 to 0.1336 at 0.6 of the time, and from 0.311 to 0.297 at 0.5.
         start = self._one_shot(shapes)
-        finished = self._trained(start) if self.training else self._refitted(shapes)
+        finished = self._trained(start) if self.training else self._refitted(start)
         # What is nearer to the start's vectors does not always give better answers.
         return min(start, finished, key=lambda each: self.divergence(each.build()))
 
@@ -106,17 +103,9 @@ class Builder:
         with self.bars("train") as bar:
             return distil(self.network, start, self.training, seed=self.seed, on_step=bar or _nothing)
 
-    def _refitted(self, shapes: Shapes) -> Network:
-        """All tokens go through the fit, so that every vector is learned from."""
-        wide = widened(shapes)
+    def _refitted(self, start: Network) -> Network:
         with self.bars("rebuild") as bar:
-            start = self._one_shot(wide)
-            network = refit(self.network, start, self.inputs, self.validation, on_half=bar or _nothing)
-        if wide == tuple(shapes):
-            return network
-        with self.bars("probes") as bar:
-            probes = fit_probes(network, self.inputs, on_batch=bar or _nothing)
-        return narrow(network, [shape.tokens for shape in shapes], probes)
+            return refit(self.network, start, self.inputs, self.validation, on_step=bar or _nothing)
 
     def _quantized(self, network: Network) -> ov.Model:
         inputs = self.inputs[: self.calibration]

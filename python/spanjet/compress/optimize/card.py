@@ -1,4 +1,4 @@
-"""What an optimised model's card says: enough to repeat the run and its measurements."""
+"""Describe an optimisation in the model's card: enough to repeat the run and its measurements."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from typing import Any
 from spanjet.compress.card import describe_data, describe_scores, rounded
 from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.prune.removal_order import Orders
-from spanjet.compress.search.pareto import Front, Point
+from spanjet.compress.prune.structures import STRUCTURES
+from spanjet.compress.search.pareto import ParetoFront, ParetoPoint
 from spanjet.model.config_json import read_json
 from spanjet.model.directory import CARD
 from spanjet.model.layer_shape import LayerShape, describe_shapes
@@ -20,7 +21,7 @@ _METHOD = "heads, feed-forward units and whole blocks removed by measured latenc
 
 
 def describe_optimization(
-    run: OptimizationRun, front: Front, chosen: Point, scores: Mapping[str, dict[str, Any]]
+    run: OptimizationRun, front: ParetoFront, chosen: ParetoPoint, scores: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
     """Describe how an architecture was found.
 
@@ -38,12 +39,12 @@ def describe_optimization(
         "data": describe_data(run.data.path),
         "whole": asdict(whole),
         "layers": describe_shapes(chosen.shapes)["layers"],
-        "kept": [_kept(run.orders, index, shape) for index, shape in enumerate(chosen.shapes)],
+        "kept": [_kept(run.orders, layer, shape) for layer, shape in enumerate(chosen.shapes)],
         "orders": _digest(run.orders),
         "latency": {**run.table.as_dict(), "errors": run.table.errors},
         "costs": [
-            {"levels": module.levels.tolist(), "cost": cost.tolist()}
-            for module, cost in zip(run.space.modules, run.costs, strict=True)
+            {"levels": block.levels.tolist(), "cost": cost.tolist()}
+            for block, cost in zip(run.space.blocks, run.costs, strict=True)
         ],
         "candidates": len(run.evaluations),
         "front": [_rounded(point) for point in front.points],
@@ -73,10 +74,12 @@ def read_card(model: Path) -> dict[str, Any]:
     return card
 
 
-def _kept(orders: Orders, index: int, shape: LayerShape) -> dict[str, list[int]]:
-    """Heads and units of a layer that are left, by their numbers in the start model."""
-    heads, units = orders.layer(index)
-    return {"heads": heads.kept(shape.heads).tolist(), "units": units.kept(shape.units).tolist()}
+def _kept(orders: Orders, layer: int, shape: LayerShape) -> dict[str, list[int]]:
+    """List the parts of a layer that are left, by their numbers in the start model."""
+    return {
+        structure.name: orders.blocks[structure.name, layer].kept(structure.size(shape)).tolist()
+        for structure in STRUCTURES
+    }
 
 
 def _digest(orders: Orders) -> str:
@@ -87,7 +90,7 @@ def _digest(orders: Orders) -> str:
     return found.hexdigest()
 
 
-def _rounded(point: Point) -> dict[str, Any]:
+def _rounded(point: ParetoPoint) -> dict[str, Any]:
     values = point.as_dict()
     scores = rounded({name: values[name] for name in ("f1", "exact_match")})
     shares = {name: round(values[name], 4) for name in ("budget", "predicted", "measured")}

@@ -42,7 +42,6 @@ class OptimizeConfig:
         held_out: questions at most for F1, of contexts that are used for nothing else.
         seed: chooses the questions, and what the search tries.
         cpu: what the result is to run on; see `QuantizeConfig`.
-        narrow: whether later layers may change few tokens, see `spanjet.model.graph.narrowing`.
         keep_best: whether the most accurate point is a result where none holds the floor.
 
     Raises:
@@ -62,7 +61,6 @@ class OptimizeConfig:
     held_out: int = 1000
     seed: int = 0
     cpu: Literal["auto", "vnni", "any"] = "auto"
-    narrow: bool = True
     keep_best: bool = False
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from spanjet.compress.card import describe_quantization, describe_scores, descri
 from spanjet.compress.data import QuestionFile
 from spanjet.compress.optimize.card import describe_optimization
 from spanjet.compress.optimize.config import OptimizeConfig
-from spanjet.compress.optimize.pareto_builder import Points
+from spanjet.compress.optimize.pareto_builder import ParetoBuilder
 from spanjet.compress.optimize.run import OptimizationRun, counter
 from spanjet.compress.optimize.time_estimate import Plan, plan_run, probe
 from spanjet.compress.optimize.verify import ROUNDS, compare_operations, compare_speed, measure_scores
@@ -143,7 +143,7 @@ def _describe_run(plan: Plan, began: float) -> dict[str, Any]:
 
 def _make(run: OptimizationRun) -> tuple[Model, Path, dict[str, Any]]:
     """Make the chosen INT8 model, the directory of its float32 network, and what the card says of them."""
-    points = Points(run)
+    points = ParetoBuilder(run)
     front = points.front()
     chosen = choose(front, run.config.budget, keep_best=run.config.keep_best)
     result = run.builder.int8(chosen.shapes)
@@ -169,7 +169,7 @@ def _compare_speed(run: OptimizationRun, plain: Model, result: Model) -> dict[st
         return compare_speed(plain, result, run.splits.held_out.questions, run.windows, on_turn=steps)
 
 
-def _evaluate(points: Points, result: Model, file: QuestionFile) -> dict[str, Any]:
+def _evaluate(points: ParetoBuilder, result: Model, file: QuestionFile) -> dict[str, Any]:
     """Measure the start in float32, the plain INT8 model and the result on another file."""
     run = points.run
     models = {

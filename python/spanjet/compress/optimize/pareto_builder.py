@@ -1,4 +1,4 @@
-"""Points of the front: architectures of a run, finished and measured."""
+"""Make the points of the Pareto front: architectures of a run, finished and measured."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -7,20 +7,20 @@ from typing import Any
 from spanjet.compress.latency.stopwatch import Stopwatch
 from spanjet.compress.optimize.run import OptimizationRun, counter
 from spanjet.compress.optimize.verify import measure_scores
-from spanjet.compress.search.pareto import Front, Point, extend, without_repeats
+from spanjet.compress.search.pareto import ParetoFront, ParetoPoint, extend, without_repeats
 from spanjet.evaluate import best_f1, exact_match
 from spanjet.measure.rounds import WARM_UPS
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
 
-__all__ = ["Points"]
+__all__ = ["ParetoBuilder"]
 
 # Runs of each model when a point is timed.
 _ROUNDS = 5
 
 
 @dataclass(frozen=True)
-class Points:
+class ParetoBuilder:
     """Makes the points of a run; each result is kept."""
 
     run: OptimizationRun
@@ -40,7 +40,7 @@ class Points:
         name = f"F1 at {self._predicted(shapes):.0%} of the time"
         return self._scores(name, self.run.builder.int8(shapes), shapes=shapes)
 
-    def point(self, budget: float) -> Point:
+    def point(self, budget: float) -> ParetoPoint:
         """The best architecture for a share of the time.
 
         Raises:
@@ -49,18 +49,18 @@ class Points:
         shapes = self.run.network.shapes if budget >= 1 else self.run.shapes(budget)
         return self._measured(budget, shapes)
 
-    def front(self) -> Front:
+    def front(self) -> ParetoFront:
         """Points at all budgets that something fits into, and between the last that holds and the next."""
         config = self.run.config
         budgets = config.budgets if config.budget is None else (config.budget,)
         points = [self.point(1.0)]
         points += [self.point(budget) for budget in sorted(budgets, reverse=True) if self._fits(budget)]
         least = config.floor * best_f1(self.start)
-        front = Front(points=without_repeats(points), least=least)
+        front = ParetoFront(points=without_repeats(points), least=least)
         return front if config.budget is not None else extend(front, self.point, config.bisections)
 
     def _fits(self, budget: float) -> bool:
-        """Whether anything is left of the time when what cannot be cut has taken its part."""
+        """Check that anything is left of the time when what cannot be cut has taken its part."""
         table = self.run.table
         return budget * table.total(self.run.network.shapes) > table.rest
 
@@ -68,9 +68,9 @@ class Points:
         table = self.run.table
         return table.total(shapes) / table.total(self.run.network.shapes)
 
-    def _measured(self, budget: float, shapes: tuple[LayerShape, ...]) -> Point:
+    def _measured(self, budget: float, shapes: tuple[LayerShape, ...]) -> ParetoPoint:
         scores = self.scores(shapes)
-        return Point(
+        return ParetoPoint(
             budget=budget,
             shapes=shapes,
             predicted=self._predicted(shapes),

@@ -1,9 +1,9 @@
-"""One optimisation: its stages in their order, each made of those before it."""
+"""Run the stages of an optimisation in their order, each out of those before it."""
 
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -20,17 +20,16 @@ from spanjet.compress.latency.table import LatencyTable
 from spanjet.compress.optimize.candidates import Builder
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.splits import Splits
-from spanjet.compress.prune.gauss_newton import Importance, measure_importance
-from spanjet.compress.prune.narrowing import Shares, find_shares, fit_probes
+from spanjet.compress.prune.gauss_newton import Curvature, measure_curvature
 from spanjet.compress.prune.network import Network
-from spanjet.compress.prune.removal_order import Orders, find_orders, unit_levels
-from spanjet.compress.prune.second_moments import Grams, collect
+from spanjet.compress.prune.removal_order import Orders, find_orders
+from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
+from spanjet.compress.prune.structures import levels_of
 from spanjet.compress.quantize.trials import Bars
 from spanjet.compress.search.cost_curves import SHARES, measure_costs
 from spanjet.compress.search.kl_divergence import Divergence
 from spanjet.compress.search.local_search import LocalSearch
-from spanjet.compress.search.space import Module, Space
-from spanjet.compress.search.successive_halving import best_of
+from spanjet.compress.search.search_space import SearchSpace
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question
 from spanjet.model.layer_shape import LayerShape
@@ -80,7 +79,7 @@ class OptimizationRun:
         network = Network.load(checkpoint)
         return cls(
             network=network,
-            source=describe_source(network.loaded(), checkpoint),
+            source=describe_source(network.loaded()),
             data=QuestionFile.load(data),
             config=config,
             stages=ArtifactStore(Path(work)),
@@ -130,71 +129,68 @@ class OptimizationRun:
 
     @property
     def int8(self) -> bool | None:
-        """Whether F1 is measured in INT8 arithmetic, see `RuntimeConfig`: wherever that is right."""
+        """Compute F1 in INT8 arithmetic, see `RuntimeConfig`, wherever that is right."""
         return int8_unless_saturating(half_range=self.half_range)
 
     def inputs(self, questions: Sequence[Question]) -> list[dict[str, NDArray[np.int32]]]:
         """One window of each of so many questions."""
         return calibration_inputs(self.reader, questions, count=len(questions))
 
+    def _arrays(
+        self, stage: str, make: Callable[[Callable[[int, int], None]], Any]
+    ) -> dict[str, NDArray[Any]]:
+        """The arrays of a stage, whose function is called with what shows its steps."""
+
+        def made() -> dict[str, NDArray[Any]]:
+            with self.bars(stage) as bar:
+                arrays: dict[str, NDArray[Any]] = make(bar or _nothing).arrays()
+                return arrays
+
+        return self.stages.arrays(stage, self.key, made)
+
     @cached_property
-    def grams(self) -> Grams:
+    def moments(self) -> SecondMoments:
         """The second moments of the activations."""
-
-        def make() -> dict[str, NDArray[np.float64]]:
-            with self.bars("activations") as bar:
-                inputs = self.inputs(self.splits.samples)
-                return collect(self.network, inputs, on_batch=bar or _nothing).arrays()
-
-        return Grams.from_arrays(self.stages.arrays("activations", self.key, make))
+        arrays = self._arrays(
+            "activations",
+            lambda on_step: measure_second_moments(
+                self.network, self.inputs(self.splits.samples), on_step=on_step
+            ),
+        )
+        return SecondMoments.from_arrays(arrays)
 
     @cached_property
-    def importance(self) -> Importance:
-        """What errors of the blocks' outputs cost."""
-
-        def make() -> dict[str, NDArray[np.float64]]:
-            with self.bars("importance") as bar:
-                return measure_importance(
-                    self.network,
-                    self.inputs(self.splits.samples),
-                    seed=self.config.seed,
-                    on_batch=bar or _nothing,
-                ).arrays()
-
-        return Importance.from_arrays(self.stages.arrays("importance", self.key, make))
+    def curvature(self) -> Curvature:
+        """Curvature of the answers' divergence at the blocks' outputs."""
+        arrays = self._arrays(
+            "curvature",
+            lambda on_step: measure_curvature(
+                self.network,
+                self.inputs(self.splits.samples),
+                seed=self.config.seed,
+                on_step=on_step,
+            ),
+        )
+        return Curvature.from_arrays(arrays)
 
     @cached_property
     def orders(self) -> Orders:
-        """In which order heads and units are removed."""
-
-        def make() -> dict[str, NDArray[Any]]:
-            importance = self.importance
-            grams, outputs = importance.weighted(self.grams), importance.outputs
-            with self.bars("orders") as bar:
-                return find_orders(self.network, grams, outputs=outputs, on_block=bar or _nothing).arrays()
-
-        return Orders.from_arrays(self.stages.arrays("orders", self.key, make))
-
-    @cached_property
-    def probes(self) -> dict[str, NDArray[np.float32]]:
-        """What ranks the tokens before each layer."""
-
-        def make() -> dict[str, NDArray[np.float32]]:
-            with self.bars("probes") as bar:
-                return fit_probes(self.network, self.inputs(self.splits.samples), on_batch=bar or _nothing)
-
-        return self.stages.arrays("probes", self.key, make)
+        """The removal orders of all blocks."""
+        arrays = self._arrays(
+            "orders",
+            lambda on_step: find_orders(
+                self.network,
+                self.curvature.weighted(self.moments),
+                outputs=self.curvature.outputs,
+                on_step=on_step,
+            ),
+        )
+        return Orders.from_arrays(arrays)
 
     @cached_property
-    def space(self) -> Space:
-        """What can be chosen."""
-        full, modules = self.network.architecture, []
-        sizes = (np.arange(full.num_attention_heads + 1), unit_levels(full.intermediate_size))
-        for index in range(len(self.network.shapes)):
-            for order, levels in zip(self.orders.layer(index), sizes, strict=True):
-                left = np.array(sorted(levels), np.int64)
-                modules.append(Module(left, order.error[left[-1] - left]))
-        return Space(tuple(modules), (1.0,) * len(self.network.shapes))
+    def space(self) -> SearchSpace:
+        """All sizes of all blocks."""
+        return SearchSpace.of(self.network, self.orders)
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
@@ -206,10 +202,10 @@ class OptimizationRun:
 
     @cached_property
     def table(self) -> LatencyTable:
-        """What blocks cost on this machine."""
-        sizes = self.network.architecture
+        """Times of blocks on this machine."""
+        config = self.network.architecture
         key = {
-            "sizes": {name: value for name, value in asdict(sizes).items() if name != "vocab_size"},
+            "sizes": {name: value for name, value in asdict(config).items() if name != "vocab_size"},
             "lengths": digest(self.lengths.tolist()),
             "settings": asdict(LatencySettings()),
             "fields": [each.name for each in fields(LatencyTable)],
@@ -218,23 +214,17 @@ class OptimizationRun:
 
         def make() -> dict[str, Any]:
             with self.bars("latency") as bar:
-                return measure_latency(
-                    sizes,
-                    self.lengths,
-                    sorted(unit_levels(sizes.intermediate_size)),
-                    progress=bar,
-                ).as_dict()
+                return measure_latency(config, self.lengths, levels_of(config), progress=bar).as_dict()
 
-        return LatencyTable.of_dict(self.stages.value("latency", key, make))
+        return LatencyTable.from_dict(self.stages.value("latency", key, make))
 
     @cached_property
     def builder(self) -> Builder:
         """Makes models of any shapes."""
         return Builder(
             network=self.network,
-            grams=self.grams,
+            moments=self.moments,
             orders=self.orders,
-            probes=self.probes,
             divergence=Divergence(self.reader, self.splits.validation),
             inputs=self.inputs(self.splits.samples),
             training=self.inputs(self.splits.training),
@@ -266,38 +256,16 @@ class OptimizationRun:
 
     @cached_property
     def costs(self) -> list[NDArray[np.float64]]:
-        """What it costs to cut each module, at each of its options."""
+        """Divergences that cutting each block costs, at each of its options."""
         with self.bars("cost of cuts") as bar:
-            steps = counter(bar, len(self.space.modules) * (len(SHARES) + 1))
+            steps = counter(bar, len(self.space.blocks) * (len(SHARES) + 1))
             return measure_costs(self.space, self.evaluate, on_measured=steps)
 
     @cached_property
-    def selections(self) -> list[Shares]:
-        """Shares of tokens that layers may change, from all to few."""
-        if not self.config.narrow:
-            return [(1.0,) * len(self.network.shapes)]
-
-        def shapes(shares: Shares) -> tuple[LayerShape, ...]:
-            pairs = zip(self.network.shapes, shares, strict=True)
-            return tuple(replace(shape, tokens=share) for shape, share in pairs)
-
-        with self.bars("tokens to leave behind") as bar:
-            steps = counter(bar)
-            return find_shares(
-                len(self.network.shapes),
-                lambda shares: self.evaluate(shapes(shares)),
-                lambda shares: self.table.total(shapes(shares)),
-                on_measured=steps,
-            )
-
-    @cached_property
-    def searches(self) -> list[LocalSearch]:
-        """What searches candidates for a budget, with each selection of tokens."""
-        spaces = [replace(self.space, tokens=shares) for shares in self.selections]
-        return [
-            LocalSearch(space, space.seconds(self.table), self.costs, self.evaluate, seed=self.config.seed)
-            for space in spaces
-        ]
+    def search(self) -> LocalSearch:
+        """Searches candidates for a budget."""
+        seconds = self.space.seconds(self.table)
+        return LocalSearch(self.space, seconds, self.costs, self.evaluate, seed=self.config.seed)
 
     def shapes(self, budget: float) -> tuple[LayerShape, ...]:
         """The best architecture for a share of the plain model's time.
@@ -306,18 +274,13 @@ class OptimizationRun:
             ValueError: nothing fits.
         """
         blocks = budget * self.table.total(self.network.shapes) - self.table.rest
-
+        trials = self.config.trials
         with self.bars(f"search at {budget:.0%} of the time") as bar:
-            search, choice = best_of(
-                [(search, blocks - self.table.selecting(search.tokens)) for search in self.searches],
-                self.config.trials,
-                counter(bar, len(self.searches) + self.config.trials),
-            )
-        return search.shapes(choice)
+            return self.space.chosen(self.search.run(blocks, trials, counter(bar, trials)))
 
 
-def counter(bar: Callable[[int, int | None], None] | None, total: int | None = None) -> Callable[[], None]:
-    """What moves a bar by one step each time; without a total, one whose end is not known."""
+def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
+    """Make what moves a bar by one step each time."""
     done = count(1)
     return (lambda: None) if bar is None else (lambda: bar(next(done), total))
 

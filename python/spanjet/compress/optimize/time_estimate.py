@@ -1,10 +1,11 @@
-"""What a run will do, and how long that takes: estimated from a short probe."""
+"""Estimate the time of a run's stages from a short probe."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.prune.structures import STRUCTURES
 from spanjet.compress.search.cost_curves import SHARES
 from spanjet.config import RuntimeConfig
 from spanjet.evaluate import Question
@@ -23,15 +24,13 @@ _INT8, _CANDIDATE, _ALMOST_WHOLE = 0.5, 0.65, 0.9
 _READ, _BACK, _TRAIN, _REBUILD, _CALIBRATE = 2.0, 5.0, 2.8, 6.0, 4.0
 # Quantizing a model takes so many times as long as compiling it.
 _QUANTIZE = 12.0
-# Selections of tokens that are compared, for each layer but the first.
-_SELECTIONS = 5
 # Models of the latency table, their size against the whole one's, and passes over its windows.
 _STACKS, _STACK, _PASSES = 37, 0.35, 1850
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured: the float32 model's windows a second, and the seconds that it takes to compile."""
+    """Measured speed: the float32 model's windows a second, and the seconds that it takes to compile."""
 
     rate: float
     compiling: float
@@ -72,21 +71,15 @@ def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Pro
 def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
     """The stages of a run from the beginning; one that goes on takes less."""
     window, model = 1 / probe.rate, probe.compiling
-    modules = 2 * layers
+    blocks = len(STRUCTURES) * layers
     searched = 1 if config.budget is not None else len(config.budgets) + config.bisections
     points = searched + 1
-    measured = modules * (len(SHARES) + 1)
+    measured = blocks * (len(SHARES) + 1)
     fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
     finish = window * (config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE
-    compared = _SELECTIONS * (layers - 1)
-    narrowing = Step(
-        "find the tokens to leave behind",
-        window * _READ * config.samples + compared * (model + window * _ALMOST_WHOLE * config.windows),
-    )
     steps = (
         Step("read activations", window * (_READ + _BACK) * config.samples),
         Step("measure latency", _STACKS * _STACK * model * _QUANTIZE + _PASSES * window * _INT8),
-        *([narrowing] if config.narrow else []),
         Step(
             f"measure the cost of {measured} cuts",
             measured * (model + window * _ALMOST_WHOLE * config.windows),

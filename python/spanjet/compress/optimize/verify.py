@@ -96,7 +96,7 @@ def compare_speed(
 
 
 def _affordable(plain: Reader, questions: Sequence[Question]) -> int:
-    """How many questions a round may have."""
+    """Count the questions that a round may have."""
     first = _workload(plain, questions[:_LEAST])
     seconds = min(timed(first.infer).wall for _ in range(1 + WARM_UPS))
     return max(_LEAST, int(_LEAST * _SECONDS / seconds))

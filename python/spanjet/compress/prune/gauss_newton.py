@@ -1,4 +1,4 @@
-"""What errors of a block's output cost, by the answers' own measure."""
+"""Gauss-Newton curvature of the answers' divergence at each block's output."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,87 +9,78 @@ from numpy.typing import NDArray
 from spanjet.compress.distill.autodiff import Seed, differentiate
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
-from spanjet.compress.prune.second_moments import Grams
+from spanjet.compress.prune.second_moments import SecondMoments
+from spanjet.compress.prune.structures import BlockKey, Structure, blocks_of
 from spanjet.model.graph.encoder import NODES
 from spanjet.runtime.openvino import ops, ov
 
-__all__ = ["Importance", "measure_importance"]
+__all__ = ["Curvature", "measure_curvature"]
 
 # How much tokens count by what their errors cost, against all alike. Divergences of MiniLM-L6 with two thirds
 # of its time were 0.122, 0.114, 0.117 and 0.130 with 0, 0.3, 0.6 and 0.9.
 _BY_COST = 0.3
 
 _MASKED = np.float32(-10000)
-_INNER = {"attention": "attention.context", "ffn": "ffn.activation"}
-_OUTPUT = {"attention": NODES.attention_output, "ffn": NODES.down}
-
-#: A kind of block, ``"attention"`` or ``"ffn"``, and its layer.
-Block = tuple[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importance:
+class Curvature:
     """Sums over the tokens of some windows.
 
     With g the gradient of the answers with regard to the block's output at a token, whose second moment is
-    half the curvature of the Kullback-Leibler divergence there (see `measure_importance`):
+    half the curvature of the Kullback-Leibler divergence there (see `measure_curvature`):
 
     Attributes:
         outputs: of g gᵀ, float64[hidden, hidden] for each block: what errors of the outputs cost.
-        inner: of |g|² x xᵀ, x being the block's inner vector with a 1 behind it, as in `Grams`.
+        inner: of |g|² x xᵀ, x being the block's inner vector with a 1 behind it, as in `SecondMoments`.
     """
 
-    outputs: dict[Block, NDArray[np.float64]]
-    inner: dict[Block, NDArray[np.float64]]
+    outputs: Mapping[BlockKey, NDArray[np.float64]]
+    inner: Mapping[BlockKey, NDArray[np.float64]]
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """All matrices by name, as `from_arrays` takes them."""
         return {
-            f"{part}.{kind}.{index}": values
+            f"{part}.{name}.{layer}": values
             for part in ("outputs", "inner")
-            for (kind, index), values in getattr(self, part).items()
+            for (name, layer), values in getattr(self, part).items()
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> "Importance":
-        """What `arrays` gave."""
-        found: dict[str, dict[Block, NDArray[np.float64]]] = {"outputs": {}, "inner": {}}
-        for name, values in arrays.items():
-            part, kind, index = name.split(".")
-            found[part][kind, int(index)] = values
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> "Curvature":
+        """Restore what `arrays` gave."""
+        found: dict[str, dict[BlockKey, NDArray[np.float64]]] = {"outputs": {}, "inner": {}}
+        for key, values in arrays.items():
+            part, name, layer = key.split(".")
+            found[part][name, int(layer)] = values
         return cls(**found)
 
-    def weighted(self, grams: Grams) -> Grams:
+    def weighted(self, moments: SecondMoments) -> SecondMoments:
         """Second moments to which tokens contribute by what their errors cost, too.
 
         Args:
-            grams: of the same windows, in which all tokens count alike.
+            moments: of the same windows, in which all tokens count alike.
         """
+        blocks = {
+            key: (1 - _BY_COST) * moment + _BY_COST * self._share(key) * moments.tokens
+            for key, moment in moments.blocks.items()
+        }
+        return replace(moments, blocks=blocks)
 
-        def blend(kind: str, plain: tuple[NDArray[np.float64], ...]) -> tuple[NDArray[np.float64], ...]:
-            return tuple(
-                (1 - _BY_COST) * gram + _BY_COST * self._share((kind, index)) * grams.tokens
-                if gram.size
-                else gram
-                for index, gram in enumerate(plain)
-            )
-
-        return replace(grams, attention=blend("attention", grams.attention), ffn=blend("ffn", grams.ffn))
-
-    def _share(self, block: Block) -> NDArray[np.float64]:
+    def _share(self, block: BlockKey) -> NDArray[np.float64]:
         inner = self.inner[block]
         total = inner[-1, -1]
         shared: NDArray[np.float64] = inner / (total if total > 0 else 1.0)
         return shared
 
 
-def measure_importance(
+def measure_curvature(
     network: Network,
     inputs: Sequence[Inputs],
     *,
     seed: int = 0,
-    on_batch: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Importance:
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Curvature:
     """Run windows through a network and back.
 
     The divergence of start and end probabilities p of a network that is changed a little is, in the change d
@@ -103,19 +94,14 @@ def measure_importance(
         network: the network.
         inputs: see `spanjet.compress.prune.packing.pack`; padding is never counted.
         seed: of the random numbers.
-        on_batch: called with the numbers of finished and of all batches.
+        on_step: called with the numbers of finished and of all batches.
     """
-    blocks: list[Block] = [
-        (kind, index)
-        for index, shape in enumerate(network.shapes)
-        for kind, count in (("attention", shape.heads), ("ffn", shape.units))
-        if count
-    ]
+    blocks = [each for each in blocks_of(network) if each[0].size(network.shapes[each[1]])]
     model = _graph(network, blocks)
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     request = compiled.create_infer_request()
-    outputs: dict[Block, NDArray[np.float64]] = {}
-    inner: dict[Block, NDArray[np.float64]] = {}
+    outputs: dict[BlockKey, NDArray[np.float64]] = {}
+    inner: dict[BlockKey, NDArray[np.float64]] = {}
     generator = np.random.default_rng(seed)
     padding, tokens = network.architecture.pad_token_id, backward_tokens(network)
     batches = pack(inputs, padding=padding, tokens=tokens)
@@ -124,16 +110,17 @@ def measure_importance(
         noise = generator.standard_normal((2, *mask.shape)).astype(np.float32)
         request.infer({**batch, "noise.start": noise[0], "noise.end": noise[1]}, share_inputs=True)
         real = mask.reshape(-1) == 1
-        for place, block in enumerate(blocks):
+        for place, (structure, layer) in enumerate(blocks):
             read, gradient = (
                 request.get_output_tensor(index).data.reshape(real.size, -1)[real]
                 for index in (place, len(blocks) + place)
             )
             cost = np.square(gradient).sum(axis=1, keepdims=True)
-            outputs[block] = outputs.get(block, 0) + (gradient.T @ gradient).astype(np.float64)
-            inner[block] = inner.get(block, 0) + _weighted(read, np.sqrt(cost))
-        on_batch(done, len(batches))
-    return Importance(outputs=outputs, inner=inner)
+            key = structure.name, layer
+            outputs[key] = outputs.get(key, 0) + (gradient.T @ gradient).astype(np.float64)
+            inner[key] = inner.get(key, 0) + _weighted(read, np.sqrt(cost))
+        on_step(done, len(batches))
+    return Curvature(outputs=outputs, inner=inner)
 
 
 def _weighted(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -143,7 +130,7 @@ def _weighted(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDAr
     return total
 
 
-def _graph(network: Network, blocks: Sequence[Block]) -> ov.Model:
+def _graph(network: Network, blocks: Sequence[tuple[Structure, int]]) -> ov.Model:
     """Of the inputs and noise: what each block's output product reads, then the gradients of its outputs."""
     model = network.build()
     nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
@@ -161,8 +148,11 @@ def _graph(network: Network, blocks: Sequence[Block]) -> ov.Model:
         mean = ops.multiply(likely, ops.reduce_sum(random, np.array([1], np.int64), True))
         seeds.append((logits.output(0), ops.subtract(random, mean).output(0)))
     read, given = (
-        [nodes[f"encoder.layer.{index}.{names[kind]}"].output(0) for kind, index in blocks]
-        for names in (_INNER, _OUTPUT)
+        [nodes[f"encoder.layer.{layer}.{names[structure]}"].output(0) for structure, layer in blocks]
+        for names in (
+            {structure: structure.inner for structure, _ in blocks},
+            {structure: getattr(NODES, structure.output) for structure, _ in blocks},
+        )
     )
     results = [ops.result(value) for value in (*read, *differentiate(seeds, given))]
-    return ov.Model(results, [*model.get_parameters(), *noises], "importance")
+    return ov.Model(results, [*model.get_parameters(), *noises], "curvature")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.prune.second_moments import moments
+from spanjet.compress.prune.second_moments import second_moment
 
 __all__ = ["LeastSquares"]
 
@@ -31,12 +31,12 @@ class LeastSquares:
             inner: x, float32[tokens, inputs].
             missing: the target less ``x Wᵀ + b``, float32[tokens, outputs].
         """
-        self._gram += moments(inner)
+        self._gram += second_moment(inner)
         self._cross[:-1] += inner.T @ missing
         self._cross[-1] += missing.sum(axis=0, dtype=np.float64)
 
     def corrections(self, dampings: Sequence[float]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """What to add to W and b, float32[outputs, inputs] and float32[outputs], for each damping.
+        """Solve for what is added to W and b, float32[outputs, inputs] and float32[outputs], by damping.
 
         The damping is a share of the mean of x's squares: ridge regression (Hoerl and Kennard 1970) whose
         ridge is for the correction, so that the more of it, the less is changed. b has none.

@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 from spanjet.compress.export import write_checkpoint
 from spanjet.model import Model
 from spanjet.model.directory import CONFIG
-from spanjet.model.graph.architectures import ARCHITECTURES, read_architecture
+from spanjet.model.graph.architectures import ARCHITECTURES
 from spanjet.model.graph.blocks import LayerTensors
 from spanjet.model.graph.encoder import Encoder
-from spanjet.model.graph.narrowing import probe_name
 from spanjet.model.graph.tensors import Recorder, Tensors
 from spanjet.model.layer_shape import LayerShape
-from spanjet.model.load import built, find_directory
-from spanjet.model.shards import find_weights
-from spanjet.model.weights import Weights
+from spanjet.model.load import built, find_directory, open_checkpoint
 from spanjet.runtime.openvino import ov
 
 __all__ = ["Network"]
@@ -35,12 +32,14 @@ class Network:
             written to.
         source: the directory that it was loaded from, for the tokenizer.
         files: those of its weights.
+        repository: see `spanjet.model.Model`.
     """
 
     architecture: Encoder
     tensors: Mapping[str, NDArray[np.float32]]
     source: Path
     files: tuple[Path, ...]
+    repository: str | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Network":
@@ -50,20 +49,24 @@ class Network:
             OSError, ValueError: as `spanjet.model.load_model`; also for an architecture whose layers
                 cannot be cut.
         """
-        directory = find_directory(path)
-        file = find_weights(directory)
-        architecture = read_architecture(directory / CONFIG)
+        directory, repository = find_directory(path)
+        architecture, weights = open_checkpoint(directory)
         if not isinstance(architecture, Encoder):
             known = ", ".join(name for name, each in ARCHITECTURES.items() if issubclass(each, Encoder))
             raise ValueError(
                 f"{directory / CONFIG}: layers of a {architecture.model_type} model cannot be cut, expected "
                 f"one of {known}"
             )
-        weights = Weights(file, prefix=architecture.prefix, ignored=architecture.ignored)
         recorder = Recorder(weights)
         architecture.build(recorder)
         recorder.finish()
-        return cls(architecture=architecture, tensors=recorder.taken, source=directory, files=weights.files)
+        return cls(
+            architecture=architecture,
+            tensors=recorder.taken,
+            source=directory,
+            files=weights.files,
+            repository=repository,
+        )
 
     @property
     def shapes(self) -> tuple[LayerShape, ...]:
@@ -71,58 +74,39 @@ class Network:
         return self.architecture.layer_shapes
 
     def layer(self, index: int) -> LayerTensors:
-        """The names of a layer's tensors, without ``.weight`` and ``.bias``."""
+        """Name a layer's tensors, without ``.weight`` and ``.bias``."""
         prefix = f"{self.architecture.layers}.{index}"
         names = asdict(self.architecture.tensors)
         return LayerTensors(**{part: f"{prefix}.{name}" for part, name in names.items()})
 
     def build(self) -> ov.Model:
-        """The float32 graph, which shares the tensors' memory."""
+        """Build the float32 graph, which shares the tensors' memory."""
         source = Tensors(self.tensors)
         model = self.architecture.build(source)
         source.finish()
         return model
 
     def loaded(self) -> Model:
-        """The float32 graph, ready for a reader."""
-        return built(self.build(), self.architecture, path=self.source, weights=self.files)
+        """Build the float32 graph, ready for a reader."""
+        model = built(self.build(), self.architecture, path=self.source, weights=self.files)
+        return replace(model, repository=self.repository)
 
     def with_tensors(self, tensors: Mapping[str, NDArray[np.float32]]) -> "Network":
-        """The same network with some other tensors, of the same shapes."""
+        """Replace some tensors by others of the same shapes."""
         return replace(self, tensors={**self.tensors, **tensors})
 
     def with_layers(
         self, shapes: Sequence[LayerShape], tensors: Mapping[str, NDArray[np.float32]]
     ) -> "Network":
-        """The network with other shapes.
+        """Give the layers other shapes.
 
         Args:
             shapes: of all layers.
-            tensors: what is not as it was; tensors that the shapes have no place for are left out.
+            tensors: what is not as it was; an empty one is left out, as its block has no parts.
         """
-        shares = (1.0, *(shape.tokens for shape in shapes))
-        left_out = {
-            name
-            for index, (shape, before) in enumerate(zip(shapes, shares, strict=False))
-            for name in self._unused(index, shape, before)
-        }
-        kept = {name: value for name, value in {**self.tensors, **tensors}.items() if name not in left_out}
+        kept = {name: value for name, value in {**self.tensors, **tensors}.items() if value.size}
         architecture = replace(self.architecture, layer_shapes=tuple(shapes))
         return replace(self, architecture=architecture, tensors=kept)
-
-    def _unused(self, index: int, shape: LayerShape, before: float) -> list[str]:
-        """Names of tensors that a layer of that shape does not have, after one with that share of tokens."""
-        names, unused = self.layer(index), []
-        if not shape.heads:
-            for part in (names.query, names.key, names.value):
-                unused += [f"{part}.weight", f"{part}.bias"]
-            unused.append(f"{names.attention_output}.weight")
-        if not shape.units:
-            unused += [f"{names.up}.weight", f"{names.up}.bias", f"{names.down}.weight"]
-        if shape.tokens == before:
-            probe = probe_name(f"{self.architecture.layers}.{index}")
-            unused += [f"{probe}.weight", f"{probe}.bias"]
-        return unused
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write a checkpoint directory, see `spanjet.compress.export.write_checkpoint`."""

@@ -1,4 +1,4 @@
-"""Windows in batches, and what a network makes of their tokens."""
+"""Pack windows into batches, and read what a network makes of their tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The product that makes logits, fitted to the whole network's probabilities."""
+"""Fit the product that makes logits to the whole network's probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,29 +23,29 @@ class HeadData:
 
     Attributes:
         masks: int32[rows, length] of each batch.
-        whole, cut: the vectors that the head reads, float32[rows, length, hidden] of each batch.
+        teacher, student: the vectors that the head reads, float32[rows, length, hidden] of each batch.
     """
 
     masks: Sequence[NDArray[np.int32]]
-    whole: Sequence[NDArray[np.float32]]
-    cut: Sequence[NDArray[np.float32]]
+    teacher: Sequence[NDArray[np.float32]]
+    student: Sequence[NDArray[np.float32]]
 
 
-def refit_head(network: Network, fit: HeadData, held_out: HeadData) -> dict[str, NDArray[np.float32]]:
-    """The head's weight with which the cut network's probabilities are nearest to the whole one's.
+def refit_head(teacher: Network, fit: HeadData, held_out: HeadData) -> dict[str, NDArray[np.float32]]:
+    """Fit the head's weight with which the student's probabilities are nearest to the teacher's.
 
     For start and end each, the Kullback-Leibler divergence, a convex function of the weight, is minimised by
     Newton's method, with a ridge towards the weight as it is. The bias changes no probability and stays.
 
     Args:
-        network: the whole network.
+        teacher: the whole network.
         fit: windows to fit to.
         held_out: windows that decide what is kept: of some ridges the best, or nothing.
 
     Returns:
         The tensor, if one is better.
     """
-    start = network.tensors[_NAME].astype(np.float64)
+    start = teacher.tensors[_NAME].astype(np.float64)
     changed = start.copy()
     for row, weight in enumerate(start):
         loss, kept = _Divergence(fit, weight), _Divergence(held_out, weight)
@@ -59,7 +59,7 @@ class _Divergence:
 
     Args:
         data: the windows.
-        weight: float64[hidden], of the whole network.
+        weight: float64[hidden], of the teacher.
     """
 
     def __init__(self, data: HeadData, weight: NDArray[np.float64]) -> None:
@@ -67,7 +67,7 @@ class _Divergence:
         self._windows = sum(len(mask) for mask in data.masks)
         self._expected = [
             _log_probabilities(vectors, mask, weight)
-            for vectors, mask in zip(data.whole, data.masks, strict=True)
+            for vectors, mask in zip(data.teacher, data.masks, strict=True)
         ]
 
     def value(self, weight: NDArray[np.float64]) -> float:
@@ -91,7 +91,7 @@ class _Divergence:
         return gradient / self._windows, curvature / self._windows
 
     def _batches(self) -> "zip[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]]":
-        return zip(self._data.cut, self._data.masks, self._expected, strict=True)
+        return zip(self._data.student, self._data.masks, self._expected, strict=True)
 
 
 def _newton(loss: _Divergence, start: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:

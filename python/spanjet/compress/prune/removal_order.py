@@ -1,6 +1,6 @@
-"""The removal orders of all blocks of a network, and the sizes that a block can have."""
+"""The removal orders of all blocks of a network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,109 +8,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.compress.prune.network import Network
-from spanjet.compress.prune.optimal_brain_surgeon import DAMPING, Order, damped, head_order, unit_order
-from spanjet.compress.prune.second_moments import Grams
+from spanjet.compress.prune.optimal_brain_surgeon import DAMPING, Order, damped
+from spanjet.compress.prune.second_moments import SecondMoments
+from spanjet.compress.prune.structures import BlockKey, blocks_of
 
-__all__ = ["Orders", "find_orders", "head_levels", "unit_levels"]
-
-# Units are computed so many at a time on every CPU with AVX2, AVX-512 or AMX.
-_ALIGNMENT = 32
-_STEP = 0.9
+__all__ = ["Orders", "find_orders"]
 
 
 @dataclass(frozen=True)
 class Orders:
-    """In which order heads and units are removed.
+    """The removal order of each block."""
 
-    Attributes:
-        heads: an order for each layer.
-        units: an order for each layer.
-    """
-
-    heads: tuple[Order, ...]
-    units: tuple[Order, ...]
-
-    def layer(self, index: int) -> tuple[Order, Order]:
-        """The orders of a layer's heads and units."""
-        return self.heads[index], self.units[index]
+    blocks: Mapping[BlockKey, Order]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, as `from_arrays` takes them."""
         return {
-            f"{kind}.{index}.{part}": getattr(order, part)
-            for kind, orders in (("heads", self.heads), ("units", self.units))
-            for index, order in enumerate(orders)
+            f"{name}.{layer}.{part}": getattr(order, part)
+            for (name, layer), order in self.blocks.items()
             for part in ("removed", "error")
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Orders":
-        """What `arrays` gave."""
-        layers = range(len(arrays) // 4)
-
-        def read(kind: str) -> tuple[Order, ...]:
-            names = [f"{kind}.{index}" for index in layers]
-            return tuple(Order(arrays[f"{name}.removed"], arrays[f"{name}.error"]) for name in names)
-
-        return cls(read("heads"), read("units"))
+        """Restore what `arrays` gave."""
+        blocks = {}
+        for key in arrays:
+            name, layer, _ = key.split(".")
+            parts = (arrays[f"{name}.{layer}.{part}"] for part in ("removed", "error"))
+            blocks[name, int(layer)] = Order(*parts)
+        return cls(blocks)
 
 
 def find_orders(
     network: Network,
-    grams: Grams,
+    moments: SecondMoments,
     *,
     damping: float = DAMPING,
-    outputs: Mapping[tuple[str, int], NDArray[np.float64]] | None = None,
-    on_block: Callable[[int, int], None] = lambda _done, _total: None,
+    outputs: Mapping[BlockKey, NDArray[np.float64]] | None = None,
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Orders:
-    """The orders of all blocks, which must not be cut yet.
+    """Rank the parts of all blocks, which must not be cut yet.
 
     Args:
         network: the network.
-        grams: of its activations.
+        moments: of its activations.
         damping: see `spanjet.compress.prune.optimal_brain_surgeon.damped`.
-        outputs: of each kind, ``"attention"`` or ``"ffn"``, and layer: what an error of the block's output
-            costs, float64[hidden, hidden]; None: all outputs count alike.
-        on_block: called with the numbers of finished and of all blocks.
+        outputs: of each block: what an error of its output costs, float64[hidden, hidden]; None: all outputs
+            count alike.
+        on_step: called with the numbers of finished and of all blocks.
     """
-    heads, units = [], []
-    count = len(network.shapes)
-    for index, shape in enumerate(network.shapes):
-        names = network.layer(index)
-        joined, down = (
-            _seen(network.tensors[f"{name}.weight"], None if outputs is None else outputs[kind, index])
-            for kind, name in (("attention", names.attention_output), ("ffn", names.down))
-        )
-        heads.append(head_order(joined, damped(grams.attention[index], damping), shape.heads))
-        on_block(2 * index + 1, 2 * count)
-        units.append(unit_order(down, damped(grams.ffn[index], damping)))
-        on_block(2 * index + 2, 2 * count)
-    return Orders(tuple(heads), tuple(units))
+    orders: dict[BlockKey, Order] = {}
+    blocks = blocks_of(network)
+    for done, (structure, layer) in enumerate(blocks, 1):
+        key = structure.name, layer
+        weight: NDArray[np.floating] = network.tensors[f"{structure.output_name(network, layer)}.weight"]
+        if outputs is not None:
+            weight = _weighted(weight, outputs[key])
+        moment = damped(moments.blocks[key], damping)
+        orders[key] = structure.order(weight, moment, structure.size(network.shapes[layer]))
+        on_step(done, len(blocks))
+    return Orders(orders)
 
 
-def _seen(
-    weight: NDArray[np.float32], cost: NDArray[np.float64] | None
-) -> NDArray[np.float64] | NDArray[np.float32]:
+def _weighted(weight: NDArray[np.floating], cost: NDArray[np.float64]) -> NDArray[np.float64]:
     """A weight whose squared outputs are the costs of the given one's."""
-    if cost is None:
-        return weight
     values, vectors = np.linalg.eigh(cost)
-    seen: NDArray[np.float64] = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T @ weight
-    return seen
-
-
-def head_levels(heads: int) -> list[int]:
-    """Numbers of heads that can be left, ascending: all of them."""
-    return list(range(heads + 1))
-
-
-def unit_levels(units: int) -> Sequence[int]:
-    """Numbers of units that can be left, ascending: 0, all, and nine tenths again and again.
-
-    Rounded up to 32, so that vectors are full.
-    """
-    levels, size = {0, units}, float(units)
-    while size > 1:
-        size *= _STEP
-        levels.add(min(units, -(-int(np.ceil(size)) // _ALIGNMENT) * _ALIGNMENT))
-    return sorted(levels)
+    weighted: NDArray[np.float64] = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T @ weight
+    return weighted

@@ -1,52 +1,44 @@
-"""Single halves of a network's layers, run on vectors: attention, and feed-forward."""
+"""Single sublayers of a network, attention or feed-forward, run on vectors."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.compress.prune.network import Network
+from spanjet.compress.prune.structures import Structure
 from spanjet.model.graph.blocks import Blocks
-from spanjet.model.graph.encoder import attend, feed_forward
 from spanjet.model.graph.tensors import Tensors
 from spanjet.runtime.openvino import ops, ov
 
-__all__ = ["HALVES", "Half", "Kind"]
-
-Kind = Literal["attention", "ffn"]
-HALVES: tuple[Kind, ...] = ("attention", "ffn")
-_INNER = {"attention": "context", "ffn": "activation"}
-_OUTPUT = {"attention": "attention_output", "ffn": "down"}
-_NORM = {"attention": "attention_norm", "ffn": "ffn_norm"}
+__all__ = ["Sublayer"]
 
 Vectors = NDArray[np.float32]
 
 
-class Half:
-    """One half of one layer: what its output product reads, and what becomes of what that gives.
+class Sublayer:
+    """One sublayer of one layer: what its output product reads, and what becomes of what that gives.
 
     Args:
         network: whose layer.
-        index: the layer.
-        kind: which half.
+        structure: which sublayer: that of these parts.
+        layer: index of the layer.
     """
 
-    def __init__(self, network: Network, index: int, kind: Kind) -> None:
+    def __init__(self, network: Network, structure: Structure, layer: int) -> None:
         self._network = network
-        names, shape = network.layer(index), network.shapes[index]
         #: Name of the output product, without ``.weight`` and ``.bias``.
-        self.output = str(getattr(names, _OUTPUT[kind]))
-        self._norm = str(getattr(names, _NORM[kind]))
+        self.output = structure.output_name(network, layer)
+        self._norm = str(getattr(network.layer(layer), structure.norm))
         self._compiled: ov.CompiledModel | None = None
-        if shape.heads if kind == "attention" else shape.units:
-            self._compiled = _compile(network, index, kind)
+        if structure.size(network.shapes[layer]):
+            self._compiled = _compile(network, structure, layer)
 
     def inner(self, vectors: Sequence[Vectors], masks: Sequence[NDArray[np.int32]]) -> Iterator[Vectors]:
-        """What the output product reads, of real tokens: float32[tokens, inner] for each batch.
+        """Yield the inputs of the output product, of real tokens: float32[tokens, inner] for each batch.
 
         Args:
-            vectors: what the half reads, float32[rows, length, hidden] each.
+            vectors: what the sublayer reads, float32[rows, length, hidden] each.
             masks: int32[rows, length], 1 for tokens.
         """
         for batch, mask in zip(vectors, masks, strict=True):
@@ -54,8 +46,7 @@ class Half:
                 yield np.zeros((int(mask.sum()), 0), np.float32)
                 continue
             inputs = {"vectors": batch, "attention_mask": mask}
-            known = {port.any_name: inputs[port.any_name] for port in self._compiled.inputs}
-            yield self._compiled(known, share_inputs=True, share_outputs=True)[0][mask == 1]
+            yield self._compiled(inputs, share_inputs=True, share_outputs=True)[0][mask == 1]
 
     @property
     def width(self) -> int:
@@ -90,29 +81,17 @@ class Half:
         return result
 
 
-def _compile(network: Network, index: int, kind: Kind) -> ov.CompiledModel:
-    sizes = network.architecture
-    blocks = Blocks(Tensors(network.tensors), layer_norm_eps=sizes.layer_norm_eps)
-    vectors = ops.parameter([-1, -1, sizes.hidden_size], np.float32, name="vectors")
+def _compile(network: Network, structure: Structure, layer: int) -> ov.CompiledModel:
+    config = network.architecture
+    blocks = Blocks(Tensors(network.tensors), layer_norm_eps=config.layer_norm_eps)
+    vectors = ops.parameter([-1, -1, config.hidden_size], np.float32, name="vectors")
     mask = ops.parameter([-1, -1], np.int32, name="attention_mask")
     for node in (vectors, mask):
         node.output(0).set_names({node.get_friendly_name()})
-    name = f"encoder.layer.{index}"
-    if kind == "attention":
-        half = attend(blocks, sizes, index, vectors, blocks.attention_bias(mask, name="attention_bias"))
-    else:
-        half = feed_forward(
-            blocks,
-            sizes,
-            vectors,
-            units=network.shapes[index].units,
-            name=name,
-            tensors=sizes.tensors,
-            layer=f"{sizes.layers}.{index}",
-        )
-    used = [vectors, mask] if kind == "attention" else [vectors]
-    nodes = {node.get_friendly_name(): node for node in ov.Model([half], used, "half").get_ordered_ops()}
-    inner = nodes[f"{name}.{kind}.{_INNER[kind]}"]
-    return ov.Core().compile_model(
-        ov.Model([inner], used, "half"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
+    bias = blocks.attention_bias(mask, name="attention_bias")
+    output = structure.build(blocks, config, layer, vectors, bias)
+    model = ov.Model([output], [vectors, mask], "sublayer")
+    nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
+    inner = nodes[f"encoder.layer.{layer}.{structure.inner}"]
+    model = ov.Model([inner], [vectors, mask], "sublayer")
+    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -78,7 +78,7 @@ class QuantizationRun:
                 f"{original.path}: the model is quantized already; expected one in floating point"
             )
         return cls(
-            source=describe_source(original, checkpoint),
+            source=describe_source(original),
             original=original,
             calibration=QuestionFile.load(calibration),
             evaluation=None if evaluation is None else QuestionFile.load(evaluation),

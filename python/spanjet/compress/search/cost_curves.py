@@ -1,11 +1,11 @@
-"""What it costs to cut a block: measured at some levels, and between them by the block's own error."""
+"""Costs of cutting each block: measured at some levels, and between them by the block's own error."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.search.space import Module, Space
+from spanjet.compress.search.search_space import Block, SearchSpace
 from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["SHARES", "cost_curve", "measure_costs"]
@@ -17,48 +17,48 @@ _LEAST = 1e-12
 
 
 def measure_costs(
-    space: Space,
+    space: SearchSpace,
     divergence: Callable[[tuple[LayerShape, ...]], float],
     *,
     on_measured: Callable[[], None] = lambda: None,
 ) -> list[NDArray[np.float64]]:
-    """The cost of each option of each module: the divergence when this module alone is cut.
+    """Measure the cost of each option of each block: the divergence when this block alone is cut.
 
     Args:
         space: what can be chosen.
         divergence: of the candidate with such layers.
-        on_measured: called ``len(SHARES) + 1`` times for each module.
+        on_measured: called ``len(SHARES) + 1`` times for each block.
     """
     costs = []
-    for index, module in enumerate(space.modules):
+    for index, block in enumerate(space.blocks):
         measured = {}
         for share in (*SHARES, 0.0):
-            option = int(np.abs(module.levels - share * module.levels[-1]).argmin())
-            choice = space.whole
+            option = int(np.abs(block.levels - share * block.levels[-1]).argmin())
+            choice = space.full
             choice[index] = option
-            if option != module.full:
-                measured[option] = divergence(space.shapes(choice))
+            if option != block.full:
+                measured[option] = divergence(space.chosen(choice))
             on_measured()
-        costs.append(cost_curve(module, measured))
+        costs.append(cost_curve(block, measured))
     return costs
 
 
-def cost_curve(module: Module, measured: dict[int, float]) -> NDArray[np.float64]:
-    """Costs of all options out of some: straight lines between logarithms of error and divergence.
+def cost_curve(block: Block, measured: dict[int, float]) -> NDArray[np.float64]:
+    """Interpolate the costs of all options: straight lines between logarithms of error and divergence.
 
     Beyond what was measured the nearest line goes on. More left never costs more.
 
     Args:
-        module: whose options.
+        block: whose options.
         measured: divergences by option, at least one; not of the option that cuts nothing.
     """
-    options = sorted(measured, key=lambda option: (float(module.error[option]), option))
-    errors = np.log(np.maximum(module.error[options], _LEAST))
+    options = sorted(measured, key=lambda option: (float(block.error[option]), option))
+    errors = np.log(np.maximum(block.error[options], _LEAST))
     values = np.log(np.maximum([measured[option] for option in options], _LEAST))
     values = np.maximum.accumulate(values)
-    wanted = np.log(np.maximum(module.error, _LEAST))
+    wanted = np.log(np.maximum(block.error, _LEAST))
     costs = np.exp(_line(wanted, errors, values))
-    costs[module.full] = 0.0
+    costs[block.full] = 0.0
     decreasing: NDArray[np.float64] = np.maximum.accumulate(costs[::-1])[::-1]
     return decreasing
 
@@ -75,11 +75,3 @@ def _line(
         wanted < places[0], values[0] + slope * (wanted - places[0]), inside
     )
     return below
-
-
-def scaled_costs(space: Space, weights: Sequence[float], *, power: float = 1.0) -> list[NDArray[np.float64]]:
-    """Costs as the literature has them: a weight of each module times a power of its relative error.
-
-    SPDY (Frantar and Alistarh 2022, arXiv 2201.13096); here to be compared with what was measured.
-    """
-    return [weight * module.error**power for module, weight in zip(space.modules, weights, strict=True)]

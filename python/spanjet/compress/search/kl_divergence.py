@@ -1,4 +1,4 @@
-"""How far a candidate's answers are from the start model's."""
+"""Kullback-Leibler divergence of a candidate's answers from the start model's."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ from spanjet.runtime.openvino import ov
 __all__ = ["Divergence", "log_softmax"]
 
 
-# Less is as good as nothing: a token that is left behind has no probability at all.
+# Less is as good as nothing: otherwise tokens that nobody takes for the answer would decide.
 _LEAST = -10.0
 
 

@@ -1,4 +1,4 @@
-"""Which option of each module: least cost within a time, by dynamic programming."""
+"""Choose an option of each block: least cost within a time, by dynamic programming."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BUCKETS", "Options", "Programme"]
+__all__ = ["BUCKETS", "Knapsack", "Options"]
 
 #: Steps that a time is cut into.
 BUCKETS = 10_000
@@ -14,7 +14,7 @@ BUCKETS = 10_000
 
 @dataclass(frozen=True)
 class Options:
-    """What one module can be: its time and cost for each option, float64[options] each.
+    """Time and cost of a block for each of its options, float64[options] each.
 
     An option of time 0 is one like all others.
     """
@@ -23,42 +23,42 @@ class Options:
     cost: NDArray[np.float64]
 
 
-class Programme:
-    """The cheapest choice for every budget up to the greatest, made at once.
+class Knapsack:
+    """Finds the cheapest choice for every budget up to the greatest, at once.
 
     A multiple-choice knapsack, as SPDY solves it (Frantar and Alistarh 2022, arXiv 2201.13096). Times are
     rounded up to buckets, so that a choice never takes more than its budget; it can miss one that would fit
-    by less than a bucket a module.
+    by less than a bucket a block.
 
     Args:
-        modules: each of which needs one option.
+        blocks: each of which needs one option.
         most: the greatest budget, in seconds, above 0.
         buckets: steps of a budget of ``most``.
 
     Raises:
-        ValueError: a module has no option, a time or cost that is not finite and at least 0, or ``most`` is
+        ValueError: a block has no option, a time or cost that is not finite and at least 0, or ``most`` is
             not above 0.
     """
 
-    def __init__(self, modules: Sequence[Options], most: float, *, buckets: int = BUCKETS) -> None:
+    def __init__(self, blocks: Sequence[Options], most: float, *, buckets: int = BUCKETS) -> None:
         if not most > 0:
             raise ValueError(f"the greatest budget is {most}; expected more than 0 seconds")
-        for index, module in enumerate(modules):
-            _check(index, module)
-        self._modules = modules
+        for index, block in enumerate(blocks):
+            _check(index, block)
+        self._blocks = blocks
         self._step = most / buckets
         # A time of exactly so many buckets stays so many, whatever the division rounds to.
-        self._times = [np.ceil(each.seconds / self._step - 1e-9).astype(np.int64) for each in modules]
-        self._least = float(sum(each.seconds.min() for each in modules))
+        self._times = [np.ceil(each.seconds / self._step - 1e-9).astype(np.int64) for each in blocks]
+        self._least = float(sum(each.seconds.min() for each in blocks))
         best = np.zeros(buckets + 1)
         self._chosen: list[NDArray[np.int16]] = []
-        for module, times in zip(modules, self._times, strict=True):
-            best, chosen = _extend(best, module.cost, times)
+        for block, times in zip(blocks, self._times, strict=True):
+            best, chosen = _extend(best, block.cost, times)
             self._chosen.append(chosen)
         self._best = best
 
     def solve(self, budget: float) -> list[int]:
-        """The index of the chosen option of each module.
+        """The index of the chosen option of each block.
 
         Args:
             budget: seconds, the greatest budget at most.
@@ -68,7 +68,7 @@ class Programme:
         """
         left = int(budget / self._step + 1e-9)
         if left >= len(self._best):
-            raise ValueError(f"a budget of {budget:.3g} s is beyond the programme's greatest")
+            raise ValueError(f"a budget of {budget:.3g} s is beyond the greatest")
         if left < 0 or not np.isfinite(self._best[left]):
             raise ValueError(f"nothing fits into {budget:.3g} s: the least is {self._least:.3g} s")
         choice = []
@@ -82,7 +82,7 @@ class Programme:
 def _extend(
     best: NDArray[np.float64], cost: NDArray[np.float64], times: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
-    """The least cost within each number of buckets with one module more, and its option."""
+    """The least cost within each number of buckets with one block more, and its option."""
     least = np.full(len(best), np.inf)
     chosen = np.full(len(best), -1, np.int16)
     for option in np.lexsort((np.arange(len(cost)), times)):
@@ -96,9 +96,9 @@ def _extend(
     return least, chosen
 
 
-def _check(index: int, module: Options) -> None:
-    if len(module.seconds) == 0 or module.seconds.shape != module.cost.shape:
-        raise ValueError(f"module {index} has {len(module.seconds)} times and {len(module.cost)} costs")
-    for name, values in (("time", module.seconds), ("cost", module.cost)):
+def _check(index: int, block: Options) -> None:
+    if len(block.seconds) == 0 or block.seconds.shape != block.cost.shape:
+        raise ValueError(f"block {index} has {len(block.seconds)} times and {len(block.cost)} costs")
+    for name, values in (("time", block.seconds), ("cost", block.cost)):
         if not (np.isfinite(values).all() and (values >= 0).all()):
-            raise ValueError(f"module {index} has a {name} that is not finite and at least 0")
+            raise ValueError(f"block {index} has a {name} that is not finite and at least 0")

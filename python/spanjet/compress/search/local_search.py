@@ -1,12 +1,12 @@
-"""Better choices for a budget: candidates that are tried, each of which makes the costs more exact."""
+"""Local search of the choices for a budget; each candidate that is tried makes the costs more exact."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.search.knapsack import Options, Programme
-from spanjet.compress.search.space import Space
+from spanjet.compress.search.knapsack import Knapsack, Options
+from spanjet.compress.search.search_space import SearchSpace
 from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["LocalSearch"]
@@ -27,22 +27,22 @@ Choice = tuple[int, ...]
 class LocalSearch:
     """Searches choices of least divergence within a time.
 
-    Costs of single modules add up only roughly. Each candidate that was tried says by how much: the weights
-    of the modules' costs are fitted to all of them (ridge regression of relative errors). The next candidate
-    is, in turn, what the programme finds with weights moved at random (as SPDY searches its coefficients,
-    Frantar and Alistarh 2022, arXiv 2201.13096), or the best candidate with time moved from one module to
+    Costs of single blocks add up only roughly. Each candidate that was tried says by how much: the weights
+    of the blocks' costs are fitted to all of them (ridge regression of relative errors). The next candidate
+    is, in turn, what the knapsack gives with weights moved at random (as SPDY searches its coefficients,
+    Frantar and Alistarh 2022, arXiv 2201.13096), or the best candidate with time moved from one block to
     another, where the fitted costs promise most.
 
     Args:
         space: what can be chosen.
-        seconds, costs: of each option of each module, see `Space.seconds` and `measure_costs`.
+        seconds, costs: of each option of each block, see `SearchSpace.seconds` and `measure_costs`.
         divergence: of the candidate with such layers; what is minimised.
         seed: the same seed and divergences give the same choices.
     """
 
     def __init__(
         self,
-        space: Space,
+        space: SearchSpace,
         seconds: Sequence[NDArray[np.float64]],
         costs: Sequence[NDArray[np.float64]],
         divergence: Callable[[tuple[LayerShape, ...]], float],
@@ -53,28 +53,12 @@ class LocalSearch:
         self._divergence, self._seed = divergence, seed
         self._tried: dict[Choice, float] = {}
 
-    @property
-    def tokens(self) -> tuple[float, ...]:
-        """The share of the tokens that each layer changes."""
-        return self._space.tokens
-
-    def shapes(self, choice: Sequence[int]) -> tuple[LayerShape, ...]:
-        """The layers of a choice."""
-        return self._space.shapes(choice)
-
-    def least(self, budget: float) -> float:
-        """The least divergence so far, of the programme's choice at first; infinite where nothing fits."""
-        try:
-            return self._tried[tuple(self.run(budget, 0))]
-        except ValueError:
-            return np.inf
-
     def run(self, budget: float, trials: int, on_trial: Callable[[], None] = lambda: None) -> list[int]:
         """The best choice that takes no longer than the budget.
 
         Args:
-            budget: seconds for all modules.
-            trials: candidates besides the programme's own, and those of earlier calls.
+            budget: seconds for all blocks.
+            trials: candidates besides the knapsack's own, and those of earlier calls.
             on_trial: called for each of them.
 
         Raises:
@@ -92,28 +76,28 @@ class LocalSearch:
         return list(self._best(budget))
 
     def time(self, choice: Sequence[int]) -> float:
-        """Seconds of all modules of a choice."""
+        """Seconds of all blocks of a choice."""
         return float(sum(each[option] for each, option in zip(self._seconds, choice, strict=True)))
 
     def _try(self, choice: Choice) -> None:
         if choice not in self._tried:
-            self._tried[choice] = self._divergence(self._space.shapes(choice))
+            self._tried[choice] = self._divergence(self._space.chosen(choice))
 
     def _best(self, budget: float) -> Choice:
         fitting = [choice for choice in self._tried if self.time(choice) <= budget * (1 + _ROUNDING)]
         return min(fitting, key=lambda choice: (self._tried[choice], choice))
 
     def _solve(self, budget: float, weights: NDArray[np.float64]) -> Choice:
-        modules = [
+        blocks = [
             Options(seconds, weight * cost)
             for seconds, cost, weight in zip(self._seconds, self._costs, weights.tolist(), strict=True)
         ]
-        return tuple(Programme(modules, budget).solve(budget))
+        return tuple(Knapsack(blocks, budget).solve(budget))
 
     def _perturbed(
         self, budget: float, weights: NDArray[np.float64], generator: np.random.Generator
     ) -> Choice | None:
-        """What the programme finds with other weights, and was not tried."""
+        """Solve the knapsack with weights moved at random until its choice was not tried yet."""
         choice = self._solve(budget, weights)
         for patience in range(_PATIENCE):
             if choice not in self._tried:
@@ -123,7 +107,7 @@ class LocalSearch:
         return None
 
     def _exchange(self, budget: float, weights: NDArray[np.float64]) -> Choice | None:
-        """The best candidate with one module smaller and another greater, which promises most."""
+        """The best candidate with one block smaller and another greater, which promises most."""
         best = self._best(budget)
         costs = [weight * cost for weight, cost in zip(weights.tolist(), self._costs, strict=True)]
         left = budget - self.time(best)
@@ -149,12 +133,12 @@ class LocalSearch:
                     found = float(change), choice
         return None if found is None else found[1]
 
-    def _greatest(self, module: int, seconds: float) -> int:
+    def _greatest(self, block: int, seconds: float) -> int:
         """The greatest option within a time."""
-        return int(np.flatnonzero(self._seconds[module] <= seconds)[-1])
+        return int(np.flatnonzero(self._seconds[block] <= seconds)[-1])
 
     def _weights(self, budget: float) -> NDArray[np.float64]:
-        """Factors of the modules' costs, float64[modules]: those that explain the candidates best.
+        """Factors of the blocks' costs, float64[blocks]: those that explain the candidates best.
 
         Candidates as bad as the best of this budget count most.
         """
@@ -162,13 +146,13 @@ class LocalSearch:
         found = np.maximum(np.array(list(self._tried.values())), 1e-12)
         parts = np.stack([cost[tried[:, index]] for index, cost in enumerate(self._costs)], axis=1)
         near = np.exp(-np.abs(np.log(found / max(self._tried[self._best(budget)], 1e-12))))
-        # What all candidates have in common, that divergences add up to more than their sum, is no module's.
+        # What all candidates have in common, that divergences add up to more than their sum, is no block's.
         total = np.maximum(parts.sum(axis=1), 1e-12)
         scale = np.exp((near * np.log(found / total)).sum() / near.sum())
         rows = parts * (scale * near / found)[:, None]
-        modules = parts.shape[1]
-        left = rows.T @ rows + _RIDGE / modules * np.eye(modules)
-        right = rows.T @ near + _RIDGE / modules
+        blocks = parts.shape[1]
+        left = rows.T @ rows + _RIDGE / blocks * np.eye(blocks)
+        right = rows.T @ near + _RIDGE / blocks
         weights: NDArray[np.float64] = np.linalg.solve(left, right)
         return np.clip(weights, *_LIMITS)
 

@@ -1,4 +1,4 @@
-"""The front of speed against accuracy, and the point of it that is chosen."""
+"""Pareto front of speed against accuracy, and the point of it that is chosen."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -6,11 +6,11 @@ from typing import Any
 
 from spanjet.model.layer_shape import LayerShape
 
-__all__ = ["Front", "Point", "choose", "extend"]
+__all__ = ["ParetoFront", "ParetoPoint", "choose", "extend", "without_repeats"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class ParetoPoint:
     """An architecture, finished and measured.
 
     Attributes:
@@ -36,7 +36,7 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Front:
+class ParetoFront:
     """The points that were measured.
 
     Attributes:
@@ -44,15 +44,15 @@ class Front:
         least: the F1 that the result must have.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[ParetoPoint, ...]
     least: float
 
-    def holds(self, point: Point) -> bool:
-        """Whether a point has the F1 that is wanted."""
+    def holds(self, point: ParetoPoint) -> bool:
+        """Check that a point has the F1 that is wanted."""
         return point.f1 >= self.least
 
     @property
-    def fastest(self) -> Point | None:
+    def fastest(self) -> ParetoPoint | None:
         """The fastest point, by the latency table, that holds the floor."""
         holding = [point for point in self.points if self.holds(point)]
         return min(holding, key=lambda point: point.predicted) if holding else None
@@ -67,7 +67,7 @@ class Front:
         return (fastest.budget, max(beyond)) if beyond else None
 
 
-def extend(front: Front, measure: Callable[[float], Point], bisections: int) -> Front:
+def extend(front: ParetoFront, measure: Callable[[float], ParetoPoint], bisections: int) -> ParetoFront:
     """Bisect the gap between the fastest point that holds the floor and the next.
 
     Args:
@@ -81,12 +81,12 @@ def extend(front: Front, measure: Callable[[float], Point], bisections: int) -> 
             break
         point = measure(sum(gap) / 2)
         points = sorted((*front.points, point), key=lambda each: -each.budget)
-        front = Front(points=tuple(points), least=front.least)
+        front = ParetoFront(points=tuple(points), least=front.least)
     return front
 
 
-def choose(front: Front, budget: float | None, *, keep_best: bool) -> Point:
-    """The point that becomes the result.
+def choose(front: ParetoFront, budget: float | None, *, keep_best: bool) -> ParetoPoint:
+    """Choose the point that becomes the result.
 
     Args:
         front: all points.
@@ -110,7 +110,7 @@ def choose(front: Front, budget: float | None, *, keep_best: bool) -> Point:
     return best if fastest is None else fastest
 
 
-def without_repeats(points: Sequence[Point]) -> tuple[Point, ...]:
+def without_repeats(points: Sequence[ParetoPoint]) -> tuple[ParetoPoint, ...]:
     """Points of different shapes, fastest last; of equal ones, that of the greatest budget."""
     ordered = sorted(points, key=lambda point: -point.budget)
     return tuple({point.shapes: point for point in reversed(ordered)}.values())[::-1]

@@ -1,4 +1,4 @@
-"""What the architectures have in common: sizes, limits, and the promise to build a graph."""
+"""Base of the architectures: sizes, limits, and the promise to build a graph."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.activation_functions import ACTIVATIONS
-from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.model.layer_shape import KEY
 from spanjet.runtime.openvino import ov
@@ -54,7 +54,7 @@ class Architecture(ABC):
 
     @property
     def name(self) -> str:
-        """What the graph is called."""
+        """Name of the graph."""
         return f"{self.model_type}-question-answering"
 
     @property
@@ -69,8 +69,8 @@ class Architecture(ABC):
 
     @property
     @abstractmethod
-    def layout(self) -> PairLayout:
-        """How a question and a context become one sequence."""
+    def layout(self) -> InputLayout:
+        """Form of the inputs."""
 
     @classmethod
     @abstractmethod
@@ -97,7 +97,7 @@ class Architecture(ABC):
         """
 
     @classmethod
-    def _sizes(
+    def _read_common(
         cls,
         fields: Fields,
         *,
@@ -118,7 +118,7 @@ class Architecture(ABC):
         fields.choice("position_embedding_type", ["absolute"], default="absolute")
         fields.choice("is_decoder", [False], default=False)
         vocab_size = fields.count("vocab_size")
-        sizes = {
+        values = {
             "model_type": fields.get("model_type"),
             "vocab_size": vocab_size,
             "hidden_size": fields.count("hidden_size"),
@@ -131,11 +131,11 @@ class Architecture(ABC):
             "hidden_act": fields.choice("hidden_act", list(ACTIVATIONS), default="gelu"),
             "layer_norm_eps": fields.small("layer_norm_eps", default=eps),
         }
-        cls._check_heads(fields, sizes["num_attention_heads"], "hidden_size", sizes["hidden_size"])
-        return {**sizes, **cls._shapes(fields, sizes)}
+        cls._check_heads(fields, values["num_attention_heads"], "hidden_size", values["hidden_size"])
+        return {**values, **cls._shapes(fields, values)}
 
     @classmethod
-    def _shapes(cls, fields: Fields, _sizes: dict[str, Any]) -> dict[str, Any]:
+    def _shapes(cls, fields: Fields, _values: dict[str, Any]) -> dict[str, Any]:
         """The shapes of single layers, where an architecture's layers can have any."""
         if fields.get(KEY) is not None:
             raise fields.error(KEY, f"no such key: {fields.get('model_type')}'s layers all have one shape")

@@ -21,24 +21,24 @@ def _table(part: str) -> _Names:
     return {"name": f"embeddings.{part}", "tensor": f"embeddings.{part}_embeddings"}
 
 
-def embed(blocks: Blocks, sizes: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
+def embed(blocks: Blocks, config: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
     """Words, types where there are any, and positions, added and normalised: [batch, length, width]."""
-    vectors = look_up_words(blocks, sizes, inputs, width=width)
-    vectors = add_types(blocks, sizes, inputs, vectors, width=width)
-    vectors = add_positions(blocks, sizes, inputs, vectors, width=width)
+    vectors = look_up_words(blocks, config, inputs, width=width)
+    vectors = add_types(blocks, config, inputs, vectors, width=width)
+    vectors = add_positions(blocks, config, inputs, vectors, width=width)
     return normalise(blocks, vectors, width=width)
 
 
-def look_up_words(blocks: Blocks, sizes: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
+def look_up_words(blocks: Blocks, config: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
     """The rows of the tokens' ids: [batch, length, width]."""
-    return blocks.lookup(inputs.input_ids, rows=sizes.vocab_size, width=width, **_table("word"))
+    return blocks.lookup(inputs.input_ids, rows=config.vocab_size, width=width, **_table("word"))
 
 
 def add_types(
-    blocks: Blocks, sizes: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
+    blocks: Blocks, config: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
 ) -> ov.Node:
     """Add the rows of the tokens' types: row 0 for all without that input, nothing without a table."""
-    rows = sizes.type_vocab_size
+    rows = config.type_vocab_size
     if rows == 0:
         return vectors
     if inputs.token_type_ids is None:
@@ -49,16 +49,16 @@ def add_types(
 
 
 def add_positions(
-    blocks: Blocks, sizes: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
+    blocks: Blocks, config: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
 ) -> ov.Node:
     """Add the rows of the tokens' positions, which count from the layout's first one."""
     shape = ops.shape_of(inputs.input_ids, name="embeddings.shape")
     length = ops.gather(shape, np.array([1], np.int64), np.int64(0), name="embeddings.length")
     positions = blocks.positions(
         length,
-        rows=sizes.max_position_embeddings,
+        rows=config.max_position_embeddings,
         width=width,
-        first=sizes.layout.first_position,
+        first=config.layout.first_position,
         **_table("position"),
     )
     return ops.add(vectors, positions, name="embeddings.sum")

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.blocks import Blocks, LayerTensors
-from spanjet.model.graph.narrowing import Tokens, probe_name
 from spanjet.model.graph.qa_model import Inputs
 from spanjet.model.layer_shape import LayerShape, read_shapes
 from spanjet.runtime.openvino import ops, ov
@@ -54,76 +53,57 @@ class Encoder(Architecture):
     layer_shapes: tuple[LayerShape, ...]
 
     @classmethod
-    def _shapes(cls, fields: Fields, sizes: dict[str, Any]) -> dict[str, Any]:
-        shapes = read_shapes(
-            fields,
-            layers=sizes["num_hidden_layers"],
-            heads=sizes["num_attention_heads"],
-            units=sizes["intermediate_size"],
-        )
-        return {"layer_shapes": shapes}
+    def _shapes(cls, fields: Fields, values: dict[str, Any]) -> dict[str, Any]:
+        full = LayerShape(values["num_attention_heads"], values["intermediate_size"])
+        return {"layer_shapes": read_shapes(fields, layers=values["num_hidden_layers"], full=full)}
 
 
-def encode(blocks: Blocks, sizes: Encoder, inputs: Inputs, vectors: ov.Node) -> Tokens:
-    """All layers of the encoder, normalised after each addition (Vaswani et al. 2017, arXiv 1706.03762).
+def encode(blocks: Blocks, config: Encoder, inputs: Inputs, vectors: ov.Node) -> ov.Node:
+    """Build all layers, normalised after each addition (Vaswani et al. 2017, arXiv 1706.03762).
 
     A layer without heads or units adds the bias of that block's output alone.
 
     Args:
         blocks: builds the blocks.
-        sizes: shapes of the layers, widths, activation and tensor names.
+        config: shapes of the layers, widths, activation and tensor names.
         inputs: the graph's inputs.
         vectors: [batch, length, hidden].
     """
     mask = blocks.attention_bias(inputs.attention_mask, name="attention_bias")
-    tokens, share = Tokens.all(vectors, mask, inputs.attention_mask), 1.0
-    for index, shape in enumerate(sizes.layer_shapes):
-        name, layer = f"encoder.layer.{index}", f"{sizes.layers}.{index}"
-        if shape.tokens < share:
-            share, probe = shape.tokens, probe_name(layer)
-            tokens = tokens.narrowed(blocks, share, width=sizes.hidden_size, name=name, tensor=probe)
-        attended = attend(blocks, sizes, index, tokens.active, tokens.mask, seen=tokens.seen)
-        changed = feed_forward(
-            blocks, sizes, attended, units=shape.units, name=name, tensors=sizes.tensors, layer=layer
+    for index, shape in enumerate(config.layer_shapes):
+        name, layer = f"encoder.layer.{index}", f"{config.layers}.{index}"
+        attended = attend(blocks, config, index, vectors, mask)
+        vectors = feed_forward(
+            blocks, config, attended, units=shape.units, name=name, tensors=config.tensors, layer=layer
         )
-        tokens = tokens.changed(changed, name=name)
-    return tokens
+    return vectors
 
 
-def attend(
-    blocks: Blocks,
-    sizes: Encoder,
-    index: int,
-    vectors: ov.Node,
-    mask: ov.Node,
-    *,
-    seen: ov.Node | None = None,
-) -> ov.Node:
-    """The first half of a layer; ``mask`` is what `Blocks.attention_bias` gives, of what is ``seen``."""
-    name, layer = f"encoder.layer.{index}.attention", f"{sizes.layers}.{index}"
-    tensors, heads = sizes.tensors, sizes.layer_shapes[index].heads
+def attend(blocks: Blocks, config: Encoder, index: int, vectors: ov.Node, mask: ov.Node) -> ov.Node:
+    """Build the attention sublayer of a layer; ``mask`` is what `Blocks.attention_bias` gives."""
+    name, layer = f"encoder.layer.{index}.attention", f"{config.layers}.{index}"
+    tensors, heads = config.tensors, config.layer_shapes[index].heads
     if heads:
         attended = blocks.attention(
             vectors,
             mask,
-            width=sizes.hidden_size,
+            width=config.hidden_size,
             heads=heads,
-            head_size=sizes.head_size,
+            head_size=config.head_size,
             name=name,
             tensors=tensors,
             layer=layer,
-            seen=seen,
         )
     else:
         output = f"{layer}.{tensors.attention_output}"
-        attended = blocks.bias(width=sizes.hidden_size, name=f"{name}.output", tensor=output)
+        attended = blocks.bias(width=config.hidden_size, name=f"{name}.output", tensor=output)
     norm = f"{layer}.{tensors.attention_norm}"
-    return add_and_normalise(blocks, sizes, attended, vectors, name=name, tensor=norm)
+    return add_and_normalise(blocks, config, attended, vectors, name=name, tensor=norm)
 
 
 def feed_forward(
     blocks: Blocks,
-    sizes: Architecture,
+    config: Architecture,
     vectors: ov.Node,
     *,
     units: int,
@@ -131,14 +111,14 @@ def feed_forward(
     tensors: LayerTensors,
     layer: str,
 ) -> ov.Node:
-    """The second half of a layer."""
-    node, width = f"{name}.ffn", sizes.hidden_size
+    """Build the feed-forward sublayer of a layer."""
+    node, width = f"{name}.ffn", config.hidden_size
     if units:
         changed = blocks.feed_forward(
             vectors,
             width=width,
             units=units,
-            activation=sizes.hidden_act,
+            activation=config.hidden_act,
             name=node,
             tensors=tensors,
             layer=layer,
@@ -146,12 +126,12 @@ def feed_forward(
     else:
         changed = blocks.bias(width=width, name=f"{node}.down", tensor=f"{layer}.{tensors.down}")
     norm = f"{layer}.{tensors.ffn_norm}"
-    return add_and_normalise(blocks, sizes, changed, vectors, name=node, tensor=norm)
+    return add_and_normalise(blocks, config, changed, vectors, name=node, tensor=norm)
 
 
 def add_and_normalise(
-    blocks: Blocks, sizes: Architecture, changed: ov.Node, vectors: ov.Node, *, name: str, tensor: str
+    blocks: Blocks, config: Architecture, changed: ov.Node, vectors: ov.Node, *, name: str, tensor: str
 ) -> ov.Node:
-    """What a block changed, added to what it was given, normalised."""
+    """Add what a block changed to what it was given, and normalise."""
     total = ops.add(changed, vectors, name=f"{name}.residual")
-    return blocks.layer_norm(total, width=sizes.hidden_size, name=f"{name}.norm", tensor=tensor)
+    return blocks.layer_norm(total, width=config.hidden_size, name=f"{name}.norm", tensor=tensor)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from spanjet.model.graph.blocks import Blocks
-from spanjet.model.graph.narrowing import Tokens
 from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Inputs", "question_answering"]
@@ -34,21 +33,18 @@ class Inputs:
 
 
 def question_answering(
-    blocks: Blocks, inputs: Inputs, vectors: ov.Node | Tokens, *, width: int, name: str
+    blocks: Blocks, inputs: Inputs, vectors: ov.Node, *, width: int, name: str
 ) -> ov.Model:
     """The whole model: a linear layer that turns vectors into ``start_logits`` and ``end_logits``.
 
     Args:
         blocks: holds the tensors ``qa_outputs.weight`` [2, width] and ``qa_outputs.bias`` [2].
         inputs: the graph's inputs.
-        vectors: the encoder's output, [batch, length, width], or what is left of it.
+        vectors: the encoder's output, [batch, length, width].
         width: of a vector.
         name: the model's name.
     """
-    last = vectors.active if isinstance(vectors, Tokens) else vectors
-    logits = blocks.linear(last, inputs=width, outputs=2, name="qa_outputs", tensor="qa_outputs")
-    if isinstance(vectors, Tokens):
-        logits = vectors.spread(logits, name="qa_outputs.spread")
+    logits = blocks.linear(vectors, inputs=width, outputs=2, name="qa_outputs", tensor="qa_outputs")
     columns = ops.split(logits, np.int64(-1), 2, name="qa_outputs.columns")
     results = []
     for index, output in enumerate(("start_logits", "end_logits")):

@@ -32,7 +32,7 @@ def bucketed(distances: NDArray[np.int64], *, buckets: int, most: int) -> NDArra
 
 
 class Distances:
-    """What all layers share: for a sequence's length, which row of a table each distance reads.
+    """The part that all layers share: for a sequence's length, which row of a table each distance reads.
 
     Scores are made for each pair of a token and a distance, [batch, heads, length, 2 length], and then
     shifted to pairs of tokens, [batch, heads, length, length]: flattened, a row that is one element

@@ -1,4 +1,4 @@
-"""Where a graph's tensors come from: what builds a graph asks for them by name."""
+"""Sources of a graph's tensors, which are asked for by name."""
 
 from collections.abc import Mapping
 from typing import Protocol

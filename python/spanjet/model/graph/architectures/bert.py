@@ -6,7 +6,7 @@ from spanjet.model.config_json import Fields
 from spanjet.model.graph.blocks import Blocks
 from spanjet.model.graph.embeddings import embed
 from spanjet.model.graph.encoder import Encoder, encode
-from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.runtime.openvino import ov
@@ -23,12 +23,12 @@ class Bert(Encoder):
     ignored = r"pooler\..*|cls\..*|classifier\..*|embeddings\.position_ids"
 
     @property
-    def layout(self) -> PairLayout:
-        return PairLayout(pad_token_id=self.pad_token_id)
+    def layout(self) -> InputLayout:
+        return InputLayout(pad_token_id=self.pad_token_id)
 
     @classmethod
     def read(cls, fields: Fields) -> "Bert":
-        return cls(**cls._sizes(fields))
+        return cls(**cls._read_common(fields))
 
     def build(self, weights: TensorSource) -> ov.Model:
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)

@@ -12,7 +12,7 @@ from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.blocks import Blocks, LayerTensors
 from spanjet.model.graph.embeddings import add_positions, add_types, look_up_words, normalise
 from spanjet.model.graph.encoder import add_and_normalise, feed_forward
-from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.relative_position import Distances, bucketed
 from spanjet.model.graph.tensors import TensorSource
@@ -71,8 +71,8 @@ class Deberta(Architecture):
     kernel_act: str
 
     @property
-    def layout(self) -> PairLayout:
-        return PairLayout(token_types=self.type_vocab_size > 0, pad_token_id=self.pad_token_id)
+    def layout(self) -> InputLayout:
+        return InputLayout(token_types=self.type_vocab_size > 0, pad_token_id=self.pad_token_id)
 
     @property
     def span(self) -> int:
@@ -81,14 +81,14 @@ class Deberta(Architecture):
 
     @property
     def score_scale(self) -> float:
-        """What scores are multiplied by: the more kinds of them are added, the less."""
+        """Factor of the scores: the more kinds of them are added, the less."""
         kinds = 1 + self.content_to_position + self.position_to_content
         return float((self.head_size * kinds) ** -0.5)
 
     @classmethod
     def read(cls, fields: Fields) -> "Deberta":
-        sizes = cls._sizes(fields, types=0, types_default=0, eps=1e-7)
-        head_size = sizes["hidden_size"] // sizes["num_attention_heads"]
+        values = cls._read_common(fields, types=0, types_default=0, eps=1e-7)
+        head_size = values["hidden_size"] // values["num_attention_heads"]
         fields.count("attention_head_size", default=head_size, least=head_size, most=head_size)
         fields.count("conv_groups", default=1, most=1)
         kernel_size = fields.count("conv_kernel_size", default=0, least=0, most=63)
@@ -97,14 +97,14 @@ class Deberta(Architecture):
         kinds = _names(fields, "pos_att_type", ["c2p", "p2c"])
         normalised = _names(fields, "norm_rel_ebd", ["layer_norm", "none"])
         return cls(
-            **sizes,
-            embedding_size=fields.count("embedding_size", default=sizes["hidden_size"]),
+            **values,
+            embedding_size=fields.count("embedding_size", default=values["hidden_size"]),
             absolute_positions=fields.flag("position_biased_input", default=True),
             relative=fields.flag("relative_attention", default=False),
             content_to_position="c2p" in kinds,
             position_to_content="p2c" in kinds,
             shared_projections=fields.flag("share_att_key", default=False),
-            **_distances(fields, sizes["max_position_embeddings"]),
+            **_distances(fields, values["max_position_embeddings"]),
             normalised_distances="layer_norm" in normalised,
             kernel_size=kernel_size,
             kernel_act=fields.choice("conv_act", list(ACTIVATIONS), default="tanh"),
@@ -144,7 +144,7 @@ def _names(fields: Fields, key: str, allowed: list[str]) -> list[str]:
 
 
 def _distances(fields: Fields, positions: int) -> dict[str, Any]:
-    """How many distances are told apart, and up to where."""
+    """Read the number of distances that are told apart, and up to where."""
     farthest = fields.count("max_relative_positions", default=-1, least=-1)
     buckets = max(0, fields.count("position_buckets", default=-1, least=-1))
     farthest = farthest if farthest > 0 else positions
@@ -156,29 +156,29 @@ def _distances(fields: Fields, positions: int) -> dict[str, Any]:
 class _Graph:
     """Builds the parts that only DeBERTa has."""
 
-    def __init__(self, sizes: Deberta, weights: TensorSource) -> None:
-        self.blocks = Blocks(weights, layer_norm_eps=sizes.layer_norm_eps)
-        self.inputs = Inputs(token_types=sizes.layout.token_types)
-        self._sizes = sizes
+    def __init__(self, config: Deberta, weights: TensorSource) -> None:
+        self.blocks = Blocks(weights, layer_norm_eps=config.layer_norm_eps)
+        self.inputs = Inputs(token_types=config.layout.token_types)
+        self._config = config
         self._weights = weights
-        self._table = self._distance_vectors() if sizes.relative else None
-        self._distances = self._rows_by_distance() if sizes.relative else None
+        self._table = self._distance_vectors() if config.relative else None
+        self._distances = self._rows_by_distance() if config.relative else None
 
     def embed(self) -> ov.Node:
         """Words, positions and types where there are any, widened where they are narrow, normalised."""
-        sizes, width = self._sizes, self._sizes.embedding_size
-        vectors = look_up_words(self.blocks, sizes, self.inputs, width=width)
-        if sizes.absolute_positions:
-            vectors = add_positions(self.blocks, sizes, self.inputs, vectors, width=width)
-        vectors = add_types(self.blocks, sizes, self.inputs, vectors, width=width)
-        if width != sizes.hidden_size:
-            weight = self._weights.take("embeddings.embed_proj.weight", (sizes.hidden_size, width))
+        config, width = self._config, self._config.embedding_size
+        vectors = look_up_words(self.blocks, config, self.inputs, width=width)
+        if config.absolute_positions:
+            vectors = add_positions(self.blocks, config, self.inputs, vectors, width=width)
+        vectors = add_types(self.blocks, config, self.inputs, vectors, width=width)
+        if width != config.hidden_size:
+            weight = self._weights.take("embeddings.embed_proj.weight", (config.hidden_size, width))
             constant = ops.constant(weight, name="embeddings.projection.weight", shared_memory=True)
             vectors = ops.matmul(vectors, constant, False, True, name="embeddings.projection")
-        return normalise(self.blocks, vectors, width=sizes.hidden_size)
+        return normalise(self.blocks, vectors, width=config.hidden_size)
 
     def attention_bias(self) -> ov.Node:
-        """What scores of padding are lowered by; also fails on too long a sequence."""
+        """Build the bias that lowers scores of padding; also fails on too long a sequence."""
         bias = self.blocks.attention_bias(self.inputs.attention_mask, name="attention_bias")
         if self._distances is None:
             return bias
@@ -186,36 +186,36 @@ class _Graph:
 
     def attention(self, vectors: ov.Node, bias: ov.Node, name: str) -> ov.Node:
         """Disentangled self-attention, up to its output product."""
-        sizes, blocks, node = self._sizes, self.blocks, f"{name}.attention"
+        config, blocks, node = self._config, self.blocks, f"{name}.attention"
         query, key, value = (
             blocks.heads(
                 vectors,
-                inputs=sizes.hidden_size,
-                heads=sizes.num_attention_heads,
-                head_size=sizes.head_size,
+                inputs=config.hidden_size,
+                heads=config.num_attention_heads,
+                head_size=config.head_size,
                 name=f"{node}.{part}",
                 tensor=f"{name}.{tensor}",
             )
             for part, tensor in (("query", _LAYER.query), ("key", _LAYER.key), ("value", _LAYER.value))
         )
-        if self._distances is not None and sizes.content_to_position:
+        if self._distances is not None and config.content_to_position:
             table = self._projected(name, "key")
             scores = self._distances.scores(query, table, part="query", name=f"{node}.distances.query")
             bias = ops.add(bias, scores, name=f"{node}.bias.query")
-        if self._distances is not None and sizes.position_to_content:
+        if self._distances is not None and config.position_to_content:
             table = self._projected(name, "query")
             scores = self._distances.scores(key, table, part="key", name=f"{node}.distances.key")
             turned = ops.transpose(scores, np.array([0, 1, 3, 2], np.int64), name=f"{node}.distances.turned")
             bias = ops.add(bias, turned, name=f"{node}.bias.key")
-        width = sizes.hidden_size
-        context = blocks.attend(query, key, value, bias, scale=sizes.score_scale, inner=width, name=node)
+        width = config.hidden_size
+        context = blocks.attend(query, key, value, bias, scale=config.score_scale, inner=width, name=node)
         output = f"{name}.{_LAYER.attention_output}"
         return blocks.linear(context, inputs=width, outputs=width, name=f"{node}.output", tensor=output)
 
     def convolve(self, vectors: ov.Node, output: ov.Node) -> ov.Node:
         """The convolution over the embeddings, added to the first layer's output and normalised."""
-        sizes, size, mask = self._sizes, self._sizes.kernel_size, self.inputs.attention_mask
-        width, name = sizes.hidden_size, "encoder.convolution"
+        config, size, mask = self._config, self._config.kernel_size, self.inputs.attention_mask
+        width, name = config.hidden_size, "encoder.convolution"
         unpadded = self.blocks.zero_padding(vectors, mask, name=f"{name}.unpadded")
         shifted = self.blocks.neighbours(unpadded, reach=size // 2, name=f"{name}.neighbours")
         joined = ops.concat(shifted, 2, name=f"{name}.neighbours")
@@ -224,9 +224,9 @@ class _Graph:
         weight = ops.constant(flat, name=f"{name}.weight", shared_memory=True)
         bias = ops.constant(self._weights.take("encoder.conv.conv.bias", (width,)), name=f"{name}.bias")
         product = ops.matmul(joined, weight, False, True, name=f"{name}.product")
-        active = activate(ops.add(product, bias, name=name), sizes.kernel_act, name=f"{name}.activation")
+        active = activate(ops.add(product, bias, name=name), config.kernel_act, name=f"{name}.activation")
         tensor = "encoder.conv.LayerNorm"
-        return add_and_normalise(self.blocks, sizes, active, output, name=name, tensor=tensor)
+        return add_and_normalise(self.blocks, config, active, output, name=name, tensor=tensor)
 
     def _projected(self, layer: str, part: str) -> NDArray[np.float32]:
         """The vectors of distances as queries or keys, scaled: [heads, rows, head_size].
@@ -237,33 +237,33 @@ class _Graph:
         """
         shared = {"query": _LAYER.query, "key": _LAYER.key}[part]
         own = f"attention.self.pos_{part}_proj"
-        tensor = f"{layer}.{shared if self._sizes.shared_projections else own}"
-        sizes, width = self._sizes, self._sizes.hidden_size
+        tensor = f"{layer}.{shared if self._config.shared_projections else own}"
+        config, width = self._config, self._config.hidden_size
         weight = self._weights.take(f"{tensor}.weight", (width, width))
         projected = self._table @ weight.T + self._weights.take(f"{tensor}.bias", (width,))
-        by_head = projected.reshape(-1, sizes.num_attention_heads, sizes.head_size).transpose(1, 0, 2)
-        table: NDArray[np.float32] = np.ascontiguousarray(by_head) * np.float32(sizes.score_scale)
+        by_head = projected.reshape(-1, config.num_attention_heads, config.head_size).transpose(1, 0, 2)
+        table: NDArray[np.float32] = np.ascontiguousarray(by_head) * np.float32(config.score_scale)
         return table
 
     def _distance_vectors(self) -> NDArray[np.float32]:
         """One vector for each distance that is told apart, float32[rows, width]."""
-        sizes, width = self._sizes, self._sizes.hidden_size
-        table = self._weights.take("encoder.rel_embeddings.weight", (2 * sizes.span, width))
-        if not sizes.normalised_distances:
+        config, width = self._config, self._config.hidden_size
+        table = self._weights.take("encoder.rel_embeddings.weight", (2 * config.span, width))
+        if not config.normalised_distances:
             return table
         weight = self._weights.take("encoder.LayerNorm.weight", (width,))
         bias = self._weights.take("encoder.LayerNorm.bias", (width,))
         centred = table - table.mean(axis=1, keepdims=True, dtype=np.float64)
-        deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True) + sizes.layer_norm_eps)
+        deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True) + config.layer_norm_eps)
         normalised: NDArray[np.float32] = (centred / deviation * weight + bias).astype(np.float32)
         return normalised
 
     def _rows_by_distance(self) -> Distances:
-        sizes, longest = self._sizes, self._sizes.max_length
+        config, longest = self._config, self._config.max_length
         distances = np.arange(-longest, longest + 1)
-        if sizes.buckets:
-            distances = bucketed(distances, buckets=sizes.buckets, most=sizes.farthest)
-        rows = np.clip(distances + sizes.span, 0, 2 * sizes.span - 1)
+        if config.buckets:
+            distances = bucketed(distances, buckets=config.buckets, most=config.farthest)
+        rows = np.clip(distances + config.span, 0, 2 * config.span - 1)
         shape = ops.shape_of(self.inputs.input_ids, name="distances.sequence")
         length = ops.gather(shape, np.array([1], np.int64), np.int64(0), name="distances.length")
         return Distances(length, longest=longest, rows=rows)

@@ -6,7 +6,7 @@ from spanjet.model.config_json import Fields
 from spanjet.model.graph.blocks import Blocks, LayerTensors
 from spanjet.model.graph.embeddings import embed
 from spanjet.model.graph.encoder import Encoder, encode
-from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.runtime.openvino import ov
@@ -23,7 +23,7 @@ _LAYER = LayerTensors(
     down="ffn.lin2",
     ffn_norm="output_layer_norm",
 )
-# What its configuration calls the sizes.
+# What its configuration calls the config.
 _NAMES = {
     "hidden_size": "dim",
     "num_hidden_layers": "n_layers",
@@ -45,12 +45,12 @@ class DistilBert(Encoder):
     ignored = r"vocab_(transform|layer_norm|projector)\..*|(pre_)?classifier\..*|embeddings\.position_ids"
 
     @property
-    def layout(self) -> PairLayout:
-        return PairLayout(token_types=False, pad_token_id=self.pad_token_id)
+    def layout(self) -> InputLayout:
+        return InputLayout(token_types=False, pad_token_id=self.pad_token_id)
 
     @classmethod
     def read(cls, fields: Fields) -> "DistilBert":
-        return cls(**{**cls._sizes(fields.renamed(_NAMES)), **_FIXED})
+        return cls(**{**cls._read_common(fields.renamed(_NAMES)), **_FIXED})
 
     def build(self, weights: TensorSource) -> ov.Model:
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)

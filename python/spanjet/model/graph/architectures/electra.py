@@ -29,7 +29,7 @@ class Electra(Bert):
 
     @classmethod
     def read(cls, fields: Fields) -> "Electra":
-        return cls(**cls._sizes(fields), embedding_size=fields.count("embedding_size", default=128))
+        return cls(**cls._read_common(fields), embedding_size=fields.count("embedding_size", default=128))
 
     def build(self, weights: TensorSource) -> ov.Model:
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)

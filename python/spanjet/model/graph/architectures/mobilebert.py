@@ -7,7 +7,7 @@ from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.blocks import Blocks
 from spanjet.model.graph.embeddings import add_positions, add_types, look_up_words
 from spanjet.model.graph.encoder import BERT_LAYER
-from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.runtime.openvino import ops, ov
@@ -52,23 +52,23 @@ class MobileBert(Architecture):
         return self.inner_size // self.num_attention_heads
 
     @property
-    def layout(self) -> PairLayout:
-        return PairLayout(pad_token_id=self.pad_token_id)
+    def layout(self) -> InputLayout:
+        return InputLayout(pad_token_id=self.pad_token_id)
 
     @classmethod
     def read(cls, fields: Fields) -> "MobileBert":
-        sizes = cls._sizes(fields)
+        values = cls._read_common(fields)
         bottlenecks = fields.flag("use_bottleneck", default=True)
         narrow_value = fields.flag("use_bottleneck_attention", default=False) or not bottlenecks
-        inner_size = sizes["hidden_size"]
+        inner_size = values["hidden_size"]
         if bottlenecks:
             inner_size = fields.count("intra_bottleneck_size", default=128)
-            cls._check_heads(fields, sizes["num_attention_heads"], "intra_bottleneck_size", inner_size)
+            cls._check_heads(fields, values["num_attention_heads"], "intra_bottleneck_size", inner_size)
         if not narrow_value:
             # Without it, queries and keys would be read from vectors that are too wide for their weights.
             fields.choice("key_query_shared_bottleneck", [True], default=True)
         return cls(
-            **sizes,
+            **values,
             embedding_size=fields.count("embedding_size", default=128),
             inner_size=inner_size,
             trigram_input=fields.flag("trigram_input", default=True),
@@ -91,65 +91,65 @@ class MobileBert(Architecture):
 class _Graph:
     """Builds the parts that only MobileBERT has."""
 
-    def __init__(self, sizes: MobileBert, weights: TensorSource) -> None:
-        self.blocks = Blocks(weights, layer_norm_eps=sizes.layer_norm_eps)
+    def __init__(self, config: MobileBert, weights: TensorSource) -> None:
+        self.blocks = Blocks(weights, layer_norm_eps=config.layer_norm_eps)
         self._fixed = Blocks(weights, layer_norm_eps=_FIXED_EPS)
-        self._sizes = sizes
+        self._config = config
 
     def embed(self, inputs: Inputs) -> ov.Node:
         """Words, with their neighbours, at the full width; types and positions added; normalised."""
-        sizes, blocks = self._sizes, self.blocks
-        vectors = look_up_words(blocks, sizes, inputs, width=sizes.embedding_size)
-        width = sizes.embedding_size
-        if sizes.trigram_input:
+        config, blocks = self._config, self.blocks
+        vectors = look_up_words(blocks, config, inputs, width=config.embedding_size)
+        width = config.embedding_size
+        if config.trigram_input:
             # What follows the last token is zeros, whether the row has padding or ends there, so that a
             # window's logits do not depend on its neighbours in the batch.
             vectors = blocks.zero_padding(vectors, inputs.attention_mask, name="embeddings.word.unpadded")
             before, here, after = blocks.neighbours(vectors, reach=1, name="embeddings.trigram")
             vectors = ops.concat([after, here, before], 2, name="embeddings.trigram")
             width *= 3
-        if width != sizes.hidden_size or sizes.trigram_input:
+        if width != config.hidden_size or config.trigram_input:
             vectors = self._linear(
                 vectors,
                 width,
-                sizes.hidden_size,
+                config.hidden_size,
                 "embeddings.projection",
                 "embeddings.embedding_transformation",
             )
-        vectors = add_types(blocks, sizes, inputs, vectors, width=sizes.hidden_size)
-        vectors = add_positions(blocks, sizes, inputs, vectors, width=sizes.hidden_size)
+        vectors = add_types(blocks, config, inputs, vectors, width=config.hidden_size)
+        vectors = add_positions(blocks, config, inputs, vectors, width=config.hidden_size)
         return self._normalise(
-            vectors, sizes.hidden_size, "embeddings.norm", "embeddings.LayerNorm", fixed=True
+            vectors, config.hidden_size, "embeddings.norm", "embeddings.LayerNorm", fixed=True
         )
 
     def layer(self, vectors: ov.Node, bias: ov.Node, name: str) -> ov.Node:
         """One layer: narrowed, attention, feed-forward blocks, widened."""
-        sizes = self._sizes
+        config = self._config
         narrow = query = vectors
-        if sizes.bottlenecks:
+        if config.bottlenecks:
             narrow = query = self._narrow(vectors, f"{name}.bottleneck.input")
-            if not sizes.narrow_value:
+            if not config.narrow_value:
                 query = self._narrow(vectors, f"{name}.bottleneck.attention")
-        inner = self._attention(query, narrow if sizes.narrow_value else vectors, bias, name)
+        inner = self._attention(query, narrow if config.narrow_value else vectors, bias, name)
         inner = self._add_and_normalise(inner, narrow, f"{name}.attention", f"{name}.attention.output")
-        for index in range(sizes.feed_forwards - 1):
+        for index in range(config.feed_forwards - 1):
             stacked = f"{name}.ffn.{index}"
             changed = self._feed_forward(inner, stacked, stacked)
             inner = self._add_and_normalise(changed, inner, stacked, f"{stacked}.output")
         changed = self._feed_forward(inner, f"{name}.ffn", name)
         inner = self._add_and_normalise(changed, inner, f"{name}.ffn", f"{name}.output", fixed=True)
-        return self._widen(inner, vectors, name) if sizes.bottlenecks else inner
+        return self._widen(inner, vectors, name) if config.bottlenecks else inner
 
     def _attention(self, query: ov.Node, value: ov.Node, bias: ov.Node, name: str) -> ov.Node:
-        sizes, inner = self._sizes, self._sizes.inner_size
-        value_width = inner if sizes.narrow_value else sizes.hidden_size
+        config, inner = self._config, self._config.inner_size
+        value_width = inner if config.narrow_value else config.hidden_size
         node = f"{name}.attention"
         query, key, value = (
             self.blocks.heads(
                 vectors,
                 inputs=width,
-                heads=sizes.num_attention_heads,
-                head_size=sizes.head_size,
+                heads=config.num_attention_heads,
+                head_size=config.head_size,
                 name=f"{node}.{part}",
                 tensor=f"{name}.attention.self.{part}",
             )
@@ -159,45 +159,45 @@ class _Graph:
                 ("value", value, value_width),
             )
         )
-        scale = sizes.head_size**-0.5
+        scale = config.head_size**-0.5
         context = self.blocks.attend(query, key, value, bias, scale=scale, inner=inner, name=node)
         return self._linear(context, inner, inner, f"{node}.output", f"{name}.attention.output.dense")
 
     def _feed_forward(self, vectors: ov.Node, name: str, layer: str) -> ov.Node:
         return self.blocks.feed_forward(
             vectors,
-            width=self._sizes.inner_size,
-            units=self._sizes.intermediate_size,
-            activation=self._sizes.hidden_act,
+            width=self._config.inner_size,
+            units=self._config.intermediate_size,
+            activation=self._config.hidden_act,
             name=name,
             tensors=BERT_LAYER,
             layer=layer,
         )
 
     def _narrow(self, vectors: ov.Node, name: str) -> ov.Node:
-        sizes = self._sizes
-        narrow = self._linear(vectors, sizes.hidden_size, sizes.inner_size, name, f"{name}.dense")
-        return self._normalise(narrow, sizes.inner_size, f"{name}.norm", f"{name}.LayerNorm")
+        config = self._config
+        narrow = self._linear(vectors, config.hidden_size, config.inner_size, name, f"{name}.dense")
+        return self._normalise(narrow, config.inner_size, f"{name}.norm", f"{name}.LayerNorm")
 
     def _widen(self, inner: ov.Node, vectors: ov.Node, layer: str) -> ov.Node:
-        sizes, tensor, name = self._sizes, f"{layer}.output.bottleneck", f"{layer}.bottleneck.output"
-        wide = self._linear(inner, sizes.inner_size, sizes.hidden_size, name, f"{tensor}.dense")
+        config, tensor, name = self._config, f"{layer}.output.bottleneck", f"{layer}.bottleneck.output"
+        wide = self._linear(inner, config.inner_size, config.hidden_size, name, f"{tensor}.dense")
         total = ops.add(wide, vectors, name=f"{name}.residual")
-        return self._normalise(total, sizes.hidden_size, f"{name}.norm", f"{tensor}.LayerNorm")
+        return self._normalise(total, config.hidden_size, f"{name}.norm", f"{tensor}.LayerNorm")
 
     def _add_and_normalise(
         self, changed: ov.Node, vectors: ov.Node, name: str, tensor: str, *, fixed: bool = False
     ) -> ov.Node:
         total = ops.add(changed, vectors, name=f"{name}.residual")
         return self._normalise(
-            total, self._sizes.inner_size, f"{name}.norm", f"{tensor}.LayerNorm", fixed=fixed
+            total, self._config.inner_size, f"{name}.norm", f"{tensor}.LayerNorm", fixed=fixed
         )
 
     def _normalise(
         self, vectors: ov.Node, width: int, name: str, tensor: str, *, fixed: bool = False
     ) -> ov.Node:
         blocks = self._fixed if fixed else self.blocks
-        build = blocks.layer_norm if self._sizes.layer_norm else blocks.affine
+        build = blocks.layer_norm if self._config.layer_norm else blocks.affine
         return build(vectors, width=width, name=name, tensor=tensor)
 
     def _linear(self, vectors: ov.Node, inputs: int, outputs: int, name: str, tensor: str) -> ov.Node:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architectures.bert import Bert
-from spanjet.model.graph.pair_layout import PairLayout
+from spanjet.model.graph.input_layout import InputLayout
 
 __all__ = ["Roberta"]
 
@@ -21,13 +21,13 @@ class Roberta(Bert):
     ignored = r"pooler\..*|lm_head\..*|classifier\..*|embeddings\.position_ids"
 
     @property
-    def layout(self) -> PairLayout:
+    def layout(self) -> InputLayout:
         padding = self.pad_token_id
-        return PairLayout(separators=2, token_types=False, pad_token_id=padding, first_position=padding + 1)
+        return InputLayout(token_types=False, pad_token_id=padding, first_position=padding + 1)
 
     @classmethod
     def read(cls, fields: Fields) -> "Roberta":
-        config = cls(**cls._sizes(fields, types=1, padding=1))
+        config = cls(**cls._read_common(fields, types=1, padding=1))
         if config.max_length < 1:
             least = config.layout.first_position + 1
             raise fields.error("max_position_embeddings", f'at least "pad_token_id" + 2 ({least})')

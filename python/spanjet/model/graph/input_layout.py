@@ -1,13 +1,13 @@
-"""How a question and a context become one sequence of a checkpoint."""
+"""The inputs that an encoder was trained on."""
 
 from dataclasses import dataclass
 
-__all__ = ["PairLayout"]
+__all__ = ["InputLayout"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairLayout:
-    """What the sequences look like that an encoder was trained on.
+class InputLayout:
+    """Form of an encoder's inputs.
 
     BERT reads ``[CLS] question [SEP] context [SEP]`` with token types 0 and 1 (Devlin et al. 2019, arXiv
     1810.04805), RoBERTa ``<s> question </s></s> context </s>`` without types (Liu et al. 2019, arXiv
@@ -15,15 +15,12 @@ class PairLayout:
     trained with BERT's tokenizer, and some BERTs with XLM-RoBERTa's.
 
     Attributes:
-        separators: separator tokens that the architecture's own tokenizer puts between question and
-            context: 1 or 2.
         token_types: whether the model has the input ``token_type_ids``: 0 up to the first separator, 1 for
             the context and the last one.
         pad_token_id: id of the padding token.
         first_position: row of the position table that the first token reads; 0 without such a table.
     """
 
-    separators: int = 1
     token_types: bool = True
     pad_token_id: int = 0
     first_position: int = 0

@@ -1,0 +1,40 @@
+"""Attention heads: rows of query, key and value, and the columns of the output that read them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.compress.prune.optimal_brain_surgeon import Order, order_groups
+from spanjet.compress.prune.structures.structure import Structure
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.encoder import Encoder, attend
+from spanjet.runtime.openvino import ov
+
+__all__ = ["AttentionHeads"]
+
+
+class AttentionHeads(Structure):
+    """The heads of self-attention; without any, the sublayer adds the bias of its output."""
+
+    name = "heads"
+    readers = ("query", "key", "value")
+    output = "attention_output"
+    norm = "attention_norm"
+    inner = "attention.context"
+
+    def levels(self, config: Encoder) -> list[int]:
+        """All numbers of heads."""
+        return list(range(config.num_attention_heads + 1))
+
+    def width(self, config: Encoder, /) -> int:
+        """The width of a head."""
+        return config.head_size
+
+    def order(self, weight: NDArray[np.floating], moment: NDArray[np.float64], parts: int, /) -> Order:
+        """Remove head after head, see `order_groups`."""
+        return order_groups(weight, moment, parts)
+
+    def build(
+        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, mask: ov.Node, /
+    ) -> ov.Node:
+        """Build the attention sublayer."""
+        return attend(blocks, config, layer, vectors, mask)

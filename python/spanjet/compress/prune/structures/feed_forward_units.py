@@ -1,0 +1,59 @@
+"""Feed-forward units: rows of the first product, and the columns of the second that read them."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.compress.prune.optimal_brain_surgeon import Order, order_columns
+from spanjet.compress.prune.structures.structure import Structure
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.encoder import Encoder, feed_forward
+from spanjet.runtime.openvino import ov
+
+__all__ = ["FeedForwardUnits"]
+
+# Units are computed so many at a time on every CPU with AVX2, AVX-512 or AMX.
+_ALIGNMENT = 32
+_STEP = 0.9
+
+
+class FeedForwardUnits(Structure):
+    """The units between a layer's two products; without any, the sublayer adds the bias of its output."""
+
+    name = "units"
+    readers = ("up",)
+    output = "down"
+    norm = "ffn_norm"
+    inner = "ffn.activation"
+
+    def levels(self, config: Encoder) -> list[int]:
+        """List 0, all, and nine tenths again and again, rounded up to 32 so that vectors are full."""
+        units = config.intermediate_size
+        levels, size = {0, units}, float(units)
+        while size > 1:
+            size *= _STEP
+            levels.add(min(units, math.ceil(size / _ALIGNMENT) * _ALIGNMENT))
+        return sorted(levels)
+
+    def width(self, _config: Encoder, /) -> int:
+        """One input a unit."""
+        return 1
+
+    def order(self, weight: NDArray[np.floating], moment: NDArray[np.float64], _parts: int, /) -> Order:
+        """Remove units, 16 at once, see `order_columns`."""
+        return order_columns(weight, moment)
+
+    def build(
+        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, _mask: ov.Node, /
+    ) -> ov.Node:
+        """Build the feed-forward sublayer."""
+        return feed_forward(
+            blocks,
+            config,
+            vectors,
+            units=config.layer_shapes[layer].units,
+            name=f"encoder.layer.{layer}",
+            tensors=config.tensors,
+            layer=f"{config.layers}.{layer}",
+        )

@@ -1,0 +1,118 @@
+"""A structure: a kind of part, such as attention heads, that can be removed from a network's layers."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanjet.compress.prune.network import Network
+from spanjet.compress.prune.optimal_brain_surgeon import Order, reduced
+from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.encoder import Encoder
+from spanjet.model.layer_shape import LayerShape
+from spanjet.runtime.openvino import ov
+
+__all__ = ["BlockKey", "Structure"]
+
+#: A block of a network: the name of its structure, and the index of its layer.
+BlockKey = tuple[str, int]
+Tensors = dict[str, NDArray[np.float32]]
+
+
+class Structure(ABC):
+    """A kind of part that one sublayer of each layer has a number of: its output product reads them.
+
+    What a part of a given size takes is a curve of the latency table, under the structure's name.
+
+    Attributes:
+        name: the field of `LayerShape` that counts the parts.
+        readers: the products that make the parts, as fields of `LayerTensors`.
+        output: the product that reads the parts; the others are refitted when some are removed.
+        norm: the layer normalisation at the end of the sublayer.
+        inner: the node that ``output`` reads, below ``encoder.layer.INDEX``.
+    """
+
+    name: ClassVar[str]
+    readers: ClassVar[tuple[str, ...]]
+    output: ClassVar[str]
+    norm: ClassVar[str]
+    inner: ClassVar[str]
+
+    @abstractmethod
+    def levels(self, config: Encoder) -> list[int]:
+        """List the sizes that a block may have, ascending from 0 to that of a whole one."""
+
+    @abstractmethod
+    def width(self, config: Encoder, /) -> int:
+        """Inputs of the output product that belong to one part."""
+
+    @abstractmethod
+    def order(self, weight: NDArray[np.floating], moment: NDArray[np.float64], parts: int, /) -> Order:
+        """Rank the parts for removal.
+
+        Args:
+            weight: of the output product, [outputs, inputs].
+            moment: damped second moments of its inputs and a 1, see `optimal_brain_surgeon.damped`.
+            parts: how many there are.
+        """
+
+    @abstractmethod
+    def build(
+        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, mask: ov.Node, /
+    ) -> ov.Node:
+        """Build the sublayer; ``mask`` is what `Blocks.attention_bias` gives."""
+
+    def size(self, shape: LayerShape) -> int:
+        """Count the parts of a layer."""
+        count: int = getattr(shape, self.name)
+        return count
+
+    def resized(self, shape: LayerShape, size: int) -> LayerShape:
+        """The shape with another number of parts."""
+        return replace(shape, **{self.name: size})
+
+    def output_name(self, network: Network, layer: int) -> str:
+        """Name of the output product, without ``.weight`` and ``.bias``."""
+        return str(getattr(network.layer(layer), self.output))
+
+    def inputs(self, config: Encoder, kept: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Inputs of the output product that belong to some parts, int64[len(kept) * width]."""
+        width = self.width(config)
+        places: NDArray[np.int64] = (kept[:, None] * width + np.arange(width)).reshape(-1)
+        return places
+
+    def slice(self, network: Network, layer: int, kept: NDArray[np.int64]) -> Tensors:
+        """A block's tensors with only some of its parts, and nothing refitted.
+
+        Args:
+            network: nothing of which is cut.
+            layer: index of the layer.
+            kept: int64[n], indices of the parts that are left, ascending.
+        """
+        names, places = network.layer(layer), self.inputs(network.architecture, kept)
+        tensors = {
+            f"{name}.{part}": np.ascontiguousarray(network.tensors[f"{name}.{part}"][places])
+            for name in (str(getattr(names, reader)) for reader in self.readers)
+            for part in ("weight", "bias")
+        }
+        weight = f"{self.output_name(network, layer)}.weight"
+        tensors[weight] = np.ascontiguousarray(network.tensors[weight][:, places])
+        return tensors
+
+    def fit(
+        self, network: Network, layer: int, kept: NDArray[np.int64], moment: NDArray[np.float64]
+    ) -> Tensors:
+        """A block's tensors with only some of its parts, and its output product refitted to all of them.
+
+        Args:
+            network: as for `slice`.
+            layer: as for `slice`.
+            kept: as for `slice`.
+            moment: as for `order`.
+        """
+        output = self.output_name(network, layer)
+        weight, bias = (network.tensors[f"{output}.{part}"] for part in ("weight", "bias"))
+        fitted, shift = reduced(weight, bias, moment, self.inputs(network.architecture, kept))
+        return {**self.slice(network, layer, kept), f"{output}.weight": fitted, f"{output}.bias": shift}
