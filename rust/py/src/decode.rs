@@ -3,8 +3,9 @@
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use spanjet_core::decode::{self as core, Calibration, DecodeOptions, Logits, Mode};
-use spanjet_core::segment::{Unit, sentence_around};
+use spanjet_core::decode::decode_spans as core_decode_spans;
+use spanjet_core::decode::{Calibration, DecodeOptions, Logits, MODES};
+use spanjet_core::text::{Unit, sentence_around};
 
 use crate::boundary::{array, choice, count, elements, owned, run, text as checked_text};
 use crate::windows::Windows;
@@ -59,8 +60,9 @@ pub(crate) fn decode(
     overlap: bool,
     align_to_words: bool,
 ) -> PyResult<Spans> {
+    let modes: Vec<_> = MODES.iter().map(|mode| (mode.name(), *mode)).collect();
+    let mode = choice("mode", mode, &modes)?;
     let options = DecodeOptions {
-        mode: choice("mode", mode, &[("global", Mode::Global), ("squad", Mode::Squad)])?,
         top_k: count("top_k", top_k)?,
         n_best: count("n_best", n_best)?,
         max_answer_length: count("max_answer_length", max_answer_length)?,
@@ -83,7 +85,7 @@ pub(crate) fn decode(
         length: start.shape().get(1).copied(),
     };
     let windows = &windows.get().windows;
-    let spans = run(py, || core::decode(windows, &logits, &options))?;
+    let spans = run(py, || core_decode_spans(windows, &logits, mode, &options))?;
     Ok(Spans {
         indptr: owned(py, spans.indptr),
         start: owned(py, spans.start),

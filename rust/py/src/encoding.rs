@@ -6,8 +6,7 @@ use numpy::{PyArray1, PyArray2};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
-use spanjet_core::encoding as core;
-use spanjet_core::tokenizer as core_tokenizer;
+use spanjet_core::tokenizer as core;
 use spanjet_core::windows::Context;
 
 use crate::boundary::view;
@@ -19,7 +18,7 @@ type Array2<'py, T> = PyResult<Bound<'py, PyArray2<T>>>;
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Encoding {
     pub(crate) context: Context,
-    pub(crate) tokenizer: Arc<core_tokenizer::Tokenizer>,
+    pub(crate) tokenizer: Arc<core::Tokenizer>,
 }
 
 #[pymethods]
@@ -71,7 +70,7 @@ impl Encoding {
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Encodings {
     pub(crate) encodings: Arc<core::Encodings>,
-    pub(crate) tokenizer: Arc<core_tokenizer::Tokenizer>,
+    pub(crate) tokenizer: Arc<core::Tokenizer>,
 }
 
 #[pymethods]

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use spanjet_core::encoding::Encodings as CoreEncodings;
-use spanjet_core::files::read_tokenizer;
-use spanjet_core::windows::{
-    Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows, check_size,
-};
-use spanjet_core::{Role, tokenizer as core};
+use spanjet_core::Role;
+use spanjet_core::text::check_size;
+use spanjet_core::tokenizer::{self as core, read_tokenizer};
+use spanjet_core::windows::{Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows};
 
 use crate::boundary::{choice, count, items, optional_count, owned, run, text, texts};
 use crate::encoding::{Encoding, Encodings};
@@ -50,7 +48,7 @@ impl Tokenizer {
     /// Threads that a batch call may use.
     #[getter]
     fn threads(&self) -> usize {
-        self.tokenizer.pool().threads()
+        self.tokenizer.threads()
     }
 
     /// Id of the padding token.
@@ -156,7 +154,7 @@ impl Tokenizer {
 }
 
 impl Tokenizer {
-    fn encode_texts(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<CoreEncodings> {
+    fn encode_texts(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<core::Encodings> {
         run(py, || {
             check_all(&texts)?;
             self.tokenizer.encode(texts)
