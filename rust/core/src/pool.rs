@@ -153,7 +153,7 @@ impl Pool {
     }
 }
 
-/// What another thread's panic left locked is as good as before: tasks do not share what they change.
+/// Lock, also after a panic of another thread: tasks do not share what they change.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The text of an answer, projected back to the original as Google's run_squad.py does it
+//! Project the text of an answer back to the original as Google's run_squad.py does it
 //! (`get_final_text`): the answer's tokens are looked up in the basic tokenization of the words that
 //! they come from, and cut out of those words where the characters can be matched one to one.
 
@@ -40,7 +40,7 @@ pub(crate) fn project(
     Projected { bytes, text: part.iter().map(|&(_, c)| c).collect() }
 }
 
-/// The characters of the words in `range` and their bytes, with one blank between words.
+/// Join the words in `range`: their characters and bytes, with one blank between words.
 fn join_words(context: &str, range: Range<usize>) -> Vec<(usize, char)> {
     let mut joined: Vec<(usize, char)> = Vec::with_capacity(range.len());
     for (at, c) in context[range.clone()].char_indices() {
@@ -53,7 +53,7 @@ fn join_words(context: &str, range: Range<usize>) -> Vec<(usize, char)> {
     joined
 }
 
-/// Where the spelling stands in the words; None when its characters cannot be matched.
+/// Find the spelling in the words; None when its characters cannot be matched.
 fn find(original: &[(usize, char)], spelling: &str, normalization: &Normalization) -> Option<Range<usize>> {
     let text: String = original.iter().map(|&(_, c)| c).collect();
     let tokenized = basic_tokens(&text, normalization);
@@ -69,7 +69,7 @@ fn find(original: &[(usize, char)], spelling: &str, normalization: &Normalizatio
     Some(first..last + 1)
 }
 
-/// The tokens of an answer as one text: pieces joined, white space made one blank.
+/// Spell the tokens of an answer as one text: pieces joined, white space made one blank.
 pub(crate) fn spell<'a>(tokens: impl Iterator<Item = &'a str>, continuing_prefix: &str) -> String {
     let joined = tokens.collect::<Vec<_>>().join(" ");
     let joined = if continuing_prefix.is_empty() {

@@ -7,7 +7,7 @@ use crate::decode::options::{Calibration, DecodeOptions};
 use crate::decode::simd::{LANES, lower_bound, reaching, span_bounds};
 use crate::decode::spans::{Answer, Null};
 use crate::error::Result;
-use crate::text::Unit;
+use crate::text::{Offset, Unit};
 use crate::tokenizer::AnswerOffsets;
 use crate::windows::Windows;
 
@@ -31,6 +31,17 @@ pub(super) struct Global {
     /// Their end logits, and as many more as a mask has bits.
     ends: Vec<f32>,
     shares: Vec<f64>,
+}
+
+/// The context's tokens of one window.
+struct Tokens<'a> {
+    window: u32,
+    /// The first one among the context's tokens.
+    first: usize,
+    /// In characters of the context.
+    offsets: &'a [Offset],
+    /// Empty where the sentence does not matter.
+    sentences: &'a [u32],
 }
 
 /// Candidates that are looked at for each answer that is asked for, at first: few of them stand apart.
@@ -148,48 +159,25 @@ impl Global {
         let (start, end) = (&logits.start[positions.clone()], &logits.end[positions]);
         self.starts.clear();
         self.starts.extend(start.iter().map(|logit| logit - null_logit));
-        let start = &self.starts[..];
-        let first = windows.context_offset[window] as usize;
-        let row = context.encodings.rows(context.index).start + first;
-        let rows = row..row + start.len();
-        let offsets = &offsets.characters()[rows.clone()];
-        let cost = self.calibration.sentence_margin;
-        let sentences = if cost > 0.0 { &context.encodings.sentences()[rows] } else { &[] };
-        let length = self.max_answer_length.min(start.len());
-        span_bounds(start, end, length, &mut self.bounds);
-        let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
-        let bounds = &mut self.bounds[0];
-        bounds.resize(start.len() + LANES, f32::NEG_INFINITY);
         self.ends.clear();
         self.ends.extend_from_slice(end);
         self.ends.resize(end.len() + LANES, f32::NEG_INFINITY);
+        let length = self.max_answer_length.min(end.len());
+        span_bounds(&self.starts, end, length, &mut self.bounds);
+        let mut floor = lower_bound(&self.bounds[0], self.best.capacity);
+        self.bounds[0].resize(end.len() + LANES, f32::NEG_INFINITY);
+        let first = windows.context_offset[window] as usize;
+        let row = context.encodings.rows(context.index).start + first;
+        let rows = row..row + end.len();
+        let has_cost = self.calibration.sentence_margin > 0.0;
+        let tokens = Tokens {
+            window: window as u32,
+            first,
+            offsets: &offsets.characters()[rows.clone()],
+            sentences: if has_cost { &context.encodings.sentences()[rows] } else { &[] },
+        };
         loop {
-            for from in (0..start.len()).step_by(LANES) {
-                let least = floor.max(self.best.threshold);
-                for i in reaching(0.0, bounds, from..start.len(), least) {
-                    let behind = end.len().min(i + length);
-                    for from in (i..behind).step_by(LANES) {
-                        for j in reaching(start[i], &self.ends, from..behind, least) {
-                            let mut margin = start[i] + end[j];
-                            if cost > 0.0 && sentences[i] != sentences[j] {
-                                margin -= cost;
-                            }
-                            let candidate = Candidate {
-                                margin,
-                                start: offsets[i][0],
-                                end: offsets[j][1],
-                                first: (first + i) as u32,
-                                last: (first + j) as u32,
-                                window: window as u32,
-                            };
-                            // Otherwise it is only white space.
-                            if candidate.start < candidate.end {
-                                self.best.push(candidate);
-                            }
-                        }
-                    }
-                }
-            }
+            self.push_spans(&tokens, length, floor);
             self.best.sort();
             // Tokens of one character have the same offsets, and some are only white space: there may be
             // fewer spans than starts, and worse ones of other windows in their place.
@@ -197,6 +185,39 @@ impl Global {
                 return;
             }
             floor = f32::NEG_INFINITY;
+        }
+    }
+
+    /// Add the spans of at most `length` tokens whose margins reach `floor`.
+    #[inline(always)]
+    fn push_spans(&mut self, tokens: &Tokens<'_>, length: usize, floor: f32) {
+        let (count, start, end) = (self.starts.len(), &self.starts[..], &self.ends[..]);
+        let cost = self.calibration.sentence_margin;
+        for from in (0..count).step_by(LANES) {
+            let least = floor.max(self.best.threshold);
+            for i in reaching(0.0, &self.bounds[0], from..count, least) {
+                let behind = count.min(i + length);
+                for from in (i..behind).step_by(LANES) {
+                    for j in reaching(start[i], end, from..behind, least) {
+                        let mut margin = start[i] + end[j];
+                        if cost > 0.0 && tokens.sentences[i] != tokens.sentences[j] {
+                            margin -= cost;
+                        }
+                        let candidate = Candidate {
+                            margin,
+                            start: tokens.offsets[i][0],
+                            end: tokens.offsets[j][1],
+                            first: (tokens.first + i) as u32,
+                            last: (tokens.first + j) as u32,
+                            window: tokens.window,
+                        };
+                        // Otherwise it is only white space.
+                        if candidate.start < candidate.end {
+                            self.best.push(candidate);
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::decode::spans::{Answer, Null, Spans};
 use crate::error::Result;
 use crate::windows::Windows;
 
-/// How candidates are chosen and compared; keeps its buffers from question to question.
+/// Chooses and compares candidates; keeps its buffers from question to question.
 pub(crate) trait Decoder {
     /// Refuse options that do not fit this mode.
     fn check(_options: &DecodeOptions) -> Result<()> {
@@ -64,7 +64,7 @@ impl fmt::Debug for Mode {
     }
 }
 
-/// The answers to neighbouring questions, by one thread. Its loops over logits are compiled twice: for
+/// Decode neighbouring questions on one thread. Its loops over logits are compiled twice: for
 /// what every processor of the target can do, and for more.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn decode_task<D: Decoder>(

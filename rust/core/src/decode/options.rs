@@ -14,15 +14,15 @@ pub struct DecodeOptions {
     pub max_answer_length: usize,
     /// The null answer comes first when the probability of an answer is below this, or there is no span.
     pub threshold: Option<f64>,
-    /// What logits are worth.
+    /// Turns margins into probabilities.
     pub calibration: Calibration,
     /// Global: whether spans that overlap a better one are answers of their own.
     pub overlap: bool,
-    /// Global: what an answer never cuts.
+    /// Global: the unit of which answers consist.
     pub unit: Unit,
 }
 
-/// How margins (a span's logit minus the null logit of its window) become probabilities.
+/// Turns margins (a span's logit minus the null logit of its window) into probabilities.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
     /// The probability of an answer is the logistic function of `slope` times the best margin

@@ -16,7 +16,7 @@ fn mask(summand: f32, values: &[f32; LANES], least: f32) -> u32 {
     return portable::mask(summand, values, least);
 }
 
-/// Which of the first `LANES` values of a range are at least `least` when `summand` is added. As many
+/// Find which of the first `LANES` values of a range are at least `least` when `summand` is added. As many
 /// values stand behind the range, whatever they are.
 #[inline(always)]
 pub(crate) fn reaching(
@@ -37,8 +37,8 @@ pub(crate) fn reaching(
     })
 }
 
-/// For each start, its logit plus the greatest end logit of the `length` positions from there on. The
-/// sliding maximum doubles its reach in each pass, from one buffer to the other so that it vectorises.
+/// Bound the spans of each start: its logit plus the greatest end logit of the `length` positions from there
+/// on. The sliding maximum doubles its reach in each pass, from one buffer to the other so that it vectorises.
 #[inline(always)]
 pub(crate) fn span_bounds(start: &[f32], end: &[f32], length: usize, [bounds, other]: &mut [Vec<f32>; 2]) {
     bounds.clear();
@@ -58,7 +58,7 @@ pub(crate) fn span_bounds(start: &[f32], end: &[f32], length: usize, [bounds, ot
     }
 }
 
-/// A value that at least n of the values reach, and hardly more do: bisection, whose
+/// Find a value that at least n of the values reach, and hardly more do: bisection, whose
 /// counting passes are a few vector instructions each. Less than all when there are not n.
 #[inline(always)]
 pub(crate) fn lower_bound(values: &[f32], n: usize) -> f32 {
@@ -81,7 +81,7 @@ pub(crate) fn lower_bound(values: &[f32], n: usize) -> f32 {
     low
 }
 
-/// The least and the greatest value.
+/// Find the least and the greatest value.
 #[inline(always)]
 fn extremes(values: &[f32]) -> (f32, f32) {
     // Each lane has its own, so that the loop is a few vector instructions.

@@ -44,7 +44,7 @@ pub(crate) struct Answer {
     pub(crate) window: i32,
 }
 
-/// What is known of a question's null answer.
+/// A question's null answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Null {
     pub(crate) logit: f32,
@@ -72,7 +72,7 @@ fn logistic(odds: f64) -> f64 {
 }
 
 impl Spans {
-    /// Of no question yet, with room for some.
+    /// Make room for the answers to some questions.
     pub(crate) fn new(questions: usize, options: &DecodeOptions) -> Spans {
         let rows = questions * options.top_k.min(ROWS);
         let mut indptr = Vec::with_capacity(questions + 1);

@@ -1,4 +1,4 @@
-//! Graphemes and words of a text (Unicode Standard Annex 29), tailored to answers.
+//! Find the graphemes and words of a text (Unicode Standard Annex 29), tailored to answers.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 use crate::text::offsets::Offset;
 
-/// What an answer never cuts.
+/// The least unit of text; answers consist of whole ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// User-perceived characters.
@@ -23,6 +23,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
+    /// Find the bounds of a text.
     pub(crate) fn new(text: &str, unit: Unit) -> Bounds {
         let graphemes = || text.grapheme_indices(true).map(|(at, _)| at as u32).chain([text.len() as u32]);
         if unit == Unit::Grapheme {
@@ -47,7 +48,7 @@ impl Bounds {
         bounds.without_white_space(text)
     }
 
-    /// White space makes a grapheme with a mark behind it; an answer begins with the mark.
+    /// Begin behind white space that makes a grapheme with a mark: an answer begins with the mark.
     fn without_white_space(mut self, text: &str) -> Bounds {
         if !text.is_ascii() {
             for start in &mut self.starts {
@@ -58,7 +59,7 @@ impl Bounds {
         self
     }
 
-    /// The annex holds together what an apostrophe, a colon or a missing space joins ("Clara's", "l'Isar",
+    /// Add bounds inside a word. The annex holds together what an apostrophe, a colon or a missing space joins ("Clara's", "l'Isar",
     /// "bridge.The"); answers may leave a part of at most two letters, or what should be another word.
     fn split(&mut self, at: usize, word: &str) {
         for (place, mark) in word.char_indices() {
@@ -86,7 +87,7 @@ impl Bounds {
         }
     }
 
-    /// The least range of whole units that holds a range of bytes.
+    /// Widen a range of bytes to whole units.
     pub(crate) fn widen(&self, [start, end]: Offset) -> Offset {
         let below = self.starts.partition_point(|&bound| bound as i32 <= start);
         let above = self.ends.partition_point(|&bound| (bound as i32) < end);
@@ -99,7 +100,7 @@ fn is_short(part: &str) -> bool {
     matches!(part.chars().count(), 1 | 2)
 }
 
-/// The least range of whole graphemes that holds a range of bytes.
+/// Widen a range of bytes to whole graphemes.
 pub(crate) fn whole_graphemes(text: &str, range: Range<usize>) -> Range<usize> {
     // The text is there in one piece, so that a cursor has no reason to fail.
     let cursor = |at| GraphemeCursor::new(at, text.len(), true);

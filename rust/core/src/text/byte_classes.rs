@@ -1,9 +1,9 @@
-//! Sorts the bytes of a text into word, space and punctuation, 64 at a time.
+//! Sort the bytes of a text into word, space and punctuation, 64 at a time.
 
 /// Bytes in one block; also the bits of a mask.
 pub(crate) const BLOCK: usize = 64;
 
-/// What the bytes of a block are, bit i for byte i. Other bytes are ASCII punctuation.
+/// The classes of a block, bit i for byte i. Bytes of neither are ASCII punctuation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Classes {
     /// Part of a word: letters, digits, controls (taken out later) and bytes of other characters.

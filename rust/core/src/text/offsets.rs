@@ -1,4 +1,4 @@
-//! Offsets in bytes and in characters, and from one to the other.
+//! Convert between offsets in bytes and in characters.
 
 use std::ops::Range;
 
@@ -32,14 +32,14 @@ pub(crate) fn to_bytes(text: &str, offsets: &mut [Offset]) {
     }
 }
 
-/// A range of bytes without white space at its ends; empty or turned where there is nothing else.
+/// Take white space off the ends of a range of bytes; empty or turned where there is nothing else.
 pub(crate) fn trim(text: &str, [start, end]: Offset) -> Offset {
     let part = &text[start as usize..];
     let start = text.len() - part.trim_start().len();
     [start as i32, text[..end as usize].trim_end().len() as i32]
 }
 
-/// The characters of some bytes of a text.
+/// Convert a range of bytes to characters.
 pub(crate) fn character_range(text: &str, bytes: Range<usize>) -> Range<i32> {
     let count = |part: &str| part.bytes().map(|byte| i32::from(!is_continuation(byte))).sum::<i32>();
     let start = count(&text[..bytes.start]);

@@ -1,4 +1,4 @@
-//! Sentences of a text (Unicode Standard Annex 29), tailored to answers.
+//! Find the sentences of a text (Unicode Standard Annex 29), tailored to answers.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::error::{Error, Result};
 use crate::text::offsets::character_range;
 
-/// Bytes at which sentences begin; their white space is at their ends.
+/// Find the bytes at which sentences begin; their white space is at their ends.
 ///
 /// The annex ends a sentence at each line break and after each abbreviation. Here lines that are not followed
 /// by an empty one go on, unless they end as sentences do, and known abbreviations and initials end none.
@@ -34,7 +34,7 @@ pub(crate) fn sentence_starts(text: &str) -> Vec<u32> {
 /// Characters without a letter or digit among them after which a text is cut for the annex's rules.
 const LONGEST_GAP: usize = 128;
 
-/// Parts of a text that the annex's rules are applied to. To find a bound they look back over all that is
+/// Cut a text into parts that the annex's rules are applied to. To find a bound they look back over all that is
 /// neither letter nor digit, at each character of it: 20,000 blanks take them seconds.
 fn pieces(text: &str) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
@@ -72,7 +72,7 @@ fn ends_sentence(text: &str, next: usize, is_bound: bool) -> bool {
     !is_abbreviation(word.trim_start_matches(|c: char| !c.is_alphanumeric()))
 }
 
-/// What may stand between the end of a sentence and the space behind it.
+/// Closing marks between the end of a sentence and the space behind it.
 fn is_closer(c: char) -> bool {
     matches!(c, '"' | '\'' | ')' | ']' | '}' | '\u{2019}' | '\u{201D}' | '\u{BB}')
 }
@@ -93,7 +93,7 @@ fn is_abbreviation(word: &str) -> bool {
     ABBREVIATIONS.contains(&word) || is_initials()
 }
 
-/// The sentences that a range of characters touches, without white space around them, in characters.
+/// Find the sentences that a range of characters touches, in characters, without white space around them.
 ///
 /// # Errors
 /// `Error::Argument`: the range is turned or reaches behind the text.

@@ -23,7 +23,7 @@ struct Part<const OFFSETS: bool> {
 }
 
 impl Tokenizer {
-    /// Ids and offsets of texts. Each text is shorter than 2^31 bytes.
+    /// Tokenize texts into ids and offsets. Each text is shorter than 2^31 bytes.
     ///
     /// # Errors
     /// `Error::Text`; BERT's tokenizer has none.
@@ -35,7 +35,7 @@ impl Tokenizer {
         Ok(Encodings::new(identity, takes_white_space, Box::new(texts), ids, offsets, indptr))
     }
 
-    /// Ids of texts, and where each text's ids begin and the last end.
+    /// Tokenize texts into ids alone, and where each text's ids begin and the last end.
     ///
     /// # Errors
     /// As `encode`.
@@ -69,7 +69,7 @@ impl Tokenizer {
     }
 }
 
-/// Parts one behind the other.
+/// Parts joined one behind the other.
 struct Joined<const OFFSETS: bool> {
     output: Output<OFFSETS>,
     indptr: Vec<i64>,
@@ -95,7 +95,7 @@ impl<const OFFSETS: bool> Joined<OFFSETS> {
     }
 }
 
-/// The tokens of neighbouring texts, by one thread. Its loops over bits and bytes are compiled twice:
+/// Tokenize neighbouring texts on one thread. Its loops over bits and bytes are compiled twice:
 /// for what every processor of the target can do, and for more.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn encode_part<const OFFSETS: bool>(tokenizer: &Bert, texts: &[&str]) -> Part<OFFSETS> {
@@ -133,7 +133,7 @@ fn encode_hugging_face<const OFFSETS: bool>(
     Ok(Part { output, ends })
 }
 
-/// Neighbouring texts in groups of at least `bytes` bytes.
+/// Group neighbouring texts into tasks of at least `bytes` bytes.
 fn split_by_size<'a, 't>(texts: &'a [&'t str], bytes: usize) -> Vec<&'a [&'t str]> {
     let mut groups = Vec::new();
     let (mut begin, mut size) = (0, 0);

@@ -43,7 +43,7 @@ pub struct Encodings {
     sentences: OnceLock<Vec<u32>>,
 }
 
-/// Where an answer that begins with a token begins, and where one that ends with it ends. It may reach
+/// Offsets of the answers that begin or end with each token, in whole units. An answer may reach
 /// further than the token, and leaves out the white space that the token takes in.
 #[derive(Debug)]
 pub(crate) struct AnswerOffsets {
@@ -126,7 +126,7 @@ impl Encodings {
         counted.as_deref().unwrap_or(&self.offsets)
     }
 
-    /// Where answers that consist of whole units begin and end with each token.
+    /// The answer offsets of each token, in whole units; computed when first asked for.
     pub(crate) fn answer_offsets(&self, unit: Unit) -> &AnswerOffsets {
         self.answer_offsets[usize::from(unit == Unit::Word)].get_or_init(|| {
             let mut bytes = self.byte_offsets().to_vec();
@@ -151,7 +151,7 @@ impl Encodings {
         })
     }
 
-    /// Of each token, which sentence of its text it is in.
+    /// The sentence that each token is in, by its place in the text; computed when first asked for.
     pub(crate) fn sentences(&self) -> &[u32] {
         self.sentences.get_or_init(|| {
             let mut sentences = vec![0; self.ids.len()];

@@ -1,4 +1,4 @@
-//! Every tokenizer but BERT's: byte-level BPE, Unigram and the like, by the Hugging Face crate.
+//! Tokenize with the Hugging Face crate: byte-level BPE, Unigram, every kind but BERT's.
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
@@ -61,7 +61,7 @@ impl HuggingFace {
         }
     }
 
-    /// Tokens of one text, their offsets in characters; or why it has none.
+    /// Tokenize one text, with offsets in characters; or say why it has no tokens.
     ///
     /// Some models spell special tokens themselves: Unigram has them among its pieces. Where special tokens
     /// are plain text, such a piece is unknown, in which this differs from the crate.
@@ -86,7 +86,7 @@ impl HuggingFace {
         Ok(())
     }
 
-    /// What stands for a reserved token.
+    /// Replace a reserved token by the unknown one.
     fn unknown(&self, id: u32) -> std::result::Result<u32, String> {
         self.vocabulary.unk().ok_or_else(|| {
             let token = self.vocabulary.token(id).unwrap_or_default();
@@ -95,7 +95,7 @@ impl HuggingFace {
     }
 }
 
-/// The crate panics on some files and texts: that must not end more than the call.
+/// Catch a panic: the crate has some on files and texts, and they must not end more than the call.
 fn guarded<T>(task: impl FnOnce() -> tokenizers::Result<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(task)) {
         Ok(result) => result.map_err(|error| error.to_string()),

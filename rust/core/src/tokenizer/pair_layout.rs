@@ -1,4 +1,4 @@
-//! How a question and a context become one sequence.
+//! The layout of a question and a context in one sequence.
 
 use std::ops::Range;
 

@@ -10,7 +10,7 @@ use crate::tokenizer::huggingface::HuggingFace;
 use crate::tokenizer::pair_layout::PairLayout;
 use crate::tokenizer::vocabulary::Vocabulary;
 
-/// Turns texts into ids and offsets, which are equal to those of the Hugging Face `tokenizers` package.
+/// Splits texts into tokens, whose ids and offsets are equal to those of the Hugging Face `tokenizers` package.
 #[derive(Debug)]
 pub struct Tokenizer {
     /// Tells the encodings of one tokenizer from those of another.
@@ -20,7 +20,7 @@ pub struct Tokenizer {
     pool: Pool,
 }
 
-/// What makes tokens of a text.
+/// The implementation that makes tokens of a text.
 #[derive(Debug)]
 pub(crate) enum Engine {
     /// BERT's tokenizer.
@@ -50,7 +50,7 @@ impl Tokenizer {
         self.engine.vocabulary()
     }
 
-    /// What stands around the two texts of a pair.
+    /// The special tokens around the two texts of a pair.
     pub fn layout(&self) -> &PairLayout {
         &self.layout
     }
@@ -85,7 +85,7 @@ impl Tokenizer {
         &self.engine
     }
 
-    /// What BERT's tokenizer does to a text before it splits it; None for other kinds.
+    /// BERT's normalisation; None for other kinds.
     pub(crate) fn normalization(&self) -> Option<&Normalization> {
         match &self.engine {
             Engine::Bert(bert) => Some(&bert.normalization),

@@ -1,4 +1,4 @@
-//! Vocabulary -> lookup, special ids; validated when built.
+//! The vocabulary: tokens by id, ids by token, special tokens; validated when built.
 
 use std::collections::HashMap;
 
@@ -128,7 +128,7 @@ impl Vocabulary {
         self.trie.get(Trie::BEGIN, token.as_bytes()).or_else(|| self.others.get(token).copied())
     }
 
-    /// What marks the tokens that continue a word.
+    /// The mark of tokens that continue a word.
     pub(crate) fn continuing_prefix(&self) -> &str {
         &self.continuing_prefix
     }

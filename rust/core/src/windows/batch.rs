@@ -1,4 +1,4 @@
-//! Flat row-major buffers of a batch, sized first, filled in place.
+//! Pad windows into the row-major inputs of a model, and take the padding off its outputs.
 
 use crate::error::{Error, Result};
 use crate::windows::windows::Windows;
@@ -23,7 +23,7 @@ pub struct Batch {
 }
 
 impl Windows {
-    /// The padded inputs of some windows. `length` is by default the longest of them, rounded up to a
+    /// Pad some windows into a batch. `length` is by default the longest of them, rounded up to a
     /// multiple of `multiple_of`.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Windows {
         })
     }
 
-    /// Rows of zeros, filled.
+    /// Fill rows of zeros.
     fn matrix(&self, rows: usize, length: usize, fill: impl Fn(usize, &mut [i32]) + Sync) -> Vec<i32> {
         let mut values = vec![0; rows.saturating_mul(length)];
         self.tokenizer.pool().fill_rows(&mut values, rows, |row| (row + 1) * length, fill);

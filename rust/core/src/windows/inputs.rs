@@ -1,4 +1,4 @@
-//! Questions and contexts, each distinct text tokenized once.
+//! Tokenize questions and contexts, each distinct text once.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -56,7 +56,7 @@ pub enum ContextInput<T> {
     Encoded(Context),
 }
 
-/// Ids of all questions, and where each begins. White space uses up nothing of a question that is cut: where
+/// Tokenize all questions: ids, and where each begins. White space uses up nothing of a question that is cut: where
 /// it has tokens of its own, one blank stays in place of more.
 pub(crate) fn encode_questions(
     tokenizer: &Tokenizer,
@@ -79,7 +79,7 @@ pub(crate) fn encode_questions(
     tokenizer.encode_ids(&squeezed.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
-/// The contexts, those that are texts tokenized together.
+/// Tokenize the contexts that are texts, together.
 pub(crate) fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
     tokenizer: &Tokenizer,
     inputs: Vec<ContextInput<T>>,
@@ -124,7 +124,7 @@ fn in_first(error: Error, encoded: &[Option<Context>], places: &[usize]) -> Erro
     Error::Text { index, reason }
 }
 
-/// For each text its place among the distinct ones, in the order in which they first occur; 0 for None.
+/// Find each text's place among the distinct ones, in the order in which they first occur; 0 for None.
 fn distinct<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Result<Vec<usize>> {
     let mut by_text: HashMap<&str, usize> = HashMap::new();
     // Callers mostly repeat the very same text; its address is quicker to compare than its bytes.

@@ -1,8 +1,8 @@
-//! How contexts are cut, and the room that a question leaves.
+//! The settings of windows, and the room that a question leaves.
 
 use crate::error::{Error, Result};
 
-/// What the stride between the windows of one context means.
+/// The meaning of the stride between the windows of one context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convention {
     /// The next window starts `doc_stride` tokens later (Google's run_squad.py, MLPerf).
@@ -11,14 +11,14 @@ pub enum Convention {
     Overlap,
 }
 
-/// How contexts are cut.
+/// The settings of windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowOptions {
     /// Tokens of a window at most, special tokens included.
     pub max_length: usize,
     /// See `Convention`.
     pub doc_stride: usize,
-    /// What `doc_stride` means.
+    /// The meaning of `doc_stride`.
     pub convention: Convention,
     /// A longer question is cut to this many tokens.
     pub max_question_length: Option<usize>,
@@ -42,7 +42,7 @@ impl WindowOptions {
         Ok(())
     }
 
-    /// Context tokens that fit into a window.
+    /// Count the context tokens that fit into a window.
     pub(crate) fn room(
         &self,
         index: usize,

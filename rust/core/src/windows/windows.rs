@@ -104,7 +104,7 @@ impl Windows {
         self.question_windows[index]..self.question_windows[index + 1]
     }
 
-    /// Google's rule: a token belongs to the window in which the smaller of its left and right context,
+    /// Apply Google's rule of maximum context: a token belongs to the window in which the smaller of its left and right context,
     /// plus 0.01 of the window's length, is greatest; the first of equals.
     pub(crate) fn is_max_context(&self, window: usize, token: usize) -> bool {
         let score = |index: usize| {
@@ -123,7 +123,7 @@ impl Windows {
         })
     }
 
-    /// Say which tokens each window of a question has.
+    /// Plan the windows of a question.
     fn plan_question(&mut self, index: usize, question: usize, options: &WindowOptions) -> Result<()> {
         if question == 0 {
             return Err(Error::Empty { role: Role::Question, index });
@@ -155,7 +155,7 @@ impl Windows {
         Ok(())
     }
 
-    /// The ids of all windows, as they are planned.
+    /// Write the ids of all windows, as they are planned.
     fn fill<'q>(&self, question: impl Fn(usize) -> &'q [i32] + Sync) -> Vec<i32> {
         let layout = self.tokenizer.layout();
         let mut ids = vec![0; self.indptr.last().map_or(0, |&end| end as usize)];

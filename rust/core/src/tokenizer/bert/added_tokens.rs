@@ -1,4 +1,4 @@
-//! Added tokens: texts that become one token wherever they stand, as the Hugging Face tokenizers do it.
+//! Find added tokens, texts that become one token wherever they stand, as the Hugging Face tokenizers do.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 

@@ -1,4 +1,4 @@
-//! BERT's tokenizer on a path of its own: one text -> ids and offsets.
+//! Tokenize one text as BERT's tokenizer does: ids and offsets.
 
 use crate::error::{Error, Result};
 use crate::tokenizer::bert::added_tokens::{AddedToken, Matcher};
@@ -12,10 +12,10 @@ use crate::tokenizer::bert::wordpiece::{Piece, WordPiece};
 use crate::tokenizer::tokens::Output;
 use crate::tokenizer::vocabulary::Vocabulary;
 
-/// What the tokenizer is made of, beside its vocabulary.
+/// The settings of the tokenizer, beside its vocabulary.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// What the normaliser does.
+    /// The steps of the normaliser.
     pub(crate) normalization: Normalization,
     /// A word of more characters than this, counted after normalisation, is unknown.
     pub(crate) max_characters: usize,
@@ -54,7 +54,7 @@ impl Bert {
         })
     }
 
-    /// Tokens of one text.
+    /// Tokenize one text.
     #[inline(always)]
     pub(crate) fn encode_text<const OFFSETS: bool>(
         &self,
@@ -68,7 +68,7 @@ impl Bert {
         }
     }
 
-    /// Tokens of a text in which added tokens stand.
+    /// Tokenize a text in which added tokens stand.
     #[cold]
     #[inline(never)]
     fn encode_split<const OFFSETS: bool>(
@@ -84,7 +84,7 @@ impl Bert {
         });
     }
 
-    /// Tokens of `text[start..end]`, in which no added token of the raw text stands.
+    /// Tokenize `text[start..end]`, in which no added token of the raw text stands.
     #[inline(always)]
     fn encode_plain<const OFFSETS: bool>(
         &self,
@@ -124,7 +124,7 @@ impl Bert {
         scratch.probes = Some(probes);
     }
 
-    /// Tokens of a short run, from the cache when it has them.
+    /// Tokenize a short run, from the cache when it has them.
     #[inline(always)]
     fn encode_cached<const OFFSETS: bool>(
         &self,
@@ -169,7 +169,7 @@ impl Bert {
         scratch.cache.insert(key, &scratch.pieces, start as u32);
     }
 
-    /// Tokens of a run that is too long for the cache: its parts between characters that stand alone
+    /// Tokenize a run that is too long for the cache: its parts between characters that stand alone
     /// may be in it.
     #[cold]
     #[inline(never)]
@@ -213,7 +213,7 @@ impl Bert {
                 || properties.is_cjk() && self.normalization.handle_chinese_chars)
     }
 
-    /// Tokens of a run that begins at byte `offset`, without the cache; they stay in `scratch.pieces`.
+    /// Tokenize a run that begins at byte `offset`, without the cache; they stay in `scratch.pieces`.
     fn encode_run<const OFFSETS: bool>(
         &self,
         run: &str,
@@ -237,7 +237,7 @@ impl Bert {
         write(pieces, output);
     }
 
-    /// Tokens of a text at byte `offset`, when there are added tokens to find in its normal form.
+    /// Tokenize a text at byte `offset`, when there are added tokens to find in its normal form.
     fn encode_normalized<const OFFSETS: bool>(
         &self,
         text: &str,

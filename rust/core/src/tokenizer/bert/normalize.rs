@@ -1,10 +1,10 @@
-//! BERT normalisation that keeps its alignment to the source text.
+//! Normalise text as BERT does, aligned to the source text.
 
 use unicode_normalization_alignments::char::{canonical_combining_class, decompose_canonical};
 
 use crate::tokenizer::bert::character::Properties;
 
-/// What the normaliser does; the names are those of the Hugging Face `BertNormalizer`.
+/// The steps of the normaliser; the names are those of the Hugging Face `BertNormalizer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Normalization {
     /// Take control characters out and make every white space a blank.

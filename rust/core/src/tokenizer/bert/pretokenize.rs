@@ -25,7 +25,7 @@ pub(crate) fn words(text: &[Aligned], mut word: impl FnMut(&[Aligned])) {
     }
 }
 
-/// The words of a text, normalised and joined by one blank each: what Google's `BasicTokenizer` makes of it.
+/// Normalise a text and join its words by one blank each, as Google's `BasicTokenizer` does.
 pub(crate) fn basic_tokens(text: &str, normalization: &Normalization) -> String {
     let mut aligned = Vec::new();
     normalization.apply(text, &mut aligned);

@@ -1,4 +1,4 @@
-//! Cuts a text at ASCII white space and punctuation, a block of bytes at a time.
+//! Cut a text at ASCII white space and punctuation, a block of bytes at a time.
 
 use crate::text::{BLOCK, block, classify};
 

@@ -1,4 +1,4 @@
-//! What one call of BERT's tokenizer works with, and what calls that are over leave for later ones.
+//! Caches and buffers of a call of BERT's tokenizer, kept for later calls.
 
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -29,7 +29,7 @@ impl Default for Probes {
     }
 }
 
-/// What one call works with.
+/// Cache and buffers of one call.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     pub(crate) cache: WordCache,
@@ -39,7 +39,7 @@ pub(crate) struct Scratch {
     pub(crate) pieces: Vec<Piece>,
 }
 
-/// What calls that are over have left for later ones; as many as can run at once.
+/// Scratches of finished calls, for later ones; as many as calls can run at once.
 #[derive(Debug)]
 pub(crate) struct Scratches(Box<[Mutex<Option<Scratch>>]>);
 

@@ -1,4 +1,4 @@
-//! Greedy longest match of one word.
+//! Split one word into pieces: greedy longest match.
 
 use crate::tokenizer::bert::normalize::Aligned;
 use crate::tokenizer::trie::{State, Trie};
@@ -23,7 +23,7 @@ pub(crate) struct WordPiece {
 }
 
 impl WordPiece {
-    /// The pieces of a word that is not empty.
+    /// Split a word that is not empty.
     pub(crate) fn pieces(&self, word: &[Aligned], output: &mut Vec<Piece>) {
         self.greedy(
             word.len(),
@@ -41,7 +41,7 @@ impl WordPiece {
         );
     }
 
-    /// The pieces of a word of ASCII letters, digits or one punctuation character that begins at byte
+    /// Split a word of ASCII letters, digits or one punctuation character that begins at byte
     /// `offset`; `lowercase` is how the normaliser treats them.
     pub(crate) fn ascii_pieces(&self, word: &[u8], lowercase: bool, offset: u32, output: &mut Vec<Piece>) {
         self.greedy(

@@ -1,4 +1,4 @@
-//! BERT's tokenizer: `tokenizer.json` with WordPiece, or `vocab.txt` and `tokenizer_config.json`.
+//! Read BERT's tokenizer: `tokenizer.json` with WordPiece, or `vocab.txt` and `tokenizer_config.json`.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::tokenizer::vocabulary::{SpecialTokens, Vocabulary};
 /// BERT's own limit.
 const MAX_CHARACTERS: usize = 100;
 
-/// What both kinds of files give.
+/// The parts that both kinds of files give.
 struct Parts {
     entries: HashMap<String, u32>,
     continuing_prefix: String,

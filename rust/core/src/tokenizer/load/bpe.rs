@@ -1,4 +1,4 @@
-//! Byte-level BPE as RoBERTa's first tokenizers were stored: `vocab.json`, `merges.txt` and
+//! Read byte-level BPE as RoBERTa's first tokenizers were stored: `vocab.json`, `merges.txt` and
 //! `tokenizer_config.json`, from which the `tokenizer.json` of later ones is made.
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ struct ConfigFile {
     mask_token: Option<TokenField>,
 }
 
-/// What a `tokenizer.json` of the same tokenizer would hold.
+/// Make the `tokenizer.json` of the same tokenizer.
 pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
     let added = path.with_file_name("added_tokens.json");
     if added.is_file() {
@@ -46,18 +46,11 @@ pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
         (config.mask_token, "<mask>"),
     ]
     .map(|(field, default)| TokenField::text_or(field, default));
-    let added_token = |content: &String| {
-        // A mask stands for a word with the space before it.
-        let lstrip = *content == mask;
-        let id = vocabulary.get(content)?;
-        let (single_word, rstrip, normalized) = (false, false, false);
-        Some(json!({
-            "id": id, "content": content, "special": true, "single_word": single_word, "lstrip": lstrip,
-            "rstrip": rstrip, "normalized": normalized
-        }))
-    };
-    let added_tokens: Vec<Value> =
-        [&cls, &pad, &sep, &unk, &mask].into_iter().filter_map(added_token).collect();
+    // A mask stands for a word with the space before it.
+    let specials = [(&cls, false), (&pad, false), (&sep, false), (&unk, false), (&mask, true)];
+    let added_token =
+        |(content, lstrip): (&String, bool)| Some(added_token(*vocabulary.get(content)?, content, lstrip));
+    let added_tokens: Vec<Value> = specials.into_iter().filter_map(added_token).collect();
     let (add_prefix_space, trim_offsets) = (config.add_prefix_space, config.trim_offsets.unwrap_or(true));
     let pair = |token: &String| json!([token, vocabulary.get(token).copied().unwrap_or_default()]);
     let content = json!({
@@ -80,6 +73,13 @@ pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
         }
     });
     Ok(content.to_string())
+}
+
+fn added_token(id: u32, content: &str, lstrip: bool) -> Value {
+    json!({
+        "id": id, "content": content, "special": true, "single_word": false, "lstrip": lstrip,
+        "rstrip": false, "normalized": false
+    })
 }
 
 /// The two tokens of each merge, the first merge first.

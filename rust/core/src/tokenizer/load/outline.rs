@@ -1,4 +1,4 @@
-//! A `tokenizer.json` as far as it says what kind of tokenizer it holds.
+//! Read of a `tokenizer.json` what kind of tokenizer it holds.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::tokenizer::bert::AddedToken;
 use crate::tokenizer::load::source::refuse;
 use crate::tokenizer::vocabulary::SpecialTokens;
 
-/// What is read of the file before its kind is known; the vocabulary is left out.
+/// The parts of the file that are read before its kind is known; the vocabulary is left out.
 #[derive(Deserialize)]
 pub(super) struct Outline {
     model: Model,

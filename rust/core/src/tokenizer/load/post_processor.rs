@@ -1,4 +1,4 @@
-//! The `post_processor` of a `tokenizer.json`: what stands around the two texts of a pair.
+//! Read the `post_processor` of a `tokenizer.json`: the special tokens around the two texts of a pair.
 
 use std::path::Path;
 
