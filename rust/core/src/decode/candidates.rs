@@ -134,7 +134,8 @@ impl Candidates {
     }
 }
 
-/// Map a margin to a number that is the smaller, the greater a finite margin is; zeros are equal whatever their sign.
+/// Map a margin to a number that is the smaller, the greater a finite margin is; zeros are equal whatever
+/// their sign.
 #[inline(always)]
 fn descending(margin: f32) -> u32 {
     let bits = (margin + 0.0).to_bits();

@@ -37,8 +37,9 @@ pub(crate) fn reaching(
     })
 }
 
-/// Bound the spans of each start: its logit plus the greatest end logit of the `length` positions from there
-/// on. The sliding maximum doubles its reach in each pass, from one buffer to the other so that it vectorises.
+/// Bound the spans of each start: its logit plus the greatest end logit of the `length` positions from
+/// there on. The sliding maximum doubles its reach in each pass, from one buffer to the other so that it
+/// vectorises.
 #[inline(always)]
 pub(crate) fn span_bounds(start: &[f32], end: &[f32], length: usize, [bounds, other]: &mut [Vec<f32>; 2]) {
     bounds.clear();

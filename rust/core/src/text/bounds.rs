@@ -59,8 +59,9 @@ impl Bounds {
         self
     }
 
-    /// Add bounds inside a word. The annex holds together what an apostrophe, a colon or a missing space joins ("Clara's", "l'Isar",
-    /// "bridge.The"); answers may leave a part of at most two letters, or what should be another word.
+    /// Add bounds inside a word. The annex holds together what an apostrophe, a colon or a missing space
+    /// joins ("Clara's", "l'Isar", "bridge.The"); answers may leave a part of at most two letters, or what
+    /// should be another word.
     fn split(&mut self, at: usize, word: &str) {
         for (place, mark) in word.char_indices() {
             let (before, after) = (&word[..place], &word[place + mark.len_utf8()..]);

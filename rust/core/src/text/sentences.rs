@@ -34,8 +34,8 @@ pub(crate) fn sentence_starts(text: &str) -> Vec<u32> {
 /// Characters without a letter or digit among them after which a text is cut for the annex's rules.
 const LONGEST_GAP: usize = 128;
 
-/// Cut a text into parts that the annex's rules are applied to. To find a bound they look back over all that is
-/// neither letter nor digit, at each character of it: 20,000 blanks take them seconds.
+/// Cut a text into parts that the annex's rules are applied to. To find a bound they look back over all
+/// that is neither letter nor digit, at each character of it: 20,000 blanks take them seconds.
 fn pieces(text: &str) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     let (mut begin, mut gap) = (0, 0);

@@ -10,7 +10,8 @@ use crate::tokenizer::huggingface::HuggingFace;
 use crate::tokenizer::pair_layout::PairLayout;
 use crate::tokenizer::vocabulary::Vocabulary;
 
-/// Splits texts into tokens, whose ids and offsets are equal to those of the Hugging Face `tokenizers` package.
+/// Splits texts into tokens, whose ids and offsets are equal to those of the Hugging Face `tokenizers`
+/// package.
 #[derive(Debug)]
 pub struct Tokenizer {
     /// Tells the encodings of one tokenizer from those of another.

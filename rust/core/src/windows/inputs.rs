@@ -56,8 +56,8 @@ pub enum ContextInput<T> {
     Encoded(Context),
 }
 
-/// Tokenize all questions: ids, and where each begins. White space uses up nothing of a question that is cut: where
-/// it has tokens of its own, one blank stays in place of more.
+/// Tokenize all questions: ids, and where each begins. White space uses up nothing of a question that is
+/// cut: where it has tokens of its own, one blank stays in place of more.
 pub(crate) fn encode_questions(
     tokenizer: &Tokenizer,
     questions: &[&str],

@@ -1,4 +1,5 @@
-//! Windows: a question and a part of its context each, in the tokenizer's layout of pairs, and batches of them.
+//! Windows: a question and a part of its context each, in the tokenizer's layout of pairs, and batches of
+//! them.
 
 mod batch;
 mod inputs;

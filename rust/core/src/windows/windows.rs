@@ -104,8 +104,8 @@ impl Windows {
         self.question_windows[index]..self.question_windows[index + 1]
     }
 
-    /// Apply Google's rule of maximum context: a token belongs to the window in which the smaller of its left and right context,
-    /// plus 0.01 of the window's length, is greatest; the first of equals.
+    /// Apply Google's rule of maximum context: a token belongs to the window in which the smaller of its
+    /// left and right context, plus 0.01 of the window's length, is greatest; the first of equals.
     pub(crate) fn is_max_context(&self, window: usize, token: usize) -> bool {
         let score = |index: usize| {
             let first = self.context_offset[index] as usize;
