@@ -8,7 +8,7 @@ from spanjet._core import (
     Tokenizer,
     Windows,
     __version__,
-    decode,
+    decode_spans,
     sentence,
 )
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
@@ -35,6 +35,6 @@ __all__ = [
     "WindowConfig",
     "Windows",
     "__version__",
-    "decode",
+    "decode_spans",
     "sentence",
 ]

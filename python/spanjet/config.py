@@ -85,7 +85,7 @@ class WindowConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecodeConfig:
-    """How logits become answers (see `spanjet.decode`).
+    """How logits become answers (see `spanjet.decode_spans`).
 
     Attributes:
         mode: ``"global"``: one list of candidates over all windows of a question; ``"squad"``: the

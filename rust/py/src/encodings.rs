@@ -2,19 +2,31 @@
 
 use std::sync::Arc;
 
-use numpy::{PyArray1, PyArray2};
-use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PyIterator;
+use pyo3::types::{PyIterator, PyString};
 use spanjet_core::tokenizer as core;
 use spanjet_core::windows::Context;
 
-use crate::boundary::view;
+use crate::arguments::index as checked_index;
+use crate::arrays::{Array1, Matrix, view};
+use crate::boundary::run;
 
-type Array1<'py, T> = PyResult<Bound<'py, PyArray1<T>>>;
-type Array2<'py, T> = PyResult<Bound<'py, PyArray2<T>>>;
+/// Characters of a text that a representation shows.
+const SHOWN: usize = 40;
 
-/// The tokens of one text. Offsets are [start, end) of the original text.
+/// Tokens of one text; offsets are [start, end) of the original text.
+///
+/// Example:
+///     >>> import spanjet
+///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+///     >>> encoding = tokenizer.encode("Unaffordable?")
+///     >>> encoding
+///     Encoding(tokens=5, text='Unaffordable?')
+///     >>> encoding.tokens
+///     ['una', '##ff', '##ord', '##able', '?']
+///     >>> start, end = encoding.offsets[0].tolist()
+///     >>> encoding.text[start:end]
+///     'Una'
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Encoding {
     pub(crate) context: Context,
@@ -38,8 +50,11 @@ impl Encoding {
     }
 
     /// int32[n, 2]: start and end in code points, so that ``text[start:end]`` is the source.
+    ///
+    /// Tokens that are bytes of one character all have that character's place; a token may take in the
+    /// white space before it, as its tokenizer's file says.
     #[getter]
-    fn offsets<'py>(slf: &Bound<'py, Self>) -> Array2<'py, i32> {
+    fn offsets<'py>(slf: &Bound<'py, Self>) -> Matrix<'py, i32> {
         let Context { encodings, index } = &slf.get().context;
         let offsets = &encodings.offsets()[encodings.rows(*index)];
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
@@ -47,9 +62,9 @@ impl Encoding {
 
     /// int32[n, 2]: start and end in bytes of the text's UTF-8.
     #[getter]
-    fn byte_offsets<'py>(slf: &Bound<'py, Self>) -> Array2<'py, i32> {
+    fn byte_offsets<'py>(slf: &Bound<'py, Self>) -> Matrix<'py, i32> {
         let Context { encodings, index } = &slf.get().context;
-        let offsets = &encodings.byte_offsets()[encodings.rows(*index)];
+        let offsets = run(slf.py(), || Ok(&encodings.byte_offsets()[encodings.rows(*index)]))?;
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
     }
 
@@ -64,9 +79,30 @@ impl Encoding {
     fn __len__(&self) -> usize {
         self.context.encodings.rows(self.context.index).len()
     }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let text = self.context.text();
+        let shown = match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => PyString::new(py, &format!("{}…", &text[..end])),
+            None => PyString::new(py, text),
+        };
+        Ok(format!("Encoding(tokens={}, text={})", self.__len__(), shown.repr()?))
+    }
 }
 
-/// The tokens of many texts, flat: text i has the rows ``indptr[i]:indptr[i + 1]``.
+/// Tokens of many texts, flat: text i has the rows ``indptr[i]:indptr[i + 1]``.
+///
+/// A sequence of `Encoding` too: ``encodings[i]``, ``len(encodings)``, ``for encoding in encodings``.
+///
+/// Example:
+///     >>> import spanjet
+///     >>> encodings = spanjet.Tokenizer("tokenizer.json").encode_batch(["One.", "Two of them."])
+///     >>> encodings
+///     Encodings(texts=2, tokens=6)
+///     >>> encodings.indptr.tolist()
+///     [0, 2, 6]
+///     >>> encodings[1].tokens
+///     ['two', 'of', 'them', '.']
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Encodings {
     pub(crate) encodings: Arc<core::Encodings>,
@@ -84,16 +120,16 @@ impl Encodings {
 
     /// int32[total, 2]: start and end in code points of each token's own text.
     #[getter]
-    fn offsets<'py>(slf: &Bound<'py, Self>) -> Array2<'py, i32> {
+    fn offsets<'py>(slf: &Bound<'py, Self>) -> Matrix<'py, i32> {
         let offsets = slf.get().encodings.offsets();
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
     }
 
     /// int32[total, 2]: start and end in bytes of each token's own text.
     #[getter]
-    fn byte_offsets<'py>(slf: &Bound<'py, Self>) -> Array2<'py, i32> {
+    fn byte_offsets<'py>(slf: &Bound<'py, Self>) -> Matrix<'py, i32> {
         let encodings = &slf.get().encodings;
-        let offsets = slf.py().detach(|| encodings.byte_offsets());
+        let offsets = run(slf.py(), || Ok(encodings.byte_offsets()))?;
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
     }
 
@@ -110,24 +146,22 @@ impl Encodings {
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
         let encodings = slf.get();
-        let encoding = |index| {
-            let context = Context { encodings: Arc::clone(&encodings.encodings), index };
-            Encoding { context, tokenizer: Arc::clone(&encodings.tokenizer) }
-        };
-        let all: Vec<Encoding> = (0..encodings.encodings.len()).map(encoding).collect();
+        let all: Vec<Encoding> = (0..encodings.__len__()).map(|index| encodings.encoding(index)).collect();
         all.into_pyobject(slf.py())?.try_iter()
     }
 
-    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Encoding> {
-        let length = self.encodings.len();
-        let signed: isize = index.extract()?;
-        let index = if signed < 0 { signed.checked_add_unsigned(length) } else { Some(signed) };
-        match index.and_then(|index| usize::try_from(index).ok()).filter(|&index| index < length) {
-            Some(index) => {
-                let context = Context { encodings: Arc::clone(&self.encodings), index };
-                Ok(Encoding { context, tokenizer: Arc::clone(&self.tokenizer) })
-            }
-            None => Err(PyIndexError::new_err(format!("index {signed} is out of range for {length} texts"))),
-        }
+    fn __getitem__(&self, index: isize) -> PyResult<Encoding> {
+        Ok(self.encoding(checked_index(index, self.__len__(), "texts")?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Encodings(texts={}, tokens={})", self.__len__(), self.encodings.ids().len())
+    }
+}
+
+impl Encodings {
+    fn encoding(&self, index: usize) -> Encoding {
+        let context = Context { encodings: Arc::clone(&self.encodings), index };
+        Encoding { context, tokenizer: Arc::clone(&self.tokenizer) }
     }
 }
