@@ -11,7 +11,7 @@ import peer
 import pytest
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
-from spanjet import Spans, Tokenizer, Windows, decode
+from spanjet import Spans, Tokenizer, Windows, decode_spans
 
 from benches import example_scripts
 from benches.conftest import Corpus
@@ -74,7 +74,7 @@ def logits(corpus: Corpus) -> Logits:
 
 
 def ours(logits: Logits) -> Spans:
-    return decode(logits.windows, logits.start, logits.end, top_k=N_BEST, n_best=N_BEST, **AS_SCRIPTS)
+    return decode_spans(logits.windows, logits.start, logits.end, top_k=N_BEST, n_best=N_BEST, **AS_SCRIPTS)
 
 
 def theirs(logits: Logits) -> list[list[Candidate]]:

@@ -32,7 +32,7 @@ def megabytes(texts: list[str]) -> float:
 
 def test_spanjet(benchmark: BenchmarkFixture, corpus: Corpus, threads: int) -> None:
     texts = corpus.paragraphs
-    tokenizer = Tokenizer(peer.UNCASED, threads=threads)
+    tokenizer = Tokenizer(peer.UNCASED, threads=threads, match_special_tokens=True)
     benchmark.extra_info["MB"] = megabytes(texts)
     assert_equal(benchmark(encode, tokenizer, texts), peer.encode(peer.load(peer.UNCASED), texts))
 
@@ -43,7 +43,7 @@ def test_spanjet_cold(benchmark: BenchmarkFixture, corpus: Corpus, threads: int)
     benchmark.extra_info["MB"] = megabytes(texts)
 
     def new() -> tuple[tuple[Tokenizer, list[str]], dict[str, object]]:
-        return (Tokenizer(peer.UNCASED, threads=threads), texts), {}
+        return (Tokenizer(peer.UNCASED, threads=threads, match_special_tokens=True), texts), {}
 
     found = benchmark.pedantic(encode, setup=new, rounds=10)  # type: ignore[no-untyped-call]
     assert_equal(found, peer.encode(peer.load(peer.UNCASED), texts))
@@ -56,4 +56,4 @@ def test_tokenizers(benchmark: BenchmarkFixture, corpus: Corpus) -> None:
     other = peer.load(peer.UNCASED)
     benchmark.extra_info["MB"] = megabytes(texts)
     encodings = benchmark(other.encode_batch, texts, add_special_tokens=False)
-    assert_equal(Tokenizer(peer.UNCASED).encode_batch(texts), peer.flat(encodings))
+    assert_equal(Tokenizer(peer.UNCASED, match_special_tokens=True).encode_batch(texts), peer.flat(encodings))

@@ -53,7 +53,7 @@ def assert_equal(one: list[Features], two: list[Features]) -> None:
 
 
 def test_spanjet(benchmark: BenchmarkFixture, corpus: Corpus, threads: int) -> None:
-    tokenizer = Tokenizer(peer.UNCASED, threads=threads)
+    tokenizer = Tokenizer(peer.UNCASED, threads=threads, match_special_tokens=True)
     benchmark.extra_info["questions"] = len(corpus.questions)
     assert_equal(benchmark(ours, tokenizer, corpus), theirs(other(), corpus))
 
@@ -62,4 +62,4 @@ def test_spanjet(benchmark: BenchmarkFixture, corpus: Corpus, threads: int) -> N
 def test_tokenizers(benchmark: BenchmarkFixture, corpus: Corpus) -> None:
     benchmark.extra_info["questions"] = len(corpus.questions)
     found = benchmark(theirs, other(), corpus)
-    assert_equal(found, ours(Tokenizer(peer.UNCASED), corpus))
+    assert_equal(found, ours(Tokenizer(peer.UNCASED, match_special_tokens=True), corpus))

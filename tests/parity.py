@@ -126,7 +126,7 @@ def window_ids(windows: Windows) -> list[list[int]]:
 
 def windows(name: str, path: Path, pairs: Sequence[tuple[str, str]]) -> Iterator[Row]:
     """Both conventions at 384/128: overlap against the peer, advance against the reference."""
-    tokenizer, other = Tokenizer(path), peer.load(path)
+    tokenizer, other = Tokenizer(path, match_special_tokens=True), peer.load(path)
     questions, contexts = [question for question, _ in pairs], [context for _, context in pairs]
     distinct = list(dict.fromkeys(questions + contexts))
     encodings = other.encode_batch(distinct, add_special_tokens=False)

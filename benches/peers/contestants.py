@@ -80,7 +80,7 @@ class Spanjet(Contestant):
         return spanjet.__version__
 
     def load(self) -> None:
-        self.tokenizer = spanjet.Tokenizer(UNCASED, threads=self.threads)
+        self.tokenizer = spanjet.Tokenizer(UNCASED, threads=self.threads, match_special_tokens=True)
 
     def ids(self, texts: list[str]) -> Any:
         return self.tokenizer.encode_ids(texts)
@@ -121,7 +121,7 @@ class Spanjet(Contestant):
 
     def decoded(self, logits: Logits, *, top_k: int) -> spanjet.Spans:
         """Spans as the scripts have them: of tokens, and those that overlap a better one too."""
-        return spanjet.decode(
+        return spanjet.decode_spans(
             logits.windows,
             logits.start,
             logits.end,

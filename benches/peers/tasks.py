@@ -96,7 +96,7 @@ def logits(paragraphs: list[str], threads: int | None) -> Logits:
     """
     group = PARAGRAPHS_OF_A_CONTEXT
     contexts = [" ".join(paragraphs[i : i + group]) for i in range(0, len(paragraphs), group)]
-    tokenizer = spanjet.Tokenizer(UNCASED, threads=threads)
+    tokenizer = spanjet.Tokenizer(UNCASED, threads=threads, match_special_tokens=True)
     options: dict[str, Any] = {"max_length": MAX_LENGTH, "doc_stride": DOC_STRIDE}
     windows = tokenizer.windows(["What happened there?"] * len(contexts), contexts, **options)
     rng = np.random.default_rng(31)

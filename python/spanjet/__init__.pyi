@@ -6,7 +6,7 @@ from ._core import (
     Tokenizer,
     Windows,
     __version__,
-    decode,
+    decode_spans,
     sentence,
 )
 from .config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
@@ -37,7 +37,7 @@ __all__ = [
     "WindowConfig",
     "Windows",
     "__version__",
-    "decode",
+    "decode_spans",
     "load_model",
     "sentence",
 ]

@@ -1,4 +1,4 @@
-"""The Rust core: tokenizing, windows, features and answer-span decoding.
+"""Tokenize text, cut it into windows, pad batches and decode answer spans.
 
 Every array is owned by Rust and handed to NumPy without a copy; it stays valid after the object
 that it came from is gone. Arrays that belong to an object (``Encoding.ids``, ``Windows.ids`` …)
@@ -8,12 +8,13 @@ released while the core works, and all classes are immutable and safe to share b
 
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DECODE_MODES",
     "Batch",
     "Encoding",
     "Encodings",
@@ -21,15 +22,19 @@ __all__ = [
     "Tokenizer",
     "Windows",
     "__version__",
-    "decode",
+    "decode_spans",
     "sentence",
 ]
 
 __version__: str
 
+_DecodeMode: TypeAlias = Literal["global", "squad"]
+
+DECODE_MODES: tuple[_DecodeMode, ...]
+
 @final
 class Tokenizer:
-    """Turns texts into tokens, equal in ids and offsets to the Hugging Face ``tokenizers`` package.
+    """Split text into tokens, equal in ids and offsets to those of the Hugging Face ``tokenizers`` package.
 
     BERT's tokenizer (normalisation, pre-tokenization and greedy WordPiece; Devlin et al. 2019, arXiv
     1810.04805) runs on a path of its own. Every other kind, such as byte-level BPE (Radford et al. 2019)
@@ -40,9 +45,10 @@ class Tokenizer:
         path: a ``tokenizer.json``; a ``vocab.txt``; a ``vocab.json`` with ``merges.txt`` beside it
             (byte-level BPE, RoBERTa's special tokens and pairs); or a directory that holds one of these,
             the first of them. A ``tokenizer_config.json`` beside a vocabulary is read.
-        match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those
-            tokens. With ``False`` they are plain text, which is what untrusted text needs; where a model
-            spells such a text with the special token itself, as Unigram does, it becomes unknown.
+        match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
+            they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
+            text needs; where a model spells such a text with the special token itself, as Unigram does, it
+            becomes unknown.
         threads: threads that a batch call may use; default: the CPUs this process may run on.
             Results do not depend on it.
 
@@ -50,10 +56,18 @@ class Tokenizer:
         FileNotFoundError, OSError: the file is missing or cannot be read.
         ValueError: the file is malformed, its vocabulary lacks a token that is needed, or it does not
             say how pairs are made; the message names the file and what was expected.
+
+    Example:
+        >>> import spanjet
+        >>> tokenizer = spanjet.Tokenizer("tokenizer.json", threads=2)
+        >>> tokenizer
+        Tokenizer(model='WordPiece', vocab_size=30522, threads=2)
+        >>> tokenizer.encode("When was it built?").tokens
+        ['when', 'was', 'it', 'built', '?']
     """
 
     def __new__(
-        cls, path: str | PathLike[str], *, match_special_tokens: bool = True, threads: int | None = None
+        cls, path: str | PathLike[str], *, match_special_tokens: bool = False, threads: int | None = None
     ) -> Tokenizer: ...
     @property
     def vocab_size(self) -> int:
@@ -74,31 +88,67 @@ class Tokenizer:
     def sep_token_id(self) -> int:
         """Id of the token that ends the question and the context."""
     def token_to_id(self, token: str) -> int | None:
-        """The id of a vocabulary entry, or None."""
+        """Look up the id of a vocabulary entry; None if there is no such entry.
+
+        Example:
+            >>> import spanjet
+            >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+            >>> tokenizer.token_to_id("bridge")
+            2958
+            >>> tokenizer.token_to_id("no such entry") is None
+            True
+        """
     def id_to_token(self, id: int) -> str | None:
-        """The vocabulary entry of an id, or None."""
+        """Look up the vocabulary entry of an id; None if there is no such id.
+
+        Example:
+            >>> import spanjet
+            >>> spanjet.Tokenizer("tokenizer.json").id_to_token(2958)
+            'bridge'
+        """
     def encode(self, text: str) -> Encoding:
         """Tokenize one text, without adding ``[CLS]`` or ``[SEP]``.
 
         Raises:
             ValueError: the text holds a lone surrogate, or a character that the tokenizer, not BERT's, has
                 neither a token nor an unknown token for.
+            TypeError: not a text.
+
+        Example:
+            >>> import spanjet
+            >>> encoding = spanjet.Tokenizer("tokenizer.json").encode("It is 42 metres long.")
+            >>> encoding.tokens
+            ['it', 'is', '42', 'metres', 'long', '.']
+            >>> encoding.offsets[2].tolist()
+            [6, 8]
         """
     def encode_batch(self, texts: Sequence[str]) -> Encodings:
         """Tokenize many texts in parallel, without adding ``[CLS]`` or ``[SEP]``.
 
         Raises:
-            ValueError: as `encode`; the message gives the text's index.
+            ValueError, TypeError: as `encode`; the message gives the text's index.
+
+        Example:
+            >>> import spanjet
+            >>> encodings = spanjet.Tokenizer("tokenizer.json").encode_batch(["One.", "Two of them."])
+            >>> [encoding.tokens for encoding in encodings]
+            [['one', '.'], ['two', 'of', 'them', '.']]
         """
     def encode_ids(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The ids of many texts alone: quicker than `encode_batch`, for those who need no offsets.
+        """Tokenize many texts into ids alone: quicker than `encode_batch`, for those who need no offsets.
 
         Returns:
             int32[total], vocabulary ids; int64[texts + 1], where each text's ids begin. Both are the
             caller's own and writable.
 
         Raises:
-            ValueError: as `encode`; the message gives the text's index.
+            ValueError, TypeError: as `encode`; the message gives the text's index.
+
+        Example:
+            >>> import spanjet
+            >>> ids, indptr = spanjet.Tokenizer("tokenizer.json").encode_ids(["One.", "Two of them."])
+            >>> ids[indptr[0] : indptr[1]].tolist()
+            [2028, 1012]
         """
     def windows(
         self,
@@ -110,9 +160,9 @@ class Tokenizer:
         convention: Literal["advance", "overlap"] = "advance",
         max_question_length: int | None = 64,
     ) -> Windows:
-        """Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``, or, where
-        the tokenizer's file says so, ``<s> question </s></s> context part </s>`` or the like.
+        """Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
 
+        Where the tokenizer's file says so, they are ``<s> question </s></s> context part </s>`` or the like.
         Every context token is in at least one window. A context that occurs more than once is
         tokenized once; an `Encoding` is not tokenized again.
 
@@ -131,11 +181,34 @@ class Tokenizer:
             ValueError: different numbers of questions and contexts, a question or context
                 without tokens, a lone surrogate, or no room for the context; with the index.
             TypeError: an item that is neither a text nor an encoding.
+
+        Example:
+            >>> import spanjet
+            >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+            >>> context = "It is 42 metres long."
+            >>> windows = tokenizer.windows(["How long?"], [context], max_length=10, doc_stride=4)
+            >>> windows
+            Windows(windows=2, questions=1, tokens=18, longest=10)
+            >>> [tokenizer.id_to_token(id) for id in windows.ids[: windows.indptr[1]]]
+            ['[CLS]', 'how', 'long', '?', '[SEP]', 'it', 'is', '42', 'metres', '[SEP]']
         """
 
 @final
 class Encoding:
-    """The tokens of one text. Offsets are [start, end) of the original text."""
+    """Tokens of one text; offsets are [start, end) of the original text.
+
+    Example:
+        >>> import spanjet
+        >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+        >>> encoding = tokenizer.encode("Unaffordable?")
+        >>> encoding
+        Encoding(tokens=5, text='Unaffordable?')
+        >>> encoding.tokens
+        ['una', '##ff', '##ord', '##able', '?']
+        >>> start, end = encoding.offsets[0].tolist()
+        >>> encoding.text[start:end]
+        'Una'
+    """
 
     @property
     def text(self) -> str:
@@ -160,7 +233,20 @@ class Encoding:
 
 @final
 class Encodings:
-    """The tokens of many texts, flat: text i has the rows ``indptr[i]:indptr[i + 1]``."""
+    """Tokens of many texts, flat: text i has the rows ``indptr[i]:indptr[i + 1]``.
+
+    A sequence of `Encoding` too: ``encodings[i]``, ``len(encodings)``, ``for encoding in encodings``.
+
+    Example:
+        >>> import spanjet
+        >>> encodings = spanjet.Tokenizer("tokenizer.json").encode_batch(["One.", "Two of them."])
+        >>> encodings
+        Encodings(texts=2, tokens=6)
+        >>> encodings.indptr.tolist()
+        [0, 2, 6]
+        >>> encodings[1].tokens
+        ['two', 'of', 'them', '.']
+    """
 
     @property
     def ids(self) -> NDArray[np.int32]:
@@ -182,7 +268,16 @@ class Encodings:
 class Windows:
     """Windows of many questions, ragged: window i has the rows ``indptr[i]:indptr[i + 1]``.
 
-    The windows of a question are neighbours, in the order of the context.
+    The windows of a question are neighbours, in the order of the context. `Tokenizer.windows` makes them.
+
+    Example:
+        >>> import spanjet
+        >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+        >>> windows = tokenizer.windows(["How long?", "How high?"], ["It is 42 metres long."] * 2)
+        >>> windows
+        Windows(windows=2, questions=2, tokens=24, longest=12)
+        >>> windows.context_start.tolist()
+        [5, 5]
     """
 
     @property
@@ -207,7 +302,7 @@ class Windows:
     def contexts(self) -> list[Encoding]:
         """Each question's context."""
     def batch(self, rows: NDArray[np.int64], *, length: int | None = None, multiple_of: int = 1) -> Batch:
-        """Padded model inputs of some windows, in the order given.
+        """Pad some windows, in the order given, into the inputs of a model.
 
         Args:
             rows: int64[b], indices of windows.
@@ -218,10 +313,19 @@ class Windows:
             IndexError: a row that does not exist.
             ValueError: no rows, or a window longer than ``length``.
             TypeError: another dtype or number of dimensions.
+
+        Example:
+            >>> import numpy as np
+            >>> import spanjet
+            >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+            >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+            >>> windows.batch(np.arange(len(windows)), multiple_of=8)
+            Batch(rows=1, length=16)
         """
     def scatter(self, rows: NDArray[np.int64], values: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        """Take the padding off a batch's logits: row i of ``values`` goes to where window
-        ``rows[i]`` lies in the ragged ``out``.
+        """Take the padding off a batch's logits.
+
+        Row i of ``values`` goes to where window ``rows[i]`` lies in the ragged ``out``.
 
         Args:
             rows: int64[b], indices of windows, as given to `batch`.
@@ -230,12 +334,36 @@ class Windows:
 
         Raises:
             IndexError, ValueError, TypeError: as `batch`, or shapes that do not fit.
+
+        Example:
+            >>> import numpy as np
+            >>> import spanjet
+            >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+            >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+            >>> rows = np.arange(len(windows))
+            >>> padded = np.ones((1, 16), np.float32)  # a model's, usually
+            >>> out = np.zeros(windows.indptr[-1], np.float32)
+            >>> windows.scatter(rows, padded, out)
+            >>> int(out.sum())
+            12
         """
     def __len__(self) -> int: ...
 
 @final
 class Batch:
-    """Model inputs, row-major; the padding has the padding token's id, mask 0 and type 0."""
+    """Inputs of a model, row-major; the padding has the padding token's id, mask 0 and type 0.
+
+    Example:
+        >>> import numpy as np
+        >>> import spanjet
+        >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+        >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+        >>> batch = windows.batch(np.array([0]), length=14)
+        >>> batch
+        Batch(rows=1, length=14)
+        >>> batch.attention_mask[0].tolist()
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]
+    """
 
     @property
     def input_ids(self) -> NDArray[np.int32]:
@@ -245,8 +373,9 @@ class Batch:
         """int32[rows, length]: 1 for tokens, 0 for padding."""
     @property
     def token_type_ids(self) -> NDArray[np.int32]:
-        """int32[rows, length]: for BERT 0 for the question's part, 1 for the context and its ``[SEP]``;
-        otherwise what the tokenizer's file says, all 0 for RoBERTa.
+        """int32[rows, length]: 1 for the context and its ``[SEP]``, otherwise 0, for BERT.
+
+        For others what the tokenizer's file says, all 0 for RoBERTa.
         """
 
 @final
@@ -255,6 +384,18 @@ class Spans:
 
     A span neither begins nor ends with white space that a token takes in. A row whose ``window`` is -1 is
     the null answer: its offsets are 0. A question without any span has it alone.
+
+    Example:
+        >>> import numpy as np
+        >>> import spanjet
+        >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+        >>> windows = tokenizer.windows(["How long?", "How high?"], ["It is 42 metres long."] * 2)
+        >>> logits = np.zeros(len(windows.ids), np.float32)  # a model's, usually
+        >>> spans = spanjet.decode_spans(windows, logits, logits, top_k=2, overlap=True)
+        >>> spans
+        Spans(questions=2, spans=4)
+        >>> spans.indptr.tolist()
+        [0, 2, 4]
     """
 
     @property
@@ -280,8 +421,10 @@ class Spans:
         """float32[spans]: start logit plus end logit; of the null answer its ``null_logit``."""
     @property
     def null_logit(self) -> NDArray[np.float32]:
-        """float32[spans]: start plus end logit of ``[CLS]`` in the span's window, of the null answer in that
-        of the best span; in mode ``squad`` the smallest of the windows.
+        """float32[spans]: start plus end logit of ``[CLS]`` in the span's window.
+
+        For the null answer it is that of the best span's window; in mode ``squad`` the smallest of all
+        windows.
         """
     @property
     def window(self) -> NDArray[np.int32]:
@@ -306,14 +449,21 @@ def sentence(text: str, start: int, end: int) -> tuple[int, int]:
     Raises:
         ValueError: the range is turned or reaches behind the text, or a lone surrogate.
         TypeError: not a text.
+
+    Example:
+        >>> import spanjet
+        >>> text = "The bridge was built in 1887. It is 42 metres long."
+        >>> start, end = spanjet.sentence(text, 24, 28)
+        >>> text[start:end]
+        'The bridge was built in 1887.'
     """
 
-def decode(
+def decode_spans(
     windows: Windows,
     start_logits: NDArray[np.float32],
     end_logits: NDArray[np.float32],
     *,
-    mode: Literal["global", "squad"] = "global",
+    mode: _DecodeMode = "global",
     top_k: int = 1,
     n_best: int = 20,
     max_answer_length: int = 30,
@@ -348,7 +498,7 @@ def decode(
         windows: the windows that the logits belong to.
         start_logits, end_logits: float32, C-contiguous: either [total] (ragged, as ``windows.ids``)
             or [windows, length] (padded; columns past a window's end are not read).
-        mode: ``"global"`` or ``"squad"``.
+        mode: one of ``DECODE_MODES``, see above.
         top_k: spans of each question at most, the null answer included.
         n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``.
         max_answer_length: tokens of a span at most, at least 1.
@@ -363,4 +513,15 @@ def decode(
         ValueError: shapes that do not fit, a logit that is not a number from -1e30 to 1e30 (with
             window and position), an unknown mode or a number out of range.
         TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> import spanjet
+        >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+        >>> context = "The bridge was built in 1887. It is 42 metres long."
+        >>> windows = tokenizer.windows(["When was it built?"], [context])
+        >>> logits = np.where(windows.ids == tokenizer.token_to_id("1887"), 5, 0).astype(np.float32)
+        >>> spans = spanjet.decode_spans(windows, logits, logits)
+        >>> context[spans.start[0] : spans.end[0]]
+        '1887'
     """

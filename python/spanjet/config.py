@@ -94,7 +94,7 @@ class WindowConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecodeConfig:
-    """Settings for decoding logits to answers (see `spanjet.decode`).
+    """Settings for decoding logits to answers (see `spanjet.decode_spans`).
 
     Attributes:
         mode: ``"global"``: one list of candidates over all windows of a question; ``"squad"``: the

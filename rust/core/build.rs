@@ -29,7 +29,7 @@ fn decomposes(c: char) -> bool {
     !same
 }
 
-/// The bits are named in `src/character.rs`.
+/// The bits are named in `src/tokenizer/bert/character.rs`.
 fn flags(code: u32) -> u8 {
     let Some(c) = char::from_u32(code) else {
         return 0;

@@ -14,7 +14,7 @@ import peer
 import pytest
 import spanjet
 from numpy.typing import NDArray
-from spanjet import Batch, Encoding, Encodings, Spans, Tokenizer, Windows, decode
+from spanjet import Batch, Encoding, Encodings, Spans, Tokenizer, Windows, decode_spans
 
 Array = NDArray[Any]
 TEXT = "Zürich and 東京 are cities; the 😀 is none. " * 50
@@ -49,7 +49,7 @@ def make(kind: type, tokenizer: Tokenizer) -> Any:
         Encodings: lambda: tokenizer.encode_batch([TEXT, TEXT]),
         Windows: lambda: windows,
         Batch: lambda: windows.batch(np.arange(len(windows))),
-        Spans: lambda: decode(windows, logits, logits, top_k=20),
+        Spans: lambda: decode_spans(windows, logits, logits, top_k=20),
     }
     return makers[kind]()
 
@@ -142,7 +142,7 @@ def test_views_outlive_the_tokenizer() -> None:
     gc.collect()
     np.testing.assert_array_equal(windows.ids, ids)
     assert context.tokens == tokens
-    assert len(decode(windows, *np.zeros((2, len(ids)), np.float32)).start) == 1
+    assert len(decode_spans(windows, *np.zeros((2, len(ids)), np.float32)).start) == 1
 
 
 def test_nothing_leaks(tokenizer: Tokenizer) -> None:

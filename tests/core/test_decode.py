@@ -10,7 +10,7 @@ import pytest
 import reference
 import texts
 from decoding import MODES, Case, Floats, Mode, assert_equal, case
-from spanjet import Tokenizer, Windows, decode
+from spanjet import Tokenizer, Windows, decode_spans
 
 
 def passages(model: str, count: int, seed: int, *, most: int, **options: Any) -> Case:
@@ -86,8 +86,8 @@ def test_equal_to_reference(short: Case, mode: Mode, kind: str, options: dict[st
 def test_every_option_changes_something(short: Case, name: str) -> None:
     start, end = peaked(short.windows, 2)
     values: dict[str, Any] = {"overlap": True, "align_to_words": False, "sentence_margin": 5.0}
-    plain = decode(short.windows, start, end, top_k=9)
-    other = decode(short.windows, start, end, top_k=9, **{name: values.get(name, 0.5)})
+    plain = decode_spans(short.windows, start, end, top_k=9)
+    other = decode_spans(short.windows, start, end, top_k=9, **{name: values.get(name, 0.5)})
     assert (plain.start.tolist(), plain.score.tolist()) != (other.start.tolist(), other.score.tolist())
 
 
@@ -102,7 +102,7 @@ def test_long_windows_equal_to_reference(long: Case, mode: Mode, kind: str) -> N
 def test_threshold_equal_to_reference(short: Case, mode: Mode, kind: str) -> None:
     start, end = LOGITS[kind](short.windows, 9)
     options: dict[str, Any] = {"slope": 0.2, "intercept": -1.0}
-    plain = decode(short.windows, start, end, mode=mode, **options)
+    plain = decode_spans(short.windows, start, end, mode=mode, **options)
     answered = np.sort(1 - plain.no_answer)
     # Thresholds that decide both ways.
     for threshold in (0.0, *(answered[2:-2:4] + 1e-6), 1.0):
@@ -125,14 +125,14 @@ def test_start_belongs_to_the_window_of_maximum_context(room: int, doc_stride: i
         for part, start in zip(split, starts, strict=True):
             if token in part:
                 logits[start + token] = 1
-        spans = decode(windows, logits, logits, mode="squad", n_best=1)
+        spans = decode_spans(windows, logits, logits, mode="squad", n_best=1)
         assert spans.window.tolist() == [reference.max_context(split, token)]
         assert spans.start.tolist() == [2 * token]
 
 
 def test_null_answer(short: Case) -> None:
     start, end = distinct(short.windows, 10)
-    spans = decode(short.windows, start, end, top_k=2, intercept=-99, threshold=0.5)
+    spans = decode_spans(short.windows, start, end, top_k=2, intercept=-99, threshold=0.5)
     first = spans.indptr[:-1]
     for values in (spans.start, spans.end, spans.byte_start, spans.byte_end):
         assert not values[first].any()
@@ -141,14 +141,14 @@ def test_null_answer(short: Case) -> None:
     np.testing.assert_array_equal(spans.score[first], spans.no_answer)
     np.testing.assert_array_equal(spans.logit[first], spans.null_logit[first])
     # The span behind it is the one that comes first without a threshold.
-    plain = decode(short.windows, start, end, intercept=-99)
+    plain = decode_spans(short.windows, start, end, intercept=-99)
     np.testing.assert_array_equal(spans.start[first + 1], plain.start)
     np.testing.assert_array_equal(spans.null_logit[first], plain.null_logit)
 
 
 def test_top_k_changes_no_score(short: Case) -> None:
     start, end = peaked(short.windows, 4)
-    one, many = (decode(short.windows, start, end, top_k=top_k) for top_k in (1, 40))
+    one, many = (decode_spans(short.windows, start, end, top_k=top_k) for top_k in (1, 40))
     first = many.indptr[:-1]
     for name in ("start", "end", "score", "logit", "null_logit", "window"):
         np.testing.assert_array_equal(getattr(one, name), getattr(many, name)[first])
@@ -180,10 +180,10 @@ def test_all_distinct_spans_are_given() -> None:
 def test_scores_and_no_answer_sum_to_one(short: Case, mode: Mode, seed: int) -> None:
     start, end = distinct(short.windows, seed)
     options: dict[str, Any] = {"slope": 0.3, "intercept": -2.0, "temperature": 1.0 + seed}
-    spans = decode(short.windows, start, end, mode=mode, top_k=20, overlap=True, **options)
+    spans = decode_spans(short.windows, start, end, mode=mode, top_k=20, overlap=True, **options)
     sums = np.add.reduceat(spans.score.astype(np.float64), spans.indptr[:-1])
     np.testing.assert_allclose(sums + spans.no_answer, 1, rtol=1e-5)
-    apart = decode(short.windows, start, end, mode=mode, top_k=20, **options)
+    apart = decode_spans(short.windows, start, end, mode=mode, top_k=20, **options)
     np.testing.assert_array_equal(apart.no_answer, spans.no_answer)
     np.testing.assert_array_equal(apart.score[apart.indptr[:-1]], spans.score[spans.indptr[:-1]])
     inside = np.setdiff1d(np.arange(1, len(spans.score)), spans.indptr)
@@ -211,8 +211,8 @@ def test_padded_equals_ragged(short: Case, mode: Mode) -> None:
     for rows, logits in zip(padded, ragged, strict=True):
         rows[inside] = logits
         rows[~inside] = np.resize([np.nan, np.inf, -np.inf, 1e9], (~inside).sum())
-    one = decode(short.windows, *ragged, mode=mode, top_k=5)
-    other = decode(short.windows, *padded, mode=mode, top_k=5)
+    one = decode_spans(short.windows, *ragged, mode=mode, top_k=5)
+    other = decode_spans(short.windows, *padded, mode=mode, top_k=5)
     for name in (
         "indptr",
         "start",
@@ -255,7 +255,7 @@ def test_projection(text: str, predicted: str, expected: str) -> None:
     first, last = list(spans_of(len(context)))[joined.index(predicted)]
     start, end = np.zeros((2, len(windows.ids)), np.float32)
     start[windows.context_start[0] + first] = end[windows.context_start[0] + last - 1] = 9
-    spans = decode(windows, start, end, mode="squad")
+    spans = decode_spans(windows, start, end, mode="squad")
     assert text[spans.start[0] : spans.end[0]] == expected
 
 
@@ -266,7 +266,7 @@ def spans_of(count: int) -> list[tuple[int, int]]:
 def test_no_questions() -> None:
     windows = Tokenizer(peer.CASED).windows([], [])
     nothing = np.zeros(0, np.float32)
-    spans = decode(windows, nothing, nothing)
+    spans = decode_spans(windows, nothing, nothing)
     assert (spans.indptr.tolist(), len(spans.start), len(spans.no_answer)) == ([0], 0, 0)
 
 
@@ -283,7 +283,7 @@ def test_not_finite(short: Case, value: float, mode: Mode, padded: bool, name: s
     place = (window, position) if padded else (windows.indptr[window] + position,)
     logits[name][place] = value
     with pytest.raises(ValueError, match=rf"{name}.*window {window}.*position {position}"):
-        decode(windows, **logits, mode=mode)
+        decode_spans(windows, **logits, mode=mode)
 
 
 OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
@@ -309,7 +309,7 @@ OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
 def test_refused_options(short: Case, options: dict[str, Any], message: str) -> None:
     logits = np.zeros(len(short.windows.ids), np.float32)
     with pytest.raises(ValueError, match=message):
-        decode(short.windows, logits, logits, **options)
+        decode_spans(short.windows, logits, logits, **options)
 
 
 def test_refused_logits(short: Case) -> None:
@@ -336,6 +336,6 @@ def test_refused_logits(short: Case) -> None:
     for logits, kind, message in refused:
         for arguments in ((logits, good), (good, logits)):
             with pytest.raises(kind, match=message):
-                decode(short.windows, *arguments)
+                decode_spans(short.windows, *arguments)
     with pytest.raises(ValueError, match="shape"):
-        decode(short.windows, good, np.zeros((count, longest), np.float32))
+        decode_spans(short.windows, good, np.zeros((count, longest), np.float32))

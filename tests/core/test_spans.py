@@ -10,7 +10,7 @@ import peer
 import pytest
 import segments
 from decoding import MODES, Mode
-from spanjet import Spans, Tokenizer, decode, sentence
+from spanjet import Spans, Tokenizer, decode_spans, sentence
 
 SCRIPTS = {
     "latin": "The engineer Jose\u0301 Nun\u0303ez built it.",
@@ -31,7 +31,7 @@ SCRIPTS = {
 @cache
 def tokenizer(path: Path) -> Tokenizer:
     """A tokenizer, read once."""
-    return Tokenizer(path)
+    return Tokenizer(path, match_special_tokens=True)
 
 
 def decoded(path: Path, text: str, first: int, last: int, mode: Mode, **options: bool) -> Spans:
@@ -40,7 +40,7 @@ def decoded(path: Path, text: str, first: int, last: int, mode: Mode, **options:
     start, end = np.zeros((2, len(windows.ids)), np.float32)
     begin = int(windows.context_start[0])
     start[begin + first] = end[begin + last] = 20
-    return decode(windows, start, end, mode=mode, **options)
+    return decode_spans(windows, start, end, mode=mode, **options)
 
 
 @pytest.mark.parametrize("align_to_words", [False, True])
@@ -93,7 +93,7 @@ def test_a_span_in_one_sentence_wins_when_it_is_about_as_good() -> None:
     start[begin + tokens.index("1903")] = 9
     start[begin + tokens.index("2003")] = end[begin + tokens.index("2003")] = 8.5
     plain, careful, strict = (
-        decode(windows, start, end, sentence_margin=margin) for margin in (0.0, 0.25, 2.0)
+        decode_spans(windows, start, end, sentence_margin=margin) for margin in (0.0, 0.25, 2.0)
     )
     found = [text[spans.start[0] : spans.end[0]] for spans in (plain, careful, strict)]
     assert found == ["1903 by Clara. It was rebuilt in 2003"] * 2 + ["2003"]

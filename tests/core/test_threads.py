@@ -18,7 +18,7 @@ import peer
 import pytest
 import texts
 from numpy.typing import NDArray
-from spanjet import Tokenizer, Windows, decode
+from spanjet import Tokenizer, Windows, decode_spans
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def everything(tokenizer: Tokenizer, lines: list[str]) -> list[NDArray[Any]]:
     found: list[NDArray[Any]] = [many.ids, many.offsets, many.byte_offsets, many.indptr]
     found += [windows.ids, windows.indptr, windows.question, windows.context_start, windows.context_offset]
     for mode in ("global", "squad"):
-        spans = decode(windows, *logits(windows), mode=mode, top_k=5)
+        spans = decode_spans(windows, *logits(windows), mode=mode, top_k=5)
         found += [spans.indptr, spans.start, spans.end, spans.score, spans.no_answer, spans.window]
     return found
 
@@ -115,8 +115,8 @@ def test_interpreter_is_released(lines: list[str], call: str) -> None:
         "encode_batch": lambda: tokenizer.encode_batch(long),
         "windows": lambda: tokenizer.windows(asked, long, max_length=64, doc_stride=1),
         "batch": lambda: windows.batch(rows, length=512),
-        "global": lambda: decode(windows, *values, mode="global", top_k=100),
-        "squad": lambda: decode(windows, *values, mode="squad", n_best=60),
+        "global": lambda: decode_spans(windows, *values, mode="global", top_k=100),
+        "squad": lambda: decode_spans(windows, *values, mode="squad", n_best=60),
     }
     ticks, seconds = counted(work[call])
     # A call that kept the interpreter would let the counter run once or twice, whatever it takes.

@@ -61,7 +61,7 @@ def assert_equal(path: Path, lines: list[str], *, match_special_tokens: bool = T
 
 @pytest.mark.parametrize(("text", "expected"), EXAMPLES.items(), ids=ascii)
 def test_examples(text: str, expected: list[tuple[str, int, int]]) -> None:
-    assert rows(Tokenizer(peer.UNCASED).encode(text)) == expected
+    assert rows(Tokenizer(peer.UNCASED, match_special_tokens=True).encode(text)) == expected
 
 
 def test_word_length_counts_after_normalisation() -> None:
@@ -79,7 +79,7 @@ def test_random_texts_with_special_tokens_as_text(model: Path, random_texts: lis
 
 
 def test_special_tokens_as_text() -> None:
-    tokenizer = Tokenizer(peer.UNCASED, match_special_tokens=False)
+    tokenizer = Tokenizer(peer.UNCASED)
     assert tokenizer.encode("a [SEP]").tokens == ["a", "[", "sep", "]"]
 
 
@@ -153,7 +153,7 @@ def test_added_tokens(tmp_path: Path, option: str, match_special_tokens: bool) -
 
 
 def test_encode_equals_encode_batch(model: Path, random_texts: list[str]) -> None:
-    tokenizer = Tokenizer(model)
+    tokenizer = Tokenizer(model, match_special_tokens=True)
     lines = random_texts[:2_000]
     many = tokenizer.encode_batch(lines)
     assert len(many) == len(lines) == len(many.indptr) - 1
@@ -170,7 +170,7 @@ def test_encode_equals_encode_batch(model: Path, random_texts: list[str]) -> Non
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_ids_alone(model: Path, random_texts: list[str], threads: int) -> None:
-    tokenizer = Tokenizer(model, threads=threads)
+    tokenizer = Tokenizer(model, threads=threads, match_special_tokens=True)
     batch = tokenizer.encode_batch(random_texts)
     ids, indptr = tokenizer.encode_ids(random_texts)
     np.testing.assert_array_equal(ids, batch.ids)
@@ -183,7 +183,7 @@ def test_ids_alone(model: Path, random_texts: list[str], threads: int) -> None:
 
 def test_byte_offsets(model: Path, random_texts: list[str]) -> None:
     lines = random_texts[:5_000]
-    many = Tokenizer(model).encode_batch(lines)
+    many = Tokenizer(model, match_special_tokens=True).encode_batch(lines)
     for index, text in enumerate(lines):
         places = np.cumsum([0, *[len(character.encode()) for character in text]])
         part = slice(many.indptr[index], many.indptr[index + 1])

@@ -106,7 +106,7 @@ def write_bpe(directory: Path, **config: Any) -> Path:
 
 @pytest.mark.parametrize("place", ["", "vocab.json"])
 def test_vocabulary_and_merges(tmp_path: Path, place: str) -> None:
-    tokenizer = Tokenizer(write_bpe(tmp_path) / place)
+    tokenizer = Tokenizer(write_bpe(tmp_path) / place, match_special_tokens=True)
     other = PeerTokenizer.from_str(trained_tokenizers.content("byte-level"))
     assert peer.mismatches(tokenizer, other, [*TEXTS, *trained_tokenizers.random_texts(500, seed=41)]) == []
     special = ("cls_token_id", "pad_token_id", "sep_token_id", "unk_token_id")
@@ -118,7 +118,9 @@ def test_vocabulary_and_merges(tmp_path: Path, place: str) -> None:
 def test_settings_beside_vocabulary_and_merges(tmp_path: Path) -> None:
     """A space before the first word, offsets that keep their spaces, another name."""
     tokens = {"unk_token": {"content": "<pad>", "lstrip": False}, "mask_token": "the"}
-    tokenizer = Tokenizer(write_bpe(tmp_path, add_prefix_space=True, trim_offsets=False, **tokens))
+    tokenizer = Tokenizer(
+        write_bpe(tmp_path, add_prefix_space=True, trim_offsets=False, **tokens), match_special_tokens=True
+    )
     assert tokenizer.encode("in in").tokens == ["Ġin", "Ġin"]
     assert tokenizer.encode("in in").offsets.tolist() == [[0, 2], [2, 5]]
     assert tokenizer.token_to_id("<mask>") is not None

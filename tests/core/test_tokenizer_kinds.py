@@ -15,7 +15,7 @@ import texts
 import tokenizer_files
 import trained_tokenizers
 from decoding import MODES
-from spanjet import Tokenizer, decode
+from spanjet import Tokenizer, decode_spans
 
 KINDS = tuple(trained_tokenizers.KINDS)
 
@@ -31,7 +31,7 @@ def lines() -> list[str]:
 
 
 def tokenizer_of(directory: Path, kind: str, **options: Any) -> Tokenizer:
-    return Tokenizer(trained_tokenizers.write(directory, kind), **options)
+    return Tokenizer(trained_tokenizers.write(directory, kind), match_special_tokens=True, **options)
 
 
 @pytest.mark.parametrize("match", [True, False])
@@ -44,11 +44,11 @@ def test_equal_to_peer(path: Path, lines: list[str], match: bool) -> None:
 
 def test_scalar_values(path: Path) -> None:
     lines = [*(f"a{c}b" for c in texts.scalar_values(step=211)), *texts.scalar_values(step=397, start=5)]
-    assert peer.mismatches(Tokenizer(path), peer.load(path), lines) == []
+    assert peer.mismatches(Tokenizer(path, match_special_tokens=True), peer.load(path), lines) == []
 
 
 def test_vocabulary(path: Path) -> None:
-    tokenizer, other = Tokenizer(path), peer.load(path)
+    tokenizer, other = Tokenizer(path, match_special_tokens=True), peer.load(path)
     vocabulary = other.get_vocab()
     assert tokenizer.vocab_size == max(vocabulary.values()) + 1
     for token, index in vocabulary.items():
@@ -65,7 +65,10 @@ def test_vocabulary(path: Path) -> None:
 
 def test_interface(path: Path, lines: list[str]) -> None:
     """One text, many texts, ids alone, bytes, any number of threads: all the same tokens."""
-    tokenizer, single = Tokenizer(path, threads=4), Tokenizer(path, threads=1)
+    tokenizer, single = (
+        Tokenizer(path, threads=4, match_special_tokens=True),
+        Tokenizer(path, threads=1, match_special_tokens=True),
+    )
     many = tokenizer.encode_batch(lines)
     for ids, indptr in (tokenizer.encode_ids(lines), single.encode_ids(lines)):
         np.testing.assert_array_equal(ids, many.ids)
@@ -111,7 +114,7 @@ def test_forked_process_goes_on(tmp_path: Path, lines: list[str], kind: str) -> 
 
 def test_long_texts(path: Path) -> None:
     lines = [" " * 30_000 + "x", "a" * 30_000, "\n \u3000" * 5_000, "1" * 5_000 + "!" * 5_000, "é😀 " * 3_000]
-    assert peer.mismatches(Tokenizer(path), peer.load(path), lines) == []
+    assert peer.mismatches(Tokenizer(path, match_special_tokens=True), peer.load(path), lines) == []
 
 
 # Text, then token, start and end: what the packages' own documents leave one to find out.
@@ -167,7 +170,7 @@ def brute_force(text: str, offsets: Any, start: Any, end: Any, longest: int) -> 
 
 
 def test_global_spans_equal_brute_force(path: Path) -> None:
-    tokenizer = Tokenizer(path)
+    tokenizer = Tokenizer(path, match_special_tokens=True)
     # What str.strip takes beyond Unicode's white space would be another answer here.
     contexts = [text.translate(dict.fromkeys(range(28, 32), " ")) for text in texts.passages(12, 31, 60)]
     contexts += ["  the \u3000 in  \n", "é  😀😀 \u00a0 x"]
@@ -176,7 +179,7 @@ def test_global_spans_equal_brute_force(path: Path) -> None:
     rng = np.random.default_rng(32)
     start, end = (rng.integers(-8, 8, len(windows.ids)).astype(np.float32) for _ in range(2))
     options: dict[str, Any] = {"overlap": True, "align_to_words": False}
-    spans = decode(windows, start, end, top_k=25, max_answer_length=7, **options)
+    spans = decode_spans(windows, start, end, top_k=25, max_answer_length=7, **options)
     for index, context in enumerate(contexts):
         offsets = windows.contexts[index].offsets
         place = windows.indptr[index] + windows.context_start[index]
@@ -194,10 +197,12 @@ def test_global_spans_equal_brute_force(path: Path) -> None:
 
 def test_squad_spans_are_verbatim_and_distinct(path: Path) -> None:
     contexts = texts.passages(12, 33, 60)
-    windows = Tokenizer(path).windows(["in the"] * len(contexts), contexts, max_length=60, doc_stride=20)
+    windows = Tokenizer(path, match_special_tokens=True).windows(
+        ["in the"] * len(contexts), contexts, max_length=60, doc_stride=20
+    )
     rng = np.random.default_rng(34)
     start, end = (rng.normal(size=len(windows.ids)).astype(np.float32) for _ in range(2))
-    spans = decode(windows, start, end, mode="squad", top_k=20)
+    spans = decode_spans(windows, start, end, mode="squad", top_k=20)
     assert np.diff(spans.indptr).min() > 0
     for index, context in enumerate(contexts):
         rows = range(spans.indptr[index], spans.indptr[index + 1])
@@ -214,4 +219,4 @@ def test_only_white_space_is_no_answer(tmp_path: Path) -> None:
     windows = tokenizer.windows(["the"], ["   \n "])
     logits = np.ones(len(windows.ids), np.float32)
     for mode in MODES:
-        assert decode(windows, logits, logits, mode=mode).window.tolist() == [-1]
+        assert decode_spans(windows, logits, logits, mode=mode).window.tolist() == [-1]

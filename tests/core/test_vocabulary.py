@@ -61,15 +61,22 @@ def test_vocabulary_file_equals_tokenizer_file(
     normalizer = {"lowercase": lowercase, "strip_accents": strip_accents, "handle_chinese_chars": chinese}
     content = tokenizer_files.document(tokens, normalizer=normalizer)
     path = tokenizer_files.write(tmp_path / "tokenizer.json", content)
-    assert_same(Tokenizer(directory), Tokenizer(path), random_texts)
-    assert peer.mismatches(Tokenizer(directory), peer.load(directory), random_texts) == []
+    assert_same(
+        Tokenizer(directory, match_special_tokens=True),
+        Tokenizer(path, match_special_tokens=True),
+        random_texts,
+    )
+    assert (
+        peer.mismatches(Tokenizer(directory, match_special_tokens=True), peer.load(directory), random_texts)
+        == []
+    )
 
 
 def test_path_may_be_file_directory_or_text(tmp_path: Path, random_texts: list[str]) -> None:
     directory = write_vocabulary(tmp_path, VOCABULARY, {})
-    one = Tokenizer(directory)
+    one = Tokenizer(directory, match_special_tokens=True)
     for path in (str(directory), directory / "vocab.txt", str(directory / "vocab.txt")):
-        assert_same(one, Tokenizer(path), random_texts[:200])
+        assert_same(one, Tokenizer(path, match_special_tokens=True), random_texts[:200])
 
 
 def test_tokenizer_file_comes_before_vocabulary_file(tmp_path: Path) -> None:
@@ -82,8 +89,10 @@ def test_tokenizer_file_comes_before_vocabulary_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line_end", ["\r\n", " \n", "\t\r\n"], ids=ascii)
 def test_line_ends(tmp_path: Path, random_texts: list[str], line_end: str) -> None:
-    one = Tokenizer(write_vocabulary(tmp_path / "one", VOCABULARY, {}))
-    other = Tokenizer(write_vocabulary(tmp_path / "other", VOCABULARY, {}, line_end))
+    one = Tokenizer(write_vocabulary(tmp_path / "one", VOCABULARY, {}), match_special_tokens=True)
+    other = Tokenizer(
+        write_vocabulary(tmp_path / "other", VOCABULARY, {}, line_end), match_special_tokens=True
+    )
     assert other.vocab_size == len(VOCABULARY)
     assert_same(one, other, random_texts)
 
@@ -96,7 +105,10 @@ def test_last_line_without_end_and_repeated_token(tmp_path: Path, random_texts: 
     directory = write_vocabulary(tmp_path, [*VOCABULARY, "a", "the"], {})
     path = directory / "vocab.txt"
     path.write_bytes(path.read_bytes().rstrip())
-    assert peer.mismatches(Tokenizer(directory), peer.load(directory), random_texts) == []
+    assert (
+        peer.mismatches(Tokenizer(directory, match_special_tokens=True), peer.load(directory), random_texts)
+        == []
+    )
     assert Tokenizer(directory).token_to_id("the") == len(VOCABULARY) + 1
 
 
@@ -105,7 +117,7 @@ def test_special_tokens_of_other_names(tmp_path: Path, as_object: bool) -> None:
     names = {"unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>"}
     config = {key: {"content": name, "special": True} if as_object else name for key, name in names.items()}
     tokens = [*names.values(), "a", "##b"]
-    tokenizer = Tokenizer(write_vocabulary(tmp_path, tokens, config))
+    tokenizer = Tokenizer(write_vocabulary(tmp_path, tokens, config), match_special_tokens=True)
     assert tokenizer.encode("a</s>zz").ids.tolist() == [4, 2, 0]
     special = [tokenizer.unk_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id]
     assert special == [0, 1, 2, 3]

@@ -24,7 +24,7 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer(peer.CASED)
+    return Tokenizer(peer.CASED, match_special_tokens=True)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def test_overlap_equal_to_peer(
     path: Path, pairs: tuple[list[str], list[str]], max_length: int, doc_stride: int
 ) -> None:
     questions, contexts = pairs
-    tokenizer, other = Tokenizer(path), peer.load(path)
+    tokenizer, other = Tokenizer(path, match_special_tokens=True), peer.load(path)
     other.enable_truncation(max_length, stride=doc_stride, strategy="only_second")
     encodings = other.encode_batch(list(zip(questions, contexts, strict=True)))
     wanted, firsts = [], []

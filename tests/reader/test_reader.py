@@ -21,7 +21,7 @@ from spanjet import (
     Spans,
     Tokenizer,
     WindowConfig,
-    decode,
+    decode_spans,
 )
 from spanjet.evaluate import load_squad
 from spanjet.model import Model
@@ -48,7 +48,7 @@ def expected_spans(toy: Model, pairs: list[tuple[str, str]], top_k: int) -> Span
         [context for _, context in pairs],
         **WINDOWS.arguments(),
     )
-    return decode(windows, toy_model.START[windows.ids], toy_model.END[windows.ids], top_k=top_k)
+    return decode_spans(windows, toy_model.START[windows.ids], toy_model.END[windows.ids], top_k=top_k)
 
 
 @pytest.mark.parametrize("top_k", [1, 4])
@@ -136,7 +136,7 @@ def test_a_reader_s_own_batches(reader: Reader) -> None:
     for (rows, _), logits in zip(planned, reader.engine.run(batches), strict=True):
         windows.scatter(rows, logits.start, start)
         windows.scatter(rows, logits.end, end)
-    spans = decode(windows, start, end)
+    spans = decode_spans(windows, start, end)
     found = reader.ask_many(questions, contexts)
     assert [answer.score for (answer,) in found] == spans.score.tolist()
 

@@ -12,7 +12,7 @@ import peer
 import reference
 import segments
 from numpy.typing import NDArray
-from spanjet import Spans, Tokenizer, Windows, decode, sentence
+from spanjet import Spans, Tokenizer, Windows, decode_spans, sentence
 
 Floats = NDArray[np.float32]
 Mode = Literal["global", "squad"]
@@ -33,7 +33,7 @@ class Case:
 
 
 def case(path: Path, questions: Sequence[str], contexts: Sequence[str], **options: Any) -> Case:
-    windows = Tokenizer(path).windows(questions, contexts, **options)
+    windows = Tokenizer(path, match_special_tokens=True).windows(questions, contexts, **options)
     parts = np.split(windows.ids, windows.indptr[1:-1])
     columns = (windows.question, windows.context_start, windows.context_offset)
     rows = [column.tolist() for column in columns]
@@ -57,7 +57,7 @@ def sentences_of(context: reference.Context) -> Callable[[int], int]:
 def assert_equal(
     data: Case, start: Floats, end: Floats, mode: Mode, *, align_to_words: bool = True, **options: Any
 ) -> Spans:
-    spans = decode(data.windows, start, end, mode=mode, align_to_words=align_to_words, **options)
+    spans = decode_spans(data.windows, start, end, mode=mode, align_to_words=align_to_words, **options)
     assert len(spans.indptr) == len(data.contexts) + 1
     for question, context in enumerate(data.contexts):
         numbers = [index for index, window in enumerate(data.listed) if window.question == question]

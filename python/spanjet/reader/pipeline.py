@@ -186,8 +186,8 @@ class Pipeline:
         top_k: int,
         threshold: float | None,
     ) -> _core.Spans:
-        """Decode ragged logits to the best spans; raises what `spanjet.decode` does."""
-        return _core.decode(windows, start, end, top_k=top_k, threshold=threshold, **self._decode)
+        """Decode ragged logits to the best spans; raises what `spanjet.decode_spans` does."""
+        return _core.decode_spans(windows, start, end, top_k=top_k, threshold=threshold, **self._decode)
 
     def check_top_k(self, top_k: int) -> None:
         """Raise the ValueError that decoding would."""

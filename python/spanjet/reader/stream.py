@@ -36,7 +36,7 @@ class Stream:
         pipeline: prepares, infers and decodes.
         pairs: the run.
         top_k: answers to each question at most.
-        threshold: see `spanjet.decode`.
+        threshold: see `spanjet.decode_spans`.
         look_ahead: pairs that are read before their answers come out.
         stop_at_failure: whether nothing is read or answered after the first pair that fails.
     """

@@ -1,4 +1,4 @@
-//! What can go wrong, as small typed values; the text is made when it is shown.
+//! Errors as small typed values; the text is made when it is shown.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The result of everything that can fail in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Which of the two inputs an error is about.
+/// The input that an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The question.

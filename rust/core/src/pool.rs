@@ -17,7 +17,7 @@ const TASK_ELEMENTS: usize = 1 << 15;
 
 /// Runs independent tasks. The threads, one less than may work at once, start with the first parallel call.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     threads: usize,
     /// The threads, and the process that they live in: a forked child has none of them.
     running: Mutex<Option<(u32, Arc<ThreadPool>)>>,
@@ -28,7 +28,7 @@ impl Pool {
     ///
     /// # Errors
     /// `Error::Argument`: no threads, or absurdly many.
-    pub fn new(threads: Option<usize>) -> Result<Pool> {
+    pub(crate) fn new(threads: Option<usize>) -> Result<Pool> {
         let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get));
         if !(1..=MAX_THREADS).contains(&threads) {
             return Err(Error::argument("threads", threads, format!("1 to {MAX_THREADS}")));
@@ -37,7 +37,7 @@ impl Pool {
     }
 
     /// Threads that work at once.
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
@@ -153,7 +153,7 @@ impl Pool {
     }
 }
 
-/// What another thread's panic left locked is as good as before: tasks do not share what they change.
+/// Lock, also after a panic of another thread: tasks do not share what they change.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

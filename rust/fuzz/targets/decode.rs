@@ -5,9 +5,9 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use spanjet_core::decode::{Calibration, DecodeOptions, Logits, Mode, decode};
-use spanjet_core::obvious::{answers, tokenizer};
-use spanjet_core::segment::Unit;
+use spanjet_core::decode::{Calibration, DecodeOptions, GLOBAL, Logits, SQUAD, decode_spans};
+use spanjet_core::reference::{answers, tokenizer};
+use spanjet_core::text::Unit;
 use spanjet_core::windows::{ContextInput, Convention, WindowOptions, Windows};
 
 #[derive(Debug, Arbitrary)]
@@ -56,7 +56,6 @@ fuzz_target!(|input: Input| {
     let end: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i * 7 + 3)).collect();
     let logits = Logits { start: &start, end: &end, length: None };
     let options = DecodeOptions {
-        mode: if input.squad { Mode::Squad } else { Mode::Global },
         top_k: input.top_k.into(),
         n_best: input.n_best.into(),
         max_answer_length: input.max_answer_length.into(),
@@ -68,7 +67,8 @@ fuzz_target!(|input: Input| {
         overlap: input.overlap_answers,
         unit: if input.words { Unit::Word } else { Unit::Grapheme },
     };
-    let Ok(found) = decode(&windows, &logits, &options) else { return };
+    let mode = if input.squad { SQUAD } else { GLOBAL };
+    let Ok(found) = decode_spans(&windows, &logits, mode, &options) else { return };
     for question in 0..windows.contexts.len() {
         let rows = found.indptr[question] as usize..found.indptr[question + 1] as usize;
         assert!(rows.len() <= options.top_k);
@@ -77,7 +77,7 @@ fuzz_target!(|input: Input| {
             let bytes = found.byte_start[i] as usize..found.byte_end[i] as usize;
             assert_eq!(text[bytes].chars().count() as i32, found.end[i] - found.start[i]);
         }
-        if options.mode == Mode::Global && options.threshold.is_none() {
+        if mode == GLOBAL && options.threshold.is_none() {
             let found: Vec<_> = rows.map(|i| (found.score[i], [found.byte_start[i], found.byte_end[i]])).collect();
             assert_eq!(found, answers(&windows, &logits, question, &options));
         }

@@ -5,7 +5,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use spanjet_core::obvious::{encode, tokenizer};
+use spanjet_core::reference::{encode, tokenizer};
 
 #[derive(Debug, Arbitrary)]
 struct Input {

@@ -1,22 +1,32 @@
 //! The Python module `spanjet._core`: it converts, `spanjet-core` works.
 
+mod arguments;
+mod arrays;
 mod boundary;
 mod decode;
-mod encoding;
+mod encodings;
+mod text;
 mod tokenizer;
 mod windows;
 
 use pyo3::prelude::*;
 
-/// The Rust core: tokenizing, windows, features and answer-span decoding.
+/// Tokenize text, cut it into windows, pad batches and decode answer spans.
+///
+/// Every array is owned by Rust and handed to NumPy without a copy; it stays valid after the object
+/// that it came from is gone. Arrays that belong to an object (``Encoding.ids``, ``Windows.ids`` …)
+/// are read-only views; the arrays of a `Batch` are the caller's own and writable. The interpreter is
+/// released while the core works, and all classes are immutable and safe to share between threads.
 #[pymodule(gil_used = false)]
 mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::decode::{Spans, decode, sentence};
+    use crate::decode::{Spans, decode_spans};
     #[pymodule_export]
-    use crate::encoding::{Encoding, Encodings};
+    use crate::encodings::{Encoding, Encodings};
+    #[pymodule_export]
+    use crate::text::sentence;
     #[pymodule_export]
     use crate::tokenizer::Tokenizer;
     #[pymodule_export]
@@ -24,6 +34,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DECODE_MODES", crate::decode::modes(module.py())?)
     }
 }

@@ -6,21 +6,50 @@ use std::sync::Arc;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use spanjet_core::encoding::Encodings as CoreEncodings;
-use spanjet_core::files::read_tokenizer;
-use spanjet_core::windows::{
-    Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows, check_size,
-};
-use spanjet_core::{Role, tokenizer as core};
+use spanjet_core::Role;
+use spanjet_core::text::check_size;
+use spanjet_core::tokenizer::{self as core, read_tokenizer};
+use spanjet_core::windows::{Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows};
 
-use crate::boundary::{choice, count, items, optional_count, owned, run, text, texts};
-use crate::encoding::{Encoding, Encodings};
+use crate::arguments::{self, choice, count, items, optional_count};
+use crate::arrays::owned;
+use crate::boundary::run;
+use crate::encodings::{Encoding, Encodings};
 use crate::windows::Windows;
 
 /// Ids of texts and where each text's begin.
 type FlatIds = (Py<PyArray1<i32>>, Py<PyArray1<i64>>);
 
-/// Texts to tokens: WordPiece, byte-level BPE or Unigram.
+/// Split text into tokens, equal in ids and offsets to those of the Hugging Face ``tokenizers`` package.
+///
+/// BERT's tokenizer (normalisation, pre-tokenization and greedy WordPiece; Devlin et al. 2019, arXiv
+/// 1810.04805) runs on a path of its own. Every other kind, such as byte-level BPE (Radford et al. 2019)
+/// and Unigram (Kudo 2018, arXiv 1804.10959), runs on the package's own Rust crate, with the same
+/// interface. How a question and a context become one sequence comes from the file too.
+///
+/// Args:
+///     path: a ``tokenizer.json``; a ``vocab.txt``; a ``vocab.json`` with ``merges.txt`` beside it
+///         (byte-level BPE, RoBERTa's special tokens and pairs); or a directory that holds one of these,
+///         the first of them. A ``tokenizer_config.json`` beside a vocabulary is read.
+///     match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
+///         they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
+///         text needs; where a model spells such a text with the special token itself, as Unigram does, it
+///         becomes unknown.
+///     threads: threads that a batch call may use; default: the CPUs this process may run on.
+///         Results do not depend on it.
+///
+/// Raises:
+///     FileNotFoundError, OSError: the file is missing or cannot be read.
+///     ValueError: the file is malformed, its vocabulary lacks a token that is needed, or it does not
+///         say how pairs are made; the message names the file and what was expected.
+///
+/// Example:
+///     >>> import spanjet
+///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json", threads=2)
+///     >>> tokenizer
+///     Tokenizer(model='WordPiece', vocab_size=30522, threads=2)
+///     >>> tokenizer.encode("When was it built?").tokens
+///     ['when', 'was', 'it', 'built', '?']
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Tokenizer {
     tokenizer: Arc<core::Tokenizer>,
@@ -29,7 +58,7 @@ pub(crate) struct Tokenizer {
 #[pymethods]
 impl Tokenizer {
     #[new]
-    #[pyo3(signature = (path, *, match_special_tokens = true, threads = None))]
+    #[pyo3(signature = (path, *, match_special_tokens = false, threads = None))]
     fn new(
         py: Python<'_>,
         path: PathBuf,
@@ -50,7 +79,7 @@ impl Tokenizer {
     /// Threads that a batch call may use.
     #[getter]
     fn threads(&self) -> usize {
-        self.tokenizer.pool().threads()
+        self.tokenizer.threads()
     }
 
     /// Id of the padding token.
@@ -59,7 +88,7 @@ impl Tokenizer {
         self.tokenizer.vocabulary().pad()
     }
 
-    /// Id of the unknown token, or None.
+    /// Id of the unknown token; None where every text can be spelled without one.
     #[getter]
     fn unk_token_id(&self) -> Option<u32> {
         self.tokenizer.vocabulary().unk()
@@ -77,37 +106,85 @@ impl Tokenizer {
         self.tokenizer.layout().sep()
     }
 
-    /// The id of a vocabulary entry, or None.
+    /// Look up the id of a vocabulary entry; None if there is no such entry.
+    ///
+    /// Example:
+    ///     >>> import spanjet
+    ///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+    ///     >>> tokenizer.token_to_id("bridge")
+    ///     2958
+    ///     >>> tokenizer.token_to_id("no such entry") is None
+    ///     True
     fn token_to_id(&self, token: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
-        Ok(self.tokenizer.vocabulary().id(&text("token", token)?))
+        Ok(self.tokenizer.vocabulary().id(&arguments::text("token", token)?))
     }
 
-    /// The vocabulary entry of an id, or None.
+    /// Look up the vocabulary entry of an id; None if there is no such id.
+    ///
+    /// Example:
+    ///     >>> import spanjet
+    ///     >>> spanjet.Tokenizer("tokenizer.json").id_to_token(2958)
+    ///     'bridge'
     fn id_to_token(&self, id: i64) -> Option<&str> {
         self.tokenizer.vocabulary().token(u32::try_from(id).ok()?)
     }
 
     /// Tokenize one text, without adding ``[CLS]`` or ``[SEP]``.
+    ///
+    /// Raises:
+    ///     ValueError: the text holds a lone surrogate, or a character that the tokenizer, not BERT's, has
+    ///         neither a token nor an unknown token for.
+    ///     TypeError: not a text.
+    ///
+    /// Example:
+    ///     >>> import spanjet
+    ///     >>> encoding = spanjet.Tokenizer("tokenizer.json").encode("It is 42 metres long.")
+    ///     >>> encoding.tokens
+    ///     ['it', 'is', '42', 'metres', 'long', '.']
+    ///     >>> encoding.offsets[2].tolist()
+    ///     [6, 8]
     #[pyo3(signature = (text))]
     fn encode(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<Encoding> {
-        let text = crate::boundary::text("text", text)?;
+        let text = arguments::text("text", text)?;
         let encodings = self.encode_texts(py, vec![text])?;
         let context = Context { encodings: Arc::new(encodings), index: 0 };
         Ok(Encoding { context, tokenizer: Arc::clone(&self.tokenizer) })
     }
 
     /// Tokenize many texts in parallel, without adding ``[CLS]`` or ``[SEP]``.
+    ///
+    /// Raises:
+    ///     ValueError, TypeError: as `encode`; the message gives the text's index.
+    ///
+    /// Example:
+    ///     >>> import spanjet
+    ///     >>> encodings = spanjet.Tokenizer("tokenizer.json").encode_batch(["One.", "Two of them."])
+    ///     >>> [encoding.tokens for encoding in encodings]
+    ///     [['one', '.'], ['two', 'of', 'them', '.']]
     #[pyo3(signature = (texts))]
     fn encode_batch(&self, py: Python<'_>, texts: &Bound<'_, PyAny>) -> PyResult<Encodings> {
-        let texts = crate::boundary::texts("texts", texts)?;
+        let texts = arguments::texts("texts", texts)?;
         let encodings = self.encode_texts(py, texts)?;
         Ok(Encodings { encodings: Arc::new(encodings), tokenizer: Arc::clone(&self.tokenizer) })
     }
 
-    /// The ids alone, flat, and where each text's begin: quicker than ``encode_batch``.
+    /// Tokenize many texts into ids alone: quicker than `encode_batch`, for those who need no offsets.
+    ///
+    /// Returns:
+    ///     int32[total], vocabulary ids; int64[texts + 1], where each text's ids begin. Both are the
+    ///     caller's own and writable.
+    ///
+    /// Raises:
+    ///     ValueError, TypeError: as `encode`; the message gives the text's index.
+    ///
+    /// Example:
+    ///     >>> import spanjet
+    ///     >>> ids, indptr = spanjet.Tokenizer("tokenizer.json").encode_ids(["One.", "Two of them."])
+    ///     >>> ids[indptr[0] : indptr[1]].tolist()
+    ///     [2028, 1012]
     #[pyo3(signature = (texts))]
     fn encode_ids(&self, py: Python<'_>, texts: &Bound<'_, PyAny>) -> PyResult<FlatIds> {
-        let texts = crate::boundary::texts("texts", texts)?;
+        let texts = arguments::texts("texts", texts)?;
         let slices: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let (ids, indptr) = run(py, || {
             check_all(&texts)?;
@@ -117,6 +194,36 @@ impl Tokenizer {
     }
 
     /// Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
+    ///
+    /// Where the tokenizer's file says so, they are ``<s> question </s></s> context part </s>`` or the like.
+    /// Every context token is in at least one window. A context that occurs more than once is
+    /// tokenized once; an `Encoding` is not tokenized again.
+    ///
+    /// Args:
+    ///     questions: one question for each context.
+    ///     contexts: texts, or encodings made by this tokenizer.
+    ///     max_length: tokens of a window at most, special tokens included.
+    ///     doc_stride: ``advance``: the next window starts this many context tokens later;
+    ///         ``overlap``: neighbouring windows share this many context tokens.
+    ///     convention: ``advance`` is Google's run_squad.py and MLPerf's, ``overlap`` is what
+    ///         Hugging Face calls ``stride``.
+    ///     max_question_length: a longer question is cut to this many tokens, after runs of white space
+    ///         in it became one blank; None: never cut.
+    ///
+    /// Raises:
+    ///     ValueError: different numbers of questions and contexts, a question or context
+    ///         without tokens, a lone surrogate, or no room for the context; with the index.
+    ///     TypeError: an item that is neither a text nor an encoding.
+    ///
+    /// Example:
+    ///     >>> import spanjet
+    ///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+    ///     >>> context = "It is 42 metres long."
+    ///     >>> windows = tokenizer.windows(["How long?"], [context], max_length=10, doc_stride=4)
+    ///     >>> windows
+    ///     Windows(windows=2, questions=1, tokens=18, longest=10)
+    ///     >>> [tokenizer.id_to_token(id) for id in windows.ids[: windows.indptr[1]]]
+    ///     ['[CLS]', 'how', 'long', '?', '[SEP]', 'it', 'is', '42', 'metres', '[SEP]']
     // The text signature shows the default inside the Option.
     #[pyo3(
         signature = (
@@ -147,16 +254,21 @@ impl Tokenizer {
             )?,
             max_question_length: optional_count("max_question_length", max_question_length)?,
         };
-        let questions = texts("questions", questions)?;
+        let questions = arguments::texts("questions", questions)?;
         let contexts = given_contexts(contexts)?;
         let questions: Vec<&str> = questions.iter().map(|text| &**text).collect();
         let windows = run(py, || CoreWindows::new(&self.tokenizer, &questions, contexts, &options))?;
         Ok(Windows { windows, tokenizer: Arc::clone(&self.tokenizer) })
     }
+
+    fn __repr__(&self) -> String {
+        let (model, vocab_size, threads) = (self.tokenizer.model(), self.vocab_size(), self.threads());
+        format!("Tokenizer(model='{model}', vocab_size={vocab_size}, threads={threads})")
+    }
 }
 
 impl Tokenizer {
-    fn encode_texts(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<CoreEncodings> {
+    fn encode_texts(&self, py: Python<'_>, texts: Vec<PyBackedStr>) -> PyResult<core::Encodings> {
         run(py, || {
             check_all(&texts)?;
             self.tokenizer.encode(texts)
@@ -171,7 +283,7 @@ fn check_all(texts: &[PyBackedStr]) -> spanjet_core::Result<()> {
 fn given_contexts(contexts: &Bound<'_, PyAny>) -> PyResult<Vec<ContextInput<PyBackedStr>>> {
     let give = |(i, item): (usize, Bound<'_, PyAny>)| match item.cast::<Encoding>() {
         Ok(encoding) => Ok(ContextInput::Encoded(encoding.get().context.clone())),
-        Err(_) => text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text),
+        Err(_) => arguments::text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text),
     };
     items("contexts", contexts)?.into_iter().enumerate().map(give).collect()
 }

@@ -2,19 +2,29 @@
 
 use std::sync::Arc;
 
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
+use numpy::{PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use spanjet_core::tokenizer::Tokenizer as CoreTokenizer;
 use spanjet_core::windows as core;
 
-use crate::boundary::{array, count, elements, optional_count, owned_matrix, run, to_python, view};
-use crate::encoding::Encoding;
-
-type Array1<'py, T> = PyResult<Bound<'py, PyArray1<T>>>;
+use crate::arguments::{count, optional_count};
+use crate::arrays::{Array1, array, elements, owned_matrix, view, writable};
+use crate::boundary::{run, run_attached};
+use crate::encodings::Encoding;
 
 /// Windows of many questions, ragged: window i has the rows ``indptr[i]:indptr[i + 1]``.
+///
+/// The windows of a question are neighbours, in the order of the context. `Tokenizer.windows` makes them.
+///
+/// Example:
+///     >>> import spanjet
+///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+///     >>> windows = tokenizer.windows(["How long?", "How high?"], ["It is 42 metres long."] * 2)
+///     >>> windows
+///     Windows(windows=2, questions=2, tokens=24, longest=12)
+///     >>> windows.context_start.tolist()
+///     [5, 5]
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Windows {
     pub(crate) windows: core::Windows,
@@ -58,7 +68,7 @@ impl Windows {
         view(slf.as_any(), context_offset.len(), context_offset)
     }
 
-    /// int32[questions]: tokens of each question before it was cut.
+    /// int32[questions]: tokens of each question before it was cut to ``max_question_length``.
     #[getter]
     fn question_length<'py>(slf: &Bound<'py, Self>) -> Array1<'py, i32> {
         let question_length = &slf.get().windows.question_length;
@@ -75,7 +85,25 @@ impl Windows {
         self.windows.contexts.iter().map(encoding).collect()
     }
 
-    /// Padded model inputs of some windows, in the order given.
+    /// Pad some windows, in the order given, into the inputs of a model.
+    ///
+    /// Args:
+    ///     rows: int64[b], indices of windows.
+    ///     length: columns; default: the longest window of ``rows``, rounded up.
+    ///     multiple_of: ``length``, when not given, is rounded up to a multiple of this.
+    ///
+    /// Raises:
+    ///     IndexError: a row that does not exist.
+    ///     ValueError: no rows, or a window longer than ``length``.
+    ///     TypeError: another dtype or number of dimensions.
+    ///
+    /// Example:
+    ///     >>> import numpy as np
+    ///     >>> import spanjet
+    ///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+    ///     >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+    ///     >>> windows.batch(np.arange(len(windows)), multiple_of=8)
+    ///     Batch(rows=1, length=16)
     #[pyo3(signature = (rows, *, length = None, multiple_of = 1))]
     fn batch(
         &self,
@@ -98,6 +126,28 @@ impl Windows {
     }
 
     /// Take the padding off a batch's logits.
+    ///
+    /// Row i of ``values`` goes to where window ``rows[i]`` lies in the ragged ``out``.
+    ///
+    /// Args:
+    ///     rows: int64[b], indices of windows, as given to `batch`.
+    ///     values: float32[b, length].
+    ///     out: float32[total], written in place; ``total`` is ``indptr[-1]``. Threads may share it.
+    ///
+    /// Raises:
+    ///     IndexError, ValueError, TypeError: as `batch`, or shapes that do not fit.
+    ///
+    /// Example:
+    ///     >>> import numpy as np
+    ///     >>> import spanjet
+    ///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+    ///     >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+    ///     >>> rows = np.arange(len(windows))
+    ///     >>> padded = np.ones((1, 16), np.float32)  # a model's, usually
+    ///     >>> out = np.zeros(windows.indptr[-1], np.float32)
+    ///     >>> windows.scatter(rows, padded, out)
+    ///     >>> int(out.sum())
+    ///     12
     #[pyo3(signature = (rows, values, out))]
     fn scatter(
         &self,
@@ -112,26 +162,51 @@ impl Windows {
         let (rows, values) = (elements("rows", &rows)?, elements("values", &values)?);
         // A few microseconds of copying: staying attached lets threads share `out`, one at a time.
         with_critical_section(&out, || {
-            let mut out = out
-                .try_readwrite()
-                .map_err(|_| PyValueError::new_err("out is read-only, expected an array to write to"))?;
+            let mut out = writable("out", &out)?;
             let out = out.as_slice_mut()?;
-            self.windows.scatter(rows, values, length, out).map_err(to_python)
+            run_attached(|| self.windows.scatter(rows, values, length, out))
         })
     }
 
     fn __len__(&self) -> usize {
         self.windows.len()
     }
+
+    fn __repr__(&self) -> String {
+        let (windows, questions) = (self.windows.len(), self.windows.contexts.len());
+        let (tokens, longest) = (self.windows.ids.len(), self.windows.longest());
+        format!("Windows(windows={windows}, questions={questions}, tokens={tokens}, longest={longest})")
+    }
 }
 
-/// Model inputs, row-major.
+/// Inputs of a model, row-major; the padding has the padding token's id, mask 0 and type 0.
+///
+/// Example:
+///     >>> import numpy as np
+///     >>> import spanjet
+///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+///     >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+///     >>> batch = windows.batch(np.array([0]), length=14)
+///     >>> batch
+///     Batch(rows=1, length=14)
+///     >>> batch.attention_mask[0].tolist()
+///     [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]
 #[pyclass(frozen, get_all, module = "spanjet._core")]
 pub(crate) struct Batch {
     /// int32[rows, length]: vocabulary ids.
     input_ids: Py<PyArray2<i32>>,
     /// int32[rows, length]: 1 for tokens, 0 for padding.
     attention_mask: Py<PyArray2<i32>>,
-    /// int32[rows, length]: what the tokenizer says; for BERT 1 for the context and its ``[SEP]``.
+    /// int32[rows, length]: 1 for the context and its ``[SEP]``, otherwise 0, for BERT.
+    ///
+    /// For others what the tokenizer's file says, all 0 for RoBERTa.
     token_type_ids: Py<PyArray2<i32>>,
+}
+
+#[pymethods]
+impl Batch {
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let [rows, length] = [0, 1].map(|axis| self.input_ids.bind(py).shape()[axis]);
+        format!("Batch(rows={rows}, length={length})")
+    }
 }

@@ -67,7 +67,7 @@ def score_log(path: Path, samples: Samples) -> Accuracy:
         starts[first : first + length], ends[first : first + length] = logits.reshape(-1, 2).T
     if len(found) < len(samples):
         raise ValueError(f"{path}: {len(samples) - len(found):,} of {len(samples):,} samples are missing")
-    spans = _core.decode(
+    spans = _core.decode_spans(
         windows,
         starts,
         ends,

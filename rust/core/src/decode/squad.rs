@@ -1,14 +1,17 @@
-//! Google's run_squad.py (`write_predictions`), as MLPerf uses it.
+//! Mode `squad`: Google's run_squad.py (`write_predictions`), as MLPerf uses it.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Answer, Calibration, DecodeOptions, Logits, Null, WindowLogits};
-use crate::encoding::character_range;
-use crate::error::Result;
-use crate::project::{Projected, project, spell};
-use crate::segment::whole_graphemes;
+use crate::decode::final_text::{Projected, project, spell};
+use crate::decode::logits::{Logits, WindowLogits};
+use crate::decode::mode::{Decoder, Mode};
+use crate::decode::options::{Calibration, DecodeOptions};
+use crate::decode::spans::{Answer, Null};
+use crate::error::{Error, Result};
+use crate::text::character_range;
+use crate::text::whole_graphemes;
 use crate::tokenizer::Tokenizer;
 use crate::windows::{Context, Windows};
 
@@ -21,24 +24,34 @@ struct Candidate {
     window: usize,
 }
 
-pub(super) struct Decoder {
+/// Google's run_squad.py, as MLPerf uses it.
+pub const SQUAD: Mode = Mode::new::<Squad>("squad");
+
+struct Squad {
     n_best: usize,
     max_answer_length: usize,
     calibration: Calibration,
 }
 
-impl Decoder {
-    pub(super) fn new(options: &DecodeOptions) -> Decoder {
-        Decoder {
+impl Decoder for Squad {
+    fn check(options: &DecodeOptions) -> Result<()> {
+        let (n_best, top_k) = (options.n_best, options.top_k);
+        if n_best < top_k {
+            return Err(Error::argument("n_best", n_best, format!("at least the top_k of {top_k}")));
+        }
+        Ok(())
+    }
+
+    fn new(options: &DecodeOptions) -> Squad {
+        Squad {
             n_best: options.n_best,
             max_answer_length: options.max_answer_length,
             calibration: options.calibration,
         }
     }
 
-    /// Put the answers to a question into `answers`.
-    pub(super) fn decode(
-        &self,
+    fn decode(
+        &mut self,
         windows: &Windows,
         logits: &Logits<'_>,
         question: usize,
@@ -69,7 +82,9 @@ impl Decoder {
         }));
         Ok(null)
     }
+}
 
+impl Squad {
     /// The candidates of one window, in the order of its best starts and ends.
     fn collect(
         &self,

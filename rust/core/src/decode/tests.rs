@@ -5,9 +5,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
-use super::*;
-use crate::obvious::{answers, tokenizer};
-use crate::windows::{ContextInput, Convention, WindowOptions};
+use crate::decode::mode::decode_task_portably;
+use crate::decode::*;
+use crate::error::Result;
+use crate::reference::{answers, tokenizer};
+use crate::text::Unit;
+use crate::windows::{ContextInput, Convention, WindowOptions, Windows};
 
 fn windows(contexts: &[String], options: &WindowOptions) -> Result<Windows> {
     let questions: Vec<&str> = contexts.iter().map(|_| "a b").collect();
@@ -15,9 +18,8 @@ fn windows(contexts: &[String], options: &WindowOptions) -> Result<Windows> {
     Windows::new(&Arc::new(tokenizer([true; 4], 2)), &questions, contexts, options)
 }
 
-fn plain(mode: Mode) -> DecodeOptions {
+fn plain() -> DecodeOptions {
     DecodeOptions {
-        mode,
         top_k: 1,
         n_best: 5,
         max_answer_length: 30,
@@ -62,10 +64,10 @@ proptest! {
             calibration: Calibration { slope: 0.5, intercept: -0.25, temperature: 2.0, sentence_margin },
             overlap,
             unit: if words { Unit::Word } else { Unit::Grapheme },
-            ..plain(Mode::Global)
+            ..plain()
         };
-        let decoded = decode(&windows, &logits, &options)?;
-        let portable = decode_task_portably(&windows, &logits, &options, 0..contexts.len())?;
+        let decoded = decode_spans(&windows, &logits, GLOBAL, &options)?;
+        let portable = decode_task_portably::<global::Global>(&windows, &logits, &options, 0..contexts.len())?;
         prop_assert_eq!(&decoded, &portable);
         for question in 0..contexts.len() {
             let rows = decoded.indptr[question] as usize..decoded.indptr[question + 1] as usize;
@@ -133,8 +135,8 @@ fn a_logit_that_is_not_finite_has_a_place() {
     end[length + 3] = f32::NAN;
     end[length - 1] = f32::NAN; // padding
     let logits = Logits { start: &start, end: &end, length: Some(length) };
-    for mode in [Mode::Global, Mode::Squad] {
-        let text = decode(&windows, &logits, &plain(mode)).unwrap_err().to_string();
+    for mode in MODES.iter().copied() {
+        let text = decode_spans(&windows, &logits, mode, &plain()).unwrap_err().to_string();
         assert!(text.contains("end_logits of window 1 at position 3 is NaN"), "{text}");
     }
 }

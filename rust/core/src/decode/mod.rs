@@ -1,0 +1,25 @@
+//! Logits to answer spans. A mode is one file with a [`mode::Decoder`]: its module and its name below.
+
+mod candidates;
+mod decode;
+mod final_text;
+mod global;
+mod logits;
+pub(crate) mod mode;
+mod options;
+mod simd;
+mod spans;
+mod squad;
+#[cfg(test)]
+mod tests;
+
+pub use decode::decode_spans;
+pub use global::GLOBAL;
+pub use logits::Logits;
+pub use mode::Mode;
+pub use options::{Calibration, DecodeOptions};
+pub use spans::Spans;
+pub use squad::SQUAD;
+
+/// Every mode.
+pub const MODES: &[Mode] = &[GLOBAL, SQUAD];

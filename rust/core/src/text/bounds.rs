@@ -1,0 +1,148 @@
+//! Find the graphemes and words of a text (Unicode Standard Annex 29), tailored to answers.
+
+use std::ops::Range;
+
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
+
+use crate::text::offsets::Offset;
+
+/// The least unit of text; answers consist of whole ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// User-perceived characters.
+    Grapheme,
+    /// Words; where a script has no word boundaries, graphemes.
+    Word,
+}
+
+/// Bytes of a text at which answers may begin and end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    starts: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl Bounds {
+    /// Find the bounds of a text.
+    pub(crate) fn new(text: &str, unit: Unit) -> Bounds {
+        let graphemes = || text.grapheme_indices(true).map(|(at, _)| at as u32).chain([text.len() as u32]);
+        if unit == Unit::Grapheme {
+            let ends: Vec<u32> = graphemes().collect();
+            return Bounds { starts: ends.clone(), ends }.without_white_space(text);
+        }
+        let mut bounds = Bounds { starts: Vec::new(), ends: Vec::new() };
+        for (at, word) in text.split_word_bound_indices() {
+            bounds.starts.push(at as u32);
+            bounds.ends.push(at as u32);
+            bounds.split(at, word);
+        }
+        bounds.starts.push(text.len() as u32);
+        bounds.ends.push(text.len() as u32);
+        // Some word boundaries lie inside a grapheme, such as before U+0E33 (Thai sara am).
+        if !text.is_ascii() {
+            let whole: Vec<u32> = graphemes().collect();
+            for bounds in [&mut bounds.starts, &mut bounds.ends] {
+                bounds.retain(|bound| whole.binary_search(bound).is_ok());
+            }
+        }
+        bounds.without_white_space(text)
+    }
+
+    /// Begin behind white space that makes a grapheme with a mark: an answer begins with the mark.
+    fn without_white_space(mut self, text: &str) -> Bounds {
+        if !text.is_ascii() {
+            for start in &mut self.starts {
+                let first = text[*start as usize..].chars().next();
+                *start += first.filter(|c| c.is_whitespace()).map_or(0, char::len_utf8) as u32;
+            }
+        }
+        self
+    }
+
+    /// Add bounds inside a word. The annex holds together what an apostrophe, a colon or a missing space
+    /// joins ("Clara's", "l'Isar", "bridge.The"); answers may leave a part of at most two letters, or what
+    /// should be another word.
+    fn split(&mut self, at: usize, word: &str) {
+        for (place, mark) in word.char_indices() {
+            let (before, after) = (&word[..place], &word[place + mark.len_utf8()..]);
+            let (start, end) = ((at + word.len() - after.len()) as u32, (at + place) as u32);
+            match mark {
+                '\'' | '\u{2019}' => {
+                    if is_short(after) && after != "t" {
+                        self.ends.push(end);
+                    }
+                    if is_short(before) {
+                        self.starts.push(start);
+                    }
+                }
+                ':' => {
+                    self.ends.push(end);
+                    self.starts.push(start);
+                }
+                '.' if before.ends_with(char::is_lowercase) && after.starts_with(char::is_uppercase) => {
+                    self.ends.push(end);
+                    self.starts.push(start);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Widen a range of bytes to whole units.
+    pub(crate) fn widen(&self, [start, end]: Offset) -> Offset {
+        let below = self.starts.partition_point(|&bound| bound as i32 <= start);
+        let above = self.ends.partition_point(|&bound| (bound as i32) < end);
+        let start = below.checked_sub(1).map_or(0, |index| self.starts[index] as i32);
+        [start, self.ends.get(above).map_or(end, |&bound| bound as i32)]
+    }
+}
+
+fn is_short(part: &str) -> bool {
+    matches!(part.chars().count(), 1 | 2)
+}
+
+/// Widen a range of bytes to whole graphemes.
+pub(crate) fn whole_graphemes(text: &str, range: Range<usize>) -> Range<usize> {
+    // The text is there in one piece, so that a cursor has no reason to fail.
+    let cursor = |at| GraphemeCursor::new(at, text.len(), true);
+    let is_bound = |at| cursor(at).is_boundary(text, 0).unwrap_or(true);
+    let start = if is_bound(range.start) { None } else { cursor(range.start).prev_boundary(text, 0).ok() };
+    let end = if is_bound(range.end) { None } else { cursor(range.end).next_boundary(text, 0).ok() };
+    // White space makes a grapheme with a mark behind it; an answer begins with the mark.
+    let white = |at: usize| text[at..].chars().next().filter(|c| c.is_whitespace()).map_or(0, char::len_utf8);
+    let start = start.flatten().map_or(range.start, |at| at + white(at));
+    start..end.flatten().unwrap_or(range.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_words_and_graphemes() {
+        let cases = [
+            ("the footbridge", 4..8, "footbridge"),
+            ("for 1,250.75 euros", 4..5, "1,250.75"),
+            ("in the U.S. today", 7..8, "U.S"),
+            ("Jose\u{301}", 0..4, "Jose\u{301}"),
+            ("Clara's hat", 0..5, "Clara"),
+            ("l'Isar", 2..6, "Isar"),
+            ("do we? don't", 7..10, "don't"),
+            ("the bridge.The end", 4..10, "bridge"),
+            ("a ❤\u{fe0f} b", 2..5, "❤\u{fe0f}"),
+            ("東京都", 3..6, "京"),
+            ("नमस्ते दुनिया", 0..6, "नमस्ते"),
+            ("well-known", 5..10, "known"),
+            ("Al \u{200d}x", 3..7, "\u{200d}x"),
+        ];
+        for (text, range, expected) in cases {
+            let bounds = Bounds::new(text, Unit::Word);
+            let [start, end] = bounds.widen([range.start, range.end]);
+            assert_eq!(&text[start as usize..end as usize], expected, "{text:?}");
+        }
+        assert_eq!(whole_graphemes("xe\u{301}e\u{301}y", 1..5), 1..7);
+        assert_eq!(whole_graphemes("a \u{301}\u{302}b", 4..6), 2..6);
+        assert_eq!(whole_graphemes("a \u{301}\u{302}b", 1..4), 1..6);
+        assert_eq!(Bounds::new("Jose\u{301}", Unit::Grapheme).widen([1, 4]), [1, 6]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Convert between offsets in bytes and in characters.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result, Role};
+use crate::text::byte_classes::{BLOCK, block, continuations};
+
+/// Start and end in a text.
+pub type Offset = [i32; 2];
+
+/// Refuse a text that is too long for 32-bit offsets.
+///
+/// # Errors
+/// `Error::TooLong`.
+pub fn check_size(role: Role, index: usize, text: &str) -> Result<()> {
+    if text.len() > i32::MAX as usize {
+        return Err(Error::TooLong { role, index, bytes: text.len() });
+    }
+    Ok(())
+}
+
+/// Rewrite character offsets as byte offsets.
+pub(crate) fn to_bytes(text: &str, offsets: &mut [Offset]) {
+    if text.is_ascii() {
+        return;
+    }
+    let ends = std::iter::once(text.len());
+    let bytes: Vec<i32> =
+        text.char_indices().map(|(byte, _)| byte).chain(ends).map(|byte| byte as i32).collect();
+    for offset in offsets {
+        *offset = offset.map(|character| bytes[character as usize]);
+    }
+}
+
+/// Take white space off the ends of a range of bytes; empty or turned where there is nothing else.
+pub(crate) fn trim(text: &str, [start, end]: Offset) -> Offset {
+    let part = &text[start as usize..];
+    let start = text.len() - part.trim_start().len();
+    [start as i32, text[..end as usize].trim_end().len() as i32]
+}
+
+/// Convert a range of bytes to characters.
+pub(crate) fn character_range(text: &str, bytes: Range<usize>) -> Range<i32> {
+    let count = |part: &str| part.bytes().map(|byte| i32::from(!is_continuation(byte))).sum::<i32>();
+    let start = count(&text[..bytes.start]);
+    start..start + count(&text[bytes])
+}
+
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
+}
+
+/// Rewrite byte offsets as character offsets.
+#[inline(always)]
+pub(crate) fn to_characters(text: &str, offsets: &mut [Offset]) {
+    // Continuation bytes before each block of 64, and those in it as bits.
+    let mut before = 0;
+    let mut blocks: Vec<(i32, u64)> = Vec::with_capacity(text.len() / BLOCK + 2);
+    for at in (0..text.len()).step_by(BLOCK) {
+        let mask = continuations(&block(text.as_bytes(), at));
+        blocks.push((before, mask));
+        before += mask.count_ones() as i32;
+    }
+    blocks.push((before, 0));
+    let character = |byte: i32| {
+        let (before, mask) = blocks[byte as usize / BLOCK];
+        byte - before - (mask & ((1 << (byte as usize % BLOCK)) - 1)).count_ones() as i32
+    };
+    for offset in offsets {
+        *offset = offset.map(character);
+    }
+}

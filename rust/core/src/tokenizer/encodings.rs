@@ -1,0 +1,189 @@
+//! The tokens of many texts, flat.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use crate::text::sentence_starts;
+use crate::text::{Bounds, Unit};
+use crate::text::{Offset, to_bytes, to_characters, trim};
+
+/// Texts that live as long as their encodings; they are never copied.
+pub trait Texts: Send + Sync {
+    /// Number of texts.
+    fn count(&self) -> usize;
+    /// Text `index`, which must exist.
+    fn text(&self, index: usize) -> &str;
+}
+
+impl<T: AsRef<str> + Send + Sync> Texts for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn text(&self, index: usize) -> &str {
+        self[index].as_ref()
+    }
+}
+
+/// Tokens and offsets of texts that were encoded together.
+pub struct Encodings {
+    /// The identity of the tokenizer that made them.
+    pub(crate) tokenizer: u64,
+    /// Whether tokens may take in the white space around their words.
+    takes_white_space: bool,
+    texts: Box<dyn Texts>,
+    ids: Vec<i32>,
+    offsets: Vec<Offset>,
+    indptr: Vec<i64>,
+    /// None when they are the same as in characters.
+    byte_offsets: OnceLock<Option<Vec<Offset>>>,
+    /// Of whole graphemes and of whole words; computed when first asked for, as the sentences are.
+    answer_offsets: [OnceLock<AnswerOffsets>; 2],
+    sentences: OnceLock<Vec<u32>>,
+}
+
+/// Offsets of the answers that begin or end with each token, in whole units. An answer may reach
+/// further than the token, and leaves out the white space that the token takes in.
+#[derive(Debug)]
+pub(crate) struct AnswerOffsets {
+    bytes: Vec<Offset>,
+    /// None when they are the same as in bytes.
+    characters: Option<Vec<Offset>>,
+}
+
+impl AnswerOffsets {
+    /// In bytes of each token's own text.
+    pub(crate) fn bytes(&self) -> &[Offset] {
+        &self.bytes
+    }
+
+    /// In characters of each token's own text.
+    pub(crate) fn characters(&self) -> &[Offset] {
+        self.characters.as_deref().unwrap_or(&self.bytes)
+    }
+}
+
+impl fmt::Debug for Encodings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encodings").field("texts", &self.len()).field("tokens", &self.ids.len()).finish()
+    }
+}
+
+impl Encodings {
+    pub(crate) fn new(
+        tokenizer: u64,
+        takes_white_space: bool,
+        texts: Box<dyn Texts>,
+        ids: Vec<i32>,
+        offsets: Vec<Offset>,
+        indptr: Vec<i64>,
+    ) -> Encodings {
+        Encodings {
+            tokenizer,
+            takes_white_space,
+            texts,
+            ids,
+            offsets,
+            indptr,
+            byte_offsets: OnceLock::new(),
+            answer_offsets: [OnceLock::new(), OnceLock::new()],
+            sentences: OnceLock::new(),
+        }
+    }
+
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.texts.count()
+    }
+
+    /// Whether there are no texts.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Vocabulary ids of all tokens.
+    pub fn ids(&self) -> &[i32] {
+        &self.ids
+    }
+
+    /// Offsets of all tokens, in characters of their own texts.
+    pub fn offsets(&self) -> &[Offset] {
+        &self.offsets
+    }
+
+    /// Offsets of all tokens, in bytes of their own texts; computed when first asked for.
+    pub fn byte_offsets(&self) -> &[Offset] {
+        let counted = self.byte_offsets.get_or_init(|| {
+            (0..self.len()).any(|i| !self.text(i).is_ascii()).then(|| {
+                let mut offsets = self.offsets.clone();
+                for i in 0..self.len() {
+                    to_bytes(self.text(i), &mut offsets[self.rows(i)]);
+                }
+                offsets
+            })
+        });
+        counted.as_deref().unwrap_or(&self.offsets)
+    }
+
+    /// The answer offsets of each token, in whole units; computed when first asked for.
+    pub(crate) fn answer_offsets(&self, unit: Unit) -> &AnswerOffsets {
+        self.answer_offsets[usize::from(unit == Unit::Word)].get_or_init(|| {
+            let mut bytes = self.byte_offsets().to_vec();
+            let mut is_ascii = true;
+            for i in 0..self.len() {
+                let (text, rows) = (self.text(i), self.rows(i));
+                let bounds = Bounds::new(text, unit);
+                for offset in &mut bytes[rows] {
+                    *offset =
+                        bounds.widen(if self.takes_white_space { trim(text, *offset) } else { *offset });
+                }
+                is_ascii &= text.is_ascii();
+            }
+            let characters = (!is_ascii).then(|| {
+                let mut characters = bytes.clone();
+                for i in 0..self.len() {
+                    to_characters(self.text(i), &mut characters[self.rows(i)]);
+                }
+                characters
+            });
+            AnswerOffsets { bytes, characters }
+        })
+    }
+
+    /// The sentence that each token is in, by its place in the text; computed when first asked for.
+    pub(crate) fn sentences(&self) -> &[u32] {
+        self.sentences.get_or_init(|| {
+            let mut sentences = vec![0; self.ids.len()];
+            for i in 0..self.len() {
+                let starts = sentence_starts(self.text(i));
+                let rows = self.rows(i);
+                for (sentence, [_, end]) in sentences[rows.clone()].iter_mut().zip(&self.byte_offsets()[rows])
+                {
+                    *sentence = starts.partition_point(|&start| (start as i32) < *end) as u32;
+                }
+            }
+            sentences
+        })
+    }
+
+    /// Whether tokens may take in the white space around their words.
+    pub(crate) fn takes_white_space(&self) -> bool {
+        self.takes_white_space
+    }
+
+    /// Where the tokens of each text begin, and where the last end.
+    pub fn indptr(&self) -> &[i64] {
+        &self.indptr
+    }
+
+    /// The tokens of text `index`, which must exist.
+    pub fn rows(&self, index: usize) -> Range<usize> {
+        self.indptr[index] as usize..self.indptr[index + 1] as usize
+    }
+
+    /// Text `index`, which must exist.
+    pub fn text(&self, index: usize) -> &str {
+        self.texts.text(index)
+    }
+}

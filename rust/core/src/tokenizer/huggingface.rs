@@ -1,0 +1,109 @@
+//! Tokenize with the Hugging Face crate: byte-level BPE, Unigram, every kind but BERT's.
+
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokenizers::{ModelWrapper, Tokenizer};
+
+use crate::error::Result;
+use crate::tokenizer::tokens::Output;
+use crate::tokenizer::vocabulary::{SpecialTokens, Vocabulary};
+
+/// A tokenizer of the crate.
+#[derive(Debug)]
+pub(crate) struct HuggingFace {
+    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    /// Ids that no text may have.
+    reserved: HashSet<u32>,
+}
+
+impl HuggingFace {
+    /// The crate's own tokenizer, from the content of a `tokenizer.json`; or what is wrong with it.
+    pub(crate) fn parse(json: &str) -> std::result::Result<Tokenizer, String> {
+        guarded(|| json.parse::<Tokenizer>())
+    }
+
+    /// Build from the crate's tokenizer.
+    ///
+    /// # Errors
+    /// `Error::Vocabulary`, see `Vocabulary::listed`.
+    pub(crate) fn new(
+        mut tokenizer: Tokenizer,
+        special: &SpecialTokens,
+        match_special_tokens: bool,
+    ) -> Result<HuggingFace> {
+        let ids: HashMap<String, u32> = tokenizer.get_vocab(true);
+        let vocabulary = Vocabulary::listed(ids, |id| tokenizer.id_to_token(id), special)?;
+        let mut reserved = HashSet::new();
+        if !match_special_tokens {
+            tokenizer.set_encode_special_tokens(true);
+            let added = tokenizer.get_added_tokens_decoder();
+            reserved.extend(added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id));
+        }
+        tokenizer.with_padding(None);
+        // Taking truncation away cannot fail.
+        let _ = tokenizer.with_truncation(None);
+        Ok(HuggingFace { tokenizer, vocabulary, reserved })
+    }
+
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    pub(crate) fn model(&self) -> &'static str {
+        match self.tokenizer.get_model() {
+            ModelWrapper::BPE(_) => "BPE",
+            ModelWrapper::WordPiece(_) => "WordPiece",
+            ModelWrapper::WordLevel(_) => "WordLevel",
+            ModelWrapper::Unigram(_) => "Unigram",
+        }
+    }
+
+    /// Tokenize one text, with offsets in characters; or say why it has no tokens.
+    ///
+    /// Some models spell special tokens themselves: Unigram has them among its pieces. Where special tokens
+    /// are plain text, such a piece is unknown, in which this differs from the crate.
+    pub(crate) fn encode_text<const OFFSETS: bool>(
+        &self,
+        text: &str,
+        output: &mut Output<OFFSETS>,
+    ) -> std::result::Result<(), String> {
+        let encoding = guarded(|| match (OFFSETS, text.is_ascii()) {
+            (false, _) => self.tokenizer.encode_fast(text, false),
+            // Bytes are characters here, and the crate is slow to count characters.
+            (true, true) => self.tokenizer.encode(text, false),
+            (true, false) => self.tokenizer.encode_char_offsets(text, false),
+        })?;
+        // Where a token stands for nothing, the crate may place it behind the text.
+        let last = if OFFSETS { text.chars().count() } else { 0 };
+        let place = |character: usize| character.min(last) as i32;
+        for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            let id = if self.reserved.contains(&id) { self.unknown(id)? } else { id };
+            output.push(1, [id as i32], || [[place(start), place(end.max(start))]]);
+        }
+        Ok(())
+    }
+
+    /// Replace a reserved token by the unknown one.
+    fn unknown(&self, id: u32) -> std::result::Result<u32, String> {
+        self.vocabulary.unk().ok_or_else(|| {
+            let token = self.vocabulary.token(id).unwrap_or_default();
+            format!("it spells the special token {token:?}, and there is no unknown token")
+        })
+    }
+}
+
+/// Catch a panic: the crate has some on files and texts, and they must not end more than the call.
+fn guarded<T>(task: impl FnOnce() -> tokenizers::Result<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(task)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panic) => Err(message(panic.as_ref()).to_owned()),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("an unknown failure")
+}

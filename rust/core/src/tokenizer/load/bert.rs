@@ -1,0 +1,150 @@
+//! Read BERT's tokenizer: `tokenizer.json` with WordPiece, or `vocab.txt` and `tokenizer_config.json`.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::error::Result;
+use crate::tokenizer::bert::AddedToken;
+use crate::tokenizer::bert::Normalization;
+use crate::tokenizer::bert::{Bert, Settings};
+use crate::tokenizer::load::outline::Outline;
+use crate::tokenizer::load::post_processor::Template;
+use crate::tokenizer::load::source::{Source, TokenField, config, parse, refuse};
+use crate::tokenizer::tokenizer::Engine;
+use crate::tokenizer::vocabulary::{SpecialTokens, Vocabulary};
+
+/// BERT's own limit.
+const MAX_CHARACTERS: usize = 100;
+
+/// The parts that both kinds of files give.
+struct Parts {
+    entries: HashMap<String, u32>,
+    continuing_prefix: String,
+    max_characters: usize,
+    special: SpecialTokens,
+    normalization: Normalization,
+    added_tokens: Vec<AddedToken>,
+}
+
+impl Parts {
+    fn engine(self, source: &Source<'_>, threads: usize) -> Result<Engine> {
+        let added = self.added_tokens.iter().map(|token| (token.content.clone(), token.id)).collect();
+        let vocabulary = Vocabulary::new(self.entries, added, &self.continuing_prefix, &self.special);
+        let settings = Settings {
+            normalization: self.normalization,
+            max_characters: self.max_characters,
+            added_tokens: self.added_tokens,
+            match_special_tokens: source.match_special_tokens,
+        };
+        let bert = vocabulary.and_then(|vocabulary| Bert::new(vocabulary, settings, threads));
+        Ok(Engine::Bert(Box::new(bert.map_err(|error| source.in_file(error))?)))
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenizerFile {
+    model: Model,
+    normalizer: Normalizer,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    vocab: HashMap<String, u32>,
+    unk_token: String,
+    continuing_subword_prefix: String,
+    max_input_chars_per_word: usize,
+}
+
+#[derive(Deserialize)]
+struct Normalizer {
+    clean_text: bool,
+    handle_chinese_chars: bool,
+    strip_accents: Option<bool>,
+    lowercase: bool,
+}
+
+/// Read a `tokenizer.json`.
+pub(super) fn from_tokenizer(
+    source: &Source<'_>,
+    outline: &Outline,
+    threads: usize,
+) -> Result<(Engine, Template)> {
+    let TokenizerFile { model, normalizer } = parse(source.file, source.text)?;
+    let template = Template::parse(source.file, &outline.post_processor)?;
+    let mut special = outline.special_tokens(|_| None);
+    special.unk = Some(model.unk_token);
+    let entries = model.vocab;
+    let mut added_tokens = outline.added_tokens();
+    for token in &mut added_tokens {
+        // The vocabulary's word on its own tokens stands.
+        token.id = entries.get(&token.content).copied().unwrap_or(token.id);
+    }
+    let parts = Parts {
+        entries,
+        continuing_prefix: model.continuing_subword_prefix,
+        max_characters: model.max_input_chars_per_word,
+        special,
+        normalization: Normalization {
+            clean_text: normalizer.clean_text,
+            handle_chinese_chars: normalizer.handle_chinese_chars,
+            strip_accents: normalizer.strip_accents.unwrap_or(normalizer.lowercase),
+            lowercase: normalizer.lowercase,
+        },
+        added_tokens,
+    };
+    Ok((parts.engine(source, threads)?, template))
+}
+
+#[derive(Deserialize, Default)]
+struct ConfigFile {
+    do_lower_case: Option<bool>,
+    strip_accents: Option<bool>,
+    tokenize_chinese_chars: Option<bool>,
+    clean_text: Option<bool>,
+    unk_token: Option<TokenField>,
+    cls_token: Option<TokenField>,
+    sep_token: Option<TokenField>,
+    pad_token: Option<TokenField>,
+    mask_token: Option<TokenField>,
+}
+
+/// Read a `vocab.txt`, with the settings beside it.
+pub(super) fn from_vocabulary(source: &Source<'_>, threads: usize) -> Result<(Engine, Template)> {
+    let config: ConfigFile = config(source.file)?;
+    let mut entries = HashMap::new();
+    for (id, line) in source.text.lines().enumerate() {
+        let id = u32::try_from(id).map_err(|_| refuse(source.file, "has more lines than there are ids"))?;
+        entries.insert(line.trim_end().to_owned(), id);
+    }
+    let [unk, cls, sep, pad, mask] = [
+        (config.unk_token, "[UNK]"),
+        (config.cls_token, "[CLS]"),
+        (config.sep_token, "[SEP]"),
+        (config.pad_token, "[PAD]"),
+        (config.mask_token, "[MASK]"),
+    ]
+    .map(|(field, default)| TokenField::text_or(field, default));
+    let added = [&pad, &unk, &cls, &sep, &mask].into_iter().filter_map(|content| {
+        let id = *entries.get(content)?;
+        let content = content.clone();
+        let (single_word, lstrip, rstrip, normalized) = (false, false, false, false);
+        Some(AddedToken { content, id, special: true, single_word, lstrip, rstrip, normalized })
+    });
+    let added_tokens = added.collect();
+    let lowercase = config.do_lower_case.unwrap_or(true);
+    let parts = Parts {
+        entries,
+        continuing_prefix: "##".into(),
+        max_characters: MAX_CHARACTERS,
+        special: SpecialTokens { unk: Some(unk), pad },
+        normalization: Normalization {
+            clean_text: config.clean_text.unwrap_or(true),
+            handle_chinese_chars: config.tokenize_chinese_chars.unwrap_or(true),
+            strip_accents: config.strip_accents.unwrap_or(lowercase),
+            lowercase,
+        },
+        added_tokens,
+    };
+    Ok((parts.engine(source, threads)?, Template::bert(&cls, &sep)))
+}

@@ -1,0 +1,69 @@
+//! Load a tokenizer of any kind from its files.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::pool::Pool;
+use crate::tokenizer::huggingface::HuggingFace;
+use crate::tokenizer::load::bpe::MERGES;
+use crate::tokenizer::load::outline::Outline;
+use crate::tokenizer::load::post_processor::Template;
+use crate::tokenizer::load::source::{Source, parse, read, refuse};
+use crate::tokenizer::load::{bert, bpe};
+use crate::tokenizer::tokenizer::{Engine, Tokenizer};
+
+const TOKENIZER: &str = "tokenizer.json";
+const VOCABULARY: &str = "vocab.txt";
+const BPE_VOCABULARY: &str = "vocab.json";
+
+/// Read a tokenizer from one of its files, or from the directory that holds it.
+///
+/// # Errors
+/// `Error::Io`: a file is missing or cannot be read. `Error::File`: a file is malformed, or its
+/// vocabulary cannot be used. `Error::Argument`: `threads`.
+pub fn read_tokenizer(path: &Path, match_special_tokens: bool, threads: Option<usize>) -> Result<Tokenizer> {
+    let pool = Pool::new(threads)?;
+    let file = if path.is_dir() { find(path)? } else { path.to_owned() };
+    let text = read(&file)?;
+    let source = Source { file: &file, text: &text, match_special_tokens };
+    let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let (engine, template) = if file.file_name().is_some_and(|name| name == BPE_VOCABULARY) {
+        let text = bpe::tokenizer_file(&file, &text)?;
+        read_outline(&Source { text: &text, ..source }, pool.threads())?
+    } else if is_json {
+        read_outline(&source, pool.threads())?
+    } else {
+        bert::from_vocabulary(&source, pool.threads())?
+    };
+    let layout = template.layout(engine.vocabulary()).map_err(|error| source.in_file(error))?;
+    Ok(Tokenizer::new(engine, layout, pool))
+}
+
+/// Read a `tokenizer.json`: BERT's for our own path, any other for the Hugging Face crate.
+fn read_outline(source: &Source<'_>, threads: usize) -> Result<(Engine, Template)> {
+    let outline: Outline = parse(source.file, source.text)?;
+    if outline.is_bert() {
+        return bert::from_tokenizer(source, &outline, threads);
+    }
+    outline.check(source.file)?;
+    let tokenizer = HuggingFace::parse(source.text)
+        .map_err(|reason| refuse(source.file, format!("is no tokenizer that can be read: {reason}")))?;
+    let template = Template::parse(source.file, &outline.post_processor)?;
+    let special = outline.special_tokens(|id| tokenizer.id_to_token(id));
+    let huggingface = HuggingFace::new(tokenizer, &special, source.match_special_tokens);
+    Ok((Engine::HuggingFace(Box::new(huggingface.map_err(|error| source.in_file(error))?)), template))
+}
+
+/// Find the tokenizer of a directory.
+fn find(directory: &Path) -> Result<PathBuf> {
+    let candidates = [TOKENIZER, VOCABULARY, BPE_VOCABULARY].map(|name| directory.join(name));
+    candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| Error::Io {
+        path: directory.to_owned(),
+        source: std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            format!(
+                "holds no tokenizer, expected {TOKENIZER}, {VOCABULARY}, or {BPE_VOCABULARY} and {MERGES}"
+            ),
+        ),
+    })
+}
