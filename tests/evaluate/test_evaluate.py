@@ -170,7 +170,10 @@ def test_evaluate_with_a_threshold(toy: Model, wide_reader: Reader, squad2: Squa
 
 def test_who_always_gets_a_span(toy: Model, wide_reader: Reader, squad2: SquadDataset) -> None:
     """v1.1 files and mode squad, unless a threshold is given."""
-    options: dict[str, Any] = {"windows": wide_reader.window_config, "runtime": wide_reader.runtime_config}
+    options: dict[str, Any] = {
+        "window_config": wide_reader.window_config,
+        "runtime_config": wide_reader.runtime_config,
+    }
     reader = Reader(toy, threshold=1.0, **options)
     v1 = replace(squad2, version="1.1", questions=tuple(q for q in squad2.questions if q.answers))
     assert "" not in evaluate(reader, v1).predictions.values()
