@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from job_inputs import write_table
 from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
-from spanjet.files import JobResult, answer_file
+from spanjet.files import READERS, WRITERS, Columns, JobResult, Record, answer_file
 from spanjet.model import Model
 
 TEXT = "the king built the tower of the old city"
@@ -80,6 +81,35 @@ def test_formats_in_and_out(reader: Reader, source: Path, tmp_path: Path) -> Non
     answer_file(table, tmp_path / "out.jsonl", reader=reader, top_k=2, **names)  # type: ignore[arg-type]
     found_rows = rows_of(tmp_path / "out.jsonl")
     assert found_rows == [{**row, "id": key} for row, key in zip(rows, "abc", strict=True)]
+
+
+class TextLines:
+    """Rows of a format that spanjet does not have: a question a line."""
+
+    def __init__(self, path: Path, _: Columns) -> None:
+        self.path = path
+
+    def count(self) -> int:
+        return len(self.path.read_text().splitlines())
+
+    def __iter__(self) -> Iterator[Record]:
+        for row, line in enumerate(self.path.read_text().splitlines()):
+            yield Record(row, f"line {row + 1}", None, line, TEXT)
+
+
+def write_texts(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    path.write_text("".join(f"{row['answers'][0]['text']}\n" for row in rows))
+
+
+def test_a_format_is_a_line_in_a_registry(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, "txt", TextLines)
+    monkeypatch.setitem(WRITERS, "txt", write_texts)
+    (tmp_path / "in.txt").write_text("\n".join(QUESTIONS))
+    answer_file(tmp_path / "in.txt", tmp_path / "out.txt", reader=reader)
+    expected_texts = [row["answers"][0]["text"] for row in expected(reader)]
+    assert (tmp_path / "out.txt").read_text().splitlines() == expected_texts
 
 
 @pytest.mark.parametrize("prepared", [False, True])

@@ -3,10 +3,9 @@
 While a run is under way, a directory ``OUT.partial`` holds its answers and rejected rows, in files that
 only grow, and its state: how many rows are done and how many bytes of the files they are. The state is
 replaced atomically, after these bytes have reached the disk, and only where the run says that it can be
-resumed. A run that is resumed cuts the files to these
-sizes and goes on with the row behind them, so nothing is lost and nothing is there twice. ``OUT`` appears
-when it is complete, with ``OUT.rejected.jsonl`` (if rows were rejected) and the last state as
-``OUT.run.json``, which says what the output was made of.
+resumed. A run that is resumed cuts the files to these sizes and goes on with the row behind them, so nothing
+is lost and nothing is there twice. ``OUT`` appears when it is complete, with ``OUT.rejected.jsonl`` (if rows
+were rejected) and the last state as ``OUT.run.json``, which says what the output was made of.
 """
 
 import json

@@ -155,7 +155,7 @@ def _check_type(path: Path, field: Any, *, integers: bool) -> None:
 
 
 def _values(column: Any) -> list[str | int | None]:
-    """Return a column's values; bytes that are not UTF-8 become lone surrogates, as `read_record` expects."""
+    """Return the values; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
     pa, _ = load_pyarrow()
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
