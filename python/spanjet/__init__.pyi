@@ -10,6 +10,7 @@ from ._core import (
     sentence,
 )
 from .config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
+from .files.job import JobResult, answer_file
 from .model.load import Model, load_model
 from .reader.answer import Answer, Document, Failure
 from .reader.passages import PassageAnswer, SearchResult
@@ -25,6 +26,7 @@ __all__ = [
     "Encoding",
     "Encodings",
     "Failure",
+    "JobResult",
     "Model",
     "PassageAnswer",
     "QuestionCut",
@@ -37,6 +39,7 @@ __all__ = [
     "WindowConfig",
     "Windows",
     "__version__",
+    "answer_file",
     "decode_spans",
     "load_model",
     "sentence",
