@@ -33,7 +33,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The reason that the operating system gives.
         source: std::io::Error,
     },
     /// A file can be read, but not used.
@@ -41,7 +41,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What was found and what was expected.
+        /// The finding, and the expectation.
         reason: String,
     },
     /// A vocabulary cannot be used.
@@ -88,7 +88,7 @@ pub enum Error {
     Text {
         /// Index of the text.
         index: usize,
-        /// What the tokenizer said.
+        /// The reason that the tokenizer gives.
         reason: String,
     },
     /// The question leaves no room for the context.

@@ -1,11 +1,11 @@
-//! Logits to answer spans. A mode is one file with a [`mode::Decoder`]: its module and its name below.
+//! Logits to answer spans. A mode is one file with a `Decoder`: its module and its name below.
 
 mod candidates;
 mod decode;
 mod final_text;
 mod global;
 mod logits;
-pub(crate) mod mode;
+mod mode;
 mod options;
 mod simd;
 mod spans;

@@ -1,4 +1,4 @@
-//! The modes of decoding: one trait, and the list of those that there are.
+//! The trait that a mode of decoding implements, and its type-erased form, which users choose by name.
 
 use std::fmt;
 use std::ops::Range;

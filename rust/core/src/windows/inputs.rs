@@ -16,7 +16,7 @@ use crate::tokenizer::Tokenizer;
 pub struct Context {
     /// Texts that were encoded together.
     pub encodings: Arc<Encodings>,
-    /// Which of them.
+    /// Its place among them.
     pub index: usize,
 }
 
