@@ -8,10 +8,12 @@ released while the core works, and all classes are immutable and safe to share b
 
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import Literal, TypeAlias, final
+from typing import Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spanjet.config import DecodeMode
 
 __all__ = [
     "DECODE_MODES",
@@ -28,9 +30,7 @@ __all__ = [
 
 __version__: str
 
-_DecodeMode: TypeAlias = Literal["global", "squad"]
-
-DECODE_MODES: tuple[_DecodeMode, ...]
+DECODE_MODES: tuple[DecodeMode, ...]
 
 @final
 class Tokenizer:
@@ -463,7 +463,7 @@ def decode_spans(
     start_logits: NDArray[np.float32],
     end_logits: NDArray[np.float32],
     *,
-    mode: _DecodeMode = "global",
+    mode: DecodeMode = "global",
     top_k: int = 1,
     n_best: int = 20,
     max_answer_length: int = 30,

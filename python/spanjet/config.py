@@ -8,10 +8,13 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from spanjet._core import DECODE_MODES
+
 __all__ = [
     "TUNED_DEFAULTS",
     "Calibration",
     "DecodeConfig",
+    "DecodeMode",
     "RuntimeConfig",
     "Threshold",
     "WindowConfig",
@@ -23,6 +26,9 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+DecodeMode = Literal["global", "squad"]
+"""A name of `spanjet._core.DECODE_MODES`."""
 
 Threshold = float | Literal["model", "reader"] | None
 """The probability of an answer below which a question counts as not answered.
@@ -111,14 +117,14 @@ class DecodeConfig:
         ValueError: a field out of range.
     """
 
-    mode: Literal["global", "squad"] = "global"
+    mode: DecodeMode = "global"
     n_best: int = 20
     max_answer_length: int = 30
     overlap: bool = False
     align_to_words: bool = True
 
     def __post_init__(self) -> None:
-        _check_choice(self, "mode", ("global", "squad"))
+        _check_choice(self, "mode", DECODE_MODES)
         _check_integer(self, "n_best", minimum=1)
         _check_integer(self, "max_answer_length", minimum=1)
         for name in ("overlap", "align_to_words"):
