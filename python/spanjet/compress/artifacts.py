@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.runtime.openvino import ov
-from spanjet.storage import lock, replace_file
+from spanjet.storage import STAGE_SUFFIX, lock, replace_file
 
 __all__ = ["ArtifactStore", "digest"]
 
@@ -73,7 +73,7 @@ class ArtifactStore:
             for path in self.path.iterdir():
                 if path.is_dir() and path.name.startswith("."):
                     shutil.rmtree(path)
-                elif ".new" in path.suffixes:
+                elif STAGE_SUFFIX in path.suffixes:
                     path.unlink()
             yield
 
@@ -109,7 +109,7 @@ class ArtifactStore:
         """Return a model, kept in full precision and read anew in each call."""
 
         def write(file: Path) -> None:
-            staged = file.with_suffix(".new.xml")
+            staged = file.with_suffix(f"{STAGE_SUFFIX}.xml")
             ov.save_model(make(), staged, compress_to_fp16=False)
             staged.with_suffix(".bin").replace(file.with_suffix(".bin"))
             staged.replace(file)

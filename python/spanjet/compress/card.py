@@ -24,7 +24,6 @@ __all__ = [
     "describe_scores",
     "describe_source",
     "describe_tools",
-    "file_digest",
     "rounded",
 ]
 

@@ -89,7 +89,7 @@ class OptimizationRun:
 
     @cached_property
     def windows(self) -> WindowConfig:
-        """How texts are cut."""
+        """The default windows, no longer than the model reads."""
         return WindowConfig.fitting(self.network.architecture.max_length)
 
     @cached_property
