@@ -166,7 +166,7 @@ def test_where_the_baseline_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         asked.append(directory)
         raise ValueError("no more")
 
-    monkeypatch.setattr("spanjet.bench.mlperf.table.large.random_int8", make)
+    monkeypatch.setattr(command, "random_int8", make)
     for options in ((), ("--cache", "there")):
         assert run("table", "--squad", SQUAD, *options)[0] == 2
     assert asked == [tmp_path / "cache" / "spanjet" / "mlperf", Path("there")]

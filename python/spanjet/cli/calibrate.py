@@ -9,7 +9,7 @@ import typer
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import print_json, show
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.evaluate import CalibrationReport, calibrate_reader, load_squad, load_titles
 
 __all__ = ["calibrate"]
@@ -51,8 +51,8 @@ def calibrate(
         dataset = dataset.of_articles(load_titles(articles))
     reader = Reader(model, runtime_config=RuntimeConfig(threads=threads))
     check_has_card(reader.model.path)
-    with progress_bar("questions") as progress:
-        report = calibrate_reader(reader, dataset, negatives=negatives, seed=seed, progress=progress)
+    with progress_bar("questions") as bar:
+        report = calibrate_reader(reader, dataset, negatives=negatives, seed=seed, on_step=bar)
     described = describe_calibration(report, data, reader, negatives=negatives, seed=seed)
     update_card(reader.model.path, calibration=described)
     if as_json:
