@@ -20,7 +20,7 @@ from spanjet.bench.mlperf.report.text import markdown
 from spanjet.bench.mlperf.report.text import show as show_table
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING
 from spanjet.bench.mlperf.table.large import random_int8, shape_named
-from spanjet.cli.default_command import RunByDefault
+from spanjet.cli.commands import RunByDefault
 from spanjet.cli.options import HtmlFileOption, JsonFileOption, JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import check_outputs, print_json, show
 from spanjet.cli.terminal.progress import progress_bar

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet.cli.default_command import RunByDefault
+from spanjet.cli.commands import RunByDefault
 from spanjet.cli.options import (
     CheckpointArgument,
     CpuOption,

@@ -80,7 +80,7 @@ def _save(
     **options: Any,
 ) -> None:
     import matplotlib as mpl  # noqa: PLC0415  (an extra)
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
 
     lines = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
     settings: dict[Any, Any] = dict.fromkeys(lines, palette.ink)

@@ -40,17 +40,17 @@ class Test01:
 
     @property
     def same_answers(self) -> bool:
-        """Whether all responses were the same; False where none was kept."""
+        """Tell whether all responses were the same; False where none was kept."""
         return self.sampled > 0 and not self.mismatches
 
     @property
     def same_speed(self) -> bool:
-        """Whether the compliance run was about as fast."""
+        """Tell whether the compliance run was about as fast."""
         return abs(self.found - self.reference) <= self.tolerance * self.reference
 
     @property
     def passed(self) -> bool:
-        """Whether both hold."""
+        """Tell whether both hold."""
         return self.same_answers and self.same_speed
 
     def as_dict(self) -> dict[str, Any]:

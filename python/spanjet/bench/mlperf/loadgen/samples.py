@@ -45,7 +45,7 @@ class Samples:
 
     @property
     def is_mlperf(self) -> bool:
-        """Whether these are all windows of SQuAD v1.1 dev under MLPerf's rules, by their number."""
+        """Tell, by their number, whether these are all windows of SQuAD v1.1 dev under MLPerf's rules."""
         return len(self.dataset) == QUESTIONS and len(self.windows) == len(self) == WINDOWS
 
     @property

@@ -57,7 +57,7 @@ class LoadSettings:
 
     @property
     def official(self) -> bool:
-        """Whether the rules' own durations, counts and random choices are kept."""
+        """Tell whether the rules' own durations, counts and random choices are kept."""
         return self.seconds is None and self.least is None and not self.evenly
 
     def user_conf(self) -> str:

@@ -31,11 +31,11 @@ class Query(Protocol):
 
     @property
     def id(self) -> int:
-        """By which LoadGen knows the response."""
+        """Name of the response for LoadGen."""
 
     @property
     def index(self) -> int:
-        """Which sample."""
+        """Number of the sample."""
 
 
 class System:
