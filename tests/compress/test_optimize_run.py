@@ -260,9 +260,9 @@ def test_refused(
         ({"floor": 1.1}, "floor is 1.1; expected a share"),
         ({"budget": 0.0}, "budget is 0.0; expected a share"),
         ({"budgets": (0.5, 1.0)}, "expected shares of the time between 0 and 1"),
-        ({"samples": 7}, "samples is 7; expected at least 8"),
-        ({"training": -1}, "training is -1; expected at least 0"),
-        ({"trials": -1}, "trials is -1; expected at least 0"),
+        ({"samples": 7}, "samples is 7; expected an integer of at least 8"),
+        ({"training": -1}, "training is -1; expected an integer of at least 0"),
+        ({"trials": -1}, "trials is -1; expected an integer of at least 0"),
         ({"cpu": "arm"}, "cpu is 'arm'"),
     ],
 )
