@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.latency.profile import LatencySettings, measure_latency
 from spanjet.compress.latency.table import LatencyTable, fitted
 from spanjet.compress.prune.structures import levels_of
@@ -52,7 +52,7 @@ def measure(shape: Shape, settings: LatencySettings) -> LatencyTable:
     lengths = np.random.default_rng(0).lognormal(np.log(MEDIAN), SPREAD, 4000).astype(np.int64)
     config, lengths = architecture(shape), lengths.clip(16, LONGEST)
     with progress_bar("latency") as bar:
-        return measure_latency(config, lengths, levels_of(config), settings=settings, progress=bar)
+        return measure_latency(config, lengths, levels_of(config), settings=settings, on_step=bar)
 
 
 def architecture(shape: Shape) -> Bert:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spanjet import Reader, RuntimeConfig
+from spanjet.measure.memory import resident_megabytes
 
 WORDS = [
     "the",
@@ -50,12 +51,6 @@ def pairs(count: int, seed: int) -> Iterator[tuple[str, str]]:
         yield f"Who was number {index}?", " ".join(generator.choices(WORDS, k=words))
 
 
-def resident_megabytes() -> float:
-    """Memory of this process."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
-
-
 def main() -> int:
     """Run, and say whether the memory is flat."""
     parser = argparse.ArgumentParser()
@@ -70,7 +65,7 @@ def main() -> int:
     for done, _ in enumerate(stream, start=1):
         if done % (arguments.questions // 10) == 0:
             gc.collect()
-            measured.append(resident_megabytes())
+            measured.append(resident_megabytes() or 0.0)
             rate = done / (time.perf_counter() - began)
             print(f"{done:>9,} questions {measured[-1]:>8,.0f} MB {rate:>6.0f}/s", flush=True)
     growth = max(measured) / measured[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from spanjet import Reader, RuntimeConfig, WindowConfig
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.evaluate import Question, SquadDataset, grade, load_squad
 from spanjet.evaluate.retrieval import BETWEEN_PARAGRAPHS
 
@@ -71,8 +71,7 @@ def measure(readers: Sequence[Reader], texts: Sequence[tuple[Question, str]]) ->
                     exact, f1 = grade(answers[0].text, question, "1.1")
                     line.exact.append(exact)
                     line.f1.append(f1)
-            if bar is not None:
-                bar(first + len(part), len(texts))
+            bar(first + len(part), len(texts))
     return lines
 
 

@@ -6,13 +6,14 @@ python -m benches.ablations MODEL --data TRAIN.json --work OUT.stages [--budget 
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.optimize.config import OptimizeConfig
-from spanjet.compress.optimize.run import OptimizationRun, counter
+from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.optimize.verify import measure_scores
 from spanjet.evaluate import exact_match
 
@@ -35,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     settings = {name: value for name, value in vars(options).items() if hasattr(OptimizeConfig, name)}
     config = OptimizeConfig(**{**settings, "budget": None})
-    run = OptimizationRun.load(options.model, options.data, options.work, config=config, bars=progress_bar)
+    run = OptimizationRun.load(
+        options.model, options.data, options.work, config=config, progress=progress_bar
+    )
     with run.stages.locked():
         show(run, options.budget)
     return 0
@@ -44,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def show(run: OptimizationRun, budget: float) -> None:
     """Measure all variants and print a table."""
     with progress_bar("variants") as bar:
-        made = variants(run, budget, counter(bar, _VARIANTS))
+        done = count(1)
+        made = variants(run, budget, lambda: bar(next(done), _VARIANTS))
     whole = run.table.total(run.network.shapes)
     table = Table(
         title=f"At {budget:.0%} of the time: F1 in float32 of {len(run.splits.held_out)} held-out questions"
@@ -55,7 +59,7 @@ def show(run: OptimizationRun, budget: float) -> None:
     rows += [(variant.name, variant.shapes, variant.network) for variant in made]
     for name, shapes, network in rows:
         scores = measure_scores(
-            network.loaded(), run.splits.held_out, run.windows, name=name, bars=progress_bar, exact=True
+            network.loaded(), run.splits.held_out, run.windows, name=name, progress=progress_bar, exact=True
         )
         divergence = run.divergence(network.build())
         cells = (f"{run.table.total(shapes) / whole:.3f}", f"{divergence:.4f}")

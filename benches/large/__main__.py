@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.model.random_weights import SHAPES
 from spanjet.runtime.cpu import describe_machine
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.shape or SHAPES:
         with tempfile.TemporaryDirectory(dir=options.directory, prefix="spanjet-large-") as directory:
             measured[name] = measure(
-                Path(directory), SHAPES[name], samples=options.samples, bars=progress_bar
+                Path(directory), SHAPES[name], samples=options.samples, progress=progress_bar
             )
     show(measured)
     return int(any(each.loading > MOST_LOADING * each.weights for each in measured.values()))

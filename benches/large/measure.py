@@ -11,8 +11,8 @@ from typing import Any
 from spanjet.bench import built_in
 from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.quantize import quantize_checkpoint
-from spanjet.compress.quantize.trials import Bars, no_bars
 from spanjet.evaluate import SquadDataset
+from spanjet.measure.progress import Progress, no_progress
 from spanjet.model.random_weights import Shape, write_checkpoint
 
 __all__ = ["Measured", "measure"]
@@ -46,7 +46,9 @@ class Measured:
     speed: dict[str, Any]
 
 
-def measure(directory: Path, shape: Shape, *, samples: int, seed: int = 0, bars: Bars = no_bars) -> Measured:
+def measure(
+    directory: Path, shape: Shape, *, samples: int, seed: int = 0, progress: Progress = no_progress
+) -> Measured:
     """Write a checkpoint of random weights, load it, quantize it and time it.
 
     Args:
@@ -54,7 +56,7 @@ def measure(directory: Path, shape: Shape, *, samples: int, seed: int = 0, bars:
         shape: of the checkpoint.
         samples: calibration windows; the speed does not depend on them.
         seed: of the weights and the questions.
-        bars: shows progress.
+        progress: shows a bar for each part.
     """
     small = Shape(width=8, layers=1, heads=1, vocabulary=200)
     write_checkpoint(directory / "small", small)
@@ -68,7 +70,7 @@ def measure(directory: Path, shape: Shape, *, samples: int, seed: int = 0, bars:
         questions,
         directory / "int8",
         config=QuantizeConfig(samples=samples, seed=seed),
-        bars=bars,
+        progress=progress,
     )
     return Measured(
         weights=weights,

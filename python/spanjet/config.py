@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -82,11 +82,10 @@ class WindowConfig:
     max_question_length: int | None = 64
 
     def __post_init__(self) -> None:
-        _check_integer(self, "max_length", minimum=SPECIAL_TOKENS + 2)
-        _check_choice(self, "convention", ("advance", "overlap"))
-        _check_integer(self, "doc_stride", minimum=1 if self.convention == "advance" else 0)
-        if self.max_question_length is not None:
-            _check_integer(self, "max_question_length", minimum=1)
+        check_integer(self, "max_length", minimum=SPECIAL_TOKENS + 2)
+        check_choice(self, "convention", ("advance", "overlap"))
+        check_integer(self, "doc_stride", minimum=1 if self.convention == "advance" else 0)
+        check_integer(self, "max_question_length", minimum=1, optional=True)
 
     @classmethod
     def fitting(cls, max_length: int) -> "WindowConfig":
@@ -124,11 +123,11 @@ class DecodeConfig:
     align_to_words: bool = True
 
     def __post_init__(self) -> None:
-        _check_choice(self, "mode", DECODE_MODES)
-        _check_integer(self, "n_best", minimum=1)
-        _check_integer(self, "max_answer_length", minimum=1)
+        check_choice(self, "mode", DECODE_MODES)
+        check_integer(self, "n_best", minimum=1)
+        check_integer(self, "max_answer_length", minimum=1)
         for name in ("overlap", "align_to_words"):
-            _check_bool(self, name)
+            check_bool(self, name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,10 +159,10 @@ class Calibration:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        _check_number(self, "slope", minimum=0)
-        _check_number(self, "intercept")
-        _check_number(self, "temperature", above=0)
-        _check_number(self, "sentence_margin", minimum=0)
+        check_number(self, "slope", minimum=0)
+        check_number(self, "intercept")
+        check_number(self, "temperature", above=0)
+        check_number(self, "sentence_margin", minimum=0)
         check_threshold(f"{type(self).__name__}.threshold", self.threshold)
 
 
@@ -265,15 +264,11 @@ class RuntimeConfig:
 
     def __post_init__(self) -> None:
         for name in ("threads", "streams", "batch_tokens", "length_multiple"):
-            if getattr(self, name) is not None:
-                _check_integer(self, name, minimum=1)
-        if self.length_excess is not None:
-            _check_integer(self, "length_excess", minimum=0)
+            check_integer(self, name, minimum=1, optional=True)
+        check_integer(self, "length_excess", minimum=0, optional=True)
         for name in ("int8", "static_lengths", "pinning", "hyper_threading"):
-            if not isinstance(getattr(self, name), bool | None):
-                raise TypeError(_message(self, name, "True, False or None"))
-        if self.precision is not None:
-            _check_choice(self, "precision", ("f32", "bf16", "f16"))
+            check_bool(self, name, optional=True)
+        check_choice(self, "precision", ("f32", "bf16", "f16"), optional=True)
         if self.cache_dir is not None and not isinstance(self.cache_dir, str | os.PathLike):
             raise TypeError(_message(self, "cache_dir", "a path or None"))
 
@@ -293,12 +288,18 @@ TUNED_DEFAULTS: dict[str, Any] = {
 """The settings that `spanjet tune` measures, and what they are without it."""
 
 
-def _message(config: Any, name: str, expected: str) -> str:
-    return f"{type(config).__name__}.{name} is {getattr(config, name)!r}; expected {expected}"
+def check_integer(config: Any, name: str, *, minimum: int, optional: bool = False) -> None:
+    """Raise TypeError or ValueError unless a setting is an integer in range.
 
-
-def _check_integer(config: Any, name: str, *, minimum: int) -> None:
+    Args:
+        config: whose setting it is.
+        name: of the setting.
+        minimum: the least; the greatest is `MOST`.
+        optional: whether it may be None.
+    """
     value = getattr(config, name)
+    if optional and value is None:
+        return
     expected = f"an integer of at least {minimum}"
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(_message(config, name, expected))
@@ -308,24 +309,57 @@ def _check_integer(config: Any, name: str, *, minimum: int) -> None:
         raise ValueError(_message(config, name, f"an integer of at most {MOST}"))
 
 
-def _check_number(
-    config: Any, name: str, *, minimum: float | None = None, above: float | None = None
+def check_number(
+    config: Any,
+    name: str,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    optional: bool = False,
+    kind: str = "a finite number",
 ) -> None:
+    """Raise TypeError or ValueError unless a setting is a finite number in range.
+
+    Args:
+        config: whose setting it is.
+        name: of the setting.
+        minimum: the least, itself allowed; None: no limit.
+        above: a lower limit that is not allowed itself; None: no such limit.
+        maximum: the greatest, itself allowed; None: no limit.
+        optional: whether it may be None.
+        kind: of number, for the message.
+    """
     value = getattr(config, name)
-    limit = f" of at least {minimum}" if minimum is not None else ""
-    expected = f"a finite number{limit}" if above is None else f"a finite number greater than {above}"
+    if optional and value is None:
+        return
+    low = f"of at least {minimum}" if minimum is not None else f"greater than {above}"
+    expected = kind if minimum is above is None else f"{kind} {low}"
+    expected += "" if maximum is None else f" and at most {maximum}"
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(_message(config, name, expected))
-    is_low = (minimum is not None and value < minimum) or (above is not None and value <= above)
-    if not math.isfinite(value) or is_low:
+    if (
+        not math.isfinite(value)
+        or (minimum is not None and value < minimum)
+        or (above is not None and value <= above)
+        or (maximum is not None and value > maximum)
+    ):
         raise ValueError(_message(config, name, expected))
 
 
-def _check_bool(config: Any, name: str) -> None:
-    if not isinstance(getattr(config, name), bool):
-        raise TypeError(_message(config, name, "True or False"))
+def check_bool(config: Any, name: str, *, optional: bool = False) -> None:
+    """Raise TypeError unless a setting is True or False, or None where that is allowed."""
+    value = getattr(config, name)
+    if not isinstance(value, bool) and not (optional and value is None):
+        raise TypeError(_message(config, name, "True, False or None" if optional else "True or False"))
 
 
-def _check_choice(config: Any, name: str, choices: tuple[str, ...]) -> None:
-    if getattr(config, name) not in choices:
-        raise ValueError(_message(config, name, " or ".join(repr(choice) for choice in choices)))
+def check_choice(config: Any, name: str, choices: Sequence[str], *, optional: bool = False) -> None:
+    """Raise ValueError unless a setting is one of some words, or None where that is allowed."""
+    value = getattr(config, name)
+    if value not in choices and not (optional and value is None):
+        raise ValueError(_message(config, name, " or ".join(map(repr, choices))))
+
+
+def _message(config: Any, name: str, expected: str) -> str:
+    return f"{type(config).__name__}.{name} is {getattr(config, name)!r}; expected {expected}"

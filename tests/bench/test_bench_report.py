@@ -11,8 +11,11 @@ import pytest
 from html_pages import Page
 from spanjet import RuntimeConfig
 from spanjet.bench import BenchConfig, BenchResult, built_in, run_bench
-from spanjet.bench.report import page, plots, table
+from spanjet.bench.report import page, table
+from spanjet.bench.report.latency_plot import latency_plot
+from spanjet.bench.report.operations_plot import operations_plot
 from spanjet.cli import app
+from spanjet.measure import html
 from typer.testing import CliRunner
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
@@ -26,9 +29,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def result() -> BenchResult:
-    config = BenchConfig(
-        limit=8, rounds=2, single_questions=3, document_questions=2, document_tokens=200, budgets=(256, 512)
-    )
+    config = BenchConfig(limit=8, rounds=2, single_questions=3, document_questions=2, document_tokens=200)
     runtime = RuntimeConfig(cache_dir=None)
     return run_bench(TINY, built_in(8, 0), data="<a & test>", config=config, runtime=runtime)
 
@@ -45,7 +46,7 @@ def test_page_is_whole(found: Page, result: BenchResult) -> None:
     for row in result.rows():
         assert row.name in text
         assert table.number(row.value) in text
-    for value in (*result.machine.values(), "runtime.batch_tokens", "256, 512"):
+    for value in (*result.machine.values(), "runtime.batch_tokens", "default"):
         assert value in text
 
 
@@ -60,7 +61,7 @@ def test_plots_are_accessible(found: Page) -> None:
     ids = [attributes["id"] for _, attributes in found.tags if attributes.get("id")]
     assert len(ids) == len(set(ids)), "ids are unique in the page"
     drawings = [attributes for tag, attributes in found.tags if tag == "svg"]
-    assert len(drawings) == 3
+    assert len(drawings) == 2
     for attributes in drawings:
         assert attributes["role"] == "img"
         assert set((attributes["aria-labelledby"] or "").split()) <= set(ids)
@@ -71,26 +72,26 @@ def test_plots_are_accessible(found: Page) -> None:
     assert references <= set(ids)
 
 
-def test_colours_are_the_page_s(result: BenchResult) -> None:
-    assert result.latency is not None
-    for plot in (plots.budget_plot(result.budgets, 512), plots.latency_plot(result.latency)):
-        assert not any(color in plot.svg for color in plots.VARIABLES)
-        assert all(f"var({variable})" in plot.svg for variable in plots.VARIABLES.values())
-        # Black on a dark page would not be seen.
-        assert not re.search(r"(fill|stroke): ?(#000000|black)", plot.svg)
-        assert "<text" in plot.svg
-    style = page.render_page(result).partition("</style>")[0]
-    assert all(style.count(f"{variable}: #") == 2 for variable in plots.VARIABLES.values()), "light and dark"
-
-
 def test_plots_have_their_numbers(result: BenchResult) -> None:
-    plot = plots.budget_plot(result.budgets, 512)
-    assert [row[0] for row in plot.rows] == ["256", "512"]
-    assert plot.rows[0][1] == f"{result.budgets[0].rate().median:,.1f}"
-    assert "8 questions" in plot.caption
     assert result.latency is not None
-    rows = plots.latency_plot(result.latency).rows
-    assert rows[1] == ("p90", *(f"{result.latency.percentile(90, side):.2f}" for side in plots.SERIES))
+    found = latency_plot(result.latency)
+    sides = ("answers", "inference")
+    assert found.rows[1] == ("p90", *(f"{result.latency.percentile(90, side):.2f}" for side in sides))
+    assert f"{result.latency.questions} single questions" in found.caption
+
+
+def test_operations_are_plotted(result: BenchResult) -> None:
+    found = result.operations
+    assert found is not None
+    drawn = operations_plot(found)
+    assert len(drawn.rows) == len(found.operations)
+    assert f"{found.batches} batches" in drawn.caption
+    svg = drawn.svg
+    for part in found.by_part():
+        assert part.name in svg
+        assert f"{100 * part.share:.1f} %" in svg
+    assert "var(--second)" in svg
+    assert "#0" not in svg
 
 
 @pytest.mark.parametrize(
@@ -143,8 +144,6 @@ QUICK = (
     "1",
     "--document-tokens",
     "50",
-    "--budgets",
-    "256",
 )
 
 
@@ -177,12 +176,12 @@ def test_command(tmp_path: Path, data: Path) -> None:
 
 
 def test_command_without_data() -> None:
-    few = ("--single", "0", "--document-questions", "0", "--budgets", "", "--no-operations")
+    few = ("--single", "0", "--document-questions", "0", "--no-operations")
     code, out, error = run(TINY, "--limit", "4", "--rounds", "1", *few)
     assert (code, error) == (0, "")
     assert "time by operation" not in out
     assert "4 questions\ttext to answers\t" in out
-    assert "batch budget" not in out
+    assert "single questions" not in out
 
 
 @pytest.mark.parametrize(
@@ -192,8 +191,6 @@ def test_command_without_data() -> None:
         (["--squad", "nowhere.json"], "nowhere.json: No such file or directory"),
         (["--json", "/nowhere/x.json"], "/nowhere: no such directory"),
         (["--html", "/"], "/: is a directory"),
-        (["--budgets", "12,x"], "--budgets is '12,x'; expected numbers with commas between them"),
-        (["--budgets", "0"], "budgets holds 0; expected at least 1"),
         (["--streams", "0"], "RuntimeConfig.streams is 0; expected an integer of at least 1"),
     ],
 )
@@ -204,7 +201,7 @@ def test_bad_input(arguments: list[str], message: str) -> None:
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(page, "find_spec", lambda name: None if name == "jinja2" else builtins)
+    monkeypatch.setattr(html, "find_spec", lambda name: None if name == "jinja2" else builtins)
     code, out, error = run("--html", tmp_path / "x.html")
     assert (code, out) == (1, "")
     assert error == "spanjet: the HTML page needs jinja2: pip install 'spanjet[report]'\n"
@@ -215,7 +212,5 @@ def test_pages_are_imported_without_the_extra(monkeypatch: pytest.MonkeyPatch) -
     blocked: dict[str, Any] = dict.fromkeys(("matplotlib", "jinja2"))
     for name, value in blocked.items():
         monkeypatch.setitem(sys.modules, name, value)
-    code, _, error = run(
-        TINY, "--limit", "2", "--rounds", "1", "--single", "0", "--document-questions", "0", "--budgets", ""
-    )
+    code, _, error = run(TINY, "--limit", "2", "--rounds", "1", "--single", "0", "--document-questions", "0")
     assert (code, error) == (0, "")

@@ -80,7 +80,7 @@ def test_options_of_a_run(tmp_path: Path) -> None:
     [
         (["nowhere", "--squad", SQUAD], "nowhere: no such directory"),
         ([TINY, "--squad", "nowhere.json"], "nowhere.json: No such file"),
-        ([TINY, "--squad", TINY / "vocab.txt"], "vocab.txt: not a JSON file"),
+        ([TINY, "--squad", TINY / "vocab.txt"], "vocab.txt: not JSON"),
         ([TINY, "--squad", SQUAD2], "expected SQuAD v1.1"),
         ([TINY, "--squad", SQUAD, "--out", "no/where"], "no: no such directory"),
         ([TINY, "--squad", SQUAD, "--scenario", "Interactive"], "scenario is 'Interactive'"),
@@ -166,7 +166,7 @@ def test_where_the_baseline_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         asked.append(directory)
         raise ValueError("no more")
 
-    monkeypatch.setattr("spanjet.bench.mlperf.table.large.random_int8", make)
+    monkeypatch.setattr(command, "random_int8", make)
     for options in ((), ("--cache", "there")):
         assert run("table", "--squad", SQUAD, *options)[0] == 2
     assert asked == [tmp_path / "cache" / "spanjet" / "mlperf", Path("there")]

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import TINY
-from spanjet.compress.latency import profile, relative_timing
+from spanjet.compress.latency import profile
 from spanjet.compress.latency.profile import LatencySettings, measure_latency
-from spanjet.compress.latency.relative_timing import relative_times
 from spanjet.compress.latency.synthetic_int8 import VOCABULARY, RandomTensors, random_int8_model
 from spanjet.compress.latency.table import Check, Curve, LatencyTable, fitted
 from spanjet.compress.latency.typical_batches import typical_batches
@@ -18,7 +17,7 @@ from spanjet.compress.prune.structures import levels_of
 from spanjet.compress.quantize.mixed_precision import find_layers
 from spanjet.compress.quantize.ptq import quantize
 from spanjet.config import RuntimeConfig
-from spanjet.measure.rounds import WARM_UPS, Turn
+from spanjet.measure.rounds import WARM_UPS
 from spanjet.model.graph.architectures import read_architecture
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import LayerShape
@@ -114,33 +113,6 @@ def compiled_operations(model: ov.Model) -> Counter[tuple[str, str]]:
     return Counter((kind, precision) for kind, precision in kinds if kind != "Const")
 
 
-def test_ratios_do_not_see_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine gets slower and slower; what is measured beside the anchor stays the same."""
-    cost = {"anchor": 2.0, "one": 1.0, "two": 3.0, "three": 0.5}
-    last, slowness = ["anchor"], [1.0]
-    warm: list[str] = []
-
-    def timed(run: object) -> Turn:
-        assert callable(run)
-        run()
-        slowness[0] *= 1.05
-        wall = cost[last[0]] * slowness[0]
-        return Turn(wall, wall)
-
-    def side(name: str) -> None:
-        last[0] = name
-        warm.append(name)
-
-    monkeypatch.setattr(relative_timing, "timed", timed)
-    sides = {name: lambda name=name: side(name) for name in cost if name != "anchor"}
-    steps: list[int] = []
-    found, _ = relative_times(sides, lambda: side("anchor"), rounds=4, on_turn=lambda: steps.append(1))
-    assert warm[:8] == [name for name in cost for _ in range(WARM_UPS)]
-    assert len(steps) == 18
-    for name, ratio in found.items():
-        assert ratio == pytest.approx(cost[name] / cost["anchor"], rel=0.12)
-
-
 def test_curves_rise_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured ratios become seconds of one block; what is off its neighbours' line, or falls, is evened out.
 
@@ -163,7 +135,7 @@ def test_curves_rise_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
         LENGTHS,
         {"heads": range(5), "units": [0, 16, 32, 64]},
         settings=settings,
-        progress=lambda *step: steps.append(step),
+        on_step=lambda *step: steps.append(step),
     )
     windows = 0.3 * 2.0 / table.rest
     heads, units = table.curves["heads"], table.curves["units"]
@@ -181,11 +153,11 @@ def test_a_measurement() -> None:
     settings = LatencySettings(depth=2, sizes=2, checks=1, batches=4, rounds=2)
     steps: list[int] = []
     table = measure_latency(
-        tiny(), LENGTHS, levels_of(tiny()), settings=settings, progress=lambda *_: steps.append(1)
+        tiny(), LENGTHS, levels_of(tiny()), settings=settings, on_step=lambda *_: steps.append(1)
     )
     assert table.curves["heads"].sizes == (0, 1, 4)
     assert table.curves["units"].sizes == (0, 32, 64)
     assert table.curves["heads"].seconds[-1] > 0
     assert table.rest > 0
     assert len(table.errors) == 2
-    assert len(steps) == 1 + 7 * (1 + WARM_UPS + 2)
+    assert len(steps) == 7 * (WARM_UPS + 2)

@@ -78,9 +78,10 @@ def test_better_than_the_knapsack_alone() -> None:
 def test_each_candidate_is_tried_once() -> None:
     landscape = Landscape(space(2), 0)
     search = searcher(landscape)
-    before, steps = landscape.calls, []
-    search.run(18.0, 25, lambda: steps.append(1))
-    assert len(steps) == 25
+    before = landscape.calls
+    steps: list[tuple[int, int | None]] = []
+    search.run(18.0, 25, lambda *step: steps.append(step))
+    assert steps == [(done, 25) for done in range(1, 26)]
     assert landscape.calls - before <= 26
     before = landscape.calls
     search.run(18.0, 0)

@@ -13,7 +13,7 @@ from spanjet.compress.optimize import candidates
 from spanjet.compress.optimize.card import read_card
 from spanjet.compress.optimize.reproduce import repeat_measurements
 from spanjet.compress.report.page import render_page, write_page
-from spanjet.compress.report.plots import all_sketches
+from spanjet.compress.report.plots import all_plots
 
 
 def test_page(made: Made) -> None:
@@ -53,7 +53,7 @@ def test_plots_have_the_card_s_numbers(made: Made) -> None:
         for share in (1.0, 0.75, 0.5)
     ]
     card["operations"] = {"plain": {"attention": 2.0, "norm": 1.0}, "optimized": {"attention": 0.5}}
-    front, kept, latency, operations = all_sketches(card)
+    front, kept, latency, operations = all_plots(card)
     assert [row[0] for row in front.rows] == ["1.25", "1.67", "2.50"]
     assert [row[2] for row in front.rows] == ["81.00", "80.75", "80.50"]
     assert len(kept.rows) == 1
@@ -61,7 +61,7 @@ def test_plots_have_the_card_s_numbers(made: Made) -> None:
     assert "25.0 % at most" in latency.caption
     assert operations.rows == [("attention", "2.00", "0.50"), ("norm", "1.00", "0.00")]
     del card["operations"]
-    assert len(all_sketches(card)) == 3
+    assert len(all_plots(card)) == 3
 
 
 def test_a_missed_floor_is_told(made: Made) -> None:

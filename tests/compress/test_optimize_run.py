@@ -25,6 +25,7 @@ from spanjet.compress.optimize.verify import compare_speed
 from spanjet.compress.prune.network import Network
 from spanjet.compress.quantize.mixed_precision import find_layers
 from spanjet.evaluate import evaluate, load_squad
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model import load_model
 from spanjet.model.layer_shape import LayerShape
 
@@ -162,13 +163,13 @@ def test_layers_fitted_one_after_another(two_layers: Path, monkeypatch: pytest.M
     seen: list[str] = []
 
     @contextmanager
-    def bars(name: str) -> Iterator[None]:
+    def progress(name: str) -> Iterator[OnStep]:
         seen.append(name)
-        yield None
+        yield ignore_step
 
     config = replace(CONFIG, budget=0.7, training=0)
     out, export = two_layers / "fitted", two_layers / "fitted-export"
-    card = run(two_layers, out, config=config, bars=bars, export=export)
+    card = run(two_layers, out, config=config, progress=progress, export=export)
     assert "rebuild" in seen
     assert "train" not in seen
     assert card["optimization"]["method"].endswith("fitted layer by layer")
@@ -184,11 +185,12 @@ def test_bars_move_forward(two_layers: Path) -> None:
     seen: dict[str, list[tuple[int, int | None]]] = {}
 
     @contextmanager
-    def bars(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    def progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
         seen.setdefault(name, [])
         yield lambda done, total: seen[name].append((done, total))
 
-    card = run(two_layers, two_layers / "bars", config=replace(CONFIG, budget=0.7, trials=0), bars=bars)
+    config = replace(CONFIG, budget=0.7, trials=0)
+    card = run(two_layers, two_layers / "bars", config=config, progress=progress)
     assert card["optimization"]["chosen"]["predicted"] <= 0.7
     assert {"activations", "curvature", "orders", "cost of cuts", "train"} <= set(seen)
     for steps in seen.values():
@@ -258,9 +260,9 @@ def test_refused(
         ({"floor": 1.1}, "floor is 1.1; expected a share"),
         ({"budget": 0.0}, "budget is 0.0; expected a share"),
         ({"budgets": (0.5, 1.0)}, "expected shares of the time between 0 and 1"),
-        ({"samples": 7}, "samples is 7; expected at least 8"),
-        ({"training": -1}, "training is -1; expected at least 0"),
-        ({"trials": -1}, "trials is -1; expected at least 0"),
+        ({"samples": 7}, "samples is 7; expected an integer of at least 8"),
+        ({"training": -1}, "training is -1; expected an integer of at least 0"),
+        ({"trials": -1}, "trials is -1; expected an integer of at least 0"),
         ({"cpu": "arm"}, "cpu is 'arm'"),
     ],
 )

@@ -84,7 +84,7 @@ def made(
     out = tmp_path_factory.mktemp("made") / "tiny-int8"
 
     @contextmanager
-    def bars(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    def progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: steps.setdefault(name, []).append((done, total))
 
     card = quantize_checkpoint(
@@ -95,7 +95,7 @@ def made(
         config=QuantizeConfig(samples=SAMPLES, seed=3, cpu="vnni"),
         license_name="Apache-2.0",
         license_file=squad,
-        bars=bars,
+        progress=progress,
     )
     return out, card
 
@@ -359,10 +359,10 @@ def test_no_calibration_data() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 0}, "samples is 0; expected at least 1"),
-        ({"held_out": 0}, "held_out is 0; expected at least 1"),
-        ({"max_restored": -1}, "max_restored is -1; expected at least 0"),
-        ({"seed": -1}, "seed is -1; expected at least 0"),
+        ({"samples": 0}, "samples is 0; expected an integer of at least 1"),
+        ({"held_out": 0}, "held_out is 0; expected an integer of at least 1"),
+        ({"max_restored": -1}, "max_restored is -1; expected an integer of at least 0"),
+        ({"seed": -1}, "seed is -1; expected an integer of at least 0"),
         ({"floor": 0.0}, "floor is 0.0; expected a share"),
         ({"floor": 99.0}, "floor is 99.0; expected a share"),
         ({"cpu": "avx2"}, "cpu is 'avx2'; expected 'auto' or 'vnni' or 'any'"),

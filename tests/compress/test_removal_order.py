@@ -175,7 +175,7 @@ def test_a_dead_unit_goes_first() -> None:
 def test_orders_of_a_network() -> None:
     network = networks.alive(networks.tiny())
     moments = measure_second_moments(network, networks.windows(network, (20, 31, 17)))
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, int | None]] = []
     orders = find_orders(network, moments, on_step=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for index in range(2):

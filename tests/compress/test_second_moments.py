@@ -144,7 +144,7 @@ def test_blocks_that_are_gone_have_no_sums() -> None:
 def test_the_same_windows_give_the_same_bits_and_arrays_come_back() -> None:
     network = networks.tiny()
     items = networks.windows(network, LENGTHS)
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, int | None]] = []
     moments = measure_second_moments(network, items, on_step=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 1)]
     again = measure_second_moments(network, items)

@@ -145,9 +145,9 @@ def test_sentences_count(toy: Model) -> None:
 def test_candidates(toy: Model) -> None:
     dataset = made_up(2)
     others = [replace(dataset.questions[0], id="other", answers=(), context=dataset.questions[1].context)]
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, int | None]] = []
     reader = reader_of(toy)
-    found = gather_candidates(reader, dataset, others, progress=lambda *step: steps.append(step))
+    found = gather_candidates(reader, dataset, others, on_step=lambda *step: steps.append(step))
     assert len(found) == len(dataset) + 1
     assert found.answerable.tolist() == [*(bool(question.answers) for question in dataset.questions), False]
     assert found.own.tolist() == [True] * len(dataset) + [False]
@@ -194,8 +194,8 @@ def test_other_paragraphs() -> None:
 def test_calibrating_makes_it_better(toy: Model) -> None:
     reader = reader_of(toy, Calibration(sentence_margin=0.5))
     dataset = drawn(made_up(5, articles=10, paragraphs=30), reader, temperature=4)
-    steps: list[tuple[int, int]] = []
-    report = calibrate_reader(reader, dataset, seed=1, progress=lambda *step: steps.append(step))
+    steps: list[tuple[int, int | None]] = []
+    report = calibrate_reader(reader, dataset, seed=1, on_step=lambda *step: steps.append(step))
     assert report.calibration.sentence_margin in SENTENCE_MARGINS
     assert report.articles == 10
     assert report.unanswerable == sum(not question.answers for question in dataset.questions)

@@ -110,8 +110,8 @@ def wide_reader(toy: Model) -> Reader:
 
 
 def test_evaluate(wide_reader: Reader, squad1: SquadDataset) -> None:
-    calls: list[tuple[int, int]] = []
-    found = evaluate(wide_reader, squad1, progress=lambda done, total: calls.append((done, total)))
+    calls: list[tuple[int, int | None]] = []
+    found = evaluate(wide_reader, squad1, on_step=lambda done, total: calls.append((done, total)))
     questions = [question.question for question in squad1.questions]
     answers = wide_reader.ask_many(questions, [question.context for question in squad1.questions])
     assert list(found.predictions.values()) == [answer.text for (answer,) in answers]

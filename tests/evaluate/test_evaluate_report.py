@@ -86,4 +86,4 @@ def test_plots_say_what_they_show(confidence: Confidence) -> None:
     for plot in (coverage, reliability):
         # Colours of the page only, which follow the reader's light or dark.
         assert not re.findall(r"#0[1-9]0[1-9]0[1-9]", plot.svg)
-        assert "var(--answers)" in plot.svg
+        assert "var(--first)" in plot.svg

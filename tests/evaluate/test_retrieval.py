@@ -131,10 +131,10 @@ def test_holds_reference(text: str, answers: tuple[str, ...], expected: bool) ->
 
 
 def test_the_right_passage_wins(script: Any) -> None:
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, int | None]] = []
     dataset = made_up()
     found = evaluate_passages(
-        script, dataset, passages=3, progress=lambda done, total: steps.append((done, total))
+        script, dataset, passages=3, on_step=lambda done, total: steps.append((done, total))
     )
     assert (found.total, found.passages, found.right_passage) == (36, 3, 100)
     assert (found.exact, found.f1, found.reference_elsewhere) == (100, 100, 0)
@@ -218,10 +218,10 @@ def test_whole_articles(script: Any) -> None:
 
 
 def test_a_sample_of_questions_on_articles(script: Any) -> None:
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, int | None]] = []
     dataset = made_up(version="2.0")
     dataset = replace(dataset, questions=(replace(dataset.questions[0], answers=()), *dataset.questions[1:]))
-    options: dict[str, Any] = {"limit": 5, "progress": lambda done, total: steps.append((done, total))}
+    options: dict[str, Any] = {"limit": 5, "on_step": lambda done, total: steps.append((done, total))}
     assert evaluate_articles(script, dataset, seed=1, **options).total == 5
     first, script.asked = script.asked, []
     evaluate_articles(script, dataset, seed=1, **options)

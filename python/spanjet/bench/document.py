@@ -1,11 +1,12 @@
-"""Many questions on one long document: what is spent outside the model."""
+"""Measure many questions on one long document: the time that is spent outside the model."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from spanjet.evaluate import Question
+from spanjet.files.dataset import Question
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.rounds import Spread, Turn, alternate, ratios
 from spanjet.measure.workload import Workload
 from spanjet.reader.answer import Document
@@ -16,7 +17,7 @@ __all__ = ["LongDocument", "measure_document"]
 
 @dataclass(frozen=True, kw_only=True)
 class LongDocument:
-    """How fast many questions on one document are answered.
+    """Times of answering many questions on one document.
 
     Attributes:
         tokens: of the document.
@@ -33,7 +34,7 @@ class LongDocument:
     turns: dict[str, list[Turn]]
 
     def rate(self, amount: float) -> Spread:
-        """An amount in a second."""
+        """Divide an amount by the seconds of each round."""
         return Spread.of([amount / turn.wall for turn in self.turns["answers"]])
 
     def outside(self) -> Spread:
@@ -48,7 +49,7 @@ def measure_document(
     count: int,
     tokens: int,
     rounds: int,
-    on_turn: Callable[[], None],
+    on_step: OnStep = ignore_step,
 ) -> LongDocument:
     """Ask questions on one document that is made of their contexts.
 
@@ -58,7 +59,7 @@ def measure_document(
         count: how many questions.
         tokens: of the document at least.
         rounds: at least 1.
-        on_turn: called ``2 * (rounds + 1)`` times.
+        on_step: called after each run.
     """
     document, seconds = _document(reader, questions, tokens)
     asked = [question.question for question in islice(cycle(questions), count)]
@@ -72,12 +73,12 @@ def measure_document(
         questions=count,
         windows=work.windows,
         prepare_milliseconds=1000 * seconds,
-        turns=alternate(sides, rounds, on_turn),
+        turns=alternate(sides, rounds, on_step),
     )
 
 
 def _document(reader: Reader, questions: Sequence[Question], tokens: int) -> tuple[Document, float]:
-    """The document, and how long its preparation took."""
+    """Make the document, and measure the seconds that its preparation takes."""
     contexts = list(dict.fromkeys(question.context for question in questions))
     lengths = [len(encoding) for encoding in reader.tokenizer.encode_batch(contexts)]
     parts, found = [], 0

@@ -1,22 +1,23 @@
-"""One question at a time: how long its answer takes, against inference alone."""
+"""Measure the latency of single questions, against inference alone."""
 
 import gc
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from spanjet.evaluate import Question
+from spanjet.files.dataset import Question
+from spanjet.measure.progress import OnStep, ignore_step
+from spanjet.measure.rounds import timed
 from spanjet.measure.workload import Workload
 from spanjet.reader.reader import Reader
 
-__all__ = ["Latency", "measure_latency"]
+__all__ = ["Latency", "measure_single_questions"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """How long single questions take.
+    """Times of single questions.
 
     Attributes:
         questions: their number; each has one window.
@@ -28,17 +29,17 @@ class Latency:
     milliseconds: dict[str, list[float]]
 
     def percentile(self, percent: float, side: str = "answers") -> float:
-        """Milliseconds that this share of the answers takes at most."""
+        """Find the milliseconds that this share of the answers takes at most."""
         return float(np.percentile(self.milliseconds[side], percent))
 
 
-def measure_latency(
+def measure_single_questions(
     reader: Reader,
     questions: Sequence[Question],
     *,
     count: int,
     rounds: int,
-    on_turn: Callable[[], None],
+    on_step: OnStep = ignore_step,
 ) -> Latency | None:
     """Ask the first questions that have one window, each in turn with its inference alone.
 
@@ -47,7 +48,7 @@ def measure_latency(
         questions: what may be asked.
         count: how many questions at most.
         rounds: after one to warm up.
-        on_turn: called ``rounds + 1`` times.
+        on_step: called after each round.
 
     Returns:
         None where no question has one window.
@@ -56,7 +57,7 @@ def measure_latency(
     for question in questions:
         if len(works) == count:
             break
-        work = Workload(reader, [question.question], [question.context])
+        work = Workload.of(reader, [question])
         if work.windows == 1:
             works.append((question, work))
     if not works:
@@ -69,7 +70,7 @@ def measure_latency(
             if number:
                 for side, seconds in found.items():
                     milliseconds[side].append(1000 * seconds)
-        on_turn()
+        on_step(number + 1, rounds + 1)
     return Latency(questions=len(works), milliseconds=milliseconds)
 
 
@@ -79,9 +80,5 @@ def _pair(reader: Reader, question: Question, work: Workload, *, answers_first: 
         "answers": lambda: reader.ask(question.question, question.context),
         "inference": lambda: work.infer("LATENCY"),
     }
-    found = {}
-    for name in sides if answers_first else reversed(sides):
-        began = time.perf_counter()
-        sides[name]()
-        found[name] = time.perf_counter() - began
-    return found
+    order = sides if answers_first else reversed(sides)
+    return {name: timed(sides[name], collect=False).wall for name in order}

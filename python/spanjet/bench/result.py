@@ -1,20 +1,19 @@
-"""A benchmark's result, and its table."""
+"""Collect the measurements of a benchmark."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from spanjet.bench.budgets import Budget
 from spanjet.bench.document import LongDocument
 from spanjet.bench.latency import Latency
-from spanjet.bench.operations import OperationTimes
 from spanjet.bench.throughput import Throughput
+from spanjet.measure.operations import OperationTimes
 from spanjet.measure.rounds import Spread
 
-__all__ = ["BenchResult", "Row"]
+__all__ = ["BenchResult", "Measurement"]
 
 
-class Row(NamedTuple):
-    """A line of the table.
+class Measurement(NamedTuple):
+    """One number of a benchmark, with its quartiles.
 
     Attributes:
         section: what was measured.
@@ -34,7 +33,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class BenchResult:
-    """All that was measured.
+    """All that a benchmark measured.
 
     Attributes:
         date: when it began, ISO 8601.
@@ -44,7 +43,7 @@ class BenchResult:
         first_answer_seconds: from the model's directory to the first answer.
         ready_megabytes: resident memory of this process after that; None where Linux does not tell.
         peak_megabytes: the most while all questions were answered for the first time.
-        throughput, latency, document, operations, budgets: see their classes; None or empty where left out.
+        throughput, latency, document, operations: see their classes; None where left out.
     """
 
     date: str
@@ -58,23 +57,21 @@ class BenchResult:
     latency: Latency | None
     document: LongDocument | None
     operations: OperationTimes | None
-    budgets: list[Budget]
 
-    def rows(self) -> list[Row]:
-        """The table."""
+    def rows(self) -> list[Measurement]:
+        """List all numbers, section by section."""
         found = _throughput_rows(self.throughput)
-        found.append(Row("start", "first answer after", "s", self.first_answer_seconds))
+        found.append(Measurement("start", "first answer after", "s", self.first_answer_seconds))
         memory = {"after the first answer": self.ready_megabytes, "peak, all questions": self.peak_megabytes}
-        found += [Row("memory", name, "MB", value) for name, value in memory.items() if value is not None]
+        found += [
+            Measurement("memory", name, "MB", value) for name, value in memory.items() if value is not None
+        ]
         if self.latency is not None:
             found += _latency_rows(self.latency)
         if self.document is not None:
             found += _document_rows(self.document)
         if self.operations is not None:
             found += _operation_rows(self.operations)
-        for budget in self.budgets:
-            name = f"{budget.batch_tokens:,} tokens a batch"
-            found.append(_spread("batch budget", name, "questions/s", budget.rate()))
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,15 +81,15 @@ class BenchResult:
         return values
 
 
-def _spread(section: str, name: str, unit: str, spread: Spread) -> Row:
-    return Row(section, name, unit, spread.median, spread.low, spread.high)
+def _spread(section: str, name: str, unit: str, spread: Spread) -> Measurement:
+    return Measurement(section, name, unit, spread.median, spread.low, spread.high)
 
 
-def _percent(section: str, name: str, spread: Spread) -> Row:
-    return Row(section, name, "%", 100 * spread.median, 100 * spread.low, 100 * spread.high)
+def _percent(section: str, name: str, spread: Spread) -> Measurement:
+    return Measurement(section, name, "%", 100 * spread.median, 100 * spread.low, 100 * spread.high)
 
 
-def _throughput_rows(found: Throughput) -> list[Row]:
+def _throughput_rows(found: Throughput) -> list[Measurement]:
     section = f"{found.questions:,} questions"
     return [
         _spread(section, "text to answers", "questions/s", found.rate(found.questions)),
@@ -102,39 +99,38 @@ def _throughput_rows(found: Throughput) -> list[Row]:
         _spread(section, "streamed : inference alone", "", found.ratio("stream")),
         _spread(section, "windows", "windows/s", found.rate(found.windows)),
         _spread(section, "tokens", "tokens/s", found.rate(found.tokens)),
-        Row(section, "padding", "%", 100 * found.padding),
+        Measurement(section, "padding", "%", 100 * found.padding),
         _spread(section, "CPUs used", "", found.cores()),
     ]
 
 
-def _latency_rows(found: Latency) -> list[Row]:
+def _latency_rows(found: Latency) -> list[Measurement]:
     section = "single questions"
     both = {"answer": "answers", "inference alone": "inference"}
     rows = [
-        Row(section, f"{name}, p{percent}", "ms", found.percentile(percent, side))
+        Measurement(section, f"{name}, p{percent}", "ms", found.percentile(percent, side))
         for name, side in both.items()
         for percent in (50, 90, 99)
     ]
     ratio = found.percentile(50) / found.percentile(50, "inference")
-    return [*rows, Row(section, "answer : inference alone, p50", "", ratio)]
+    return [*rows, Measurement(section, "answer : inference alone, p50", "", ratio)]
 
 
-def _document_rows(found: LongDocument) -> list[Row]:
+def _document_rows(found: LongDocument) -> list[Measurement]:
     section = f"{found.questions:,} questions on {found.tokens:,} tokens"
     return [
         _spread(section, "answers", "questions/s", found.rate(found.questions)),
         _spread(section, "windows", "windows/s", found.rate(found.windows)),
         _percent(section, "time outside the model", found.outside()),
-        Row(section, "tokenizing, once", "ms", found.prepare_milliseconds),
+        Measurement(section, "tokenizing, once", "ms", found.prepare_milliseconds),
     ]
 
 
-def _operation_rows(found: OperationTimes) -> list[Row]:
-    kinds = found.by_kind()
-    rows = [
-        Row("time by operation", kind.name, "%", 100 * kind.share) for kind in kinds if kind.share >= 0.01
-    ]
-    rest = 1 - sum(kind.share for kind in kinds if kind.share >= 0.01)
-    rows.append(Row("time by operation", "all others", "%", 100 * rest))
-    rows += [Row("time by part of the model", part.name, "%", 100 * part.share) for part in found.by_part()]
-    return [*rows, Row("time by part of the model", "between operations, of all", "%", 100 * found.idle)]
+def _operation_rows(found: OperationTimes) -> list[Measurement]:
+    section = "time by operation"
+    kinds = [kind for kind in found.by_kind() if kind.share >= 0.01]
+    rows = [Measurement(section, kind.name, "%", 100 * kind.share) for kind in kinds]
+    rows.append(Measurement(section, "all others", "%", 100 * (1 - sum(kind.share for kind in kinds))))
+    section = "time by part of the model"
+    rows += [Measurement(section, part.name, "%", 100 * part.share) for part in found.by_part()]
+    return [*rows, Measurement(section, "between operations, of all", "%", 100 * found.idle)]

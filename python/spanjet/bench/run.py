@@ -1,30 +1,28 @@
-"""All measurements of a benchmark, one after the other."""
+"""Run all measurements of a benchmark, one after the other."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from spanjet.bench.budgets import measure_budgets
 from spanjet.bench.config import BenchConfig
 from spanjet.bench.document import measure_document
-from spanjet.bench.latency import measure_latency
-from spanjet.bench.operations import measure_operations
+from spanjet.bench.latency import measure_single_questions
 from spanjet.bench.result import BenchResult
 from spanjet.bench.throughput import measure_throughput
 from spanjet.config import RuntimeConfig
-from spanjet.evaluate import Question, SquadDataset
+from spanjet.files.dataset import Question, SquadDataset
 from spanjet.measure.environment import describe_environment
 from spanjet.measure.memory import peak_megabytes, reset_peak, resident_megabytes
+from spanjet.measure.operations import measure_operations
+from spanjet.measure.progress import Progress, no_progress
 from spanjet.measure.questions import sample
 from spanjet.measure.workload import Workload
 from spanjet.reader.reader import Reader
 
 __all__ = ["run_bench"]
-
-Progress = Callable[[int, int], None]
 
 
 def run_bench(
@@ -34,7 +32,7 @@ def run_bench(
     data: str,
     config: BenchConfig | None = None,
     runtime: RuntimeConfig | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> BenchResult:
     """Measure a model on this machine.
 
@@ -44,7 +42,7 @@ def run_bench(
         data: what the result calls their source.
         config: how much is measured; default: ``BenchConfig()``.
         runtime: how the model runs; default: ``RuntimeConfig()``.
-        progress: called with the numbers of finished and of all steps.
+        progress: shows a bar for each part.
 
     Raises:
         OSError, ValueError: the model cannot be loaded, as `Reader` says.
@@ -52,27 +50,14 @@ def run_bench(
     """
     config = config or BenchConfig()
     questions = sample(dataset, config.limit, config.seed).questions
-    steps = _Steps(config, progress)
     date, machine = datetime.now(timezone.utc).isoformat(timespec="seconds"), describe_environment()
-    began = time.perf_counter()
-    reader = Reader(model, runtime_config=runtime)
-    reader.ask(questions[0].question, questions[0].context)
-    seconds = time.perf_counter() - began
-    steps()
-    ready, peak = _memory(reader, questions)
-    steps()
-    rounds: dict[str, Any] = {"rounds": config.rounds, "on_turn": steps}
-    throughput = measure_throughput(reader, questions, **rounds)
-    latency = document = operations = None
-    if config.single_questions:
-        latency = measure_latency(reader, questions, count=config.single_questions, **rounds)
-    if config.document_questions:
-        count, tokens = config.document_questions, config.document_tokens
-        document = measure_document(reader, questions, count=count, tokens=tokens, **rounds)
-    few = questions[: config.budget_questions]
-    if config.operations:
-        work = Workload(reader, [each.question for each in few], [each.context for each in few])
-        operations = measure_operations(reader.engine, work.batches, on_turn=steps)
+    with progress("first answer"):
+        began = time.perf_counter()
+        reader = Reader(model, runtime_config=runtime)
+        reader.ask(questions[0].question, questions[0].context)
+        seconds = time.perf_counter() - began
+    with progress("memory"):
+        ready, peak = _memory(reader, questions)
     return BenchResult(
         date=date,
         data=data,
@@ -81,31 +66,41 @@ def run_bench(
         first_answer_seconds=seconds,
         ready_megabytes=ready,
         peak_megabytes=peak,
-        throughput=throughput,
-        latency=latency,
-        document=document,
-        operations=operations,
-        budgets=measure_budgets(reader, few, budgets=config.budgets, **rounds),
+        **_times(reader, questions, config, progress),
     )
 
 
-class _Steps:
-    """Counts what is done, and tells it."""
-
-    def __init__(self, config: BenchConfig, progress: Progress | None) -> None:
-        runs = 3 + 2 * bool(config.document_questions) + bool(config.single_questions)
-        self._total = 2 + (runs + 2 * len(config.budgets)) * (config.rounds + 1) + 2 * config.operations
-        self._done = 0
-        self._progress = progress
-
-    def __call__(self) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total)
+def _times(
+    reader: Reader, questions: Sequence[Question], config: BenchConfig, progress: Progress
+) -> dict[str, Any]:
+    """Measure what takes turns, by its name in the result."""
+    found: dict[str, Any] = dict.fromkeys(("latency", "document", "operations"))
+    with progress("throughput") as bar:
+        found["throughput"] = measure_throughput(reader, questions, rounds=config.rounds, on_step=bar)
+    if config.single_questions:
+        with progress("single questions") as bar:
+            found["latency"] = measure_single_questions(
+                reader, questions, count=config.single_questions, rounds=config.rounds, on_step=bar
+            )
+    if config.document_questions:
+        with progress("long document") as bar:
+            found["document"] = measure_document(
+                reader,
+                questions,
+                count=config.document_questions,
+                tokens=config.document_tokens,
+                rounds=config.rounds,
+                on_step=bar,
+            )
+    if config.operations:
+        work = Workload.of(reader, questions[: config.operation_questions])
+        with progress("operations") as bar:
+            found["operations"] = measure_operations(reader.engine, work.batches, on_step=bar)
+    return found
 
 
 def _memory(reader: Reader, questions: tuple[Question, ...]) -> tuple[float | None, float | None]:
-    """Resident memory before all questions are answered, and the most while they are."""
+    """Measure resident memory before all questions are answered, and the most while they are."""
     ready = resident_megabytes()
     reset_peak()
     reader.ask_many([each.question for each in questions], [each.context for each in questions])

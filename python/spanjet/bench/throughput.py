@@ -1,9 +1,10 @@
-"""Many questions: from texts to answers, against inference alone."""
+"""Measure the throughput of many questions, from texts to answers, against inference alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from spanjet.evaluate import Question
+from spanjet.files.dataset import Question
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.rounds import Spread, Turn, alternate, ratios
 from spanjet.measure.workload import Workload
 from spanjet.reader.reader import Reader
@@ -13,7 +14,7 @@ __all__ = ["Throughput", "measure_throughput"]
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
-    """How fast many questions are answered.
+    """Times of answering many questions.
 
     Attributes:
         questions, windows, batches: their numbers.
@@ -31,11 +32,11 @@ class Throughput:
     turns: dict[str, list[Turn]]
 
     def rate(self, amount: float, side: str = "answers") -> Spread:
-        """An amount in a second."""
+        """Divide an amount by the seconds of each round."""
         return Spread.of([amount / turn.wall for turn in self.turns[side]])
 
     def ratio(self, side: str = "answers") -> Spread:
-        """Speed of a side over that of inference alone, round by round."""
+        """Divide the speed of a side by that of inference alone, round by round."""
         return Spread.of(ratios(self.turns["inference"], self.turns[side]))
 
     def cores(self, side: str = "answers") -> Spread:
@@ -48,7 +49,7 @@ def measure_throughput(
     questions: Sequence[Question],
     *,
     rounds: int,
-    on_turn: Callable[[], None],
+    on_step: OnStep = ignore_step,
 ) -> Throughput:
     """Answer all questions in alternating rounds.
 
@@ -56,7 +57,7 @@ def measure_throughput(
         reader: what answers.
         questions: what is asked, at least one.
         rounds: at least 1.
-        on_turn: called ``3 * (rounds + 1)`` times.
+        on_step: called after each run.
     """
     asked, contexts = [each.question for each in questions], [each.context for each in questions]
     work = Workload(reader, asked, contexts)
@@ -76,5 +77,5 @@ def measure_throughput(
         batches=len(work.batches),
         tokens=work.tokens,
         padding=work.padding,
-        turns=alternate(sides, rounds, on_turn),
+        turns=alternate(sides, rounds, on_step),
     )

@@ -24,10 +24,11 @@ from spanjet.cli.options import (
     window_config,
 )
 from spanjet.cli.terminal.output import show
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.texts import read_text
 from spanjet.files import READERS, WRITERS, JobResult, answer_file
 from spanjet.files.row_queue import LOOK_AHEAD
+from spanjet.measure.progress import ignore_step
 
 __all__ = ["SOME_REJECTED", "answer"]
 
@@ -126,7 +127,7 @@ def answer(
         runtime_config=RuntimeConfig(threads=threads),
     )
     try:
-        with progress_bar("questions") as progress:
+        with progress_bar("questions") as bar:
             result = answer_file(
                 file,
                 out,
@@ -143,7 +144,7 @@ def answer(
                 resume=resume,
                 overwrite=overwrite,
                 strict=strict,
-                progress=progress,
+                progress=None if bar is ignore_step else bar,  # to know the total, the file is read twice
             )
     except KeyboardInterrupt as stop:
         typer.echo(f"spanjet: {str(stop) or 'stopped'}", err=True)

@@ -1,66 +1,66 @@
-"""`spanjet bench`: what a model does on this machine."""
+"""`spanjet bench`: measure a model on this machine."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spanjet.cli.options import ThreadsOption
-from spanjet.cli.terminal.output import write_json
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.bench import BenchConfig, built_in, run_bench
+from spanjet.bench.report.page import render_page
+from spanjet.bench.report.table import show
+from spanjet.cli.options import HtmlFileOption, JsonFileOption, ThreadsOption
+from spanjet.cli.terminal.output import check_outputs, write_json
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.config import RuntimeConfig
-from spanjet.evaluate import load_squad
-from spanjet.storage import check_writable
+from spanjet.files.squad import load_squad
 
 __all__ = ["bench"]
+
+ModelArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="Model directory or Hugging Face checkpoint. Default: the bundled INT8 MiniLM.",
+        show_default=False,
+    ),
+]
+SquadOption = Annotated[
+    Path | None,
+    typer.Option(metavar="SQUAD.json", help="Questions to ask. Default: made up, as long as SQuAD's."),
+]
+LimitOption = Annotated[int, typer.Option(min=1, help="Questions, drawn at random.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Chooses the questions.")]
+RoundsOption = Annotated[int, typer.Option(min=1, help="Times that everything is measured.")]
+StreamsOption = Annotated[
+    int | None, typer.Option(help="Batches that run side by side. Default: tuned, or OpenVINO's choice.")
+]
+BatchTokensOption = Annotated[
+    int | None, typer.Option(help="Tokens of a batch at most. Default: tuned, or 1,024.")
+]
+SingleOption = Annotated[int, typer.Option(min=0, help="Questions that are asked one at a time.")]
+DocumentQuestionsOption = Annotated[int, typer.Option(min=0, help="Questions on one long document.")]
+DocumentTokensOption = Annotated[int, typer.Option(min=1, help="Tokens of that document.")]
+OperationsOption = Annotated[bool, typer.Option(help="Measure the time of each of the model's operations.")]
 
 
 def bench(
     *,
-    model: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="Model directory or Hugging Face checkpoint. Default: the bundled INT8 MiniLM.",
-            show_default=False,
-        ),
-    ] = None,
-    squad: Annotated[
-        Path | None,
-        typer.Option(metavar="SQUAD.json", help="Questions to ask. Default: made up, as long as SQuAD's."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Questions, drawn at random.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Chooses the questions.")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that everything is measured.")] = 5,
+    model: ModelArgument = None,
+    squad: SquadOption = None,
+    limit: LimitOption = 1000,
+    seed: SeedOption = 0,
+    rounds: RoundsOption = 5,
     threads: ThreadsOption = None,
-    streams: Annotated[
-        int | None, typer.Option(help="Batches that run side by side. Default: tuned, or OpenVINO's choice.")
-    ] = None,
-    batch_tokens: Annotated[
-        int | None, typer.Option(help="Tokens of a batch at most. Default: tuned, or 1,024.")
-    ] = None,
-    single: Annotated[int, typer.Option(min=0, help="Questions that are asked one at a time.")] = 100,
-    document_questions: Annotated[int, typer.Option(min=0, help="Questions on one long document.")] = 10,
-    document_tokens: Annotated[int, typer.Option(min=1, help="Tokens of that document.")] = 5000,
-    budgets: Annotated[
-        str, typer.Option(metavar="N,N,...", help='Batch budgets that are compared; "": none.')
-    ] = "256,512,1024,1536,2048,4096,8192",
-    operations: Annotated[
-        bool, typer.Option(help="Measure the time of each of the model's operations.")
-    ] = True,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all measurements.")
-    ] = None,
-    html_file: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help='Write a page with plots; needs the extra "report".'),
-    ] = None,
+    streams: StreamsOption = None,
+    batch_tokens: BatchTokensOption = None,
+    single: SingleOption = 100,
+    document_questions: DocumentQuestionsOption = 10,
+    document_tokens: DocumentTokensOption = 5000,
+    operations: OperationsOption = True,
+    json_file: JsonFileOption = None,
+    html_file: HtmlFileOption = None,
 ) -> None:
     """Measure throughput, latency, memory, operations, and the time that is lost outside the model."""
-    from spanjet.bench import BenchConfig, built_in, run_bench  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.bench.report.page import check_report_extra, write_page  # noqa: PLC0415
-    from spanjet.bench.report.table import show  # noqa: PLC0415
-
     config = BenchConfig(
         limit=limit,
         seed=seed,
@@ -68,30 +68,15 @@ def bench(
         single_questions=single,
         document_questions=document_questions,
         document_tokens=document_tokens,
-        budgets=_budgets(budgets),
         operations=operations,
     )
     runtime = RuntimeConfig(threads=threads, streams=streams, batch_tokens=batch_tokens)
-    for path in (json_file, html_file):
-        if path is not None:
-            check_writable(path)
-    if html_file is not None:
-        check_report_extra()
-    dataset, data = (
-        (built_in(limit, seed), "made-up questions") if squad is None else (load_squad(squad), squad.name)
-    )
-    with progress_bar("bench") as progress:
-        result = run_bench(model, dataset, data=data, config=config, runtime=runtime, progress=progress)
+    check_outputs(json_file, html=html_file)
+    dataset = built_in(limit, seed) if squad is None else load_squad(squad)
+    data = "made-up questions" if squad is None else squad.name
+    result = run_bench(model, dataset, data=data, config=config, runtime=runtime, progress=progress_bar)
     if json_file is not None:
         write_json(json_file, result.as_dict())
     if html_file is not None:
-        write_page(html_file, result)
+        html_file.write_text(render_page(result), encoding="utf-8")
     show(result)
-
-
-def _budgets(text: str) -> tuple[int, ...]:
-    """The numbers of a list such as ``256,512``."""
-    try:
-        return tuple(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
-    except ValueError:
-        raise ValueError(f"--budgets is {text!r}; expected numbers with commas between them") from None

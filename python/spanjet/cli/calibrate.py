@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
 
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import print_json, show
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
+from spanjet.compress.card import describe_calibration
 from spanjet.evaluate import CalibrationReport, calibrate_reader, load_squad, load_titles
+from spanjet.model.directory import check_has_card, update_card
 
 __all__ = ["calibrate"]
 
@@ -43,16 +48,13 @@ def calibrate(
     The table compares the model's present scores with the new ones; those are of articles that the
     calibration in question was not fitted on (two-fold, by article).
     """
-    from spanjet.compress.card import describe_calibration  # noqa: PLC0415
-    from spanjet.model.directory import check_has_card, update_card  # noqa: PLC0415  (OpenVINO: 200 ms)
-
     dataset = load_squad(data)
     if articles is not None:
         dataset = dataset.of_articles(load_titles(articles))
     reader = Reader(model, runtime_config=RuntimeConfig(threads=threads))
     check_has_card(reader.model.path)
-    with progress_bar("questions") as progress:
-        report = calibrate_reader(reader, dataset, negatives=negatives, seed=seed, progress=progress)
+    with progress_bar("questions") as bar:
+        report = calibrate_reader(reader, dataset, negatives=negatives, seed=seed, on_step=bar)
     described = describe_calibration(report, data, reader, negatives=negatives, seed=seed)
     update_card(reader.model.path, calibration=described)
     if as_json:
@@ -76,10 +78,6 @@ def _show_table(report: CalibrationReport) -> None:
         for cells in (columns, *rows):
             typer.echo("\t".join(cells))
         return
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"

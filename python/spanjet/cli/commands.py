@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from spanjet.cli.terminal.errors import show_error, show_warning
 
-__all__ = ["COMMANDS", "Commands"]
+__all__ = ["COMMANDS", "Commands", "RunByDefault"]
 
 COMMANDS = {
     "answer": "Answer the questions of a file.",
@@ -64,6 +64,16 @@ class Commands(TyperGroup):
             cause, code = error, 1
         show_error(cause)
         raise typer.Exit(code)
+
+
+class RunByDefault(TyperGroup):
+    """Take `spanjet GROUP MODEL …` as `spanjet GROUP run MODEL …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``run`` before arguments that begin with no command's name."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
 
 
 def _load(name: str) -> Any:

@@ -23,7 +23,7 @@ from spanjet.cli.options import (
     window_config,
 )
 from spanjet.cli.terminal.output import show, write_json
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.config import Threshold
 from spanjet.evaluate import (
     Confidence,
@@ -36,6 +36,8 @@ from spanjet.evaluate import (
     squad_v2_predictions,
 )
 from spanjet.evaluate import evaluate as evaluate_reader
+from spanjet.evaluate.report.page import render_page
+from spanjet.measure.html import check_report_extra
 from spanjet.storage import check_writable
 
 __all__ = ["evaluate"]
@@ -151,8 +153,6 @@ def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: 
             raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
         check_writable(path)
     if "--html" in outputs:
-        from spanjet.bench.report.page import check_report_extra  # noqa: PLC0415
-
         check_report_extra()
 
 
@@ -160,11 +160,11 @@ def _retrieval(
     reader: Reader, dataset: SquadDataset, passages: int | None, options: dict[str, Any]
 ) -> tuple[dict[str, Any], Confidence]:
     """Ask about passages, or about whole articles where ``passages`` is None."""
-    with progress_bar("questions") as progress:
+    with progress_bar("questions") as bar:
         if passages is None:
-            found = evaluate_articles(reader, dataset, progress=progress, **options)
+            found = evaluate_articles(reader, dataset, on_step=bar, **options)
         else:
-            found = evaluate_passages(reader, dataset, passages=passages, progress=progress, **options)
+            found = evaluate_passages(reader, dataset, passages=passages, on_step=bar, **options)
     return found.as_dict(), found.confidence
 
 
@@ -172,8 +172,8 @@ def _reading(
     reader: Reader, dataset: SquadDataset, outputs: dict[str, Path], options: dict[str, Any]
 ) -> tuple[dict[str, Any], Confidence]:
     """Ask each question about its own context; write the predictions that are wanted."""
-    with progress_bar("questions") as progress:
-        evaluation = evaluate_reader(reader, dataset, progress=progress, **options)
+    with progress_bar("questions") as bar:
+        evaluation = evaluate_reader(reader, dataset, on_step=bar, **options)
     _write_predictions(outputs, evaluation)
     confidence = measure_confidence(dataset, evaluation)
     speed = {"seconds": evaluation.seconds, "questions_per_second": evaluation.questions_per_second}
@@ -194,8 +194,6 @@ def _write_predictions(outputs: dict[str, Path], evaluation: Evaluation) -> None
 def _write_page(
     path: Path, reader: Reader, data: Path, numbers: dict[str, Any], confidence: Confidence
 ) -> None:
-    from spanjet.evaluate.report.page import render_page  # noqa: PLC0415  (Matplotlib: half a second)
-
     model = (reader.model.card or {}).get("name") or reader.model.path.name
     page = render_page(model=str(model), data=data.name, numbers=numbers, confidence=confidence)
     path.write_text(page, encoding="utf-8")

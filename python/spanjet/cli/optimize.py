@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from spanjet.cli.commands import RunByDefault
 from spanjet.cli.options import (
     CheckpointArgument,
     CpuOption,
@@ -20,7 +20,7 @@ from spanjet.cli.options import (
     SeedOption,
 )
 from spanjet.cli.terminal.output import show
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.optimize import optimize_checkpoint
 from spanjet.compress.optimize.reproduce import repeat_measurements
@@ -30,20 +30,7 @@ from spanjet.storage import check_writable
 
 __all__ = ["commands"]
 
-_DEFAULT = "run"
-
-
-class _WithDefault(TyperGroup):
-    """Commands of which one needs no name: what does not begin with a command's name is for that one."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name in."""
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [_DEFAULT, *args]
-        return super().parse_args(ctx, args)
-
-
-commands = typer.Typer(cls=_WithDefault, no_args_is_help=True)
+commands = typer.Typer(cls=RunByDefault, no_args_is_help=True)
 
 DataOption = Annotated[
     Path,
@@ -78,7 +65,7 @@ def main() -> None:
     """
 
 
-@commands.command(_DEFAULT)
+@commands.command("run")
 def run(
     *,
     checkpoint: CheckpointArgument,
@@ -124,7 +111,7 @@ def run(
         evaluation=evaluation,
         overwrite=overwrite,
         license_name=license_name,
-        bars=progress_bar,
+        progress=progress_bar,
         on_plan=_show_plan,
     )
     _show_result(card)
@@ -161,7 +148,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Repeat the measurements of the card: F1 on its held-out questions, and windows a second."""
-    found = repeat_measurements(model, data, checkpoint=checkpoint, bars=progress_bar)
+    found = repeat_measurements(model, data, checkpoint=checkpoint, progress=progress_bar)
     show(found, as_json=as_json)
     if not found["repeated"]:
         raise typer.Exit(1)

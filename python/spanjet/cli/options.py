@@ -16,6 +16,8 @@ __all__ = [
     "DocStrideOption",
     "EvaluationOption",
     "HeldOutOption",
+    "HtmlFileOption",
+    "JsonFileOption",
     "JsonOption",
     "KeepBestOption",
     "LicenseOption",
@@ -47,6 +49,13 @@ ModelOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads. Default: all CPUs.")]
+JsonFileOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write all measurements.")
+]
+HtmlFileOption = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help='Write a page with plots; needs the extra "report".'),
+]
 
 MaxLengthOption = Annotated[int, typer.Option(help="Tokens of a window.")]
 DocStrideOption = Annotated[

@@ -17,7 +17,7 @@ from spanjet.cli.options import (
     SeedOption,
 )
 from spanjet.cli.terminal.output import show
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.quantize import quantize_checkpoint
 
@@ -93,7 +93,7 @@ def quantize(
         overwrite=overwrite,
         license_name=license_name,
         license_file=license_file,
-        bars=progress_bar,
+        progress=progress_bar,
         verbose=verbose,
     )
     show(card, as_json=False)

@@ -9,7 +9,7 @@ import typer
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import print_json
-from spanjet.cli.terminal.tables import progress_bar
+from spanjet.cli.terminal.progress import progress_bar
 from spanjet.model.directory import BUNDLED_MODEL
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Calibrate a reader on questions with and without answers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from spanjet.evaluate.confidence import assess
 from spanjet.evaluate.retrieval import holds_reference, question_generator
 from spanjet.evaluate.squad import grade
 from spanjet.files.dataset import Question, SquadDataset
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model import Model
 from spanjet.reader.answer import Answer
 from spanjet.reader.reader import Reader
@@ -37,8 +38,6 @@ __all__ = [
     "gather_candidates",
     "other_paragraphs",
 ]
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +81,7 @@ def calibrate_reader(
     *,
     negatives: float = 1.0,
     seed: int = 0,
-    progress: Progress | None = None,
+    on_step: OnStep = ignore_step,
 ) -> CalibrationReport:
     """Fit a calibration to a reader's margins, and measure it on articles that it was not fitted on.
 
@@ -93,7 +92,7 @@ def calibrate_reader(
         dataset: questions with and without an answer, of at least two articles.
         negatives: share of the questions with an answer that are also asked about another paragraph.
         seed: chooses those, and the paragraphs.
-        progress: called with the numbers of answered and of all pairs.
+        on_step: called with the numbers of answered and of all pairs.
 
     Raises:
         ValueError: the reader's mode is another, every question has an answer, there are fewer than two
@@ -104,7 +103,7 @@ def calibrate_reader(
     check_unanswerable(dataset)
     folds(_article_numbers(dataset.questions))
     others = other_paragraphs(dataset, negatives, seed=seed)
-    by_margin = gather_by_sentence_margin(reader, dataset, others, SENTENCE_MARGINS, progress=progress)
+    by_margin = gather_by_sentence_margin(reader, dataset, others, SENTENCE_MARGINS, on_step=on_step)
     sentence_margin = fit_sentence_margin(by_margin)
     candidates = balance(by_margin[sentence_margin], seed=seed)
     calibration = fit(candidates, sentence_margin=sentence_margin)
@@ -171,7 +170,7 @@ def gather_candidates(
     dataset: SquadDataset,
     others: Iterable[Question] = (),
     *,
-    progress: Progress | None = None,
+    on_step: OnStep = ignore_step,
 ) -> Candidates:
     """Ask a reader, and keep the margins of all candidates, those that overlap a better one included.
 
@@ -179,13 +178,13 @@ def gather_candidates(
         reader: what answers; its calibration and threshold do not count, but for the sentence margin.
         dataset: questions that are asked about their own paragraphs.
         others: questions that are asked about other paragraphs.
-        progress: called with the numbers of answered and of all pairs.
+        on_step: called with the numbers of answered and of all pairs.
 
     Raises:
         ValueError: a context has no span.
     """
     own = reader.calibration.sentence_margin
-    return _gather(reader, dataset, others, [own], progress=progress)[own]
+    return _gather(reader, dataset, others, [own], on_step=on_step)[own]
 
 
 def gather_by_sentence_margin(
@@ -194,7 +193,7 @@ def gather_by_sentence_margin(
     others: Iterable[Question],
     sentence_margins: Iterable[float],
     *,
-    progress: Progress | None = None,
+    on_step: OnStep = ignore_step,
 ) -> dict[float, Candidates]:
     """Ask a reader once, and rank its candidates with several sentence margins.
 
@@ -205,7 +204,7 @@ def gather_by_sentence_margin(
         dataset: questions that are asked about their own paragraphs.
         others: questions that are asked about other paragraphs.
         sentence_margins: what spans that reach over a sentence lose.
-        progress: called with the numbers of answered and of all pairs.
+        on_step: called with the numbers of answered and of all pairs.
 
     Returns:
         The candidates in the order of each sentence margin.
@@ -214,7 +213,7 @@ def gather_by_sentence_margin(
         ValueError: a context has no span.
     """
     plain = replace(reader.model, card=None)
-    return _gather(reader, dataset, others, sentence_margins, model=plain, progress=progress)
+    return _gather(reader, dataset, others, sentence_margins, model=plain, on_step=on_step)
 
 
 def _gather(
@@ -224,7 +223,7 @@ def _gather(
     costs: Iterable[float],
     *,
     model: Model | None = None,
-    progress: Progress | None = None,
+    on_step: OnStep = ignore_step,
 ) -> dict[float, Candidates]:
     apart = Reader(
         model or reader.model,
@@ -237,16 +236,14 @@ def _gather(
     width = reader.decode_config.n_best
     ranked = {cost: _Ranked(len(questions), width) for cost in costs}
     pairs = ((question.question, question.context) for question in questions)
-    if progress is not None:
-        progress(0, len(questions))
+    on_step(0, len(questions))
     for row, answers in enumerate(apart.stream(pairs, top_k=width, threshold=None)):
         question = questions[row]
         if answers[0].is_null:
             raise ValueError(f"question {question.id!r}: its context has no span")
         for cost, kept in ranked.items():
             kept.add(row, answers, question, cost, dataset.version)
-        if progress is not None:
-            progress(row + 1, len(questions))
+        on_step(row + 1, len(questions))
     answerable = np.array([bool(question.answers) for question in questions])
     article, own = _article_numbers(questions), np.arange(len(questions)) < len(dataset)
     return {

@@ -1,13 +1,13 @@
 """Ask a reader the questions of a data set and score its answers."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from spanjet.config import Threshold
 from spanjet.evaluate.squad import Scores, score
 from spanjet.files.dataset import SquadDataset
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.reader.answer import Answer
 from spanjet.reader.reader import Reader
 
@@ -45,7 +45,7 @@ def evaluate(
     dataset: SquadDataset,
     *,
     threshold: Threshold = "reader",
-    progress: Callable[[int, int], None] | None = None,
+    on_step: OnStep = ignore_step,
     limit: int | None = None,
 ) -> Evaluation:
     """Answer the questions of a data set and score the answers.
@@ -55,7 +55,7 @@ def evaluate(
         dataset: what is asked.
         threshold: as the reader's; ``"reader"``: that one for v2.0, but None for v1.1, whose questions all
             have an answer, and in mode ``squad``.
-        progress: called with the numbers of answered and of all questions.
+        on_step: called with the numbers of answered and of all questions.
         limit: only this many questions, the first ones; default: all.
 
     Raises:
@@ -69,7 +69,7 @@ def evaluate(
         always_a_span = dataset.version == "1.1" or reader.decode_config.mode == "squad"
         threshold = None if always_a_span else reader.threshold
     began = time.perf_counter()
-    answers = _answers(reader, dataset, threshold, progress)
+    answers = _answers(reader, dataset, threshold, on_step)
     seconds = time.perf_counter() - began
     predictions = {name: found[0].text for name, found in answers.items()}
     best = {
@@ -94,18 +94,16 @@ def _answers(
     reader: Reader,
     dataset: SquadDataset,
     threshold: Threshold,
-    progress: Callable[[int, int], None] | None,
+    on_step: OnStep,
 ) -> dict[str, list[Answer]]:
     """Answer each question, by its id; the null answer, where it comes first, has the best span behind it."""
-    if progress is not None:
-        progress(0, len(dataset))
+    on_step(0, len(dataset))
     pairs = ((question.question, question.context) for question in dataset.questions)
     stream = reader.stream(pairs, top_k=1 if threshold is None else 2, threshold=threshold)
     found = {}
     for question, answers in zip(dataset.questions, stream, strict=True):
         found[question.id] = answers
-        if progress is not None:
-            progress(len(found), len(dataset))
+        on_step(len(found), len(dataset))
     return found
 
 

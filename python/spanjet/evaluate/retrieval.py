@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from spanjet.evaluate.confidence import Confidence, assess
 from spanjet.evaluate.squad import grade, normalize
 from spanjet.files.dataset import Question, SquadDataset
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.reader.answer import Answer, Document
 from spanjet.reader.reader import Reader
 
@@ -27,8 +28,6 @@ __all__ = [
 ]
 
 BETWEEN_PARAGRAPHS = "\n\n"
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +140,7 @@ def evaluate_passages(
     passages: int,
     limit: int | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    on_step: OnStep = ignore_step,
 ) -> RetrievalScores:
     """Ask each question about several passages of its article, and score the answer that ranks first.
 
@@ -151,14 +150,14 @@ def evaluate_passages(
         passages: see `choose_passages`.
         limit: see `choose_passages`.
         seed: see `choose_passages`.
-        progress: called with the numbers of answered and of all questions.
+        on_step: called with the numbers of answered and of all questions.
 
     Raises:
         ValueError: see `choose_passages`.
     """
     cases = choose_passages(dataset, passages, limit=limit, seed=seed)
     began = time.perf_counter()
-    best = list(_best_of_passages(reader, cases, _counted(progress, len(cases))))
+    best = list(_best_of_passages(reader, cases, on_step))
     seconds = time.perf_counter() - began
     found = [place == case.right for case, (place, _) in zip(cases, best, strict=True)]
     others = [
@@ -183,7 +182,7 @@ def evaluate_articles(
     *,
     limit: int | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    on_step: OnStep = ignore_step,
 ) -> RetrievalScores:
     """Ask each question about its whole article, the paragraphs joined by an empty line.
 
@@ -192,7 +191,7 @@ def evaluate_articles(
         dataset: questions; those without an answer are left out.
         limit: only a sample of so many questions; default: all.
         seed: chooses the sample.
-        progress: called with the numbers of answered and of all questions.
+        on_step: called with the numbers of answered and of all questions.
 
     Raises:
         ValueError: no question has an answer and an article.
@@ -201,7 +200,7 @@ def evaluate_articles(
     if not eligible:
         raise ValueError("no question has an answer and an article; expected a SQuAD file")
     questions = _sample(eligible, limit, seed)
-    count = _counted(progress, len(questions))
+    on_step(0, len(questions))
     answers = []
     began = time.perf_counter()
     texts = {title: BETWEEN_PARAGRAPHS.join(paragraphs) for title, paragraphs in dataset.articles.items()}
@@ -209,13 +208,13 @@ def evaluate_articles(
     pairs = ((question.question, documents[texts[question.article]]) for question in questions)
     for (answer,) in reader.stream(pairs, threshold=None):
         answers.append(answer)
-        count()
+        on_step(len(answers), len(questions))
     seconds = time.perf_counter() - began
     return _scores(dataset, questions, answers, [True] * len(questions), seconds)
 
 
 def _best_of_passages(
-    reader: Reader, cases: Sequence[PassageCase], count: Callable[[], None]
+    reader: Reader, cases: Sequence[PassageCase], on_step: OnStep
 ) -> Iterator[tuple[int, Answer]]:
     """Yield the answer to each question that ranks first, and its passage's place.
 
@@ -224,11 +223,12 @@ def _best_of_passages(
     documents = _Documents(reader)
     pairs = ((case.question.question, documents[text]) for case in cases for text in case.passages)
     answers = reader.stream(pairs, threshold=None)
-    for case in cases:
+    on_step(0, len(cases))
+    for done, case in enumerate(cases, 1):
         found = [answer for (answer,) in islice(answers, len(case.passages))]
         place = max(range(len(found)), key=lambda index: found[index].margin)
         yield place, found[place]
-        count()
+        on_step(done, len(cases))
 
 
 class _Documents(dict[str, Document]):
@@ -279,11 +279,3 @@ def _scores(
         confidence=confidence,
         seconds=seconds,
     )
-
-
-def _counted(progress: Progress | None, total: int) -> Callable[[], None]:
-    if progress is None:
-        return lambda: None
-    progress(0, total)
-    done = iter(range(1, total + 1))
-    return lambda: progress(next(done), total)

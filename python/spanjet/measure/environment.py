@@ -1,4 +1,4 @@
-"""The machine in full: what `describe_machine` says, and what else moves a benchmark's numbers."""
+"""Describe the machine and what else moves a benchmark's numbers."""
 
 import os
 import platform
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from spanjet.runtime.cpu import describe_machine
 
-__all__ = ["describe_environment"]
+__all__ = ["describe_environment", "read_text"]
 
 PROC = Path("/proc")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def describe_environment() -> dict[str, str]:
-    """`describe_machine`, and kernel, microcode, governor, memory and load, where they can be read.
+    """Describe the machine, and its kernel, microcode, governor, memory and load where they can be read.
 
     The load is the mean number of running threads of the whole machine over the last minute.
     """
     read = {
         "kernel": platform.release(),
         "microcode": _value(PROC / "cpuinfo", "microcode"),
-        "governor": _text(GOVERNOR),
+        "governor": read_text(GOVERNOR),
         "memory": _memory(),
         "load": f"{os.getloadavg()[0]:.2f}",
     }
@@ -34,15 +34,16 @@ def _memory() -> str | None:
 
 
 def _value(path: Path, name: str) -> str | None:
-    """The first value of a name in a file of lines ``name: value``."""
-    for line in (_text(path) or "").splitlines():
+    """Find the first value of a name in a file of lines ``name: value``."""
+    for line in (read_text(path) or "").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == name:
             return value.strip()
     return None
 
 
-def _text(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
+    """Read one of the system's files; None where it is missing or empty."""
     with suppress(OSError):
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
     return None

@@ -1,4 +1,4 @@
-"""Memory of this process, as Linux counts it."""
+"""Read the memory of this process, as Linux counts it, in megabytes of 1,000,000 bytes."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,13 +10,13 @@ CLEAR = Path("/proc/self/clear_refs")
 
 
 def resident_megabytes() -> float | None:
-    """Resident memory now, in megabytes of 1,000,000 bytes; None where there is no /proc."""
-    return _field("VmRSS")
+    """Read the resident memory now; None where there is no /proc."""
+    return _megabytes("VmRSS")
 
 
 def peak_megabytes() -> float | None:
-    """The most resident memory since the last `reset_peak`, or since the start where that is not allowed."""
-    return _field("VmHWM")
+    """Read the most resident memory since `reset_peak`, or since the start where that is not allowed."""
+    return _megabytes("VmHWM")
 
 
 def reset_peak() -> None:
@@ -25,7 +25,7 @@ def reset_peak() -> None:
         CLEAR.write_text("5", encoding="ascii")
 
 
-def _field(name: str) -> float | None:
+def _megabytes(name: str) -> float | None:
     with suppress(OSError):
         for line in STATUS.read_text(encoding="ascii").splitlines():
             key, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""What is asked: a sample of a SQuAD file, or questions made of the sentences that come with the package."""
+"""Sample the questions of a SQuAD file, or make some of the sentences that come with the package."""
 
 import math
 import random
@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import count, islice
 
-from spanjet.evaluate import Question, SquadDataset
+from spanjet.files.dataset import Question, SquadDataset
 
 __all__ = ["built_in", "sample"]
 
@@ -19,7 +19,7 @@ SENTENCES = "sentences.tsv"
 
 
 def sample(dataset: SquadDataset, limit: int | None, seed: int) -> SquadDataset:
-    """Some questions of a data set, drawn without replacement, in a random order.
+    """Draw questions of a data set without replacement, in a random order.
 
     Args:
         dataset: all questions.
@@ -36,7 +36,7 @@ def sample(dataset: SquadDataset, limit: int | None, seed: int) -> SquadDataset:
 
 
 def built_in(limit: int, seed: int) -> SquadDataset:
-    """Questions on contexts of shuffled sentences, as long and as varied in length as SQuAD's paragraphs.
+    """Make questions on contexts of shuffled sentences, as long and as varied as SQuAD's paragraphs.
 
     The sentences are few, so words come again more often than in a text of the same size from elsewhere;
     the model does the same work.
@@ -65,7 +65,7 @@ def built_in(limit: int, seed: int) -> SquadDataset:
 
 
 def _sentences(generator: random.Random) -> list[tuple[str, str, str]]:
-    """Sentences of one context."""
+    """Choose the sentences of one context."""
     words = min(generator.lognormvariate(math.log(MEDIAN_WORDS), SPREAD), MOST_WORDS)
     chosen: list[tuple[str, str, str]] = []
     found = 0

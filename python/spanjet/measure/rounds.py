@@ -1,4 +1,4 @@
-"""Alternating rounds: things that are compared run in turn, so that a busy machine slows all of them."""
+"""Time things in turn, so that a busy machine slows all of them alike."""
 
 import gc
 import statistics
@@ -7,10 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["WARM_UPS", "Spread", "Turn", "alternate", "ratios", "timed"]
+import numpy as np
+
+from spanjet.measure.progress import OnStep, ignore_step
+
+__all__ = ["WARM_UPS", "Spread", "Turn", "alternate", "ratios", "relative_times", "timed"]
 
 #: Runs that do not count where all shapes should be known: each stream has to learn them.
 WARM_UPS = 2
+
+# Sides that run between two runs of the anchor.
+_BETWEEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """The spread of at least one value; quartiles as NumPy interpolates them."""
+        """Summarise at least one value; quartiles as NumPy interpolates them."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -32,7 +39,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How long one run took.
+    """Time of one run.
 
     Attributes:
         wall: seconds.
@@ -43,9 +50,15 @@ class Turn:
     cpu: float
 
 
-def timed(run: Callable[[], Any]) -> Turn:
-    """Run once; garbage is collected before, and the result is freed after the clock has stopped."""
-    gc.collect()
+def timed(run: Callable[[], Any], *, collect: bool = True) -> Turn:
+    """Run once and measure the time; the result is freed after the clock has stopped.
+
+    Args:
+        run: what is timed.
+        collect: whether garbage is collected before.
+    """
+    if collect:
+        gc.collect()
     used, began = time.process_time(), time.perf_counter()
     result = run()
     turn = Turn(time.perf_counter() - began, time.process_time() - used)
@@ -56,31 +69,79 @@ def timed(run: Callable[[], Any]) -> Turn:
 def alternate(
     sides: Mapping[str, Callable[[], Any]],
     rounds: int,
-    on_turn: Callable[[], None] = lambda: None,
+    on_step: OnStep = ignore_step,
     *,
     warm_ups: int = 1,
 ) -> dict[str, list[Turn]]:
-    """Run each side to warm up and then once in every round, in the opposite order every other round.
+    """Time each side once in every round, in the opposite order every other round.
 
     Args:
         sides: what is compared, by name.
         rounds: at least 1.
-        on_turn: called after each run, ``len(sides) * (rounds + warm_ups)`` times.
-        warm_ups: runs of each side that do not count.
+        on_step: called after each run.
+        warm_ups: rounds beforehand that do not count.
 
     Returns:
         The turns of each side, in the order of the rounds.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
+    done, total = 0, len(sides) * (warm_ups + rounds)
     for number in range(warm_ups + rounds):
         for name in sides if number % 2 else reversed(list(sides)):
             turn = timed(sides[name])
             if number >= warm_ups:
                 turns[name].append(turn)
-            on_turn()
+            done += 1
+            on_step(done, total)
     return turns
 
 
 def ratios(one: Sequence[Turn], two: Sequence[Turn]) -> list[float]:
-    """Wall time of the one over that of the other, round by round."""
+    """Divide the wall times of the one by those of the other, round by round."""
     return [first.wall / second.wall for first, second in zip(one, two, strict=True)]
+
+
+def relative_times(
+    sides: Mapping[str, Callable[[], Any]],
+    anchor: Callable[[], Any],
+    *,
+    rounds: int,
+    on_step: OnStep = ignore_step,
+) -> tuple[dict[str, float], float]:
+    """Time many sides as shares of one anchor, which runs again and again between them.
+
+    With an anchor many sides need no more than two turns' distance from what they are divided by, where in
+    `alternate` a round of all of them would lie between. Sides run in random order.
+
+    Args:
+        sides: what is timed, by name; each runs `WARM_UPS` times beforehand.
+        anchor: runs before and after every few sides.
+        rounds: at least 1.
+        on_step: called after each run of a side.
+
+    Returns:
+        The median ratio of each side, and the anchor's median time in seconds.
+    """
+    done, total = 0, len(sides) * (WARM_UPS + rounds)
+    for side in (anchor, *sides.values()):
+        for _ in range(WARM_UPS):
+            side()
+            if side is not anchor:
+                done += 1
+                on_step(done, total)
+    generator = np.random.default_rng(0)
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    anchors = [timed(anchor).wall]
+    for _ in range(rounds):
+        names = [list(sides)[place] for place in generator.permutation(len(sides)).tolist()]
+        for first in range(0, len(names), _BETWEEN):
+            walls = {}
+            for name in names[first : first + _BETWEEN]:
+                walls[name] = timed(sides[name]).wall
+                done += 1
+                on_step(done, total)
+            anchors.append(timed(anchor).wall)
+            beside = (anchors[-1] + anchors[-2]) / 2
+            for name, wall in walls.items():
+                found[name].append(wall / beside)
+    return {name: float(np.median(each)) for name, each in found.items()}, float(np.median(anchors))

@@ -1,12 +1,23 @@
-"""The windows of some questions, cut into batches beforehand: all that inference alone needs."""
+"""Run inference alone: batches that were made beforehand, and nothing but the model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from spanjet._core import Batch, Encoding
+from spanjet.files.dataset import Question
+from spanjet.measure.progress import OnStep, ignore_step
+from spanjet.measure.rounds import Spread, Turn, alternate, ratios
 from spanjet.reader.reader import Reader
-from spanjet.runtime.engine import Hint
+from spanjet.runtime.engine import Hint, ModelInputs, Runtime
 
-__all__ = ["Workload"]
+__all__ = ["InferenceSpeed", "Workload", "compare_inference", "run_batches"]
+
+
+def run_batches(runtime: Runtime, batches: Iterable[ModelInputs], hint: Hint = "THROUGHPUT") -> None:
+    """Infer all batches, and let go of their logits."""
+    for _ in runtime.run(batches, hint=hint):
+        pass
 
 
 class Workload:
@@ -36,7 +47,66 @@ class Workload:
         ]
         self.padding = 1 - self.tokens / sum(batch.input_ids.size for batch in self.batches)
 
+    @classmethod
+    def of(cls, reader: Reader, questions: Sequence[Question]) -> "Workload":
+        """Make the batches of questions on their own contexts."""
+        return cls(reader, [each.question for each in questions], [each.context for each in questions])
+
     def infer(self, hint: Hint = "THROUGHPUT") -> None:
         """Run all batches, and let go of their logits."""
-        for _ in self._engine.run(self.batches, hint=hint):
-            pass
+        run_batches(self._engine, self.batches, hint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceSpeed:
+    """Times of inference alone, of readers that ran in turn on the same windows.
+
+    Attributes:
+        turns: of each reader, by its name.
+        windows, tokens: of a turn.
+    """
+
+    turns: dict[str, list[Turn]]
+    windows: int
+    tokens: int
+
+    def speed_up(self, name: str, over: str) -> Spread:
+        """Speed of one reader over another's, round by round."""
+        return Spread.of(ratios(self.turns[over], self.turns[name]))
+
+    def as_dict(self, speed_ups: Mapping[str, Any]) -> dict[str, Any]:
+        """The median rates, the speed-ups given, and what was run, ready for JSON."""
+        return {
+            "unit": "windows/s",
+            **{
+                name: round(self.windows / Spread.of([turn.wall for turn in each]).median, 2)
+                for name, each in self.turns.items()
+            },
+            **speed_ups,
+            "windows": self.windows,
+            "tokens": self.tokens,
+            "rounds": len(next(iter(self.turns.values()))),
+        }
+
+
+def compare_inference(
+    readers: Mapping[str, Reader],
+    questions: Sequence[Question],
+    *,
+    rounds: int,
+    warm_ups: int = 1,
+    on_step: OnStep = ignore_step,
+) -> InferenceSpeed:
+    """Time inference alone with several readers, in alternating rounds.
+
+    Args:
+        readers: what is compared, by name; their windows are of the same lengths.
+        questions: whose windows are inferred.
+        rounds: at least 1.
+        warm_ups: rounds beforehand that do not count.
+        on_step: called after each run.
+    """
+    work = {name: Workload.of(reader, questions) for name, reader in readers.items()}
+    turns = alternate({name: each.infer for name, each in work.items()}, rounds, on_step, warm_ups=warm_ups)
+    one = next(iter(work.values()))
+    return InferenceSpeed(turns=turns, windows=one.windows, tokens=one.tokens)

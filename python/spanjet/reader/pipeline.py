@@ -119,9 +119,10 @@ class Pipeline:
                 )
         return windows
 
-    def plan(self, windows: _core.Windows, *, streams: int = 0) -> list[PlannedBatch]:
-        """Plan the batches of windows (see `schedule`)."""
-        return schedule(np.diff(windows.indptr), streams=streams, **self._limits)
+    def plan(self, windows: _core.Windows | NDArray[np.int64], *, streams: int = 0) -> list[PlannedBatch]:
+        """Plan the batches of windows, given these or their lengths in tokens (see `schedule`)."""
+        lengths = windows if isinstance(windows, np.ndarray) else np.diff(windows.indptr)
+        return schedule(lengths, streams=streams, **self._limits)
 
     def answer(
         self,

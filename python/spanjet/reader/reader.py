@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spanjet._core import Tokenizer, Windows
 from spanjet.config import (
     Calibration,
@@ -393,9 +396,16 @@ class Reader:
         """Make the windows that `ask_many` makes of questions; raises what `Tokenizer.windows` does."""
         return self._pipeline.windows(questions, encoded(contexts))
 
-    def batches(self, windows: Windows) -> list[PlannedBatch]:
-        """Plan the batches that `ask_many` makes of windows, in the order in which they run."""
-        return self._pipeline.plan(windows, streams=self._engine.streams)
+    def batches(
+        self, windows: Windows | NDArray[np.int64], *, streams: int | None = None
+    ) -> list[PlannedBatch]:
+        """Plan the batches that `ask_many` makes of windows, in the order in which they run.
+
+        Args:
+            windows: the windows, or their lengths in tokens, int64[windows].
+            streams: batches that run at the same time; None: as many as the engine has.
+        """
+        return self._pipeline.plan(windows, streams=self._engine.streams if streams is None else streams)
 
     def close(self) -> None:
         """Stop the thread that `ask_async` started, once it has answered what waits.

@@ -20,8 +20,8 @@ from spanjet.bench.mlperf.loadgen.samples import Samples
 from spanjet.bench.mlperf.run import RunConfig, run_scenario
 from spanjet.bench.mlperf.test01 import Test01 as Compliance
 from spanjet.bench.mlperf.test01 import verify
-from spanjet.compress.quantize.trials import no_bars
 from spanjet.evaluate import evaluate
+from spanjet.measure.progress import no_progress
 
 
 @pytest.fixture(autouse=True)
@@ -122,11 +122,11 @@ def test_one_mode(tiny: Reader, tmp_path: Path, mode: Any, parts: set[str]) -> N
     config = RunConfig(scenario="SingleStream", mode=mode, short=0.2)
     shown: list[str] = []
 
-    def bars(name: str) -> Any:
+    def progress(name: str) -> Any:
         shown.append(name)
-        return no_bars(name)
+        return no_progress(name)
 
-    found = run_scenario(tiny, dataset(), out, config, bars=bars)
+    found = run_scenario(tiny, dataset(), out, config, progress=progress)
     assert {path.name for path in out.iterdir()} == {*parts, "user.conf", "result.json"}
     assert (found["performance"] is None, found["accuracy"] is None) == (
         mode != "performance",
@@ -138,14 +138,14 @@ def test_one_mode(tiny: Reader, tmp_path: Path, mode: Any, parts: set[str]) -> N
 
 
 def test_expectations_leave_room(tiny: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "measure_throughput", lambda *_: 90.0)
+    monkeypatch.setattr(run_module, "estimate_samples_per_second", lambda *_: 90.0)
     config = RunConfig(scenario="Server", mode="performance", short=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "server", config)
     assert found["settings"]["load"]["target_qps"] == 45
     config = RunConfig(scenario="Offline", mode="performance", short=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "offline", config)
     assert found["settings"]["load"]["target_qps"] == pytest.approx(99)
-    monkeypatch.setattr(run_module, "measure_latency", lambda *_, **__: 0.5)
+    monkeypatch.setattr(run_module, "estimate_query_milliseconds", lambda *_, **__: 0.5)
     config = RunConfig(scenario="SingleStream", mode="performance", short=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "single", config)
     assert found["settings"]["load"]["target_latency"] == 0.25
@@ -164,10 +164,10 @@ def test_an_earlier_result_stays(tiny: Reader, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"scenario": "offline"}, "scenario is 'offline'; expected Offline, SingleStream"),
-        ({"mode": "all"}, "mode is 'all'; expected performance, accuracy or both"),
-        ({"short": 0}, "short is 0; expected more than 0"),
-        ({"target_qps": -1}, "target_qps is -1; expected more than 0"),
+        ({"scenario": "offline"}, "RunConfig.scenario is 'offline'; expected 'Offline' or 'SingleStream'"),
+        ({"mode": "all"}, "RunConfig.mode is 'all'; expected 'performance' or 'accuracy' or 'both'"),
+        ({"short": 0}, "RunConfig.short is 0; expected a finite number greater than 0"),
+        ({"target_qps": -1}, "RunConfig.target_qps is -1; expected a finite number greater than 0"),
         ({"target_latency": 5}, "target_latency is 5; expected none, which Offline does not have"),
         ({"scenario": "MultiStream", "target_qps": 5}, "target_qps is 5; expected none"),
         (

@@ -64,7 +64,7 @@ def test_the_model_of_random_weights_is_made_once(
             tmp_path / "new",
             name="small",
             shape=SMALL,
-            progress=lambda done, total: steps.append((done, total)),
+            on_step=lambda done, total: steps.append((done, total)),
         )
 
     made = make()
@@ -157,7 +157,7 @@ def test_single_measurements(large: Model, monkeypatch: pytest.MonkeyPatch) -> N
     samples = Samples(bundled.reader, dataset()).subset(8)
     assert warm_up(bundled, samples) > 0
     steps: list[None] = []
-    overhead = measure_overhead(bundled, samples, rounds=2, on_turn=lambda: steps.append(None))
+    overhead = measure_overhead(bundled, samples, rounds=2, on_step=lambda *_: steps.append(None))
     assert overhead.low <= overhead.median <= overhead.high
     assert len(steps) == 2 * (WARM_UPS + 2)
     padded = Samples(baseline.reader, dataset()).subset(8)
@@ -167,8 +167,8 @@ def test_single_measurements(large: Model, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"rounds": 0}, "rounds is 0; expected at least 1"),
-        ({"seconds": 0.0}, "seconds is 0.0; expected more"),
+        ({"rounds": 0}, "TableConfig.rounds is 0; expected an integer of at least 1"),
+        ({"seconds": 0.0}, "TableConfig.seconds is 0.0; expected a finite number greater than 0"),
     ],
 )
 def test_settings_out_of_range(fields: dict[str, float], message: str) -> None:

@@ -1,9 +1,8 @@
-"""MLPerf Inference, BERT on SQuAD v1.1: LoadGen, accuracy, submissions, and a table of one machine.
+"""Run MLPerf Inference, BERT on SQuAD v1.1: LoadGen, accuracy, submissions, and a table of one machine.
 
-Samples (`samples`) become batches (`batching`) that a reader's engine runs (`system`) as LoadGen asks
-(`settings`, `loadgen`); its logs become a verdict (`verdict`), F1 (`accuracy`) and the compliance test
-(`test01`). `run` puts them into one directory, `submission` several of those into a folder. `table` compares
-models (`contenders`, `measure`). Importing this package imports OpenVINO.
+In `loadgen`, samples become batches that a reader's engine runs (`system`) as LoadGen asks; its logs become a
+verdict, F1 (`accuracy`) and the compliance test (`test01`). `run` puts them into one directory, `submission`
+several of those into a folder. `table` compares models, and `report` shows the comparison.
 """
 
 from spanjet.bench.mlperf.run import RunConfig, run_scenario

@@ -1,4 +1,4 @@
-"""F1 out of LoadGen's accuracy log, by our decoder in run_squad.py's mode."""
+"""Score LoadGen's accuracy log with our decoder in run_squad.py's mode."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ LOG = "mlperf_log_accuracy.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accuracy:
-    """What an accuracy run is worth.
+    """Scores and answers of an accuracy run.
 
     Attributes:
         scores: exact match and F1, in percent.
@@ -31,7 +31,7 @@ class Accuracy:
     predictions: dict[str, str]
 
     def text(self) -> str:
-        """The line that MLPerf's submission checker reads in ``accuracy.txt``."""
+        """Write the line that MLPerf's submission checker reads in ``accuracy.txt``."""
         return json.dumps({"exact_match": self.scores.exact_match, "f1": self.scores.f1}) + "\n"
 
 
@@ -82,7 +82,7 @@ def score_log(path: Path, samples: Samples) -> Accuracy:
 
 
 def read_log(path: Path) -> list[tuple[int, bytes]]:
-    """Samples and their responses, in the log's order.
+    """Read samples and their responses, in the log's order.
 
     Raises:
         OSError: the log cannot be read.

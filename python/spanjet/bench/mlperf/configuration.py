@@ -1,13 +1,12 @@
-"""Configuration details: the machine and the software, as results are published with."""
+"""Describe the machine and the software that results are published with."""
 
 import os
 import platform
-from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
-from spanjet.measure.environment import describe_environment
+from spanjet.measure.environment import describe_environment, read_text
 
 __all__ = ["describe_configuration", "physical_cores"]
 
@@ -18,9 +17,9 @@ UNKNOWN = "unknown"
 
 
 def describe_configuration() -> dict[str, str]:
-    """What a result depends on besides the model; what cannot be read is called unknown."""
+    """Describe what a result depends on besides the model; what cannot be read is called unknown."""
     found = describe_environment()
-    firmware = [_text(FIRMWARE / name) for name in ("bios_vendor", "bios_version", "bios_date")]
+    firmware = [read_text(FIRMWARE / name) for name in ("bios_vendor", "bios_version", "bios_date")]
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "processor": found["processor"],
@@ -41,16 +40,16 @@ def describe_configuration() -> dict[str, str]:
 
 
 def physical_cores() -> int:
-    """Cores that the CPUs of this process belong to: two threads of a core count once."""
+    """Count the cores that the CPUs of this process belong to: two threads of a core count once."""
     return len(_cores())
 
 
 def _cores() -> set[tuple[str | None, str]]:
-    """Package and number of each core."""
+    """Find package and number of each core."""
     cores = set()
     for cpu in os.sched_getaffinity(0):
         place = CPUS / f"cpu{cpu}" / "topology"
-        cores.add((_text(place / "physical_package_id"), _text(place / "core_id") or f"cpu{cpu}"))
+        cores.add((read_text(place / "physical_package_id"), read_text(place / "core_id") or f"cpu{cpu}"))
     return cores
 
 
@@ -66,9 +65,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _text(path: Path) -> str | None:
-    with suppress(OSError):
-        return path.read_text(encoding="utf-8", errors="replace").strip() or None
-    return None

@@ -1,4 +1,4 @@
-"""A model as results name it: its size, where it comes from, and the floors of its F1."""
+"""Describe a model for results: name, size, source, and the floors of its F1."""
 
 from typing import Any
 
@@ -23,18 +23,18 @@ def identify_model(model: Model) -> dict[str, Any]:
 
 
 def name_of(model: Model) -> str:
-    """The card's name, or else the directory's."""
+    """Find the card's name, or else the directory's."""
     name = (model.card or {}).get("name")
     return name if isinstance(name, str) and name else model.path.resolve().name
 
 
 def megabytes(model: Model) -> float:
-    """Size of the weights' files, in megabytes of 1,000,000 bytes."""
+    """Measure the weights' files, in megabytes of 1,000,000 bytes."""
     return model.weight_bytes / 1e6
 
 
 def start_f1(model: Model) -> float | None:
-    """F1 of the model that this one was made of, in percent, where the card says so."""
+    """Look up F1 of the model that this one was made of, in percent; None where the card does not say."""
     evaluation: Any = (model.card or {}).get("evaluation")
     start: Any = evaluation.get("float32") if isinstance(evaluation, dict) else None
     value: Any = start.get("f1") if isinstance(start, dict) else None
@@ -42,7 +42,7 @@ def start_f1(model: Model) -> float | None:
 
 
 def floors_met(f1: float, start: float | None) -> dict[str, bool | None]:
-    """Whether F1 holds 99 % and 99.9 % of the reference's, and of the model's that it was made of.
+    """Tell whether F1 holds 99 % and 99.9 % of the reference's, and of the model's that it was made of.
 
     Args:
         f1: in percent.
@@ -56,5 +56,5 @@ def floors_met(f1: float, start: float | None) -> dict[str, bool | None]:
 
 
 def floor_name(share: float, base: str) -> str:
-    """A floor in words: "99 % of reference"."""
+    """Write a floor in words, such as "99 % of reference"."""
     return f"{100 * share:g} % of {base}"

@@ -1,4 +1,4 @@
-"""One run of a scenario: speed, accuracy and compliance, in a directory that appears whole or not at all."""
+"""Run a scenario: speed, accuracy and compliance, in a directory that appears whole or not at all."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from spanjet.bench.mlperf.accuracy import LOG, Accuracy, score_log
 from spanjet.bench.mlperf.configuration import describe_configuration
-from spanjet.bench.mlperf.loadgen.estimate import measure_latency, measure_throughput
+from spanjet.bench.mlperf.loadgen.estimate import estimate_query_milliseconds, estimate_samples_per_second
 from spanjet.bench.mlperf.loadgen.samples import Samples
 from spanjet.bench.mlperf.loadgen.settings import LoadSettings
 from spanjet.bench.mlperf.loadgen.system import System
@@ -17,8 +17,9 @@ from spanjet.bench.mlperf.loadgen.verdict import Verdict
 from spanjet.bench.mlperf.models import identify_model
 from spanjet.bench.mlperf.rules import SCENARIOS, SECONDS, Scenario
 from spanjet.bench.mlperf.test01 import Test01, verify, write_audit_config
-from spanjet.compress.quantize.trials import Bars, no_bars
-from spanjet.evaluate import SquadDataset
+from spanjet.config import check_choice, check_number
+from spanjet.files.dataset import SquadDataset
+from spanjet.measure.progress import Progress, no_progress
 from spanjet.reader.reader import Reader
 from spanjet.storage import check_free, staged
 
@@ -40,7 +41,7 @@ SERVER_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
-    """What is run.
+    """Settings of a run.
 
     Attributes:
         scenario: how LoadGen asks.
@@ -53,6 +54,7 @@ class RunConfig:
         test01: whether the compliance test TEST01 is run too, which takes as long as the performance run.
 
     Raises:
+        TypeError: a field of another type.
         ValueError: a field out of range, or that does not fit the others.
     """
 
@@ -64,16 +66,15 @@ class RunConfig:
     test01: bool = False
 
     def __post_init__(self) -> None:
-        if self.scenario not in SCENARIOS:
-            raise ValueError(f"scenario is {self.scenario!r}; expected {', '.join(SCENARIOS)}")
-        if self.mode not in ("performance", "accuracy", "both"):
-            raise ValueError(f"mode is {self.mode!r}; expected performance, accuracy or both")
-        in_bulk = self.scenario in ("Offline", "Server")
-        for name, fits in (("target_qps", in_bulk), ("target_latency", not in_bulk), ("short", True)):
-            value = getattr(self, name)
-            if value is not None and not (fits and value > 0):
-                expected = "more than 0" if fits else f"none, which {self.scenario} does not have"
-                raise ValueError(f"{name} is {value}; expected {expected}")
+        check_choice(self, "scenario", SCENARIOS)
+        check_choice(self, "mode", ("performance", "accuracy", "both"))
+        for name in ("short", "target_qps", "target_latency"):
+            check_number(self, name, above=0, optional=True)
+        other = "target_latency" if self.scenario in ("Offline", "Server") else "target_qps"
+        if getattr(self, other) is not None:
+            raise ValueError(
+                f"{other} is {getattr(self, other)}; expected none, which {self.scenario} does not have"
+            )
         if self.test01 and self.mode != "both":
             raise ValueError(
                 f"TEST01 compares performance and accuracy: mode is {self.mode!r}; expected both"
@@ -97,7 +98,7 @@ def run_scenario(
     config: RunConfig,
     *,
     overwrite: bool = False,
-    bars: Bars = no_bars,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Run a scenario with LoadGen and keep its logs, its verdict, the accuracy and what they depend on.
 
@@ -108,7 +109,7 @@ def run_scenario(
             ``result.json``, as far as they apply.
         config: what is run.
         overwrite: whether a directory of an earlier run is replaced.
-        bars: shows progress.
+        progress: shows a bar for each part.
 
     Returns:
         The content of ``result.json``.
@@ -124,29 +125,31 @@ def run_scenario(
     samples = Samples(reader, dataset)
     with staged(out, mark=RESULT, overwrite=overwrite) as stage:
         with System(loadgen, reader, samples, config.scenario) as system:
-            load = _load_settings(config, system, samples, bars)
+            load = _load_settings(config, system, samples, progress)
             (stage / USER_CONF).write_text(load.user_conf(), encoding="utf-8")
             settings = load.build(loadgen, stage / USER_CONF)
             places = {"PerformanceOnly": PERFORMANCE, "AccuracyOnly": ACCURACY}
             for mode in config.modes:
-                _test(system, settings, samples, stage / places[mode], mode, bars)
+                _test(system, settings, samples, stage / places[mode], mode, progress)
             if config.test01:
-                _comply(system, settings, samples, stage / COMPLIANCE, bars)
+                _comply(system, settings, samples, stage / COMPLIANCE, progress)
         result = _result(stage, reader, samples, config, load)
         (stage / RESULT).write_text(f"{json.dumps(result, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
     return result
 
 
-def _load_settings(config: RunConfig, system: System, samples: Samples, bars: Bars) -> LoadSettings:
-    """The expectations that were given, or measured."""
+def _load_settings(config: RunConfig, system: System, samples: Samples, progress: Progress) -> LoadSettings:
+    """Take the expectations that were given, or estimate them."""
     qps, latency = config.target_qps, config.target_latency
-    with bars("how fast"):
+    with progress("how fast"):
         if config.scenario in ("Offline", "Server"):
             share = SPARE if config.scenario == "Offline" else SERVER_SHARE
-            qps = qps or share * measure_throughput(system, samples)
+            qps = qps or share * estimate_samples_per_second(system, samples)
         else:
             together = config.scenario == "MultiStream"
-            latency = latency or LATENCY_SHARE * measure_latency(system, samples, together=together)
+            latency = latency or LATENCY_SHARE * estimate_query_milliseconds(
+                system, samples, together=together
+            )
     return LoadSettings(
         scenario=config.scenario,
         samples=len(samples),
@@ -162,21 +165,21 @@ def _test(
     samples: Samples,
     directory: Path,
     mode: Mode,
-    bars: Bars,
+    progress: Progress,
     audit: Path | None = None,
 ) -> None:
     directory.mkdir(parents=True)
     name = "TEST01" if audit else "accuracy" if mode == "AccuracyOnly" else "performance"
-    with bars(name) as progress:
-        run_test(system, settings, len(samples), directory, mode=mode, audit=audit, progress=progress)
+    with progress(name) as bar:
+        run_test(system, settings, len(samples), directory, mode=mode, audit=audit, on_step=bar)
 
 
-def _comply(system: System, settings: Any, samples: Samples, directory: Path, bars: Bars) -> None:
-    """The compliance run, and what comes out of it where the submission checker looks for it."""
+def _comply(system: System, settings: Any, samples: Samples, directory: Path, progress: Progress) -> None:
+    """Run the compliance test, and put its logs where the submission checker looks for them."""
     logs, audit = directory / PERFORMANCE, directory / "audit.config"
     directory.mkdir()
     write_audit_config(audit)
-    _test(system, settings, samples, logs, "PerformanceOnly", bars, audit)
+    _test(system, settings, samples, logs, "PerformanceOnly", progress, audit)
     (directory / ACCURACY).mkdir()
     (logs / LOG).replace(directory / ACCURACY / LOG)
 
@@ -184,7 +187,7 @@ def _comply(system: System, settings: Any, samples: Samples, directory: Path, ba
 def _result(
     stage: Path, reader: Reader, samples: Samples, config: RunConfig, load: LoadSettings
 ) -> dict[str, Any]:
-    """What ``result.json`` holds; also writes the files that say a part of it."""
+    """Collect what ``result.json`` holds, and write the files that say a part of it."""
     verdict: Verdict | None = None
     accuracy: Accuracy | None = None
     test01: Test01 | None = None
@@ -227,7 +230,7 @@ def _result(
 def _why_not(
     samples: Samples, load: LoadSettings, verdict: Verdict | None, test01: Test01 | None
 ) -> list[str]:
-    """Why a run does not count as one of MLPerf's."""
+    """List why a run does not count as one of MLPerf's."""
     found = []
     if not samples.is_mlperf:
         found.append(samples.label)

@@ -1,4 +1,4 @@
-"""A submission folder in MLPerf Inference's layout (v6), made of runs.
+"""Write a submission folder in MLPerf Inference's layout (v6).
 
 ``{division}/{submitter}/results/{system}/{benchmark}/{scenario}``, ``systems/{system}.json`` and ``src``, as
 tools/submission/submission_checker of mlcommons/inference reads them.
@@ -80,20 +80,26 @@ def write_submission(
         root = stage / division / submitter
         for run, (benchmark, scenario) in places.items():
             _copy_run(run, root / "results" / system / benchmark / scenario, results[run])
-        first = next(iter(results.values()))
         names = {"division": division, "submitter": submitter, "system": system}
-        _write_json(root / "systems" / f"{system}.json", system_json(first["configuration"], **names))
-        if division == "open":
-            mapping = {benchmark: CLOSEST for benchmark, _ in places.values()}
-            _write_json(root / "model_mapping.json", mapping)
-        (root / "src").mkdir()
-        (root / "src" / "README.md").write_text(source_readme(first), encoding="utf-8")
+        _write_documents(root, names, next(iter(results.values())), [place[0] for place in places.values()])
         _write_json(stage / MARK, summary)
     return summary
 
 
+def _write_documents(
+    root: Path, names: dict[str, str], result: dict[str, Any], benchmarks: Sequence[str]
+) -> None:
+    """Write what a submission says beside its runs."""
+    system = system_json(result["configuration"], **names)
+    _write_json(root / "systems" / f"{names['system']}.json", system)
+    if names["division"] == "open":
+        _write_json(root / "model_mapping.json", dict.fromkeys(benchmarks, CLOSEST))
+    (root / "src").mkdir()
+    (root / "src" / "README.md").write_text(source_readme(result), encoding="utf-8")
+
+
 def _check_names(submitter: str, system: str, division: str) -> None:
-    """Check what becomes a directory's name."""
+    """Check the names of directories and the division."""
     for name, value in (("submitter", submitter), ("system", system)):
         if not value or value in (".", "..") or "/" in value:
             raise ValueError(f"{name} is {value!r}; expected the name of a directory")
@@ -102,7 +108,7 @@ def _check_names(submitter: str, system: str, division: str) -> None:
 
 
 def _read_run(run: Path) -> dict[str, Any]:
-    """A run's result, which has all that a submission needs."""
+    """Read the result of a run, which has all that a submission needs."""
     if not (run / RESULT).is_file():
         raise FileNotFoundError(ENOENT, f"no {RESULT}: expected a result of spanjet mlperf run", str(run))
     result = read_json(run / RESULT)
@@ -118,7 +124,7 @@ def _read_run(run: Path) -> dict[str, Any]:
 
 
 def _places(results: Mapping[Path, dict[str, Any]], division: Division) -> dict[Path, tuple[str, str]]:
-    """Benchmark and scenario of each run."""
+    """Find benchmark and scenario of each run."""
     places: dict[Path, tuple[str, str]] = {}
     for run, result in results.items():
         benchmark = result["model"]["name"] if division == "open" else _closed_benchmark(run, result)
@@ -140,7 +146,7 @@ def _closed_benchmark(run: Path, result: dict[str, Any]) -> str:
 
 
 def _copy_run(run: Path, place: Path, result: dict[str, Any]) -> None:
-    """The files of one run, where the submission checker looks for them."""
+    """Copy the files of one run to where the submission checker looks for them."""
     _copy(run / PERFORMANCE, place / PERFORMANCE, LOGS)
     _copy(run / ACCURACY, place / ACCURACY, (*LOGS, "accuracy.txt"))
     _cut(run / ACCURACY / LOG, place / ACCURACY)

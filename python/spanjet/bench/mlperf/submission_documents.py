@@ -1,4 +1,4 @@
-"""What a submission says in words: the system, the model, and how to run it again."""
+"""Write the documents of a submission: the system, the model, and how to run it again."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ NONE = "N/A"
 def system_json(
     configuration: dict[str, str], *, division: str, submitter: str, system: str
 ) -> dict[str, Any]:
-    """The system's description; what a program cannot find out says so.
+    """Describe the system; what a program cannot find out says so.
 
     Args:
         configuration: see `spanjet.bench.mlperf.configuration.describe_configuration`.
@@ -61,7 +61,7 @@ def system_json(
 
 
 def measurements(result: dict[str, Any]) -> dict[str, str]:
-    """``measurements.json`` of a run's result: the model's data types and where its weights come from."""
+    """Make ``measurements.json`` of a run's result: data types and source of the weights."""
     card = result["model"]["card"]
     source = card.get("source") or {}
     quantized = card.get("quantization") or {}
@@ -76,7 +76,7 @@ def measurements(result: dict[str, Any]) -> dict[str, str]:
 
 
 def run_readme(result: dict[str, Any]) -> str:
-    """``README.md`` of a scenario."""
+    """Write ``README.md`` of a scenario."""
     performance, accuracy, model = (result[name] for name in ("performance", "accuracy", "model"))
     short = "" if result["settings"]["load"]["seconds"] is None else " --short"
     test01 = "" if result["test01"] is None else " --test01"
@@ -98,7 +98,7 @@ def run_readme(result: dict[str, Any]) -> str:
 
 
 def source_readme(result: dict[str, Any]) -> str:
-    """``src/README.md``: the code, and the model's card."""
+    """Write ``src/README.md``: the code, and the model's card."""
     configuration, card = result["configuration"], result["model"]["card"]
     return (
         "# The system under test\n\n"

@@ -1,4 +1,4 @@
-"""Compliance test TEST01: what a system answers in a performance run is what it answers in an accuracy run.
+"""Verify compliance test TEST01: a performance run gives the answers of an accuracy run.
 
 LoadGen keeps a random part of a performance run's responses; these must be those of the accuracy run, and the
 speed that of the performance run within 10 % (mlcommons/inference, compliance/TEST01).
@@ -23,7 +23,7 @@ SHORT = {"SingleStream": 0.2, "MultiStream": 1.6}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Test01:
-    """What was compared.
+    """Result of the compliance test.
 
     Attributes:
         sampled: responses of the compliance run that were kept.
@@ -40,17 +40,17 @@ class Test01:
 
     @property
     def same_answers(self) -> bool:
-        """Whether all responses were the same; False where none was kept."""
+        """Tell whether all responses were the same; False where none was kept."""
         return self.sampled > 0 and not self.mismatches
 
     @property
     def same_speed(self) -> bool:
-        """Whether the compliance run was about as fast."""
+        """Tell whether the compliance run was about as fast."""
         return abs(self.found - self.reference) <= self.tolerance * self.reference
 
     @property
     def passed(self) -> bool:
-        """Whether both hold."""
+        """Tell whether both hold."""
         return self.same_answers and self.same_speed
 
     def as_dict(self) -> dict[str, Any]:

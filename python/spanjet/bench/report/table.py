@@ -1,9 +1,14 @@
-"""The table of a result: on a terminal, and as lines of tab-separated values when piped."""
+"""Print a benchmark's result: a table on a terminal, lines of tab-separated values when piped."""
 
 import sys
 from itertools import groupby
 
-from spanjet.bench.result import BenchResult, Row
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spanjet.bench.result import BenchResult, Measurement
 
 __all__ = ["number", "quartiles", "show"]
 
@@ -12,14 +17,14 @@ PIPED_COLUMNS = ("section", "measure", "median", "low", "high", "unit")
 
 
 def number(value: float) -> str:
-    """A measurement with the digits that mean something."""
+    """Write a measurement with the digits that mean something."""
     size = abs(value)
     decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 2 else 3
     return f"{value:,.{decimals}f}"
 
 
-def quartiles(row: Row) -> str:
-    """From the lower quartile to the upper one; "" where there are none."""
+def quartiles(row: Measurement) -> str:
+    """Write the lower and the upper quartile; "" where there are none."""
     return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
 
 
@@ -27,13 +32,8 @@ def show(result: BenchResult) -> None:
     """Print the table."""
     rows = result.rows()
     if not sys.stdout.isatty():
-        print("\n".join("\t".join(cells) for cells in [PIPED_COLUMNS, *map(_piped, rows)]))  # noqa: T201
+        sys.stdout.writelines("\t".join(cells) + "\n" for cells in [PIPED_COLUMNS, *map(_piped, rows)])
         return
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     table = Table(*COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
@@ -49,6 +49,6 @@ def show(result: BenchResult) -> None:
     console.print(f"{result.data}; {machine['processor']}, {machine['cpus']} CPUs, load {machine['load']}")
 
 
-def _piped(row: Row) -> tuple[str, ...]:
+def _piped(row: Measurement) -> tuple[str, ...]:
     values = (row.value, row.low, row.high)
     return (row.section, row.name, *("" if value is None else f"{value:.6g}" for value in values), row.unit)

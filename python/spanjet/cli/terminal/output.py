@@ -1,4 +1,4 @@
-"""What commands print and write."""
+"""Print and write what commands give out."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,10 @@ from typing import Any
 import typer
 
 from spanjet.cli.terminal.tables import show_values
+from spanjet.measure.html import check_report_extra
+from spanjet.storage import check_writable
 
-__all__ = ["print_json", "show", "write_json"]
+__all__ = ["check_outputs", "print_json", "show", "write_json"]
 
 
 def show(values: dict[str, Any], *, as_json: bool) -> None:
@@ -22,6 +24,15 @@ def show(values: dict[str, Any], *, as_json: bool) -> None:
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def check_outputs(*paths: Path | None, html: Path | None) -> None:
+    """Refuse output files, and a page that needs a missing extra, before the work for them is done."""
+    for path in (*paths, html):
+        if path is not None:
+            check_writable(path)
+    if html is not None:
+        check_report_extra()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,10 +1,7 @@
-"""What a person sees: answers in their sentence, tables and progress bars; plain text when piped."""
+"""Print answers in their sentence and tables of values; plain text when piped."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spanjet import _core
@@ -13,13 +10,10 @@ if TYPE_CHECKING:
     from spanjet.reader.answer import Answer
     from spanjet.reader.passages import PassageAnswer
 
-__all__ = ["Meter", "progress_bar", "sentence", "show_answers", "show_found", "show_values"]
+__all__ = ["sentence", "show_answers", "show_found", "show_values"]
 
 CONTEXT_WIDTH = 200
 """Code points shown on each side of an answer at most."""
-
-MOVE_SECONDS = 0.1
-"""A bar moves no more often than this, however often it is called."""
 
 # Line breaks would tear a line apart, and escape sequences of an untrusted text would reach the terminal.
 CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
@@ -127,61 +121,3 @@ def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[
 def _digits(value: float) -> str:
     """Two decimals, and four for what lies between -1 and 1: most of those are shares."""
     return f"{value:.4f}" if 0 < abs(value) < 1 else f"{value:.2f}"
-
-
-@contextmanager
-def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar on standard error with rate and time left, moved by calls.
-
-    Its arguments are the numbers of finished and of all items, None where that is unknown. What was
-    finished at the first call counts as the beginning, not as work that was done.
-
-    None where standard error is no terminal: then nothing is shown.
-    """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(description, total=None, count="")
-        meter = Meter()
-
-        def update(done: int, total: int | None) -> None:
-            if meter.is_due(done, total):
-                progress.update(task, completed=done, total=total, count=meter.text(done, total))
-
-        yield update
-
-
-class Meter:
-    """When a bar is to be moved, and what it says.
-
-    Rate and time left are by the whole time since the beginning: items come in bursts.
-    """
-
-    def __init__(self) -> None:
-        self._began: float | None = None
-        self._first = 0
-        self._moved = 0.0
-
-    def is_due(self, done: int, total: int | None) -> bool:
-        """Whether the bar has stood still for long enough, or has reached its end."""
-        now = time.monotonic()
-        if self._began is None:
-            self._began, self._first = now, done
-        elif now - self._moved < MOVE_SECONDS and done != total:
-            return False
-        self._moved = now
-        return True
-
-    def text(self, done: int, total: int | None) -> str:
-        """Finished and all items, the finished ones in a second, and the time left."""
-        count = f"{done:,}" if total is None else f"{done:,}/{total:,}"
-        if self._began is None or self._moved == self._began or done == self._first:
-            return count
-        rate = (done - self._first) / (self._moved - self._began)
-        left = "" if total is None else f", {timedelta(seconds=round((total - done) / rate))} left"
-        return f"{count}, {rate:,.1f}/s{left}"

@@ -1,6 +1,6 @@
 """Train a cut network to compute what the whole one does (Hinton et al. 2015, arXiv 1503.02531)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -10,6 +10,7 @@ from spanjet.compress.distill.adam import Adam
 from spanjet.compress.distill.autodiff import Seed, differentiate
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model.graph.encoder import NODES
 from spanjet.runtime.openvino import ops, ov
 
@@ -40,7 +41,7 @@ def distil(
     inputs: Sequence[Inputs],
     *,
     seed: int = 0,
-    on_step: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: OnStep = ignore_step,
 ) -> Network:
     """Train a cut network on windows, once on each.
 

@@ -1,24 +1,25 @@
 """Measure the latency table: stacks of equal blocks, and whole models beside them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.compress.latency.relative_timing import relative_times, runner
 from spanjet.compress.latency.synthetic_int8 import VOCABULARY, random_int8_model
 from spanjet.compress.latency.table import Check, Curve, LatencyTable, fitted
 from spanjet.compress.latency.typical_batches import RandomBatch, typical_batches
 from spanjet.config import RuntimeConfig
-from spanjet.measure.rounds import WARM_UPS, timed
+from spanjet.measure.progress import OnStep, ignore_step
+from spanjet.measure.rounds import relative_times, timed
+from spanjet.measure.workload import run_batches
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import LayerShape
 from spanjet.runtime.engine import Runtime
 
 __all__ = ["LatencySettings", "measure_latency"]
 
-Progress = Callable[[int, int | None], None]
 Shapes = tuple[LayerShape, ...]
 
 
@@ -50,7 +51,7 @@ def measure_latency(
     *,
     runtime: RuntimeConfig | None = None,
     settings: LatencySettings | None = None,
-    progress: Progress | None = None,
+    on_step: OnStep = ignore_step,
 ) -> LatencyTable:
     """Time blocks as they run in production: INT8, in streams, in sorted batches of the data's lengths.
 
@@ -61,7 +62,7 @@ def measure_latency(
             `LayerShape`.
         runtime: how models run; default: ``RuntimeConfig(cache_dir=None)``.
         settings: how much is measured; default: ``LatencySettings()``.
-        progress: called with the numbers of finished and of all steps.
+        on_step: called after each run of a model.
     """
     settings = LatencySettings() if settings is None else settings
     runtime = RuntimeConfig(cache_dir=None) if runtime is None else runtime
@@ -72,17 +73,15 @@ def measure_latency(
     whole = (full,) * config.num_hidden_layers
     checks = dict(enumerate(_random_shapes(sizes, settings.checks, config.num_hidden_layers)))
     stacks |= {f"check {number}": shapes for number, shapes in checks.items()}
-    steps = _Steps(progress, 1 + len(stacks) * (1 + WARM_UPS + settings.rounds))
 
     def compiled(shapes: Shapes) -> Runtime:
-        model = random_int8_model(config, shapes)
-        steps()
-        return Runtime(model, runtime)
+        return Runtime(random_int8_model(config, shapes), runtime)
 
     anchor = compiled(whole)
     batches = _batches(config, lengths, anchor, runtime, settings)
-    sides = {name: runner(compiled(shapes), batches) for name, shapes in stacks.items()}
-    ratios, seconds = relative_times(sides, runner(anchor, batches), rounds=settings.rounds, on_turn=steps)
+    sides = {name: partial(run_batches, compiled(shapes), batches) for name, shapes in stacks.items()}
+    run_anchor = partial(run_batches, anchor, batches)
+    ratios, seconds = relative_times(sides, run_anchor, rounds=settings.rounds, on_step=on_step)
     windows = sum(len(batch.input_ids) for batch in batches)
     times = {name: ratio * seconds / windows for name, ratio in ratios.items()}
     curves = {
@@ -154,20 +153,8 @@ def _batches(
         )
 
     streams = anchor.streams
-    probe = runner(anchor, typical(2 * streams))
+    probe = partial(run_batches, anchor, typical(2 * streams))
     probe()
     affordable = 2 * settings.seconds / timed(probe).wall
     count = int(min(affordable, settings.batches / streams))
     return typical(streams * max(count, 1))
-
-
-class _Steps:
-    """Counts steps."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-
-    def __call__(self) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total)

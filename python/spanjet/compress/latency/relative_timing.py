@@ -1,68 +1,52 @@
-"""Times of many models as shares of one model's, which runs again and again between them."""
+"""Time finished models as shares of the plain INT8 model's time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spanjet.compress.latency.typical_batches import RandomBatch
-from spanjet.measure.rounds import WARM_UPS, timed
+from spanjet.compress.latency.typical_batches import typical_batches
+from spanjet.config import RuntimeConfig
+from spanjet.measure.progress import OnStep, ignore_step
+from spanjet.measure.rounds import relative_times
+from spanjet.measure.workload import run_batches
+from spanjet.model import Model
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.openvino import ov
 
-__all__ = ["relative_times", "runner"]
+__all__ = ["RelativeTimer"]
 
-# Models that run between two runs of the anchor.
-_BETWEEN = 4
-
-
-def runner(runtime: Runtime, batches: Sequence[RandomBatch]) -> Callable[[], None]:
-    """What runs all batches as bulk work and lets go of their logits."""
-
-    def run() -> None:
-        for _ in runtime.run(batches):
-            pass
-
-    return run
+# Batches of each stream in a run.
+_BATCHES = 4
 
 
-def relative_times(
-    sides: Mapping[str, Callable[[], None]],
-    anchor: Callable[[], None],
-    *,
-    rounds: int,
-    on_turn: Callable[[], None] = lambda: None,
-) -> tuple[dict[str, float], float]:
-    """The time of each side over that of the anchor, medians of rounds in random order.
-
-    A machine whose speed changes, or on which others work, slows the anchor as much as what runs before and
-    after it.
+class RelativeTimer:
+    """Time models in turn with the plain one, on batches of the data's lengths.
 
     Args:
-        sides: what is timed, by name; each runs `WARM_UPS` times beforehand.
-        anchor: runs before and after every few sides.
-        rounds: at least 1.
-        on_turn: called after each run of a side, ``len(sides) * (rounds + WARM_UPS)`` times.
+        plain: the INT8 model that nothing is cut from.
+        lengths: int64[windows], tokens of the data's windows.
+        rounds: runs of each model.
 
-    Returns:
-        The ratios, and the anchor's median time in seconds.
+    Attributes:
+        batches: what is run.
     """
-    generator = np.random.default_rng(0)
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    for side in (anchor, *sides.values()):
-        for _ in range(WARM_UPS):
-            side()
-            if side is not anchor:
-                on_turn()
-    anchors = [timed(anchor).wall]
-    for _ in range(rounds):
-        names = [list(sides)[place] for place in generator.permutation(len(sides)).tolist()]
-        for first in range(0, len(names), _BETWEEN):
-            group = names[first : first + _BETWEEN]
-            walls = []
-            for name in group:
-                walls.append(timed(sides[name]).wall)
-                on_turn()
-            anchors.append(timed(anchor).wall)
-            beside = (anchors[-1] + anchors[-2]) / 2
-            for name, wall in zip(group, walls, strict=True):
-                found[name].append(wall / beside)
-    return {name: float(np.median(ratios)) for name, ratios in found.items()}, float(np.median(anchors))
+
+    def __init__(self, plain: Model, lengths: NDArray[np.int64], *, rounds: int) -> None:
+        self._runtime = RuntimeConfig(cache_dir=None)
+        self._rounds = rounds
+        plain_runtime = Runtime(plain.model, self._runtime)
+        self.batches = typical_batches(
+            lengths,
+            count=_BATCHES * plain_runtime.streams,
+            vocabulary=plain.vocab_size,
+            max_length=plain.max_length,
+            config=self._runtime,
+        )
+        self._plain = partial(run_batches, plain_runtime, self.batches)
+
+    def share(self, model: ov.Model, on_step: OnStep = ignore_step) -> float:
+        """Measure the model's time over the plain one's, the median of the rounds."""
+        side = partial(run_batches, Runtime(model, self._runtime), self.batches)
+        ratios, _ = relative_times({"model": side}, self._plain, rounds=self._rounds, on_step=on_step)
+        return ratios["model"]

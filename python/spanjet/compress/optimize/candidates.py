@@ -18,7 +18,7 @@ from spanjet.compress.prune.one_shot import OneShot
 from spanjet.compress.prune.removal_order import Orders
 from spanjet.compress.prune.second_moments import SecondMoments
 from spanjet.compress.quantize.ptq import calibrate, finish
-from spanjet.compress.quantize.trials import Bars
+from spanjet.measure.progress import Progress
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.shards import SINGLE
@@ -48,7 +48,7 @@ class Builder:
         seed: of the order of ``training``.
         stages: keeps results.
         key: all that they depend on, besides the shapes.
-        bars: shows progress.
+        progress: shows a bar for each part.
     """
 
     network: Network
@@ -63,7 +63,7 @@ class Builder:
     seed: int
     stages: ArtifactStore
     key: Any
-    bars: Bars
+    progress: Progress
 
     @cached_property
     def _one_shot(self) -> OneShot:
@@ -100,32 +100,28 @@ class Builder:
         return min(start, finished, key=lambda each: self.divergence(each.build()))
 
     def _trained(self, start: Network) -> Network:
-        with self.bars("train") as bar:
-            return distil(self.network, start, self.training, seed=self.seed, on_step=bar or _nothing)
+        with self.progress("train") as bar:
+            return distil(self.network, start, self.training, seed=self.seed, on_step=bar)
 
     def _refitted(self, start: Network) -> Network:
-        with self.bars("rebuild") as bar:
-            return refit(self.network, start, self.inputs, self.validation, on_step=bar or _nothing)
+        with self.progress("rebuild") as bar:
+            return refit(self.network, start, self.inputs, self.validation, on_step=bar)
 
     def _quantized(self, network: Network) -> ov.Model:
         inputs = self.inputs[: self.calibration]
-        return quantize_network(network, inputs, half_range=self.half_range, bars=self.bars)
+        return quantize_network(network, inputs, half_range=self.half_range, progress=self.progress)
 
 
-def _nothing(_done: int, _total: int | None) -> None:
-    pass
-
-
-def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, bars: Bars) -> ov.Model:
+def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, progress: Progress) -> ov.Model:
     """The INT8 model of a network.
 
     Args:
         network: of any shapes.
         inputs: windows to calibrate with.
         half_range: see `spanjet.compress.quantize.ptq.calibrate`.
-        bars: shows progress.
+        progress: shows a bar for each part.
     """
-    with bars("calibrate") as bar:
+    with progress("calibrate") as bar:
         model = finish(calibrate(network.build(), inputs, half_range=half_range, on_step=bar))
     _number_names(model)
     return model

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spanjet.compress.quantize.config import QuantizeConfig
+from spanjet.config import check_integer, check_number
 
 __all__ = ["OptimizeConfig"]
 
@@ -45,6 +46,7 @@ class OptimizeConfig:
         keep_best: whether the most accurate point is a result where none holds the floor.
 
     Raises:
+        TypeError: a field of another type.
         ValueError: a field out of range.
     """
 
@@ -65,12 +67,9 @@ class OptimizeConfig:
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least {least}")
-        if not 0 < self.floor <= 1:
-            raise ValueError(f"floor is {self.floor}; expected a share of the F1, above 0 and at most 1")
-        if self.budget is not None and not 0 < self.budget <= 1:
-            raise ValueError(f"budget is {self.budget}; expected a share of the time, above 0 and at most 1")
+            check_integer(self, name, minimum=least)
+        check_number(self, "floor", above=0, maximum=1, kind="a share of the F1")
+        check_number(self, "budget", above=0, maximum=1, optional=True, kind="a share of the time")
         if not all(0 < budget < 1 for budget in self.budgets):
             raise ValueError(f"budgets are {self.budgets}; expected shares of the time between 0 and 1")
         self.quantization()

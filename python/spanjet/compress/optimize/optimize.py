@@ -23,14 +23,13 @@ from spanjet.compress.data import QuestionFile
 from spanjet.compress.optimize.card import describe_optimization
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.pareto_builder import ParetoBuilder
-from spanjet.compress.optimize.run import OptimizationRun, counter
+from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.optimize.time_estimate import Plan, plan_run, probe
-from spanjet.compress.optimize.verify import ROUNDS, compare_operations, compare_speed, measure_scores
+from spanjet.compress.optimize.verify import compare_operations, compare_speed, measure_scores
 from spanjet.compress.quantize.ptq import import_nncf
-from spanjet.compress.quantize.trials import Bars, no_bars
 from spanjet.compress.search.pareto import choose
 from spanjet.measure.memory import peak_megabytes, reset_peak
-from spanjet.measure.rounds import WARM_UPS
+from spanjet.measure.progress import Progress, no_progress
 from spanjet.model import Model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
 from spanjet.model.shards import SINGLE
@@ -53,7 +52,7 @@ def optimize_checkpoint(
     evaluation: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     license_name: str | None = None,
-    bars: Bars = no_bars,
+    progress: Progress = no_progress,
     on_plan: Callable[[Plan], None] = lambda _plan: None,
 ) -> dict[str, Any]:
     """Find the fastest architecture that holds an accuracy floor, write it in INT8, and return its card.
@@ -68,7 +67,7 @@ def optimize_checkpoint(
         evaluation: SQuAD file to measure F1 and EM on at last, before and after; None: not measured.
         overwrite: whether directories at ``out`` and ``export`` are replaced.
         license_name: the weights' licence, an SPDX identifier, for the card.
-        bars: shows progress, one bar for each part.
+        progress: shows a bar for each part.
         on_plan: called with the plan before the work begins.
 
     Raises:
@@ -85,7 +84,7 @@ def optimize_checkpoint(
     import_nncf()
     work = outputs.model.with_name(f"{outputs.model.name}.stages") if work is None else work
     config = config or OptimizeConfig()
-    run = OptimizationRun.load(checkpoint, data, work, evaluation, config=config, bars=bars)
+    run = OptimizationRun.load(checkpoint, data, work, evaluation, config=config, progress=progress)
     with run.stages.locked():
         plan = _plan(run)
         on_plan(plan)
@@ -158,15 +157,14 @@ def _make(run: OptimizationRun) -> tuple[Model, Path, dict[str, Any]]:
         "quantization": describe_quantization(run.windows, run.config.quantization()),
         "evaluation": None if run.evaluation is None else _evaluate(points, result, run.evaluation),
         "speed": _compare_speed(run, points.plain, result),
-        "operations": compare_operations(points.plain, result, points.stopwatch.batches),
+        "operations": compare_operations(points.plain, result, points.timer.batches),
     }
     return result, run.builder.checkpoint(chosen.shapes), card
 
 
 def _compare_speed(run: OptimizationRun, plain: Model, result: Model) -> dict[str, Any]:
-    with run.bars("speed") as bar:
-        steps = counter(bar, 2 * (ROUNDS + WARM_UPS))
-        return compare_speed(plain, result, run.splits.held_out.questions, run.windows, on_turn=steps)
+    with run.progress("speed") as bar:
+        return compare_speed(plain, result, run.splits.held_out.questions, run.windows, on_step=bar)
 
 
 def _evaluate(points: ParetoBuilder, result: Model, file: QuestionFile) -> dict[str, Any]:
@@ -183,7 +181,7 @@ def _evaluate(points: ParetoBuilder, result: Model, file: QuestionFile) -> dict[
             file.dataset,
             run.windows,
             name=f"{name} on {file.path.name}",
-            bars=run.bars,
+            progress=run.progress,
             exact=exact,
             int8=None if exact else run.int8,
         )

@@ -4,12 +4,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from spanjet.compress.latency.stopwatch import Stopwatch
-from spanjet.compress.optimize.run import OptimizationRun, counter
+from spanjet.compress.latency.relative_timing import RelativeTimer
+from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.optimize.verify import measure_scores
 from spanjet.compress.search.pareto import ParetoFront, ParetoPoint, extend, without_repeats
 from spanjet.evaluate import best_f1, exact_match
-from spanjet.measure.rounds import WARM_UPS
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
 
@@ -85,19 +84,17 @@ class ParetoBuilder:
             return 1.0
 
         def make() -> float:
-            with self.run.bars(f"time at {self._predicted(shapes):.0%}") as bar:
-                return self.stopwatch.share(
-                    self.run.builder.int8(shapes).model, counter(bar, _ROUNDS + WARM_UPS)
-                )
+            with self.run.progress(f"time at {self._predicted(shapes):.0%}") as bar:
+                return self.timer.share(self.run.builder.int8(shapes).model, bar)
 
         key = [self.run.finished_key, _listed(shapes)]
         found: float = self.run.stages.value("share", key, make)
         return found
 
     @cached_property
-    def stopwatch(self) -> Stopwatch:
+    def timer(self) -> RelativeTimer:
         """Times models in turn with the plain one."""
-        return Stopwatch(self.plain, self.run.lengths, rounds=_ROUNDS)
+        return RelativeTimer(self.plain, self.run.lengths, rounds=_ROUNDS)
 
     def _scores(
         self, name: str, model: Model, *, shapes: tuple[LayerShape, ...] = (), exact: bool = False
@@ -107,7 +104,13 @@ class ParetoBuilder:
         def make() -> dict[str, Any]:
             int8 = None if exact else run.int8
             return measure_scores(
-                model, run.splits.held_out, run.windows, name=name, bars=run.bars, exact=exact, int8=int8
+                model,
+                run.splits.held_out,
+                run.windows,
+                name=name,
+                progress=run.progress,
+                exact=exact,
+                int8=int8,
             )
 
         held_out = [question.id for question in run.splits.held_out.questions]

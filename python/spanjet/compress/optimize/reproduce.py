@@ -12,9 +12,9 @@ from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.splits import Splits
 from spanjet.compress.optimize.verify import compare_speed, measure_scores
 from spanjet.compress.prune.network import Network
-from spanjet.compress.quantize.trials import Bars, no_bars
 from spanjet.config import WindowConfig
 from spanjet.evaluate import best_f1
+from spanjet.measure.progress import Progress, no_progress
 from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_unless_saturating
@@ -31,7 +31,7 @@ def repeat_measurements(
     data: str | os.PathLike[str],
     *,
     checkpoint: str | os.PathLike[str] | None = None,
-    bars: Bars = no_bars,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Repeat the card's measurements: F1 on its held-out questions, and the speed.
 
@@ -39,7 +39,7 @@ def repeat_measurements(
         model: the directory that `optimize_checkpoint` wrote.
         data: the SQuAD file that it was made with.
         checkpoint: the start, whose plain INT8 model is made again to be timed beside; None: no speed.
-        bars: shows progress.
+        progress: shows a bar for each part.
 
     Returns:
         F1 and, with a checkpoint, the speed over the plain INT8 model: ``card``, ``now``; ``least``, the F1
@@ -59,14 +59,14 @@ def repeat_measurements(
     half_range = bool(card["quantization"]["overflow_fix"])
     result = load_model(model)
     int8 = int8_unless_saturating(half_range=half_range)
-    scores = measure_scores(result, splits.held_out, windows, name="F1", bars=bars, int8=int8)
+    scores = measure_scores(result, splits.held_out, windows, name="F1", progress=progress, int8=int8)
     before, now = best_f1(found["held_out"]["optimized"]), best_f1(scores)
     # Where a budget was given, no floor was wanted.
     least = found["least_f1"] if found["settings"]["budget"] is None and found["held"] else None
     held = least is None or now >= least - _TOLERANCE
     speed = None
     if checkpoint is not None:
-        plain = _plain(checkpoint, card, splits, windows, half_range=half_range, bars=bars)
+        plain = _plain(checkpoint, card, splits, windows, half_range=half_range, progress=progress)
         timed = compare_speed(plain, result, splits.held_out.questions, windows)
         speed = {"card": card["speed"]["optimized_over_plain"], "now": timed["optimized_over_plain"], **timed}
     return {
@@ -83,7 +83,7 @@ def _plain(
     windows: WindowConfig,
     *,
     half_range: bool,
-    bars: Bars,
+    progress: Progress,
 ) -> Model:
     """Make the INT8 model of the start as it was made for the card."""
     network = Network.load(checkpoint)
@@ -93,7 +93,7 @@ def _plain(
     loaded = network.loaded()
     count = card["optimization"]["settings"]["calibration"]
     inputs = calibration_inputs(Reader(loaded, window_config=windows), splits.samples[:count], count=count)
-    return replace(loaded, model=quantize_network(network, inputs, half_range=half_range, bars=bars))
+    return replace(loaded, model=quantize_network(network, inputs, half_range=half_range, progress=progress))
 
 
 def _config(settings: dict[str, Any]) -> OptimizeConfig:

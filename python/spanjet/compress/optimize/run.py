@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +24,18 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.removal_order import Orders, find_orders
 from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
 from spanjet.compress.prune.structures import levels_of
-from spanjet.compress.quantize.trials import Bars
-from spanjet.compress.search.cost_curves import SHARES, measure_costs
+from spanjet.compress.search.cost_curves import measure_costs
 from spanjet.compress.search.kl_divergence import Divergence
 from spanjet.compress.search.local_search import LocalSearch
 from spanjet.compress.search.search_space import SearchSpace
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question
+from spanjet.measure.progress import OnStep, Progress
 from spanjet.model.layer_shape import LayerShape
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import describe_machine, int8_unless_saturating
 
-__all__ = ["OptimizationRun", "counter"]
+__all__ = ["OptimizationRun"]
 
 # Questions of the data whose windows' lengths are what latency is weighted with.
 _LENGTHS = 4000
@@ -52,7 +51,7 @@ class OptimizationRun:
         data: what is learned from, searched with and measured on.
         config: what is searched for.
         stages: keeps results.
-        bars: shows progress.
+        progress: shows a bar for each part.
         evaluation: what the start and the result are measured on at last; None: nothing.
     """
 
@@ -61,7 +60,7 @@ class OptimizationRun:
     data: QuestionFile
     config: OptimizeConfig
     stages: ArtifactStore
-    bars: Bars
+    progress: Progress
     evaluation: QuestionFile | None = None
 
     @classmethod
@@ -73,7 +72,7 @@ class OptimizationRun:
         evaluation: str | os.PathLike[str] | None = None,
         *,
         config: OptimizeConfig,
-        bars: Bars,
+        progress: Progress,
     ) -> "OptimizationRun":
         """Load the checkpoint and the data; arguments and errors as of `optimize_checkpoint`."""
         network = Network.load(checkpoint)
@@ -83,7 +82,7 @@ class OptimizationRun:
             data=QuestionFile.load(data),
             config=config,
             stages=ArtifactStore(Path(work)),
-            bars=bars,
+            progress=progress,
             evaluation=None if evaluation is None else QuestionFile.load(evaluation),
         )
 
@@ -136,14 +135,12 @@ class OptimizationRun:
         """One window of each of so many questions."""
         return calibration_inputs(self.reader, questions, count=len(questions))
 
-    def _arrays(
-        self, stage: str, make: Callable[[Callable[[int, int], None]], Any]
-    ) -> dict[str, NDArray[Any]]:
+    def _arrays(self, stage: str, make: Callable[[OnStep], Any]) -> dict[str, NDArray[Any]]:
         """The arrays of a stage, whose function is called with what shows its steps."""
 
         def made() -> dict[str, NDArray[Any]]:
-            with self.bars(stage) as bar:
-                arrays: dict[str, NDArray[Any]] = make(bar or _nothing).arrays()
+            with self.progress(stage) as bar:
+                arrays: dict[str, NDArray[Any]] = make(bar).arrays()
                 return arrays
 
         return self.stages.arrays(stage, self.key, made)
@@ -213,8 +210,8 @@ class OptimizationRun:
         }
 
         def make() -> dict[str, Any]:
-            with self.bars("latency") as bar:
-                return measure_latency(config, self.lengths, levels_of(config), progress=bar).as_dict()
+            with self.progress("latency") as bar:
+                return measure_latency(config, self.lengths, levels_of(config), on_step=bar).as_dict()
 
         return LatencyTable.from_dict(self.stages.value("latency", key, make))
 
@@ -234,7 +231,7 @@ class OptimizationRun:
             seed=self.config.seed,
             stages=self.stages,
             key=self.finished_key,
-            bars=self.bars,
+            progress=self.progress,
         )
 
     @cached_property
@@ -257,9 +254,8 @@ class OptimizationRun:
     @cached_property
     def costs(self) -> list[NDArray[np.float64]]:
         """Divergences that cutting each block costs, at each of its options."""
-        with self.bars("cost of cuts") as bar:
-            steps = counter(bar, len(self.space.blocks) * (len(SHARES) + 1))
-            return measure_costs(self.space, self.evaluate, on_measured=steps)
+        with self.progress("cost of cuts") as bar:
+            return measure_costs(self.space, self.evaluate, on_step=bar)
 
     @cached_property
     def search(self) -> LocalSearch:
@@ -274,16 +270,5 @@ class OptimizationRun:
             ValueError: nothing fits.
         """
         blocks = budget * self.table.total(self.network.shapes) - self.table.rest
-        trials = self.config.trials
-        with self.bars(f"search at {budget:.0%} of the time") as bar:
-            return self.space.chosen(self.search.run(blocks, trials, counter(bar, trials)))
-
-
-def counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
-    """Make what moves a bar by one step each time."""
-    done = count(1)
-    return (lambda: None) if bar is None else (lambda: bar(next(done), total))
-
-
-def _nothing(_done: int, _total: int | None) -> None:
-    pass
+        with self.progress(f"search at {budget:.0%} of the time") as bar:
+            return self.space.chosen(self.search.run(blocks, self.config.trials, bar))

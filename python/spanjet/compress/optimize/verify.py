@@ -1,19 +1,20 @@
-"""The proof: accuracy on questions that nothing has seen, and speed beside the plain INT8 model."""
+"""Verify a model: accuracy on unseen questions, and speed beside the plain INT8 model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from spanjet.bench.operations import measure_operations
-from spanjet.compress.quantize.trials import Bars
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate import Question, SquadDataset, evaluate
-from spanjet.measure.rounds import WARM_UPS, Spread, alternate, ratios, timed
-from spanjet.measure.workload import Workload
+from spanjet.evaluate import evaluate
+from spanjet.files.dataset import Question, SquadDataset
+from spanjet.measure.operations import measure_operations
+from spanjet.measure.progress import OnStep, Progress, ignore_step
+from spanjet.measure.rounds import WARM_UPS, timed
+from spanjet.measure.workload import Workload, compare_inference
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.engine import ModelInputs, Runtime
 
-__all__ = ["ROUNDS", "compare_operations", "compare_speed", "measure_scores"]
+__all__ = ["compare_operations", "compare_speed", "measure_scores"]
 
 ROUNDS = 5
 # Seconds of a round of the plain model at most, about, but for this many questions; the first that are timed
@@ -27,18 +28,18 @@ def measure_scores(
     windows: WindowConfig,
     *,
     name: str,
-    bars: Bars,
+    progress: Progress,
     exact: bool = False,
     int8: bool | None = None,
 ) -> dict[str, Any]:
-    """EM and F1 in percent.
+    """Measure EM and F1 in percent.
 
     Args:
         model: what answers.
         dataset: what is asked.
         windows: how texts are cut.
         name: what is measured, for the bar.
-        bars: shows progress.
+        progress: shows a bar.
         exact: whether the arithmetic is float32; else what OpenVINO chooses for this CPU.
         int8: see `RuntimeConfig`.
     """
@@ -47,8 +48,8 @@ def measure_scores(
         window_config=windows,
         runtime_config=RuntimeConfig(precision="f32" if exact else None, int8=int8, cache_dir=None),
     )
-    with bars(name) as bar:
-        return evaluate(reader, dataset, threshold=None, progress=bar).scores.as_dict()
+    with progress(name) as bar:
+        return evaluate(reader, dataset, threshold=None, on_step=bar).scores.as_dict()
 
 
 def compare_speed(
@@ -57,16 +58,16 @@ def compare_speed(
     questions: Sequence[Question],
     windows: WindowConfig,
     *,
-    on_turn: Callable[[], None] = lambda: None,
+    on_step: OnStep = ignore_step,
 ) -> dict[str, Any]:
-    """Inference alone on the same windows, in alternating rounds, with all CPUs of this process.
+    """Time inference alone on the same windows, in alternating rounds, with all CPUs of this process.
 
     Args:
         plain: the INT8 model that nothing was cut from.
         result: what became of it.
         questions: whose windows are inferred, as many as the plain model infers in some seconds.
         windows: how they are cut.
-        on_turn: called ``2 * (ROUNDS + WARM_UPS)`` times.
+        on_step: called after each run.
 
     Returns:
         Windows a second of ``plain`` and ``optimized``, medians; the median and the quartiles of the rounds'
@@ -76,40 +77,24 @@ def compare_speed(
         name: Reader(model, window_config=windows, runtime_config=RuntimeConfig(cache_dir=None))
         for name, model in (("plain", plain), ("optimized", result))
     }
-    timed_questions = questions[: _affordable(readers["plain"], questions)]
-    work = {name: _workload(reader, timed_questions) for name, reader in readers.items()}
-    turns = alternate({name: each.infer for name, each in work.items()}, ROUNDS, on_turn, warm_ups=WARM_UPS)
-    ratio = Spread.of(ratios(turns["plain"], turns["optimized"]))
-    count = work["plain"].windows
-    return {
-        "unit": "windows/s",
-        **{
-            name: round(count / Spread.of([turn.wall for turn in each]).median, 2)
-            for name, each in turns.items()
-        },
-        "optimized_over_plain": round(ratio.median, 3),
-        "quartiles": [round(ratio.low, 3), round(ratio.high, 3)],
-        "windows": count,
-        "tokens": work["plain"].tokens,
-        "rounds": ROUNDS,
-    }
+    few = questions[: _affordable(readers["plain"], questions)]
+    found = compare_inference(readers, few, rounds=ROUNDS, warm_ups=WARM_UPS, on_step=on_step)
+    ratio = found.speed_up("optimized", "plain")
+    quartiles = [round(ratio.low, 3), round(ratio.high, 3)]
+    return found.as_dict({"optimized_over_plain": round(ratio.median, 3), "quartiles": quartiles})
 
 
 def _affordable(plain: Reader, questions: Sequence[Question]) -> int:
-    """Count the questions that a round may have."""
-    first = _workload(plain, questions[:_LEAST])
+    """Choose how many questions a round may have."""
+    first = Workload.of(plain, questions[:_LEAST])
     seconds = min(timed(first.infer).wall for _ in range(1 + WARM_UPS))
     return max(_LEAST, int(_LEAST * _SECONDS / seconds))
-
-
-def _workload(reader: Reader, questions: Sequence[Question]) -> Workload:
-    return Workload(reader, [each.question for each in questions], [each.context for each in questions])
 
 
 def compare_operations(
     plain: Model, result: Model, batches: Sequence[ModelInputs]
 ) -> dict[str, dict[str, float]]:
-    """Milliseconds by part of the model, of the same batches in both models."""
+    """Measure milliseconds by part of the model, of the same batches in both models."""
     runtime = RuntimeConfig(cache_dir=None)
     found = {}
     for name, model in (("plain", plain), ("optimized", result)):

@@ -1,6 +1,6 @@
 """Gauss-Newton curvature of the answers' divergence at each block's output."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
 from spanjet.compress.prune.second_moments import SecondMoments
 from spanjet.compress.prune.structures import BlockKey, Structure, blocks_of
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model.graph.encoder import NODES
 from spanjet.runtime.openvino import ops, ov
 
@@ -79,7 +80,7 @@ def measure_curvature(
     inputs: Sequence[Inputs],
     *,
     seed: int = 0,
-    on_step: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: OnStep = ignore_step,
 ) -> Curvature:
     """Run windows through a network and back.
 

@@ -1,6 +1,6 @@
 """Fit a cut network layer by layer to what the whole one computes."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from spanjet.compress.prune.packing import Inputs, Taps, pack
 from spanjet.compress.prune.qa_head import HeadData, refit_head
 from spanjet.compress.prune.structures import Structure, blocks_of
 from spanjet.compress.prune.sublayers import Sublayer
+from spanjet.measure.progress import OnStep, ignore_step
 
 __all__ = ["DAMPINGS", "refit"]
 
@@ -92,7 +93,7 @@ def refit(
     held_out: Sequence[Inputs],
     *,
     head: bool = True,
-    on_step: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: OnStep = ignore_step,
 ) -> Network:
     """Fit the output products of a cut network to the whole one's sums, one after another.
 

@@ -1,6 +1,6 @@
 """The removal orders of all blocks of a network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.optimal_brain_surgeon import DAMPING, Order, damped
 from spanjet.compress.prune.second_moments import SecondMoments
 from spanjet.compress.prune.structures import BlockKey, blocks_of
+from spanjet.measure.progress import OnStep, ignore_step
 
 __all__ = ["Orders", "find_orders"]
 
@@ -46,7 +47,7 @@ def find_orders(
     *,
     damping: float = DAMPING,
     outputs: Mapping[BlockKey, NDArray[np.float64]] | None = None,
-    on_step: Callable[[int, int], None] = lambda _done, _total: None,
+    on_step: OnStep = ignore_step,
 ) -> Orders:
     """Rank the parts of all blocks, which must not be cut yet.
 

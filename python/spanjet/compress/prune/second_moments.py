@@ -1,6 +1,6 @@
 """Second moments of what the output products of attention and feed-forward blocks read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, Taps, pack
 from spanjet.compress.prune.structures import BlockKey, blocks_of
+from spanjet.measure.progress import OnStep, ignore_step
 
 __all__ = ["SecondMoments", "measure_second_moments", "second_moment"]
 
@@ -38,7 +39,7 @@ class SecondMoments:
 
 
 def measure_second_moments(
-    network: Network, inputs: Sequence[Inputs], *, on_step: Callable[[int, int], None] = lambda _a, _b: None
+    network: Network, inputs: Sequence[Inputs], *, on_step: OnStep = ignore_step
 ) -> SecondMoments:
     """Run windows through a network and sum; products are in float32, sums in float64.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from spanjet.config import check_choice, check_integer, check_number
 from spanjet.runtime.cpu import int8_saturates
 
 __all__ = ["QuantizeConfig"]
@@ -31,6 +32,7 @@ class QuantizeConfig:
         keep_best: whether a model below the floor, the best of those that were tried, is a result.
 
     Raises:
+        TypeError: a field of another type.
         ValueError: a field out of range.
     """
 
@@ -43,16 +45,11 @@ class QuantizeConfig:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("samples", 1), ("seed", 0), ("held_out", 1), ("max_restored", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} is {value}; expected at least {least}")
-        if self.floor is not None and not 0 < self.floor <= 1:
-            raise ValueError(
-                f"floor is {self.floor}; expected a share of the float32 F1, above 0 and at most 1"
-            )
-        if self.cpu not in CPUS:
-            raise ValueError(f"cpu is {self.cpu!r}; expected {' or '.join(map(repr, CPUS))}")
+        for name, least in (("samples", 1), ("seed", 0), ("held_out", 1)):
+            check_integer(self, name, minimum=least)
+        check_integer(self, "max_restored", minimum=0, optional=True)
+        check_number(self, "floor", above=0, maximum=1, optional=True, kind="a share of the float32 F1")
+        check_choice(self, "cpu", CPUS)
 
     @property
     def target(self) -> Literal["vnni", "any"]:

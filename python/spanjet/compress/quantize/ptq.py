@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.compress.quantize.embeddings import compress_tables, round_tables
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.runtime.openvino import ov
 
 __all__ = ["METHOD", "calibrate", "finish", "import_nncf", "quantize"]
@@ -43,7 +44,7 @@ def calibrate(
     inputs: Sequence[dict[str, NDArray[np.int32]]],
     *,
     half_range: bool = False,
-    on_step: Callable[[int, int | None], None] | None = None,
+    on_step: OnStep = ignore_step,
     verbose: bool = False,
 ) -> ov.Model:
     """Quantize the weights and activations of matrix products to INT8.
@@ -91,14 +92,13 @@ def calibrate(
 
 
 def _counted(
-    samples: int, on_step: Callable[[int, int | None], None] | None
+    samples: int, on_step: OnStep
 ) -> Callable[[dict[str, NDArray[np.int32]]], dict[str, NDArray[np.int32]]]:
     """Report each sample that NNCF takes as a step; it may take a few more than are expected."""
     total, taken = _PASSES * samples, itertools.count(1)
 
     def hand_out(item: dict[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
-        if on_step is not None:
-            on_step(min(next(taken), total), total)
+        on_step(min(next(taken), total), total)
         return item
 
     return hand_out

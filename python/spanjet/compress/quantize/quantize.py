@@ -8,7 +8,7 @@ from typing import Any
 from spanjet.compress.artifacts import ArtifactStore
 from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.run import QuantizationRun
-from spanjet.compress.quantize.trials import Bars, no_bars
+from spanjet.measure.progress import Progress, no_progress
 from spanjet.model import write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
 from spanjet.storage import check_free
@@ -27,7 +27,7 @@ def quantize_checkpoint(
     overwrite: bool = False,
     license_name: str | None = None,
     license_file: str | os.PathLike[str] | None = None,
-    bars: Bars = no_bars,
+    progress: Progress = no_progress,
     verbose: bool = False,
 ) -> dict[str, Any]:
     """Quantize a checkpoint to an INT8 model directory, and return its card.
@@ -43,7 +43,7 @@ def quantize_checkpoint(
         overwrite: whether a model directory at ``out`` is replaced.
         license_name: the weights' licence, an SPDX identifier, for the card.
         license_file: its text, copied as ``LICENSE``; default: the checkpoint's own, if it has one.
-        bars: shows progress, one bar for each part.
+        progress: shows a bar for each part.
         verbose: whether NNCF may print.
 
     Raises:
@@ -57,7 +57,7 @@ def quantize_checkpoint(
     out, config = Path(out), config or QuantizeConfig()
     check_free(out, mark=GRAPH, overwrite=overwrite)
     data = (calibration, evaluation, fitting)
-    run = QuantizationRun.load(checkpoint, *data, config=config, bars=bars, verbose=verbose)
+    run = QuantizationRun.load(checkpoint, *data, config=config, progress=progress, verbose=verbose)
     companions = _companions(run.original.path, license_file)
     store = ArtifactStore(out.with_name(f"{out.name}.partial"))
     with store.locked():

@@ -1,7 +1,6 @@
 """Run a quantization: quantize, hold the floor, calibrate scores, measure, describe."""
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +20,12 @@ from spanjet.compress.data import QuestionFile, calibration_inputs, choose_quest
 from spanjet.compress.quantize.bisect import fewest
 from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.compress.quantize.ptq import import_nncf
-from spanjet.compress.quantize.speed import TURNS, measure_speed
-from spanjet.compress.quantize.trials import Bars, Trials
+from spanjet.compress.quantize.speed import measure_speed
+from spanjet.compress.quantize.trials import Trials
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question, SquadDataset, best_f1, calibrate_reader
 from spanjet.evaluate.calibrate import check_unanswerable
+from spanjet.measure.progress import Progress
 from spanjet.model import Model, load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.openvino import ov
@@ -48,7 +48,7 @@ class QuantizationRun:
         calibration: what activations are calibrated with, and the floor is held on.
         evaluation: what both models are measured on; None: nothing.
         fitting: what scores are calibrated on; None: they are not.
-        bars: shows progress.
+        progress: shows a bar for each part.
         verbose: whether NNCF may print.
     """
 
@@ -58,7 +58,7 @@ class QuantizationRun:
     calibration: QuestionFile
     evaluation: QuestionFile | None
     fitting: QuestionFile | None
-    bars: Bars
+    progress: Progress
     verbose: bool
 
     @classmethod
@@ -160,7 +160,7 @@ class QuantizationRun:
             store=store,
             key=self.key,
             half_range=self.config.half_range,
-            bars=self.bars,
+            progress=self.progress,
             verbose=self.verbose,
         )
 
@@ -201,8 +201,8 @@ class QuantizationRun:
             runtime = RuntimeConfig(int8=trials.int8, cache_dir=None)
             reader = Reader(trials.loaded(count), window_config=self.windows, runtime_config=runtime)
             options: dict[str, Any] = {"negatives": 1.0, "seed": self.config.seed}
-            with self.bars("calibrate scores") as bar:
-                report = calibrate_reader(reader, fitting.dataset, progress=bar, **options)
+            with self.progress("calibrate scores") as bar:
+                report = calibrate_reader(reader, fitting.dataset, on_step=bar, **options)
             return describe_calibration(report, fitting.path, reader, **options)
 
         key = [self.key, count, fitting.digest]
@@ -223,14 +223,8 @@ class QuantizationRun:
         return describe_scores(path, self.windows, scores, questions=len(dataset), threshold=threshold)
 
     def _time(self, model: ov.Model) -> dict[str, Any]:
-        with self.bars("speed") as bar:
-            steps = _counter(bar, 3 * TURNS)
-            return measure_speed(self.original, model, self.chosen[:_TIMED], self.windows, on_turn=steps)
-
-
-def _counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
-    done = iter(range(1, total + 1))
-    return (lambda: None) if bar is None else (lambda: bar(next(done), total))
+        with self.progress("speed") as bar:
+            return measure_speed(self.original, model, self.chosen[:_TIMED], self.windows, on_step=bar)
 
 
 def _missed(floor: float, before: float, after: float, count: int, most: int, kept: Path) -> str:

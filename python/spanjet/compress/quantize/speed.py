@@ -1,22 +1,20 @@
-"""Windows a second, of models that run in turn."""
+"""Measure windows a second of a model before and after quantization."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate import Question
-from spanjet.measure.rounds import Spread, alternate, ratios
-from spanjet.measure.workload import Workload
+from spanjet.files.dataset import Question
+from spanjet.measure.progress import OnStep, ignore_step
+from spanjet.measure.workload import compare_inference
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.openvino import ov
 
-__all__ = ["TURNS", "measure_speed"]
+__all__ = ["measure_speed"]
 
 ROUNDS = 3
-#: How often each model runs.
-TURNS = ROUNDS + 1
 
 
 def measure_speed(
@@ -25,44 +23,34 @@ def measure_speed(
     questions: Sequence[Question],
     windows: WindowConfig,
     *,
-    on_turn: Callable[[], None] = lambda: None,
+    on_step: OnStep = ignore_step,
 ) -> dict[str, Any]:
-    """Inference alone, in alternating rounds, with all CPUs of this process.
+    """Time inference alone, in alternating rounds, with all CPUs of this process.
 
     Args:
         original: the model before, which runs in float32, and as OpenVINO runs it by default on this CPU.
         int8: the model after.
         questions: whose windows are inferred.
         windows: how they are cut.
-        on_turn: called ``3 * TURNS`` times.
+        on_step: called after each run.
 
     Returns:
         Windows a second of ``float32``, ``default`` and ``int8``, medians; the median of the rounds' ratios
         of ``int8`` to each; and what was run.
     """
-    models: Mapping[str, tuple[Model, RuntimeConfig]] = {
+    models = {
         "float32": (original, RuntimeConfig(precision="f32", cache_dir=None)),
         "default": (original, RuntimeConfig(cache_dir=None)),
         "int8": (replace(original, model=int8), RuntimeConfig(cache_dir=None)),
     }
-    asked, contexts = [each.question for each in questions], [each.context for each in questions]
-    work = {
-        name: Workload(Reader(model, window_config=windows, runtime_config=runtime), asked, contexts)
+    readers = {
+        name: Reader(model, window_config=windows, runtime_config=runtime)
         for name, (model, runtime) in models.items()
     }
-    turns = alternate({name: each.infer for name, each in work.items()}, ROUNDS, on_turn)
-    count = work["int8"].windows
-    rates = {
-        name: round(count / Spread.of([turn.wall for turn in each]).median, 2) for name, each in turns.items()
-    }
-    return {
-        "unit": "windows/s",
-        **rates,
-        **{
-            f"int8_over_{name}": round(Spread.of(ratios(turns[name], turns["int8"])).median, 3)
+    found = compare_inference(readers, questions, rounds=ROUNDS, on_step=on_step)
+    return found.as_dict(
+        {
+            f"int8_over_{name}": round(found.speed_up("int8", name).median, 3)
             for name in ("float32", "default")
-        },
-        "windows": count,
-        "tokens": work["int8"].tokens,
-        "rounds": ROUNDS,
-    }
+        }
+    )

@@ -1,7 +1,6 @@
 """Try INT8 models with some layers left in floating point: sensitivities and scores."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -15,25 +14,16 @@ from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.compress.quantize.sensitivity import logits_of, relative_error
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import SquadDataset, evaluate
+from spanjet.measure.progress import Progress
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_unless_saturating
 from spanjet.runtime.openvino import ov
 
-__all__ = ["Bars", "Trials", "no_bars"]
-
-#: Makes a bar of a description; what it gives is called with the numbers of finished and of all steps, or
-#: is None: nothing is shown.
-Bars = Callable[[str], AbstractContextManager[Callable[[int, int | None], None] | None]]
+__all__ = ["Trials"]
 
 # Windows that errors of logits are measured on; the order of the layers hardly changes with more.
 _RANKING_WINDOWS = 32
-
-
-@contextmanager
-def no_bars(_description: str) -> Iterator[None]:
-    """Show nothing."""
-    yield None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +37,7 @@ class Trials:
         store: keeps results.
         key: all that results depend on, besides the data that they are measured on.
         half_range: see `calibrate`.
-        bars: shows progress.
+        progress: shows a bar for each part.
         verbose: whether NNCF may print.
     """
 
@@ -57,7 +47,7 @@ class Trials:
     store: ArtifactStore
     key: Any
     half_range: bool
-    bars: Bars
+    progress: Progress
     verbose: bool
 
     @property
@@ -116,7 +106,7 @@ class Trials:
 
     def _calibrated(self) -> ov.Model:
         def make() -> ov.Model:
-            with self.bars("calibrate") as bar:
+            with self.progress("calibrate") as bar:
                 return calibrate(
                     self.original.model,
                     self.inputs,
@@ -131,13 +121,12 @@ class Trials:
         """Measure the error of the logits with each of these layers restored, "" for none."""
         inputs = self.inputs[:_RANKING_WINDOWS]
         expected = logits_of(self.original.model, inputs)
-        with self.bars("sensitivity") as bar:
+        with self.progress("sensitivity") as bar:
             for done, layer in enumerate(layers, 1):
                 logits = logits_of(self.build([layer] if layer else []), inputs)
                 error = partial(relative_error, logits, expected)
                 self.store.measurement("errors", self.key, layer, error)
-                if bar is not None:
-                    bar(done, len(layers))
+                bar(done, len(layers))
 
     def _scores(
         self,
@@ -154,8 +143,8 @@ class Trials:
 
         def make() -> dict[str, Any]:
             reader = Reader(model, window_config=self.windows, runtime_config=runtime)
-            with self.bars(name) as bar:
-                return evaluate(reader, dataset, threshold=threshold, progress=bar).scores.as_dict()
+            with self.progress(name) as bar:
+                return evaluate(reader, dataset, threshold=threshold, on_step=bar).scores.as_dict()
 
         scores: dict[str, Any] = self.store.value("scores", [self.key, name, calibration], make)
         return scores

@@ -1,1 +1,1 @@
-"""What an optimisation found, for people: an HTML page with plots, and the plots as a picture."""
+"""Show the result of an optimisation: an HTML page with plots, and the plots as a picture."""

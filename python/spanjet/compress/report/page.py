@@ -1,11 +1,13 @@
-"""The HTML page of an optimised model: one file that needs no other."""
+"""Render the HTML page of an optimised model: one file that needs no other."""
 
 from pathlib import Path
 from typing import Any
 
-from spanjet.bench.report.page import check_report_extra, render
 from spanjet.compress.optimize.card import read_card
+from spanjet.compress.report.plots import all_plots
 from spanjet.evaluate import exact_match
+from spanjet.measure.html import check_report_extra, render
+from spanjet.measure.plot import write_png
 
 __all__ = ["render_page", "write_page"]
 
@@ -29,29 +31,23 @@ def write_page(model: Path, out: Path, *, png: Path | None = None) -> None:
     card = read_card(model)
     out.write_text(render_page(card), encoding="utf-8")
     if png is not None:
-        from spanjet.compress.report.plots import all_sketches  # noqa: PLC0415
-        from spanjet.compress.report.sketch import write_picture  # noqa: PLC0415
-
-        write_picture(all_sketches(card), png)
+        write_png(all_plots(card), png)
 
 
 def render_page(card: dict[str, Any]) -> str:
-    """The page as one text of HTML.
+    """Render the page.
 
     Raises:
         ImportError: the extra ``report`` is not installed.
     """
-    # Matplotlib takes half a second to import.
-    from spanjet.compress.report.plots import all_sketches  # noqa: PLC0415
-
     found = card["optimization"]
     values = {
         "card": card,
         "found": found,
-        "highlights": _highlights(card),
+        "numbers": _highlights(card),
         "scores": _scores(card),
-        "plots": [sketch.plot() for sketch in all_sketches(card)],
-        "settings": {name: _words(value) for name, value in found["settings"].items()},
+        "plots": all_plots(card),
+        "settings": {name: "none" if value is None else value for name, value in found["settings"].items()},
         "machine": {**card["machine"], **card["versions"]},
         "errors": [f"{100 * error:+.1f} %" for error in found["latency"]["errors"]],
     }
@@ -78,9 +74,3 @@ def _scores(card: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             f1, exact = (f"{value:.2f}" for value in (scores[name]["f1"], exact_match(scores[name])))
             rows.append((f"{scores['data']}, {scores['questions']:,} questions", name, f1, exact))
     return rows
-
-
-def _words(value: Any) -> str:
-    if value is None:
-        return "none"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

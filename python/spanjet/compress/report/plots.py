@@ -1,28 +1,30 @@
-"""The plots of an optimised model's card."""
+"""Plot what an optimised model's card holds."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
+from spanjet.measure.plot import Palette, Plot
 
-from spanjet.compress.report.sketch import Palette, Sketch, bars
+if TYPE_CHECKING:  # Matplotlib is an extra.
+    from matplotlib.axes import Axes
 
-__all__ = ["all_sketches"]
+__all__ = ["all_plots"]
 
 
-def all_sketches(card: dict[str, Any]) -> list[Sketch]:
-    """The front, what is left of the layers, predicted and measured times, and times by operation."""
+def all_plots(card: dict[str, Any]) -> list[Plot]:
+    """Plot the front, what is left of the layers, predicted and measured times, and times by operation."""
     found = [_front(card), _kept(card), _latency(card)]
     operations = card.get("operations")
     return found if operations is None else [*found, _operations(operations)]
 
 
-def _front(card: dict[str, Any]) -> Sketch:
-    """Speed over the plain INT8 model's against F1, with the floor and the chosen point."""
+def _front(card: dict[str, Any]) -> Plot:
+    """Plot speed over the plain INT8 model's against F1, with the floor and the chosen point."""
     found, chosen = card["optimization"], card["optimization"]["chosen"]
     points = sorted(found["front"], key=lambda point: -float(point["measured"]))
     start, least = found["held_out"]["float32"]["f1"], found["least_f1"]
 
-    def draw(axes: Axes, palette: Palette) -> None:
+    def draw(axes: "Axes", palette: Palette) -> None:
         speeds = [1 / point["measured"] for point in points]
         axes.plot(
             speeds, [point["f1"] for point in points], color=palette.first, marker="o", label="architectures"
@@ -42,7 +44,7 @@ def _front(card: dict[str, Any]) -> Sketch:
         f"fast as the plain INT8 model, F1 {chosen['f1']:.2f}; the floor is {least:.2f}."
     )
     numbers = (("budget", ".3f"), ("f1", ".2f"), ("exact_match", ".2f"), ("divergence", ".4f"))
-    return Sketch(
+    return Plot(
         name="front",
         title="Speed against F1",
         caption=caption,
@@ -55,20 +57,20 @@ def _front(card: dict[str, Any]) -> Sketch:
     )
 
 
-def _kept(card: dict[str, Any]) -> Sketch:
-    """Shares of heads and units that are left of each layer."""
+def _kept(card: dict[str, Any]) -> Plot:
+    """Plot the shares of heads and units that are left of each layer."""
     layers, whole = card["optimization"]["layers"], card["optimization"]["whole"]
     shares = {name: [100 * layer[name] / whole[name] for layer in layers] for name in ("heads", "units")}
 
-    def draw(axes: Axes, palette: Palette) -> None:
-        bars(axes, shares, palette)
+    def draw(axes: "Axes", palette: Palette) -> None:
+        _bars(axes, shares, palette)
         axes.set_ylim(0, 104)
         axes.set_xticks(range(len(layers)))
         axes.set_xlabel("layer")
         axes.set_ylabel("per cent left")
 
     heads, units = (sum(each) / len(each) for each in shares.values())
-    return Sketch(
+    return Plot(
         name="kept",
         title="Heads and units that are left",
         caption=f"What is left: {heads:.0f} % of the heads and {units:.0f} % of the units.",
@@ -81,13 +83,13 @@ def _kept(card: dict[str, Any]) -> Sketch:
     )
 
 
-def _latency(card: dict[str, Any]) -> Sketch:
-    """The predicted time of each point against the measured one."""
+def _latency(card: dict[str, Any]) -> Plot:
+    """Plot the predicted time of each point against the measured one."""
     points = [point for point in card["optimization"]["front"] if point["predicted"] < 1]
     predicted, measured = ([100 * point[name] for point in points] for name in ("predicted", "measured"))
     errors = [100 * (one / two - 1) for one, two in zip(predicted, measured, strict=True)]
 
-    def draw(axes: Axes, palette: Palette) -> None:
+    def draw(axes: "Axes", palette: Palette) -> None:
         ends = [min([*predicted, *measured], default=0), 100]
         axes.plot(ends, ends, color=palette.ink, linewidth=1, linestyle=":", label="equal")
         axes.plot(predicted, measured, color=palette.first, marker="o", linestyle="", label="architectures")
@@ -96,7 +98,7 @@ def _latency(card: dict[str, Any]) -> Sketch:
         axes.legend(loc="lower right", labelcolor=palette.ink, frameon=False)
 
     worst = max(map(abs, errors), default=0.0)
-    return Sketch(
+    return Plot(
         name="latency",
         title="Predicted against measured time",
         caption=f"Predicted against measured time of whole models: off by {worst:.1f} % at most.",
@@ -109,19 +111,19 @@ def _latency(card: dict[str, Any]) -> Sketch:
     )
 
 
-def _operations(operations: dict[str, dict[str, float]]) -> Sketch:
-    """Milliseconds by kind of operation, of the plain and of the optimised model."""
+def _operations(operations: dict[str, dict[str, float]]) -> Plot:
+    """Plot milliseconds by kind of operation, of the plain and of the optimised model."""
     plain, optimized = operations["plain"], operations["optimized"]
     kinds = sorted({*plain, *optimized}, key=lambda kind: (-plain.get(kind, 0.0), kind))
     groups = {name: [operations[name].get(kind, 0.0) for kind in kinds] for name in ("plain", "optimized")}
 
-    def draw(axes: Axes, palette: Palette) -> None:
-        bars(axes, groups, palette)
+    def draw(axes: "Axes", palette: Palette) -> None:
+        _bars(axes, groups, palette)
         axes.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
         axes.set_ylabel("milliseconds")
 
     before, after = (sum(each.values()) for each in (plain, optimized))
-    return Sketch(
+    return Plot(
         name="operations",
         title="Time by operation",
         caption=f"Time by operation: {before:.1f} ms in all before, {after:.1f} ms after.",
@@ -132,3 +134,13 @@ def _operations(operations: dict[str, dict[str, float]]) -> Sketch:
         ],
         draw=draw,
     )
+
+
+def _bars(axes: "Axes", groups: Mapping[str, Sequence[float]], palette: Palette) -> None:
+    """Draw two bars for each place, told apart by more than colour, and their legend."""
+    for side, (name, values) in enumerate(groups.items()):
+        places = [index + 0.4 * side - 0.2 for index in range(len(values))]
+        color = palette.second if side else palette.first
+        look: dict[str, Any] = {"facecolor": "none", "hatch": "//"} if side else {"facecolor": color}
+        axes.bar(places, values, 0.36, edgecolor=color, label=name, **look)
+    axes.legend(labelcolor=palette.ink, frameon=False)

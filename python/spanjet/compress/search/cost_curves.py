@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.compress.search.search_space import Block, SearchSpace
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["SHARES", "cost_curve", "measure_costs"]
@@ -20,25 +21,25 @@ def measure_costs(
     space: SearchSpace,
     divergence: Callable[[tuple[LayerShape, ...]], float],
     *,
-    on_measured: Callable[[], None] = lambda: None,
+    on_step: OnStep = ignore_step,
 ) -> list[NDArray[np.float64]]:
     """Measure the cost of each option of each block: the divergence when this block alone is cut.
 
     Args:
         space: what can be chosen.
         divergence: of the candidate with such layers.
-        on_measured: called ``len(SHARES) + 1`` times for each block.
+        on_step: called after each measurement.
     """
-    costs = []
+    costs, shares = [], (*SHARES, 0.0)
     for index, block in enumerate(space.blocks):
         measured = {}
-        for share in (*SHARES, 0.0):
+        for done, share in enumerate(shares, 1 + index * len(shares)):
             option = int(np.abs(block.levels - share * block.levels[-1]).argmin())
             choice = space.full
             choice[index] = option
             if option != block.full:
                 measured[option] = divergence(space.chosen(choice))
-            on_measured()
+            on_step(done, len(space.blocks) * len(shares))
         costs.append(cost_curve(block, measured))
     return costs
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spanjet.compress.search.knapsack import Knapsack, Options
 from spanjet.compress.search.search_space import SearchSpace
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["LocalSearch"]
@@ -53,13 +54,13 @@ class LocalSearch:
         self._divergence, self._seed = divergence, seed
         self._tried: dict[Choice, float] = {}
 
-    def run(self, budget: float, trials: int, on_trial: Callable[[], None] = lambda: None) -> list[int]:
+    def run(self, budget: float, trials: int, on_step: OnStep = ignore_step) -> list[int]:
         """The best choice that takes no longer than the budget.
 
         Args:
             budget: seconds for all blocks.
             trials: candidates besides the knapsack's own, and those of earlier calls.
-            on_trial: called for each of them.
+            on_step: called after each of them.
 
         Raises:
             ValueError: nothing fits.
@@ -72,7 +73,7 @@ class LocalSearch:
             choice = choice or self._perturbed(budget, weights, generator)
             if choice is not None:
                 self._try(choice)
-            on_trial()
+            on_step(trial + 1, trials)
         return list(self._best(budget))
 
     def time(self, choice: Sequence[int]) -> float:

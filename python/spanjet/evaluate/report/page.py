@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spanjet.bench.report.page import render
 from spanjet.evaluate.confidence import Confidence
+from spanjet.evaluate.report.plots import reliability_plot, risk_coverage_plot
 from spanjet.evaluate.squad import exact_match
+from spanjet.measure.html import render
 from spanjet.runtime.cpu import describe_machine
 
 __all__ = ["render_page"]
@@ -26,8 +27,6 @@ def render_page(*, model: str, data: str, numbers: Mapping[str, Any], confidence
     Raises:
         ImportError: the extra ``report`` is not installed.
     """
-    from spanjet.evaluate.report.plots import reliability_plot, risk_coverage_plot  # noqa: PLC0415
-
     return render(
         _TEMPLATE,
         {
@@ -35,7 +34,7 @@ def render_page(*, model: str, data: str, numbers: Mapping[str, Any], confidence
             "data": data,
             "questions": numbers["total"],
             "machine": describe_machine(),
-            "highlights": [
+            "numbers": [
                 (f"{exact_match(numbers):.1f} %", "exact match"),
                 (f"{numbers['f1']:.1f} %", "F1"),
                 (f"{confidence.bins.error:.3f}", "expected calibration error"),

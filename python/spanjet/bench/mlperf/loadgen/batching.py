@@ -1,11 +1,11 @@
-"""How samples become batches: our schedule, and the ways that it is compared with."""
+"""Make batches of samples: the reader's own, and those that it is compared with."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.reader.batching import VECTOR, PlannedBatch, padded_lengths, schedule
+from spanjet.reader.batching import VECTOR, PlannedBatch, padded_lengths
 from spanjet.reader.reader import Reader
 
 __all__ = ["Batching", "in_order", "padded", "scheduled"]
@@ -15,24 +15,12 @@ Batching = Callable[[NDArray[np.int64], int], list[PlannedBatch]]
 
 
 def scheduled(reader: Reader) -> Batching:
-    """The batches that the reader itself would make."""
-    config = reader.runtime_config
-
-    def batches(lengths: NDArray[np.int64], streams: int) -> list[PlannedBatch]:
-        return schedule(
-            lengths,
-            batch_tokens=config.batch_tokens or 0,
-            length_multiple=config.length_multiple or 1,
-            length_excess=config.length_excess or 0,
-            max_length=reader.model.max_length,
-            streams=streams,
-        )
-
-    return batches
+    """Make the batches that the reader itself would make."""
+    return lambda lengths, streams: reader.batches(lengths, streams=streams)
 
 
 def padded(rows: int, length: int) -> Batching:
-    """Batches of so many samples as they come, all padded to one length."""
+    """Make batches of so many samples as they come, all padded to one length."""
 
     def batches(lengths: NDArray[np.int64], _streams: int) -> list[PlannedBatch]:
         return [PlannedBatch(places, length) for places in _parts(len(lengths), rows)]
@@ -41,7 +29,7 @@ def padded(rows: int, length: int) -> Batching:
 
 
 def in_order(rows: int) -> Batching:
-    """Batches of so many samples as they come, padded to the longest of each batch.
+    """Make batches of so many samples as they come, padded to the longest of each batch.
 
     Lengths are rounded up to the next one that runs fast (see `spanjet.reader.batching`).
     """
@@ -54,5 +42,5 @@ def in_order(rows: int) -> Batching:
 
 
 def _parts(count: int, rows: int) -> list[NDArray[np.int64]]:
-    """Neighbours, so many at a time."""
+    """Divide neighbours, so many at a time."""
     return [np.arange(first, min(first + rows, count), dtype=np.int64) for first in range(0, count, rows)]

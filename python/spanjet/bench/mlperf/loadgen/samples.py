@@ -1,4 +1,4 @@
-"""LoadGen's samples: the windows of a SQuAD file, ready for the model before any clock runs."""
+"""Prepare LoadGen's samples: the windows of a SQuAD file, before any clock runs."""
 
 from copy import copy
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spanjet import _core
 from spanjet.bench.mlperf.rules import QUESTIONS, WINDOWS
-from spanjet.evaluate import SquadDataset
+from spanjet.files.dataset import SquadDataset
 from spanjet.reader.reader import Reader
 
 __all__ = ["Samples"]
@@ -45,23 +45,23 @@ class Samples:
 
     @property
     def is_mlperf(self) -> bool:
-        """Whether these are all windows of SQuAD v1.1 dev under MLPerf's rules, by their number."""
+        """Tell, by their number, whether these are all windows of SQuAD v1.1 dev under MLPerf's rules."""
         return len(self.dataset) == QUESTIONS and len(self.windows) == len(self) == WINDOWS
 
     @property
     def label(self) -> str:
-        """What these samples are, in words."""
+        """Describe the samples in words."""
         found = f"{len(self.dataset):,} questions, {len(self):,} windows"
         if self.is_mlperf:
             return f"SQuAD v1.1 dev: {found}"
         return f"not the MLPerf data set: {found}; expected {QUESTIONS:,} and {WINDOWS:,}"
 
     def batch(self, samples: NDArray[np.int64], *, length: int) -> _core.Batch:
-        """Model inputs of some samples, padded to a length."""
+        """Make model inputs of some samples, padded to a length."""
         return self.windows.batch(self.rows[samples], length=length)
 
     def subset(self, count: int) -> "Samples":
-        """Some of the samples, whose lengths are spread as those of all: every so many of them, by length.
+        """Take some of the samples, evenly spread over the lengths of all.
 
         Args:
             count: how many; all where there are fewer.

@@ -1,6 +1,5 @@
-"""What LoadGen is told: the scenario, how long, and how fast the system is expected to be."""
+"""Settings of a LoadGen test: scenario, duration, and the expected speed of the system."""
 
-import math
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from spanjet.bench.mlperf.rules import (
     STREAM_SAMPLES,
     Scenario,
 )
+from spanjet.config import check_choice, check_integer, check_number
 
 __all__ = ["LoadSettings"]
 
@@ -23,7 +23,7 @@ _read = threading.Event()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadSettings:
-    """A test's settings.
+    """Settings of a test.
 
     Attributes:
         scenario: how LoadGen asks.
@@ -35,6 +35,7 @@ class LoadSettings:
         evenly: whether every sample is asked for equally often, in random order, instead of at random.
 
     Raises:
+        TypeError: a field of another type.
         ValueError: a field out of range.
     """
 
@@ -47,20 +48,20 @@ class LoadSettings:
     evenly: bool = False
 
     def __post_init__(self) -> None:
-        if self.scenario not in SCENARIOS:
-            raise ValueError(f"scenario is {self.scenario!r}; expected {' or '.join(SCENARIOS)}")
-        for name in ("target_qps", "target_latency", "seconds"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}; expected more than 0")
+        check_choice(self, "scenario", SCENARIOS)
+        check_integer(self, "samples", minimum=1)
+        for name in ("target_qps", "target_latency"):
+            check_number(self, name, above=0)
+        check_number(self, "seconds", above=0, optional=True)
+        check_integer(self, "least", minimum=1, optional=True)
 
     @property
     def official(self) -> bool:
-        """Whether the rules' own durations, counts and random choices are kept."""
+        """Tell whether the rules' own durations, counts and random choices are kept."""
         return self.seconds is None and self.least is None and not self.evenly
 
     def user_conf(self) -> str:
-        """The file ``user.conf`` that says the same, as far as such a file may."""
+        """Write the file ``user.conf`` that says the same, as far as such a file may."""
         key = f"{MODEL}.{self.scenario}"
         lines = [f"# {MODEL}, {self.scenario}: what is expected of this system."]
         if self.scenario in ("Offline", "Server"):
@@ -80,7 +81,7 @@ class LoadSettings:
         return "\n".join(lines) + "\n"
 
     def build(self, loadgen: ModuleType, user_conf: Path) -> Any:
-        """LoadGen's ``TestSettings``, for any number of tests.
+        """Make LoadGen's ``TestSettings``, for any number of tests.
 
         LoadGen reads its built-in rules, with the round's random seeds, once in a process: when the first
         configuration is read. Official settings are therefore made once in a process. Others do without.

@@ -1,4 +1,4 @@
-"""The system under test: LoadGen's queries go in, logits come out."""
+"""Answer LoadGen's queries with logits: the system under test."""
 
 import threading
 from collections.abc import Generator, Sequence
@@ -31,11 +31,11 @@ class Query(Protocol):
 
     @property
     def id(self) -> int:
-        """By which LoadGen knows the response."""
+        """Name of the response for LoadGen."""
 
     @property
     def index(self) -> int:
-        """Which sample."""
+        """Number of the sample."""
 
 
 class System:
@@ -108,7 +108,7 @@ class System:
         self._stopped = True
 
     def infer(self, indices: NDArray[np.int64]) -> Generator[tuple[PlannedBatch, Logits], None, None]:
-        """The logits of some samples, batch by batch, valid until the next is asked for.
+        """Infer the logits of some samples, batch by batch, valid until the next is asked for.
 
         Args:
             indices: int64[n], samples; one may come more than once.
@@ -121,8 +121,13 @@ class System:
         with closing(self._engine.run(batches, hint=hint)) as results:
             yield from zip(plan, results, strict=True)
 
+    def run(self, indices: NDArray[np.int64]) -> None:
+        """Infer samples as `infer` does, and let go of their logits."""
+        for _ in self.infer(indices):
+            pass
+
     def plan(self, indices: NDArray[np.int64]) -> tuple[Hint, list[PlannedBatch]]:
-        """What some samples are run for, and the batches that they make: places in ``indices``."""
+        """Choose what to compile for, and plan the batches of some samples: places in ``indices``."""
         lengths = self._samples.lengths[indices]
         hint = self._hint or ("LATENCY" if int(lengths.sum()) <= self._small else "THROUGHPUT")
         return hint, self._batching(lengths, 1 if hint == "LATENCY" else self._engine.streams)

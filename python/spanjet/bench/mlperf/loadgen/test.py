@@ -1,4 +1,4 @@
-"""One test with MLCommons' LoadGen: it asks, the system answers, and what comes out is in its logs."""
+"""Run one test of MLCommons' LoadGen, which asks a system and writes logs."""
 
 import atexit
 import os
@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from spanjet.bench.mlperf.loadgen.system import System
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.runtime.engine import Runtime
 
 __all__ = ["Mode", "import_loadgen", "run_test"]
@@ -25,13 +26,13 @@ _one_test = threading.Lock()
 
 
 def import_loadgen() -> ModuleType:
-    """The module of MLCommons' LoadGen, which is an optional extra.
+    """Import MLCommons' LoadGen, which is an optional extra.
 
     Raises:
         ImportError: it is not installed.
     """
     try:
-        import mlperf_loadgen  # noqa: PLC0415
+        import mlperf_loadgen  # noqa: PLC0415  (an extra)
     except ImportError as error:
         raise ImportError("MLPerf needs LoadGen: pip install 'spanjet[mlperf]'") from error
     return mlperf_loadgen  # type: ignore[no-any-return]
@@ -45,7 +46,7 @@ def run_test(
     *,
     mode: Mode = "PerformanceOnly",
     audit: Path | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    on_step: OnStep = ignore_step,
 ) -> None:
     """Run one test; LoadGen has one state for the whole process, so there is one test at a time.
 
@@ -57,7 +58,7 @@ def run_test(
         mode: whether it measures speed, or asks for each sample once and keeps the responses.
         audit: LoadGen's ``audit.config`` of a compliance test. A file of that name in the working directory,
             which LoadGen reads by default, is not read.
-        progress: called with the numbers of answered samples and, as far as known, of all.
+        on_step: called with the numbers of answered samples and, as far as known, of all.
 
     Raises:
         RuntimeError: a test is running in this process, OpenVINO failed, or this process was forked from one
@@ -73,7 +74,7 @@ def run_test(
     settings.mode = getattr(loadgen.TestMode, mode)
     test = _Test(loadgen, system, settings, samples, directory, audit)
     test.start()
-    _attend(test, system, None if progress is None else _meter(system, settings, samples, progress))
+    _attend(test, system, _meter(system, settings, samples, on_step))
 
 
 class _Test(threading.Thread):
@@ -119,14 +120,12 @@ class _Test(threading.Thread):
             self.ended.set()
 
 
-def _attend(test: _Test, system: System, progress: Callable[[], None] | None) -> None:
+def _attend(test: _Test, system: System, tell: Callable[[], None]) -> None:
     """Wait for the end of a test, or bring it about."""
     try:
         while not test.ended.wait(POLL_SECONDS) and system.failure is None:
-            if progress is not None:
-                progress()
-        if progress is not None:
-            progress()
+            tell()
+        tell()
     except BaseException:
         _end(test, system, code=130)
         raise
@@ -156,10 +155,8 @@ def _leave(test: _Test, code: int) -> None:
         os._exit(code)
 
 
-def _meter(
-    system: System, settings: Any, samples: int, progress: Callable[[int, int | None], None]
-) -> Callable[[], None]:
-    """Tells how far a test is: by what is asked where that is known, else by the time."""
+def _meter(system: System, settings: Any, samples: int, on_step: OnStep) -> Callable[[], None]:
+    """Report the progress of a test: by what is asked where that is known, else by the time."""
     began, seconds = time.monotonic(), settings.min_duration_ms / 1000
     is_accuracy, is_offline = settings.mode.name == "AccuracyOnly", settings.scenario.name == "Offline"
 
@@ -169,6 +166,6 @@ def _meter(
         else:
             passed = max(time.monotonic() - began, POLL_SECONDS)
             total = round(system.completed * max(1.0, seconds / passed))
-        progress(system.completed, total)
+        on_step(system.completed, total)
 
     return tell

@@ -1,4 +1,4 @@
-"""LoadGen's verdict, out of its detailed log."""
+"""Read LoadGen's verdict out of its detailed log."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -34,7 +34,7 @@ CONDITIONS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What LoadGen says of a performance run.
+    """LoadGen's verdict on a performance run.
 
     Attributes:
         valid: its verdict, VALID or INVALID.
@@ -60,7 +60,7 @@ class Verdict:
 
     @classmethod
     def read(cls, directory: Path) -> "Verdict":
-        """The verdict in a directory of LoadGen's logs.
+        """Read the verdict in a directory of LoadGen's logs.
 
         Raises:
             OSError: there is no log.
@@ -96,7 +96,7 @@ class Verdict:
 
 
 def _entries(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Values by their keys, and errors."""
+    """Read values by their keys, and errors."""
     values: dict[str, Any] = {}
     errors: list[str] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):

@@ -1,8 +1,8 @@
-"""The table's cells, in words."""
+"""Write the table's cells in words."""
 
 from spanjet.bench.mlperf.models import BASES, floor_name
 from spanjet.bench.mlperf.rules import FLOORS
-from spanjet.bench.mlperf.table.table import Row, Table
+from spanjet.bench.mlperf.table.table import ModelRow, Table
 from spanjet.bench.report.table import number
 from spanjet.measure.rounds import Spread
 
@@ -22,8 +22,8 @@ STEP_COLUMNS = ("what is changed", "factor", "quartiles", "samples/s after it")
 RANDOM = "architecture only"
 
 
-def row_cells(row: Row) -> tuple[str, ...]:
-    """One line of the table; what was not measured is empty."""
+def row_cells(row: ModelRow) -> tuple[str, ...]:
+    """Write the cells of a model; what was not measured is empty."""
     return (
         f"{row.name} ({RANDOM})" if row.random else row.name,
         number(row.throughput.median),
@@ -37,7 +37,7 @@ def row_cells(row: Row) -> tuple[str, ...]:
 
 
 def step_cells(table: Table) -> list[tuple[str, ...]]:
-    """How the speed-up divides."""
+    """Write the cells of each step of the speed-up."""
     return [
         (
             step.name,
@@ -50,7 +50,7 @@ def step_cells(table: Table) -> list[tuple[str, ...]]:
 
 
 def notes(table: Table) -> list[str]:
-    """What belongs to the numbers."""
+    """Write the notes below the table."""
     found = [
         f"Offline scenario, short LoadGen tests, NOT VALID as results of MLPerf: {table.samples:,} windows "
         f"whose lengths are spread as those of all, {table.rounds} rounds in turn, medians.",
@@ -68,8 +68,8 @@ def notes(table: Table) -> list[str]:
     return found
 
 
-def _floor(row: Row, base: str) -> str:
-    """The highest floor that F1 holds; "" where that is not known."""
+def _floor(row: ModelRow, base: str) -> str:
+    """Name the highest floor that F1 holds; "" where that is not known."""
     met = {share: row.floors.get(floor_name(share, base)) for share in sorted(FLOORS)}
     if None in met.values():
         return ""

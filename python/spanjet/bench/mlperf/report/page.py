@@ -1,8 +1,9 @@
-"""The HTML page of the table: one file that needs no other."""
+"""Render the HTML page of the table: one file that needs no other."""
 
 from spanjet.bench.mlperf.report.cells import COLUMNS, STEP_COLUMNS, notes, row_cells, step_cells
+from spanjet.bench.mlperf.report.chart import speed_chart
 from spanjet.bench.mlperf.table.table import Table
-from spanjet.bench.report.page import render
+from spanjet.measure.html import render
 
 __all__ = ["render_table"]
 
@@ -10,13 +11,11 @@ TEMPLATE = "table.html.j2"
 
 
 def render_table(table: Table) -> str:
-    """The page as one text of HTML.
+    """Render the page.
 
     Raises:
         ImportError: the extra ``report`` is not installed.
     """
-    from spanjet.bench.mlperf.report.chart import speed_chart  # noqa: PLC0415  (Matplotlib: half a second)
-
     values = {
         "configuration": table.configuration,
         "tables": [

@@ -1,7 +1,11 @@
-"""The table on a terminal, as tab-separated values, and in Markdown."""
+"""Write the table on a terminal, as tab-separated values, and in Markdown."""
 
 import sys
 from collections.abc import Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as Grid
 
 from spanjet.bench.mlperf.report.cells import COLUMNS, STEP_COLUMNS, notes, row_cells, step_cells
 from spanjet.bench.mlperf.table.table import Table
@@ -14,13 +18,10 @@ def show(table: Table) -> None:
     parts = _parts(table)
     if not sys.stdout.isatty():
         for _, header, rows in parts:
-            print("\n".join("\t".join(cells) for cells in (header, *rows)), end="\n\n")  # noqa: T201
-        print("\n".join(notes(table)))  # noqa: T201
+            sys.stdout.writelines("\t".join(cells) + "\n" for cells in (header, *rows))
+            sys.stdout.write("\n")
+        sys.stdout.writelines(f"{note}\n" for note in notes(table))
         return
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table as Grid  # noqa: PLC0415
-
     console = Console(highlight=False, markup=False)
     for title, header, rows in parts:
         grid = Grid(*header, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
@@ -34,7 +35,7 @@ def show(table: Table) -> None:
 
 
 def markdown(table: Table) -> str:
-    """Everything as one text of Markdown."""
+    """Write everything as one text of Markdown."""
     lines: list[str] = []
     for title, header, rows in _parts(table):
         rule = ["---", *["---:"] * (len(header) - 1)]
@@ -43,7 +44,7 @@ def markdown(table: Table) -> str:
 
 
 def _parts(table: Table) -> list[tuple[str, Sequence[str], list[tuple[str, ...]]]]:
-    """Titles, headers and rows."""
+    """List titles, headers and rows."""
     return [
         ("MLPerf Inference, BERT on SQuAD v1.1", COLUMNS, [row_cells(row) for row in table.rows]),
         ("How the speed-up divides", STEP_COLUMNS, step_cells(table)),

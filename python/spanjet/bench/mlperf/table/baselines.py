@@ -1,4 +1,4 @@
-"""What the table compares: from a plain BERT-Large to our models, each step changing one thing."""
+"""List what the table compares: from a plain BERT-Large to our models, each step changing one thing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ class Contender:
 
 
 def contenders(large: Reader, bundled: Reader, models: Sequence[Reader]) -> list[Contender]:
-    """The contenders, in the order of the steps.
+    """List the contenders, in the order of the steps.
 
     All run on the same OpenVINO with the same threads, streams and precision, and read the same windows.
 
@@ -100,5 +100,5 @@ def _scheduled(reader: Reader, key: str, name: str, step: str) -> Contender:
 
 
 def _is_pruned(reader: Reader) -> bool:
-    """Whether a model's layers were cut to different sizes, which its configuration then says."""
+    """Tell whether a model's layers were cut to different sizes, which its configuration then says."""
     return "layers" in (read_json(reader.model.path / CONFIG).get("spanjet") or {})

@@ -1,8 +1,7 @@
-"""BERT-Large in INT8 with random weights: the reference model's speed, where the model is not at hand."""
+"""Make a BERT-Large in INT8 with random weights: it is as fast as the reference model."""
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from spanjet.compress.card import describe_tools
 from spanjet.compress.data import calibration_inputs
 from spanjet.compress.quantize.ptq import METHOD, quantize
 from spanjet.config import RuntimeConfig
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.questions import built_in
 from spanjet.model import Model, load_model, write_model_directory
 from spanjet.model.directory import BUNDLED_MODEL, CONFIG
@@ -27,7 +27,7 @@ SAMPLES = 4
 
 
 def shape_named(name: str) -> Shape:
-    """The sizes of a model by its name.
+    """Look up the sizes of a model by its name.
 
     Raises:
         ValueError: there is none of that name.
@@ -42,9 +42,9 @@ def random_int8(
     *,
     name: str = "bert-large",
     shape: Shape = SHAPES["bert-large"],
-    progress: Callable[[int, int | None], None] | None = None,
+    on_step: OnStep = ignore_step,
 ) -> Model:
-    """The model, made where it is not in ``directory`` yet, which takes minutes and 5 GB for BERT-Large.
+    """Make or load the model; for BERT-Large that takes minutes and 5 GB the first time.
 
     Its graph is what `compress.quantize` makes of a real checkpoint of the shape, and it reads the bundled
     model's vocabulary, BERT's own.
@@ -53,7 +53,7 @@ def random_int8(
         directory: keeps the model, in a directory of its own; made if it does not exist.
         name: of the model.
         shape: its sizes.
-        progress: called with the numbers of calibration steps that are done and of all.
+        on_step: called with the numbers of finished and of all calibration steps.
 
     Raises:
         ImportError: NNCF is not installed.
@@ -67,29 +67,22 @@ def random_int8(
         with tempfile.TemporaryDirectory(dir=directory, prefix=f".{name}.") as stage:
             checkpoint = Path(stage) / "checkpoint"
             write_checkpoint(checkpoint, shape, vocabulary=BUNDLED_MODEL / "vocab.txt")
-            _quantize(checkpoint, path, name=f"{name} INT8", half_range=saturates, progress=progress)
+            _quantize(checkpoint, path, name=f"{name} INT8", half_range=saturates, on_step=on_step)
     return load_model(path)
 
 
 def has_random_weights(model: Model) -> bool:
-    """Whether a model is only an architecture: its F1 would mean nothing."""
+    """Tell whether a model is only an architecture: its F1 would mean nothing."""
     source: Any = (model.card or {}).get("source")
     return isinstance(source, dict) and source.get("weights") == RANDOM
 
 
-def _quantize(
-    checkpoint: Path,
-    path: Path,
-    *,
-    name: str,
-    half_range: bool,
-    progress: Callable[[int, int | None], None] | None,
-) -> None:
+def _quantize(checkpoint: Path, path: Path, *, name: str, half_range: bool, on_step: OnStep) -> None:
     original = load_model(checkpoint)
     reader = Reader(original, runtime_config=RuntimeConfig(cache_dir=None))
     questions = built_in(SAMPLES, seed=0).questions
     inputs = calibration_inputs(reader, questions, count=SAMPLES)
-    model = quantize(original.model, inputs, half_range=half_range, on_step=progress)
+    model = quantize(original.model, inputs, half_range=half_range, on_step=on_step)
     files = ("vocab.txt", "tokenizer_config.json")
     for file in files:
         shutil.copyfile(BUNDLED_MODEL / file, checkpoint / file)

@@ -1,9 +1,8 @@
-"""Short LoadGen tests that take turns: throughput, latency, and what LoadGen itself costs."""
+"""Measure throughput, latency and LoadGen's own overhead in short tests that take turns."""
 
 import math
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,9 @@ from spanjet.bench.mlperf.loadgen.test import import_loadgen, run_test
 from spanjet.bench.mlperf.loadgen.verdict import Verdict
 from spanjet.bench.mlperf.rules import Scenario
 from spanjet.bench.mlperf.table.baselines import Contender
-from spanjet.measure.rounds import WARM_UPS, Spread, alternate
+from spanjet.measure.progress import OnStep, ignore_step
+from spanjet.measure.rounds import WARM_UPS, Spread, alternate, timed
+from spanjet.measure.workload import run_batches
 from spanjet.reader.reader import Reader
 from spanjet.runtime.engine import Hint
 
@@ -32,22 +33,17 @@ LEAST_QUERIES = 12
 
 
 def choose_count(rate: float, seconds: float) -> int:
-    """How many samples are answered in some seconds at a rate: a multiple of `FEWEST`, up to `MOST`."""
+    """Choose how many samples are answered in some seconds: a multiple of `FEWEST`, up to `MOST`."""
     return int(min(max(rate * seconds // FEWEST, 1) * FEWEST, MOST))
 
 
 def warm_up(contender: Contender, samples: Samples) -> float:
-    """Compile a contender's model, have it meet its shapes, and tell how many samples a second it answers."""
+    """Compile a contender's model, have it meet its shapes, and measure its samples a second."""
     indices = np.arange(min(FEWEST, len(samples)))
     with _system(contender.reader, samples, "Offline", contender.batching, contender.hint) as system:
-        for _ in system.infer(indices[:2]):
-            pass
-        began = time.perf_counter()
-        for _ in system.infer(indices):
-            pass
-        rate = len(indices) / (time.perf_counter() - began)
-        for _ in system.infer(np.resize(np.arange(len(samples)), max(int(rate * SHORTEST), 1))):
-            pass
+        system.run(indices[:2])
+        rate = len(indices) / timed(lambda: system.run(indices), collect=False).wall
+        system.run(np.resize(np.arange(len(samples)), max(int(rate * SHORTEST), 1)))
     return rate
 
 
@@ -56,16 +52,16 @@ def measure_throughputs(
     samples: Mapping[str, Samples],
     *,
     rounds: int,
-    on_turn: Callable[[], None] = lambda: None,
+    on_step: OnStep = ignore_step,
 ) -> dict[str, list[float]]:
-    """Samples a second in the Offline scenario, by LoadGen, of contenders that take turns.
+    """Measure samples a second in the Offline scenario, by LoadGen, of contenders that take turns.
 
     Args:
         contenders: what is compared; in the first of their turns they warm up.
         samples: the same windows for each contender's reader, by the contender's key. LoadGen asks for each
             of them equally often.
         rounds: turns that count.
-        on_turn: called ``len(contenders) * (rounds + 1)`` times.
+        on_step: called after each turn.
 
     Returns:
         By the contender's key, one number for each round.
@@ -85,12 +81,12 @@ def measure_throughputs(
         )
         rates[contender.key].append(found.value)
 
-    alternate({each.key: lambda each=each: turn(each) for each in contenders}, rounds, on_turn)  # type: ignore[misc]
+    alternate({each.key: lambda each=each: turn(each) for each in contenders}, rounds, on_step)  # type: ignore[misc]
     return rates
 
 
 def measure_single(contender: Contender, samples: Samples, *, seconds: float) -> float:
-    """Milliseconds that 90 % of single queries take at most, in the SingleStream scenario."""
+    """Measure the milliseconds that 90 % of single queries take at most (SingleStream)."""
     found = _test(
         contender,
         samples,
@@ -104,9 +100,9 @@ def measure_single(contender: Contender, samples: Samples, *, seconds: float) ->
 
 
 def measure_overhead(
-    contender: Contender, samples: Samples, *, rounds: int, on_turn: Callable[[], None] = lambda: None
+    contender: Contender, samples: Samples, *, rounds: int, on_step: OnStep = ignore_step
 ) -> Spread:
-    """What LoadGen and our system around the engine cost, as a share of the engine's time alone.
+    """Measure the cost of LoadGen and our system around the engine, as a share of the engine's time.
 
     The engine alone runs batches of the same samples that were made beforehand.
 
@@ -114,16 +110,12 @@ def measure_overhead(
         contender: the system.
         samples: what is asked, each once.
         rounds: turns of each side, after `WARM_UPS`.
-        on_turn: called ``2 * (rounds + WARM_UPS)`` times.
+        on_step: called after each turn.
     """
     engine, count = contender.reader.engine, len(samples)
     plan = contender.batching(samples.lengths, engine.streams)
     batches = [samples.batch(places, length=length) for places, length in plan]
     rates: list[float] = []
-
-    def alone() -> None:
-        for _ in engine.run(batches, hint=contender.hint):
-            pass
 
     def with_loadgen() -> None:
         found = _test(
@@ -131,7 +123,8 @@ def measure_overhead(
         )
         rates.append(found.value)
 
-    turns = alternate({"alone": alone, "LoadGen": with_loadgen}, rounds, on_turn, warm_ups=WARM_UPS)
+    sides = {"alone": lambda: run_batches(engine, batches, contender.hint), "LoadGen": with_loadgen}
+    turns = alternate(sides, rounds, on_step, warm_ups=WARM_UPS)
     measured = zip(rates[WARM_UPS:], turns["alone"], strict=True)
     return Spread.of([count / rate / turn.wall - 1 for rate, turn in measured])
 
@@ -151,7 +144,7 @@ def _test(
     seconds: float | None = None,
     evenly: bool = False,
 ) -> Verdict:
-    """One short LoadGen test, whose logs are not kept."""
+    """Run one short LoadGen test, whose logs are not kept."""
     load = LoadSettings(
         scenario=scenario, samples=len(samples), least=least, seconds=seconds, evenly=evenly, target_latency=1
     )

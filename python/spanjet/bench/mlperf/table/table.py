@@ -1,6 +1,6 @@
-"""The table of this machine: models in the Offline scenario, and how the speed-up divides."""
+"""Measure the table of this machine: models in the Offline scenario, and the parts of the speed-up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,21 +18,22 @@ from spanjet.bench.mlperf.table.measure import (
     measure_throughputs,
     warm_up,
 )
-from spanjet.compress.quantize.trials import Bars, no_bars
-from spanjet.config import RuntimeConfig
-from spanjet.evaluate import SquadDataset, evaluate
-from spanjet.measure.rounds import WARM_UPS, Spread
+from spanjet.config import RuntimeConfig, check_integer, check_number
+from spanjet.evaluate import evaluate
+from spanjet.files.dataset import SquadDataset
+from spanjet.measure.progress import Progress, no_progress
+from spanjet.measure.rounds import Spread
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
 
-__all__ = ["Row", "Step", "Table", "TableConfig", "measure_table"]
+__all__ = ["ModelRow", "Step", "Table", "TableConfig", "measure_table"]
 
 OVERHEAD_SAMPLES = 320
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableConfig:
-    """How much is measured.
+    """Set how much is measured for the table.
 
     Attributes:
         rounds: turns of each contender, after one to warm up.
@@ -41,6 +42,7 @@ class TableConfig:
         threads: for inference; None: all CPUs.
 
     Raises:
+        TypeError: a field of another type.
         ValueError: a field out of range.
     """
 
@@ -50,15 +52,14 @@ class TableConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise ValueError(f"rounds is {self.rounds}; expected at least 1")
-        if not self.seconds > 0:
-            raise ValueError(f"seconds is {self.seconds}; expected more than 0")
+        check_integer(self, "rounds", minimum=1)
+        check_number(self, "seconds", above=0)
+        check_integer(self, "threads", minimum=1, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """A line of the table.
+class ModelRow:
+    """The measurements of a model.
 
     Attributes:
         name: the model and how it is run.
@@ -102,7 +103,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """All that was measured.
+    """All that was measured for the table.
 
     Attributes:
         data: what the samples are, in words.
@@ -118,7 +119,7 @@ class Table:
     data: str
     samples: int
     rounds: int
-    rows: list[Row]
+    rows: list[ModelRow]
     steps: list[Step]
     overhead: Spread
     runtime: dict[str, str]
@@ -136,7 +137,7 @@ def measure_table(
     dataset: SquadDataset,
     config: TableConfig,
     *,
-    bars: Bars = no_bars,
+    progress: Progress = no_progress,
 ) -> Table:
     """Measure everything, in alternating rounds of short LoadGen tests.
 
@@ -146,75 +147,61 @@ def measure_table(
         models: further ones.
         dataset: SQuAD v1.1 dev, for windows and F1.
         config: how much is measured.
-        bars: shows progress.
+        progress: shows a bar for each part.
 
     Raises:
         ImportError: LoadGen is not installed.
         ValueError: the data set is not SQuAD v1.1.
         RuntimeError: see `run_test`.
     """
-    # What was tuned for one model would make others differ in more than the row says.
-    runtime = RuntimeConfig(threads=config.threads, cache_dir=None)
-    large_reader, bundled_reader, *others = (
-        Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
-        for model in (large, bundled, *models)
-    )
-    found = contenders(large_reader, bundled_reader, others)
-    whole = {each.key: Samples(each.reader, dataset) for each in found}
+    readers = [_reader(model, config) for model in (large, bundled, *models)]
+    found = contenders(readers[0], readers[1], readers[2:])
     by_key = {each.key: each for each in found}
-    with bars("how fast"):
+    whole = {each.key: Samples(each.reader, dataset) for each in found}
+    with progress("how fast"):
         count = choose_count(warm_up(by_key[BASELINE], whole[BASELINE]), config.seconds)
     chosen = {key: samples.subset(count) for key, samples in whole.items()}
-    rates = _throughputs(found, chosen, config, bars)
-    rows = [
-        _row(each, rates, _single(each, chosen[each.key], config, bars), _f1(each, dataset, config, bars))
-        for each in found
-        if each.listed
-    ]
+    with progress("throughput") as bar:
+        rates = measure_throughputs(found, chosen, rounds=config.rounds, on_step=bar)
+    rows = [_row(each, rates, chosen, dataset, config, progress) for each in found if each.listed]
+    with progress("LoadGen's overhead") as bar:
+        asked, rounds = whole[BUNDLED].subset(OVERHEAD_SAMPLES), 2 * config.rounds
+        overhead = measure_overhead(by_key[BUNDLED], asked, rounds=rounds, on_step=bar)
     return Table(
         data=whole[BUNDLED].label,
         samples=len(chosen[BASELINE]),
         rounds=config.rounds,
         rows=rows,
         steps=_steps(found, rates),
-        overhead=_overhead(by_key[BUNDLED], whole[BUNDLED], config, bars),
-        runtime=bundled_reader.engine.describe(),
+        overhead=overhead,
+        runtime=readers[1].engine.describe(),
         configuration=describe_configuration(),
     )
 
 
-def _throughputs(
-    found: list[Contender], chosen: dict[str, Samples], config: TableConfig, bars: Bars
-) -> dict[str, list[float]]:
-    with bars("throughput") as progress:
-        steps = _counter(progress, len(found) * (config.rounds + 1))
-        return measure_throughputs(found, chosen, rounds=config.rounds, on_turn=steps)
+def _reader(model: Model, config: TableConfig) -> Reader:
+    # What was tuned for one model would make others differ in more than the row says.
+    runtime = RuntimeConfig(threads=config.threads, cache_dir=None)
+    return Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
 
 
-def _single(each: Contender, samples: Samples, config: TableConfig, bars: Bars) -> float:
-    with bars(f"single queries: {each.name}"):
-        return measure_single(each, samples, seconds=config.seconds / 10)
-
-
-def _f1(each: Contender, dataset: SquadDataset, config: TableConfig, bars: Bars) -> float | None:
-    """F1 on all questions, which equals that of LoadGen's accuracy log."""
-    if not config.accuracy or has_random_weights(each.reader.model):
-        return None
-    with bars(f"F1: {each.name}") as progress:
-        return evaluate(each.reader, dataset, progress=progress).scores.f1
-
-
-def _overhead(each: Contender, samples: Samples, config: TableConfig, bars: Bars) -> Spread:
-    with bars("LoadGen's overhead") as progress:
-        rounds = 2 * config.rounds
-        steps = _counter(progress, 2 * (rounds + WARM_UPS))
-        return measure_overhead(each, samples.subset(OVERHEAD_SAMPLES), rounds=rounds, on_turn=steps)
-
-
-def _row(each: Contender, rates: dict[str, list[float]], latency: float, f1: float | None) -> Row:
-    throughput = Spread.of(rates[each.key])
-    model = each.reader.model
-    return Row(
+def _row(
+    each: Contender,
+    rates: dict[str, list[float]],
+    samples: dict[str, Samples],
+    dataset: SquadDataset,
+    config: TableConfig,
+    progress: Progress,
+) -> ModelRow:
+    """Measure the latency and F1 of a contender, and describe it."""
+    model, throughput, f1 = each.reader.model, Spread.of(rates[each.key]), None
+    with progress(f"single queries: {each.name}"):
+        latency = measure_single(each, samples[each.key], seconds=config.seconds / 10)
+    if config.accuracy and not has_random_weights(model):
+        # On all questions, which equals the F1 of LoadGen's accuracy log.
+        with progress(f"F1: {each.name}") as bar:
+            f1 = evaluate(each.reader, dataset, on_step=bar).scores.f1
+    return ModelRow(
         name=each.name,
         random=has_random_weights(model),
         throughput=throughput,
@@ -245,8 +232,3 @@ def _steps(found: list[Contender], rates: dict[str, list[float]]) -> list[Step]:
 
 def _factor(before: list[float], after: list[float]) -> Spread:
     return Spread.of([new / old for old, new in zip(before, after, strict=True)])
-
-
-def _counter(bar: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
-    done = iter(range(1, total + 1))
-    return (lambda: None) if bar is None else (lambda: bar(next(done), total))

@@ -1,4 +1,4 @@
-"""`spanjet.bench.operations`: every operation's time, by kind and by part of the model."""
+"""`spanjet.measure.operations`: every operation's time, by kind and by part of the model."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from spanjet import Reader, RuntimeConfig
-from spanjet.bench.operations import Operation, OperationTimes, measure_operations, part_of
-from spanjet.bench.report.operations import operations_plot
+from spanjet.measure.operations import Operation, OperationTimes, measure_operations, part_of
 from spanjet.measure.workload import Workload
 from spanjet.runtime.engine import Runtime
 
@@ -54,9 +53,9 @@ def test_time_grows_with_the_work(work: tuple[Reader, Workload]) -> None:
 
 def test_turns_are_told_and_logits_are_as_ever(work: tuple[Reader, Workload]) -> None:
     reader, workload = work
-    turns: list[None] = []
-    measure_operations(reader.engine, workload.batches[:1], on_turn=lambda: turns.append(None))
-    assert len(turns) == 2
+    turns: list[tuple[int, int | None]] = []
+    measure_operations(reader.engine, workload.batches[:1], on_step=lambda *step: turns.append(step))
+    assert turns == [(1, 2), (2, 2)]
     before, after = (next(reader.engine.run(workload.batches[:1])).start.copy() for _ in range(2))
     np.testing.assert_array_equal(before, after)
 
@@ -119,14 +118,3 @@ def test_groups() -> None:
     ]
     assert found.by_part() == [("feed-forward", 9, 0.9), ("answer head", 1, 0.1)]
     assert found.idle == 0.5
-
-
-def test_plot(found: OperationTimes) -> None:
-    plot = operations_plot(found)
-    assert len(plot.rows) == len(found.operations)
-    assert f"{found.batches} batches" in plot.caption
-    for part in found.by_part():
-        assert part.name in plot.svg
-        assert f"{100 * part.share:.1f} %" in plot.svg
-    assert "var(--inference)" in plot.svg
-    assert "#0" not in plot.svg

@@ -1,4 +1,4 @@
-"""Where the model's time goes: by operation, and by the part of the model that it belongs to."""
+"""Measure the model's time by operation, and by the part of the model that it belongs to."""
 
 import re
 import time
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.runtime.engine import ModelInputs, Runtime
 from spanjet.runtime.openvino import ov
 
@@ -102,7 +103,7 @@ class OperationTimes:
 
 
 def measure_operations(
-    engine: Runtime, batches: Sequence[ModelInputs], *, on_turn: Callable[[], None] = lambda: None
+    engine: Runtime, batches: Sequence[ModelInputs], *, on_step: OnStep = ignore_step
 ) -> OperationTimes:
     """Run batches in one of the streams that bulk work has, while OpenVINO counts (PERF_COUNT).
 
@@ -110,7 +111,7 @@ def measure_operations(
         engine: the model on this machine, such as `Reader.engine`.
         batches: model inputs, at least one; they run twice, and the first time does not count, since
             OpenVINO then sees the shapes for the first time.
-        on_turn: called twice.
+        on_step: called after each of the two runs.
 
     Raises:
         RuntimeError: OpenVINO failed.
@@ -130,7 +131,7 @@ def measure_operations(
         for node in nodes:
             mean = node.real_time.total_seconds() * 1e6
             microseconds[_key(node)] += weight * runs * len(batches) * round(mean)
-        on_turn()
+        on_step(runs, 2)
     return OperationTimes(
         operations=_operations(microseconds, Counter(map(_key, nodes))),
         batches=len(batches),
@@ -162,5 +163,5 @@ def _operations(microseconds: Counter[_Key], nodes: Counter[_Key]) -> list[Opera
 
 
 def part_of(name: str) -> str:
-    """The part of the model that a node belongs to, by its friendly name."""
+    """Find the part of the model that a node belongs to, by its friendly name."""
     return next((part for pattern, part in PARTS.items() if re.search(pattern, name)), "other")
