@@ -227,7 +227,9 @@ class RuntimeConfig:
         batch_tokens: tokens of a batch at most, padding included; None: tuned, or 1,024. From 640 on,
             larger ones were faster by 1 % at most.
         static_lengths: whether bulk work has a compiled model for each length, which is faster and takes
-            memory and time to compile (see `spanjet.runtime.engine.Runtime`); None: tuned, or False.
+            memory and time to compile (see `spanjet.runtime.engine.Runtime`). With some models it rounds
+            differently, with the bundled one not; tuning keeps it only where it does not. None: tuned, or
+            False.
         pinning: whether each inference thread stays on one CPU; None: OpenVINO's choice, which is yes on
             Linux.
         hyper_threading: whether both threads of a core are used; None: OpenVINO's choice.

@@ -3,13 +3,12 @@
 import io
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import toy_model
 from spanjet import RuntimeConfig
 from spanjet.bench import autotune as module
 from spanjet.bench.autotune import LENGTH_QUANTILES, tune, typical_lengths
@@ -20,6 +19,7 @@ from spanjet.evaluate import load_squad
 from spanjet.measure.rounds import Turn
 from spanjet.model import Model
 from spanjet.reader.tuned_settings import tuned_settings
+from spanjet.runtime.engine import Hint, Logits, ModelInputs, Runtime
 from typer.testing import CliRunner
 
 CONFIG = RuntimeConfig(precision="f32", cache_dir=None, threads=2)
@@ -113,12 +113,26 @@ def test_memory_that_cannot_be_measured(toy: Model, monkeypatch: pytest.MonkeyPa
     assert all(row[6] == "" for row in command._rows(tuned))
 
 
-def test_nothing_is_tried_that_would_change_answers(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """77 positions are no multiple of 16: windows of the last ones have other bits at a fixed length."""
+class Rounding(Runtime):
+    """A runtime whose logits differ by a bit where lengths are fixed."""
+
+    def run(
+        self, batches: Iterable[ModelInputs | None], *, hint: Hint = "THROUGHPUT"
+    ) -> Generator[Logits, None, None]:
+        for start, end in super().run(batches, hint=hint):
+            yield Logits(start, np.nextafter(end, np.float32(9)) if self._config.static_lengths else end)
+
+
+@pytest.mark.parametrize(("runtime", "is_kept"), [(Runtime, True), (Rounding, False)])
+def test_what_changes_a_bit_is_not_kept(
+    toy: Model, monkeypatch: pytest.MonkeyPatch, runtime: type[Runtime], *, is_kept: bool
+) -> None:
     fake_seconds(monkeypatch, lambda settings: 2 - settings["static_lengths"])
-    odd = replace(toy, model=toy_model.build(positions=77), max_length=77)
-    tuned = tune(odd, CONFIG, lengths=np.minimum(LENGTHS, 77), rounds=1)
-    assert not any(each.settings["static_lengths"] for each in tuned.candidates)
+    monkeypatch.setattr(module, "Runtime", runtime)
+    tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
+    assert tuned.candidates[-1].speed == 2
+    assert tuned.candidates[-1].is_best is is_kept
+    assert tuned.settings["static_lengths"] is is_kept
 
 
 def test_measures_the_real_thing(toy: Model) -> None:
