@@ -64,9 +64,6 @@ def test_defaults() -> None:
         (RuntimeConfig, "precision", "int8", ValueError, "'f32' or 'bf16' or 'f16'"),
         (RuntimeConfig, "cache_dir", 3, TypeError, "a path or None"),
         (RuntimeConfig, "batch_tokens", 0, ValueError, "an integer of at least 1"),
-        (RuntimeConfig, "length_multiple", 0, ValueError, "an integer of at least 1"),
-        (RuntimeConfig, "length_excess", -1, ValueError, "an integer of at least 0"),
-        (RuntimeConfig, "length_excess", "4", TypeError, "an integer of at least 0"),
         (RuntimeConfig, "static_lengths", 1, TypeError, "True, False or None"),
         (RuntimeConfig, "pinning", "yes", TypeError, "True, False or None"),
         (RuntimeConfig, "hyper_threading", 0, TypeError, "True, False or None"),
@@ -89,7 +86,7 @@ def test_given_values_come_before_tuned_ones_and_these_before_defaults() -> None
     tuned = {**TUNED_DEFAULTS, "streams": 3, "batch_tokens": 2048, "static_lengths": True}
     config = RuntimeConfig(batch_tokens=512, static_lengths=False, threads=2).completed(tuned)
     assert (config.streams, config.batch_tokens, config.static_lengths) == (3, 512, False)
-    assert (config.length_multiple, config.length_excess, config.threads) == (16, 4, 2)
+    assert config.threads == 2
     assert RuntimeConfig().completed() == RuntimeConfig(**TUNED_DEFAULTS)
     assert config.completed() == config
 

@@ -236,11 +236,10 @@ class RuntimeConfig:
             is kept.
         batch_tokens: tokens of a batch at most, padding included; None: tuned, or 1,024. From 640 on,
             larger ones were faster by 1 % at most.
-        length_multiple: a batch's length is rounded up to a multiple of this; None: tuned, or 16.
-        length_excess: or to a multiple and this, if that is less (see `reader.batching`); None: tuned,
-            or 4.
         static_lengths: whether bulk work has a compiled model for each length, which is faster and takes
-            memory and time to compile (see `spanjet.runtime.engine.Runtime`); None: tuned, or False.
+            memory and time to compile (see `spanjet.runtime.engine.Runtime`). With some models it rounds
+            differently, with the bundled one not; tuning keeps it only where it does not. None: tuned, or
+            False.
         pinning: whether each inference thread stays on one CPU; None: OpenVINO's choice, which is yes on
             Linux.
         hyper_threading: whether both threads of a core are used; None: OpenVINO's choice.
@@ -256,16 +255,13 @@ class RuntimeConfig:
     int8: bool | None = None
     cache_dir: str | os.PathLike[str] | None = field(default_factory=default_cache_dir)
     batch_tokens: int | None = None
-    length_multiple: int | None = None
-    length_excess: int | None = None
     static_lengths: bool | None = None
     pinning: bool | None = None
     hyper_threading: bool | None = None
 
     def __post_init__(self) -> None:
-        for name in ("threads", "streams", "batch_tokens", "length_multiple"):
+        for name in ("threads", "streams", "batch_tokens"):
             check_integer(self, name, minimum=1, optional=True)
-        check_integer(self, "length_excess", minimum=0, optional=True)
         for name in ("int8", "static_lengths", "pinning", "hyper_threading"):
             check_bool(self, name, optional=True)
         check_choice(self, "precision", ("f32", "bf16", "f16"), optional=True)
@@ -281,8 +277,6 @@ class RuntimeConfig:
 TUNED_DEFAULTS: dict[str, Any] = {
     "streams": None,
     "batch_tokens": 1024,
-    "length_multiple": 16,
-    "length_excess": 4,
     "static_lengths": False,
 }
 """The settings that `spanjet tune` measures, and what they are without it."""

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from spanjet.cli import app
 from spanjet.cli import tune as command
 from spanjet.config import TUNED_DEFAULTS
 from spanjet.evaluate import load_squad
+from spanjet.measure.rounds import Turn
 from spanjet.model import Model
 from spanjet.reader.tuned_settings import tuned_settings
+from spanjet.runtime.engine import Hint, Logits, ModelInputs, Runtime
 from typer.testing import CliRunner
 
 CONFIG = RuntimeConfig(precision="f32", cache_dir=None, threads=2)
@@ -25,17 +28,20 @@ LENGTHS = np.arange(5, 80, dtype=np.int64)
 
 def fake_seconds(monkeypatch: pytest.MonkeyPatch, cost: Any) -> None:
     """Let each trial take the seconds that its settings cost."""
-    monkeypatch.setattr(module._Trial, "seconds", lambda trial: cost(trial.settings))
+
+    def alternate(sides: Any, rounds: int, *, warm_ups: int) -> dict[str, list[Turn]]:
+        assert warm_ups == 0
+        # A side is a trial's method.
+        return {
+            name: [Turn(seconds, seconds) for seconds in map(cost, [run.__self__.settings] * rounds)]
+            for name, run in sides.items()
+        }
+
+    monkeypatch.setattr(module, "alternate", alternate)
 
 
 def test_the_fastest_settings_win(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    best = {
-        "streams": 1,
-        "batch_tokens": 2048,
-        "length_multiple": 8,
-        "length_excess": 0,
-        "static_lengths": True,
-    }
+    best = {"streams": 1, "batch_tokens": 2048, "static_lengths": True}
     fake_seconds(monkeypatch, lambda settings: 1 + sum(settings[name] != best[name] for name in best))
     seen: list[int] = []
     tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1, progress=lambda done, _: seen.append(done))
@@ -54,7 +60,7 @@ def test_no_gain_changes_nothing(toy: Model, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_luck_is_not_kept(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was faster in its comparison alone is not so against the beginning, at the end."""
-    lucky = iter([1.0, 1.0])
+    lucky = iter([1.0])
     fake_seconds(monkeypatch, lambda settings: next(lucky, 2.0) if settings["batch_tokens"] == 512 else 2.0)
     tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
     assert [each.settings["batch_tokens"] for each in tuned.candidates if each.is_best] == [1024, 512]
@@ -66,7 +72,7 @@ def test_a_gain_in_three_of_five_rounds_is_none(toy: Model, monkeypatch: pytest.
     wavering = [0.5, 0.5, 0.5, 3.0, 3.0]
 
     def tuned(rounds: list[float]) -> dict[str, Any]:
-        turns = iter([1.0, *rounds])
+        turns = iter(rounds)
         fake_seconds(
             monkeypatch, lambda settings: next(turns, 2.0) if settings["batch_tokens"] == 2048 else 1.0
         )
@@ -95,6 +101,40 @@ def test_too_much_memory_for_a_model_of_each_length(toy: Model, monkeypatch: pyt
     assert tune(toy, CONFIG, lengths=LENGTHS, rounds=1, max_static_megabytes=100).settings["static_lengths"]
 
 
+def test_memory_that_cannot_be_measured(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model for each length is not kept then; other settings are."""
+    fake_seconds(
+        monkeypatch, lambda settings: 8 - 4 * settings["static_lengths"] - (settings["batch_tokens"] == 512)
+    )
+    monkeypatch.setattr(module, "resident_megabytes", lambda: None)
+    tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
+    assert tuned.settings == {**TUNED_DEFAULTS, "batch_tokens": 512}
+    assert {each.megabytes for each in tuned.candidates} == {None}
+    assert all(row[6] == "" for row in command._rows(tuned))
+
+
+class Rounding(Runtime):
+    """A runtime whose logits differ by a bit where lengths are fixed."""
+
+    def run(
+        self, batches: Iterable[ModelInputs | None], *, hint: Hint = "THROUGHPUT"
+    ) -> Generator[Logits, None, None]:
+        for start, end in super().run(batches, hint=hint):
+            yield Logits(start, np.nextafter(end, np.float32(9)) if self._config.static_lengths else end)
+
+
+@pytest.mark.parametrize(("runtime", "is_kept"), [(Runtime, True), (Rounding, False)])
+def test_what_changes_a_bit_is_not_kept(
+    toy: Model, monkeypatch: pytest.MonkeyPatch, runtime: type[Runtime], *, is_kept: bool
+) -> None:
+    fake_seconds(monkeypatch, lambda settings: 2 - settings["static_lengths"])
+    monkeypatch.setattr(module, "Runtime", runtime)
+    tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
+    assert tuned.candidates[-1].speed == 2
+    assert tuned.candidates[-1].is_best is is_kept
+    assert tuned.settings["static_lengths"] is is_kept
+
+
 def test_measures_the_real_thing(toy: Model) -> None:
     tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
     assert set(tuned.settings) == set(TUNED_DEFAULTS)
@@ -103,8 +143,6 @@ def test_measures_the_real_thing(toy: Model) -> None:
     for candidate in tuned.candidates:
         assert candidate.tokens_per_second > 0
         assert 0 <= candidate.padding < 1
-    coarse = [each for each in tuned.candidates if each.settings["length_multiple"] == 64]
-    assert coarse[0].padding > tuned.candidates[0].padding
     assert json.loads(json.dumps(tuned.as_dict()))["settings"] == tuned.settings
 
 

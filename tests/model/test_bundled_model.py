@@ -87,21 +87,6 @@ def asked(count: int) -> list[tuple[str, str]]:
     ]
 
 
-def test_answers_do_not_depend_on_neighbours_batches_streams_or_threads(bundled: Model) -> None:
-    pairs = asked(80)
-
-    def answers(look_ahead: int = 2048, order: int = 1, **settings: Any) -> list[Answer]:
-        reader = Reader(bundled, threshold=None, runtime_config=RuntimeConfig(cache_dir=None, **settings))
-        return [answer for (answer,) in reader.stream(pairs[::order], look_ahead=look_ahead)][::order]
-
-    expected = answers()
-    assert len({answer.text for answer in expected}) > 5
-    assert answers(look_ahead=1) == expected
-    assert answers(look_ahead=20, order=-1, batch_tokens=500) == expected
-    assert answers(batch_tokens=4000, streams=1) == expected
-    assert answers(threads=1) == expected
-
-
 @pytest.mark.parametrize("threshold", ["reader", None, 0.999])
 def test_all_ways_of_asking_agree(bundled: Model, tmp_path: Path, threshold: Any) -> None:
     pairs = asked(12)

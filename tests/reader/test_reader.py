@@ -23,7 +23,6 @@ from spanjet import (
     WindowConfig,
     decode_spans,
 )
-from spanjet.evaluate import load_squad
 from spanjet.model import Model
 from spanjet.reader.warnings import QuestionCut, Uncalibrated
 
@@ -86,9 +85,6 @@ def test_ask_is_the_best_of_many(reader: Reader) -> None:
     [
         RuntimeConfig(precision="f32", cache_dir=None, batch_tokens=1),
         RuntimeConfig(precision="f32", cache_dir=None, batch_tokens=100_000),
-        RuntimeConfig(precision="f32", cache_dir=None, length_multiple=1),
-        RuntimeConfig(precision="f32", cache_dir=None, length_multiple=128),
-        RuntimeConfig(precision="f32", cache_dir=None, length_multiple=8, length_excess=3),
         RuntimeConfig(precision="f32", cache_dir=None, static_lengths=True),
         RuntimeConfig(precision="f32", cache_dir=None, pinning=False, hyper_threading=True),
         RuntimeConfig(precision="f32", cache_dir=None, threads=1, streams=1),
@@ -99,31 +95,6 @@ def test_the_runtime_does_not_change_answers(reader: Reader, toy: Model, runtime
     questions, contexts = zip(*random_pairs(40, seed=5), strict=True)
     other = Reader(toy, window_config=WINDOWS, runtime_config=runtime)
     assert other.ask_many(questions, contexts, top_k=2) == reader.ask_many(questions, contexts, top_k=2)
-
-
-def test_the_bundled_model_gives_the_same_spans_whatever_runs_it(data: Path) -> None:
-    """Batch sizes, streams, threads, rounding, order, and questions alone or together."""
-    questions = load_squad(data / "squad" / "v1.1.json").questions
-    pairs = [(each.question, each.context) for each in questions] + [
-        (questions[0].question, " ".join(each.context for each in questions[::4]))
-    ]
-
-    def spans(answers: list[list[Answer]]) -> list[list[tuple[int, int]]]:
-        return [[(answer.start, answer.end) for answer in each] for each in answers]
-
-    def asked(reader: Reader, pairs: list[tuple[str, str]]) -> list[list[tuple[int, int]]]:
-        return spans(reader.ask_many(*zip(*pairs, strict=True), top_k=3))
-
-    reader = Reader(runtime_config=RuntimeConfig(cache_dir=None))
-    expected = asked(reader, pairs)
-    assert [spans([[reader.ask(*pair)]])[0][0] for pair in pairs] == [each[0] for each in expected]
-    assert spans([*reader.stream(pairs, top_k=3, look_ahead=7)]) == expected
-    assert asked(reader, pairs[::-1]) == expected[::-1]
-    for config in (
-        RuntimeConfig(cache_dir=None, threads=1, batch_tokens=400, length_multiple=1),
-        RuntimeConfig(cache_dir=None, threads=3, streams=2, batch_tokens=5000, length_multiple=64),
-    ):
-        assert asked(Reader(runtime_config=config), pairs) == expected
 
 
 def test_a_reader_s_own_batches(reader: Reader) -> None:

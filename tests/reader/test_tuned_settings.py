@@ -14,7 +14,7 @@ from spanjet.model import Model
 from spanjet.reader.tuned_settings import save_tuning, tuned_settings, tuning_file
 from spanjet.runtime import cpu as cpu_module
 
-SETTINGS = {**TUNED_DEFAULTS, "streams": 1, "batch_tokens": 333, "length_multiple": 8}
+SETTINGS = {**TUNED_DEFAULTS, "streams": 1, "batch_tokens": 333}
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
 
 
@@ -31,11 +31,10 @@ def test_readers_take_what_was_found(toy: Model, config: RuntimeConfig) -> None:
     assert json.loads(path.read_text())["more"] == 1
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert tuned_settings(toy, config) == SETTINGS
-    runtime = Reader(
-        toy, window_config=WINDOWS, runtime_config=replace(config, length_multiple=4)
-    ).runtime_config
-    assert (runtime.streams, runtime.batch_tokens, runtime.length_multiple) == (1, 333, 4)
-    assert runtime.length_excess == TUNED_DEFAULTS["length_excess"]
+    given = replace(config, batch_tokens=444)
+    runtime = Reader(toy, window_config=WINDOWS, runtime_config=given).runtime_config
+    assert (runtime.streams, runtime.batch_tokens) == (1, 444)
+    assert runtime.static_lengths is TUNED_DEFAULTS["static_lengths"]
 
 
 def test_nothing_is_kept_without_a_cache(toy: Model, config: RuntimeConfig) -> None:
@@ -70,7 +69,7 @@ def test_others_have_their_own(toy: Model, config: RuntimeConfig, monkeypatch: p
         b"{}",
         b'{"settings": 3}',
         b'{"settings": {"streams": 1}}',
-        json.dumps({"settings": {**SETTINGS, "unknown": 1}}).encode(),
+        json.dumps({"settings": {**SETTINGS, "length_multiple": 16, "length_excess": 4}}).encode(),
         json.dumps({"settings": {**SETTINGS, "batch_tokens": 0}}).encode(),
         json.dumps({"settings": {**SETTINGS, "batch_tokens": "1"}}).encode(),
         json.dumps({"settings": {**SETTINGS, "static_lengths": 1}}).encode(),

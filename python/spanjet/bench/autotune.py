@@ -1,20 +1,19 @@
-"""The settings of bulk work that are fastest on this machine, by measurement."""
+"""Find the fastest settings of bulk work on this machine by measurement."""
 
 import gc
-import math
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spanjet.compress.latency.typical_batches import RandomBatch, typical_batches
 from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
+from spanjet.measure.memory import resident_megabytes
+from spanjet.measure.rounds import Turn, alternate, ratios
 from spanjet.model import Model
-from spanjet.reader.batching import schedule
 from spanjet.runtime.cpu import usable_cpus
 from spanjet.runtime.engine import Runtime
 
@@ -24,9 +23,6 @@ LENGTH_QUANTILES = (
     17, 38, 47, 55, 66, 83, 102, 115, 124, 132, 140, 148, 157, 166, 176, 188, 202, 221, 247, 286, 384,
 )  # fmt: skip
 """Tokens of SQuAD v1.1 training windows (Rajpurkar et al. 2016), at the shares 0, 0.05, … 1 of them."""
-
-ROUNDINGS = ((16, 4), (16, 0), (8, 0), (32, 0), (64, 0))
-"""Not 1: a long run would then meet a thousand shapes, and OpenVINO keeps 2.6 MB for each in every stream."""
 
 BUDGETS = (512, 1024, 1536, 2048, 4096)
 
@@ -50,7 +46,8 @@ class Candidate:
             settings that were best before.
         tokens_per_second: median, padding not counted.
         padding: share of padding among all positions, 0 to 1.
-        megabytes: by which the process grew when the settings were first compiled and run.
+        megabytes: by which the process grew when the settings were first compiled and run; None where that
+            cannot be measured.
         is_best: whether it was faster than the best before it.
     """
 
@@ -58,7 +55,7 @@ class Candidate:
     speed: float
     tokens_per_second: float
     padding: float
-    megabytes: float
+    megabytes: float | None
     is_best: bool
 
 
@@ -83,30 +80,34 @@ class Tuned:
     cpu_share: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes by name, ready for JSON."""
+        """Return the attributes by name, ready for JSON."""
         return asdict(self)
 
 
-class _Inputs(NamedTuple):
-    input_ids: NDArray[np.int32]
-    attention_mask: NDArray[np.int32]
-    token_type_ids: NDArray[np.int32]
-
-
+@dataclass(frozen=True, eq=False)
 class _Trial:
     """Settings with their compiled model and their batches."""
 
-    def __init__(self, settings: dict[str, Any], runtime: Runtime, batches: list[_Inputs]) -> None:
-        self.settings = settings
-        self.runtime = runtime
-        self.batches = batches
-        self.positions = sum(batch.input_ids.size for batch in batches)
+    settings: dict[str, Any]
+    runtime: Runtime
+    batches: list[RandomBatch]
 
-    def seconds(self) -> float:
-        began = time.perf_counter()
+    def run(self) -> None:
         for _ in self.runtime.run(self.batches):
             pass
-        return time.perf_counter() - began
+
+    def equals(self, other: "_Trial") -> bool:
+        """Tell whether the other's model gives the same logits for this one's batches, to the bit.
+
+        Fixed lengths let OpenVINO take other kernels, which may round differently: those of the bundled model
+        do not, those of a BERT with 32 columns do in bf16.
+        """
+        runs = (each.runtime.run(self.batches) for each in (self, other))
+        return self.runtime is other.runtime or all(
+            np.array_equal(mine[batch.attention_mask == 1], others[batch.attention_mask == 1])
+            for batch, *logits in zip(self.batches, *runs, strict=True)
+            for mine, others in zip(*logits, strict=True)
+        )
 
 
 class _Search:
@@ -122,24 +123,16 @@ class _Search:
     ) -> None:
         self._model = model
         # What is compiled for trials alone is not to be kept.
-        self._config = replace(config, cache_dir=None)
+        self._config = replace(config.completed(), cache_dir=None)
         self._lengths = lengths
         self._rounds = rounds
         self._progress = progress
-        self._threads = min(config.threads or usable_cpus(), usable_cpus())
-        self._wall = self._cpu = 0.0
-        self.candidates: list[Candidate] = []
         self._runtimes: dict[tuple[Any, ...], Runtime] = {}
-        settings = {
-            name: default if getattr(config, name) is None else getattr(config, name)
-            for name, default in TUNED_DEFAULTS.items()
-        }
-        before = resident_megabytes()
-        self._best = self._trial(settings)
-        self._best.seconds()
-        megabytes = resident_megabytes() - before
-        seconds = [self._best.seconds() for _ in range(rounds)]
-        self._add(self._best, [1.0], seconds, megabytes=megabytes, is_best=True)
+        self._measured: list[Turn] = []
+        self.candidates: list[Candidate] = []
+        self._best, megabytes = self._warm({name: getattr(self._config, name) for name in TUNED_DEFAULTS})
+        turns = self._turns(best=self._best)["best"]
+        self._add(self._best, [1.0], turns, megabytes=megabytes, is_best=True)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -151,22 +144,22 @@ class _Search:
 
     @property
     def cpu_share(self) -> float:
-        return self._cpu / (self._wall * self._threads)
+        threads = min(self._config.threads or usable_cpus(), usable_cpus())
+        return sum(turn.cpu for turn in self._measured) / sum(turn.wall * threads for turn in self._measured)
 
     def compare(
-        self, changes: dict[str, Any], *, gain: float = GAIN, max_megabytes: float = math.inf
+        self, changes: dict[str, Any], *, gain: float = GAIN, max_megabytes: float | None = None
     ) -> None:
         """Measure the best settings with some changes, in turns with the best; keep the faster."""
         settings = {**self._best.settings, **changes}
         if any(candidate.settings == settings for candidate in self.candidates):
             return
-        before = resident_megabytes()
-        trial = self._trial(settings)
-        trial.seconds()  # compiles, and lets OpenVINO see the shapes
-        megabytes = resident_megabytes() - before
-        ratios, seconds = self._turns(trial)
-        is_best = _is_faster(ratios, gain) and megabytes <= max_megabytes
-        self._add(trial, ratios, seconds, megabytes=megabytes, is_best=is_best)
+        trial, megabytes = self._warm(settings)
+        turns = self._turns(trial=trial, best=self._best)
+        speeds = ratios(turns["best"], turns["trial"])
+        fits = max_megabytes is None or (megabytes is not None and megabytes <= max_megabytes)
+        is_best = fits and _is_faster(speeds, gain) and trial.equals(self._best)
+        self._add(trial, speeds, turns["trial"], megabytes=megabytes, is_best=is_best)
         if is_best:
             self._best = trial
         del trial
@@ -184,66 +177,55 @@ class _Search:
         first = self.candidates[0].settings
         if self._best.settings == first:
             return 1.0
-        trial = self._trial(first)
-        trial.seconds()
-        ratios, _ = self._turns(trial)
-        gains = [1 / ratio for ratio in ratios]
+        trial, _ = self._warm(first)
+        turns = self._turns(trial=trial, best=self._best)
+        gains = ratios(turns["trial"], turns["best"])
         if _is_faster(gains, GAIN):
             return statistics.median(gains)
         self._best = trial
         return 1.0
 
-    def _turns(self, trial: _Trial) -> tuple[list[float], list[float]]:
-        """Speed of a trial over the best in each round, and its seconds."""
-        ratios, seconds = [], []
-        for turn in range(self._rounds):
-            pair = (trial, self._best) if turn % 2 else (self._best, trial)
-            wall, cpu = time.perf_counter(), time.process_time()
-            found = {one: one.seconds() for one in pair}
-            self._wall += time.perf_counter() - wall
-            self._cpu += time.process_time() - cpu
-            ratios.append(found[self._best] / found[trial])
-            seconds.append(found[trial])
-        return ratios, seconds
-
-    def _trial(self, settings: dict[str, Any]) -> _Trial:
+    def _warm(self, settings: dict[str, Any]) -> tuple[_Trial, float | None]:
+        """Compile a trial and let OpenVINO see its shapes; return it, and the megabytes that took."""
+        before = resident_megabytes()
         key = (settings["streams"], settings["static_lengths"])
+        config = replace(self._config, **settings)
         if key not in self._runtimes:
-            self._runtimes[key] = Runtime(self._model.model, replace(self._config, **settings))
+            self._runtimes[key] = Runtime(self._model.model, config)
         runtime = self._runtimes[key]
-        plan = schedule(
+        batches = typical_batches(
             self._lengths,
-            batch_tokens=settings["batch_tokens"],
-            length_multiple=settings["length_multiple"],
-            length_excess=settings["length_excess"],
+            vocabulary=self._model.vocab_size,
             max_length=self._model.max_length,
+            config=config,
             streams=runtime.streams,
         )
-        batches = [self._inputs(self._lengths[rows], length) for rows, length in plan]
-        return _Trial(settings, runtime, batches)
+        trial = _Trial(settings, runtime, batches)
+        trial.run()
+        after = resident_megabytes()
+        return trial, None if before is None or after is None else after - before
 
-    def _inputs(self, tokens: NDArray[np.int64], length: int) -> _Inputs:
-        """A batch of windows with these numbers of tokens; which tokens they are makes no difference."""
-        mask = (np.arange(length) < tokens[:, None]).astype(np.int32)
-        ids = np.random.default_rng(0).integers(0, self._model.vocab_size, mask.shape, dtype=np.int32) * mask
-        return _Inputs(ids, mask, np.zeros_like(mask))
+    def _turns(self, **trials: _Trial) -> dict[str, list[Turn]]:
+        turns = alternate({name: trial.run for name, trial in trials.items()}, self._rounds, warm_ups=0)
+        self._measured += [turn for each in turns.values() for turn in each]
+        return turns
 
     def _add(
         self,
         trial: _Trial,
-        ratios: list[float],
-        seconds: list[float],
+        speeds: Sequence[float],
+        turns: Sequence[Turn],
         *,
-        megabytes: float,
+        megabytes: float | None,
         is_best: bool,
     ) -> None:
         tokens = int(self._lengths.sum())
         self.candidates.append(
             Candidate(
                 settings=trial.settings,
-                speed=statistics.median(ratios),
-                tokens_per_second=tokens / statistics.median(seconds),
-                padding=1 - tokens / trial.positions,
+                speed=statistics.median(speeds),
+                tokens_per_second=tokens / statistics.median(turn.wall for turn in turns),
+                padding=1 - tokens / sum(batch.input_ids.size for batch in trial.batches),
                 megabytes=megabytes,
                 is_best=is_best,
             )
@@ -263,10 +245,10 @@ def tune(
 ) -> Tuned:
     """Find the fastest settings for bulk work on this machine.
 
-    Number of streams, rounding of lengths, budget of a batch, and a compiled model for each length are
-    tried one after the other, each in turns with the best settings before it, so that a machine whose
-    speed wavers slows down both. At the end, what was found must be faster than the beginning once more.
-    Nothing is kept: see `spanjet.reader.tuned_settings.save_tuning`.
+    Number of streams, budget of a batch, and a compiled model for each length are tried one after the
+    other, each in turns with the best settings before it, so that a machine whose speed wavers slows down
+    both. At the end, what was found must be faster than the beginning once more. What changes a bit of the
+    logits is never taken. Nothing is written: see `spanjet.reader.tuned_settings.save_tuning`.
 
     Args:
         model: what runs.
@@ -291,13 +273,9 @@ def tune(
     for streams in _stream_counts(config.threads or usable_cpus()):
         if streams != search.streams:
             search.compare({"streams": streams})
-    for multiple, excess in ROUNDINGS:
-        search.compare({"length_multiple": multiple, "length_excess": excess})
     for budget in BUDGETS:
         search.compare({"batch_tokens": budget})
-    # With multiples alone: twice as many lengths would take twice the memory.
-    static = {"static_lengths": True, "length_excess": 0}
-    search.compare(static, gain=STATIC_GAIN, max_megabytes=max_static_megabytes)
+    search.compare({"static_lengths": True}, gain=STATIC_GAIN, max_megabytes=max_static_megabytes)
     gain = search.confirm()
     return Tuned(
         gain=gain,
@@ -308,13 +286,13 @@ def tune(
     )
 
 
-def _is_faster(ratios: list[float], gain: float) -> bool:
-    """Whether speeds over another's are above 1 + gain in the median, and nearly all above 1."""
-    return statistics.median(ratios) > 1 + gain and float(np.quantile(ratios, SURE)) > 1
+def _is_faster(speeds: Sequence[float], gain: float) -> bool:
+    """Tell whether speeds over another's are above 1 + gain in the median, and nearly all above 1."""
+    return statistics.median(speeds) > 1 + gain and float(np.quantile(speeds, SURE)) > 1
 
 
 def _stream_counts(threads: int) -> list[int]:
-    """1, the threads, and what lies between in powers of 2, from many to few."""
+    """List 1, the threads, and the powers of 2 between them, from many to few."""
     counts = {threads}
     count = 1
     while count < threads:
@@ -324,15 +302,7 @@ def _stream_counts(threads: int) -> list[int]:
 
 
 def typical_lengths(max_length: int, *, windows: int = 400) -> NDArray[np.int64]:
-    """int64[windows]: tokens of windows as SQuAD has them (see `LENGTH_QUANTILES`), but no more than fit."""
+    """Make tokens of windows as SQuAD has them, int64[windows], but no more than fit."""
     shares = (np.arange(windows) + 0.5) / windows
     places = np.linspace(0, 1, len(LENGTH_QUANTILES))
     return np.minimum(np.interp(shares, places, LENGTH_QUANTILES).astype(np.int64), max_length)
-
-
-def resident_megabytes() -> float:
-    """Memory of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return float("nan")

@@ -27,7 +27,7 @@ MIN_CPU_SHARE = 0.85
 COLUMNS = (
     "streams",
     "batch tokens",
-    "lengths",
+    "a model for",
     "tokens/s",
     "padding",
     "speed",
@@ -103,20 +103,15 @@ def _rows(tuned: "Tuned") -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for candidate in tuned.candidates:
         settings: dict[str, Any] = candidate.settings
-        lengths = f"{settings['length_multiple']}n"
-        if settings["length_excess"]:
-            lengths += f", {settings['length_multiple']}n+{settings['length_excess']}"
-        if settings["static_lengths"]:
-            lengths += " static"
         rows.append(
             (
                 str(settings["streams"] or "auto"),
                 str(settings["batch_tokens"]),
-                lengths,
+                "each length" if settings["static_lengths"] else "all lengths",
                 f"{candidate.tokens_per_second:,.0f}",
                 f"{100 * candidate.padding:.1f} %",
                 f"{candidate.speed:.3f}",
-                f"{candidate.megabytes:,.0f}",
+                "" if candidate.megabytes is None else f"{candidate.megabytes:,.0f}",
                 "kept" if candidate.settings == tuned.settings else "",
             )
         )

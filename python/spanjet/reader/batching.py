@@ -5,17 +5,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PlannedBatch", "padded_lengths", "schedule"]
+__all__ = ["VECTOR", "PlannedBatch", "padded_lengths", "schedule"]
 
 BATCH_OVERHEAD = 40
 """What a batch costs beside its positions, in positions: measured 0.5 to 1.3 ms, at 0.04 ms a position."""
 
-
 VECTOR = 16
-"""OpenVINO's attention takes so many positions at a time, and those that are left over one by one.
+"""Lengths of batches are multiples of this: then neither padding nor neighbours change a bit of a window.
 
-The two ways round differently, and INT8 makes differences of up to 0.4 in the logits out of that. Whatever
-else stands in a batch changes no bit: not its number of rows, nor multiples of 16 positions of padding.
+OpenVINO's attention takes 16 positions at a time and the rest in another way, which rounds differently.
+Float32 logits then differ by 1e-5, INT8 ones by up to 0.4 (docs/performance.md). Lengths 4 above a multiple
+made 1.8 % less padding, but took 2.0 times the shapes, and had other bits with ``static_lengths``.
 """
 
 
@@ -32,13 +32,7 @@ class PlannedBatch(NamedTuple):
 
 
 def schedule(
-    lengths: NDArray[np.int64],
-    *,
-    batch_tokens: int = 1024,
-    length_multiple: int = 16,
-    length_excess: int = 4,
-    max_length: int | None = None,
-    streams: int = 0,
+    lengths: NDArray[np.int64], *, batch_tokens: int = 1024, max_length: int | None = None, streams: int = 0
 ) -> list[PlannedBatch]:
     """Group windows of like length, so that a batch is padded to little more than its windows.
 
@@ -50,19 +44,14 @@ def schedule(
     where no other had as many positions (MiniLM-L6; cut to layers that all differ: 10 and 33 ms, 2 and
     12 MB). Equal lengths keep their order: the result depends on the arguments alone.
 
-    A window whose own rounded length is no multiple of `VECTOR` is never in a longer batch: what the model
-    makes of it then does not depend on its neighbours.
-
-    Batches of any number of rows had as few positions but three times the shapes. Streamed in parts of 1,024,
-    31,000 SQuAD questions make 84 shapes, 83 of them in the first third; without the rule that batches are
-    full where others follow it was 117, new ones kept on coming, and the cost was 0.4 % less.
+    Streamed in parts of 1,024, 11,793 SQuAD questions make 29 shapes, 27 of them in the first third. Without
+    the rule that batches are full where others follow it was 51, and with batches of any number of rows 73,
+    for 0.1 and 0.2 % fewer positions.
 
     Args:
         lengths: int64[windows], tokens of each window, at least 1.
         batch_tokens: rows times length of a batch at most; a longer window is a batch of its own.
-        length_multiple: a batch is rounded up to a multiple of this (see `padded_lengths`),
-        length_excess: or to a multiple and this, if that is less,
-        max_length: but not beyond this, the longest that the model takes; None: no limit.
+        max_length: the longest that the model takes (see `padded_lengths`).
         streams: batches that run at the same time and end with the last of these batches; those at the
             end have half and a quarter of the budget, so that all streams end at nearly the same time
             (guided self-scheduling, Polychronopoulos and Kuck 1987). 0: other batches follow.
@@ -71,54 +60,32 @@ def schedule(
         The batches; every window is in exactly one.
     """
     order = np.argsort(-lengths, kind="stable").astype(np.int64, copy=False)
-    padded = padded_lengths(
-        lengths[order],
-        length_multiple=length_multiple,
-        length_excess=length_excess,
-        max_length=max_length,
-    )
+    padded = padded_lengths(lengths[order], max_length=max_length)
     full = _full_rows(padded, batch_tokens, streams)
+    # Windows of the model's very last positions, where these are no multiple, share no batch with others.
+    odd = int(np.count_nonzero(padded % VECTOR))
     batches = []
-    for places in _groups(padded):
-        first = 0
-        mixed = bool(padded[places[0]] % VECTOR == 0)
-        for rows in _cut(padded[places].tolist(), full[places].tolist(), mixed=mixed, last=streams > 0):
-            batches.append(PlannedBatch(order[places[first : first + rows]], int(padded[places[first]])))
+    for start, end in ((0, odd), (odd, len(order))):
+        first = start
+        for rows in _cut(padded[start:end].tolist(), full[start:end].tolist(), last=streams > 0):
+            batches.append(PlannedBatch(order[first : first + rows], int(padded[first])))
             first += rows
-    return sorted(batches, key=lambda batch: -batch.length)
+    return batches
 
 
-def _groups(padded: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Places of the windows that may share batches: multiples of `VECTOR`, and each other length."""
-    own = np.where(padded % VECTOR == 0, 0, padded)
-    return [np.flatnonzero(own == length) for length in np.unique(own)]
-
-
-def padded_lengths(
-    lengths: NDArray[np.int64], *, length_multiple: int, length_excess: int, max_length: int | None = None
-) -> NDArray[np.int64]:
-    """Round lengths up to those that run fast: multiples, or a little more than a multiple.
-
-    OpenVINO's attention takes 16 positions at a time and the rest singly. A window of 132 tokens is
-    quicker at 132 than at 144, one of 136 is quicker at 144; an excess of 4 also saves a third of the
-    padding of multiples alone.
+def padded_lengths(lengths: NDArray[np.int64], *, max_length: int | None = None) -> NDArray[np.int64]:
+    """Round lengths up to multiples of `VECTOR`, but not beyond what the model takes.
 
     Args:
         lengths: int64[n], at least 1.
-        length_multiple: lengths are rounded up to a multiple of this,
-        length_excess: or to a multiple and this, if that is less,
-        max_length: but not beyond this, the longest that the model takes; None: no limit.
+        max_length: the longest that the model takes; None: no limit.
     """
-    over = lengths % length_multiple
-    step = np.where(over <= length_excess, min(length_excess, length_multiple), length_multiple)
-    padded = np.where(over == 0, lengths, lengths - over + step)
-    if max_length is not None:
-        padded = np.maximum(lengths, np.minimum(padded, max_length))
-    return padded
+    padded = -(-lengths // VECTOR) * VECTOR
+    return padded if max_length is None else np.minimum(padded, max_length)
 
 
 def _full_rows(padded: NDArray[np.int64], batch_tokens: int, streams: int) -> NDArray[np.int64]:
-    """int64[n]: rows of a batch that begins with each window."""
+    """Count the rows of a full batch that begins with each window, int64[n]."""
     budget: int | NDArray[np.int64] = batch_tokens
     if streams > 1:
         remaining = np.cumsum(padded[::-1])[::-1] // (2 * streams)
@@ -130,13 +97,12 @@ def _full_rows(padded: NDArray[np.int64], batch_tokens: int, streams: int) -> ND
     return np.maximum(1, budget // padded)
 
 
-def _cut(padded: list[int], full: list[int], *, mixed: bool, last: bool) -> list[int]:
-    """Rows of each batch, by dynamic programming from the end: the fewest positions, overhead included.
+def _cut(padded: list[int], full: list[int], *, last: bool) -> list[int]:
+    """Count the rows of each batch, by dynamic programming: the fewest positions, overhead included.
 
     Args:
         padded: lengths, the longest first.
         full: rows of a full batch that begins with each window.
-        mixed: whether the windows are of several lengths.
         last: whether no other batches follow.
     """
     count = len(padded)
@@ -146,9 +112,9 @@ def _cut(padded: list[int], full: list[int], *, mixed: bool, last: bool) -> list
         left = count - first
         options = {rows for rows in (full[first], full[first] // 2, 1) if 0 < rows <= left}
         # A rest of any size, or a change of size at any length, would be another shape each time.
-        if mixed and last and left < full[first]:
+        if last and left < full[first]:
             options.add(left)
-        if mixed and not last and left >= full[first]:
+        if not last and left >= full[first]:
             options = {full[first]}
         cost, smaller = min((rows * padded[first] + best[first + rows], -rows) for rows in options)
         best[first], chosen[first] = cost + BATCH_OVERHEAD, -smaller

@@ -96,12 +96,7 @@ class Pipeline:
         self._window_config = window_config
         self._decode: dict[str, Any] = {**_fields(decode_config), **_fields(calibration)}
         self._small = runtime_config.batch_tokens or 0
-        self._limits: dict[str, Any] = {
-            "batch_tokens": runtime_config.batch_tokens,
-            "length_multiple": runtime_config.length_multiple,
-            "length_excess": runtime_config.length_excess,
-            "max_length": max_length,
-        }
+        self._limits: dict[str, Any] = {"batch_tokens": runtime_config.batch_tokens, "max_length": max_length}
 
     def windows(
         self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding], *, warn: bool = True

@@ -43,8 +43,9 @@ _Config = TypeVar("_Config")
 class Reader:
     """Read answers out of text with an extractive question-answering model.
 
-    A reader may be shared between threads, and results depend on neither threads, batches nor
-    neighbours, beyond float rounding. The model is compiled when the first question comes.
+    On one machine, an answer and its scores do not depend, to the bit, on what else is asked, the order, the
+    way of asking, threads, streams, batches or what `spanjet tune` found. A reader may be shared between
+    threads. The model is compiled when the first question comes.
 
     Args:
         model: a model directory (INT8 or a Hugging Face checkpoint, see

@@ -21,25 +21,27 @@ class RandomBatch:
 
 
 def typical_batches(
-    lengths: NDArray[np.int64], *, count: int, vocabulary: int, max_length: int, config: RuntimeConfig
+    lengths: NDArray[np.int64],
+    *,
+    count: int | None = None,
+    vocabulary: int,
+    max_length: int,
+    config: RuntimeConfig,
+    streams: int = 0,
 ) -> list[RandomBatch]:
-    """Some of the batches that windows make, at equal distances from the longest to the shortest.
+    """Make some of the batches of windows, at equal distances from the longest to the shortest.
 
     Args:
         lengths: int64[windows], tokens of each window.
-        count: batches at most.
+        count: batches at most; None: all of them.
         vocabulary: ids are below this.
         max_length: the longest sequence that the model takes.
-        config: how windows become batches.
+        config: its ``batch_tokens`` are used.
+        streams: see `schedule`.
     """
-    settings = config.completed()
-    plan = schedule(
-        lengths,
-        batch_tokens=settings.batch_tokens or 1,
-        length_multiple=settings.length_multiple or 1,
-        length_excess=settings.length_excess or 0,
-        max_length=max_length,
-    )
+    budget = config.completed().batch_tokens or 1
+    plan = schedule(lengths, batch_tokens=budget, max_length=max_length, streams=streams)
+    count = count or len(plan)
     generator = np.random.default_rng(0)
     batches = []
     for place in np.unique(((np.arange(count) + 0.5) * len(plan) / count).astype(np.int64)).tolist():

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.reader.batching import VECTOR, PlannedBatch, padded_lengths
+from spanjet.reader.batching import PlannedBatch, padded_lengths
 from spanjet.reader.reader import Reader
 
 __all__ = ["Batching", "in_order", "padded", "scheduled"]
@@ -35,7 +35,7 @@ def in_order(rows: int) -> Batching:
     """
 
     def batches(lengths: NDArray[np.int64], _streams: int) -> list[PlannedBatch]:
-        fast = padded_lengths(lengths, length_multiple=VECTOR, length_excess=0)
+        fast = padded_lengths(lengths)
         return [PlannedBatch(places, int(fast[places].max())) for places in _parts(len(lengths), rows)]
 
     return batches
