@@ -18,4 +18,4 @@ def test_readme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         lines_before = text.count("\n", 0, block.start(1))
         # Line numbers of the README in tracebacks.
         code = compile("\n" * lines_before + block[1], str(README), "exec")
-        exec(code, names)  # noqa: S102
+        exec(code, names)  # noqa: S102  (our own pages)

@@ -18,6 +18,7 @@ __all__ = [
     "RuntimeConfig",
     "Threshold",
     "WindowConfig",
+    "check_config",
     "check_count",
     "check_list",
     "check_threshold",
@@ -203,6 +204,11 @@ def check_type(name: str, value: _T, expected: type[_T]) -> _T:
     if not isinstance(value, expected):
         raise TypeError(f"{name}: expected {expected.__name__}, found {type(value).__name__}")
     return value
+
+
+def check_config(name: str, value: _T | None, expected: type[_T]) -> _T:
+    """Return settings, the defaults in place of None; raise TypeError for another type."""
+    return expected() if value is None else check_type(name, value, expected)
 
 
 def check_list(name: str, values: Iterable[_T]) -> list[_T]:

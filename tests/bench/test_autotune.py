@@ -180,7 +180,7 @@ def test_typical_lengths() -> None:
 @pytest.mark.filterwarnings("ignore::spanjet.reader.warnings.QuestionCut")
 def test_command(toy: Model, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("spanjet.model.load_model", lambda _: toy)
+    monkeypatch.setattr("spanjet.cli.tune.load_model", lambda _: toy)
     fake_seconds(monkeypatch, lambda settings: 1 if settings["batch_tokens"] == 512 else 2)
     squad = str(data / "squad" / "v1.1.json")
     done = CliRunner().invoke(app, ["tune", "--rounds", "1", "--json", "--squad", squad])

@@ -1,5 +1,6 @@
 """Second moments are sums over real tokens, as numpy takes them one token at a time."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,9 +71,7 @@ def inner_vectors(network: Network, item: Batch) -> dict[tuple[str, int], NDArra
 
 
 def normal_distribution(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    from math import erf, sqrt  # noqa: PLC0415
-
-    return np.vectorize(lambda value: 0.5 * (1 + erf(value / sqrt(2))))(values)  # type: ignore[no-any-return]
+    return np.vectorize(lambda value: 0.5 * (1 + math.erf(value / math.sqrt(2))))(values)  # type: ignore[no-any-return]
 
 
 def direct(network: Network, items: list[Batch]) -> dict[tuple[str, int], NDArray[np.float64]]:

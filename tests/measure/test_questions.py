@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from spanjet import Reader
-from spanjet.files.squad import load_squad
+from spanjet.files.datasets.squad import load_squad
 from spanjet.measure.questions import _read_sentences, built_in, sample
 
 

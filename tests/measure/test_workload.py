@@ -2,7 +2,7 @@
 
 import pytest
 from spanjet import Reader
-from spanjet.files.dataset import Question
+from spanjet.files.datasets.dataset import Question
 from spanjet.measure.workload import Workload, compare_inference
 from spanjet.runtime.engine import Runtime
 

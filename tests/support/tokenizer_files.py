@@ -14,7 +14,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS = ("the", "den", "##ver", "un", "##aff", "##able", "new", "york", "##s", "ing", "##ing", "2016")
 
 
-def added_token(content: str, id: int, **options: bool) -> dict[str, Any]:  # noqa: A002 - the file's own name
+def added_token(content: str, id: int, **options: bool) -> dict[str, Any]:  # noqa: A002  (the file's own name)
     """An entry of ``added_tokens``; options: special, single_word, lstrip, rstrip, normalized."""
     options = {"special": False, "single_word": False, "lstrip": False, "rstrip": False} | options
     return {"id": id, "content": content, "normalized": options.pop("normalized", False), **options}

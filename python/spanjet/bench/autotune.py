@@ -61,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """What tuning found.
+    """Result of tuning: all candidates, the best settings and their gain.
 
     Attributes:
         settings: the fastest ones, by the names of `spanjet.config.TUNED_DEFAULTS`.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from spanjet.files.dataset import Question
+from spanjet.files.datasets.dataset import Question
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.rounds import Spread, Turn, alternate, ratios
 from spanjet.measure.workload import Workload

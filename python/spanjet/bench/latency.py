@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanjet.files.dataset import Question
+from spanjet.files.datasets.dataset import Question
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.rounds import timed
 from spanjet.measure.workload import Workload

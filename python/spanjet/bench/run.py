@@ -13,7 +13,7 @@ from spanjet.bench.latency import measure_single_questions
 from spanjet.bench.result import BenchResult
 from spanjet.bench.throughput import measure_throughput
 from spanjet.config import RuntimeConfig
-from spanjet.files.dataset import Question, SquadDataset
+from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.environment import describe_environment
 from spanjet.measure.memory import peak_megabytes, reset_peak, resident_megabytes
 from spanjet.measure.operations import measure_operations

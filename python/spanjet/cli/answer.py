@@ -1,11 +1,11 @@
-"""Answer the questions of a file: `spanjet answer`."""
+"""`spanjet answer`: answer the questions of a file."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from spanjet import Reader, RuntimeConfig
+from spanjet import Reader
 from spanjet.cli.options import (
     ConventionOption,
     DocStrideOption,
@@ -19,9 +19,7 @@ from spanjet.cli.options import (
     OverlapOption,
     ThreadsOption,
     ThresholdOption,
-    decode_config,
-    threshold_of,
-    window_config,
+    open_reader,
 )
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
@@ -110,51 +108,38 @@ def answer(
     Rows that cannot be answered go to OUT.rejected.jsonl, with the reason; the exit code is 3 then. A run
     that was stopped or killed goes on with --resume; until it is complete, OUT.partial holds what is done.
     """
-    windows = window_config(
-        max_length=max_length,
-        doc_stride=doc_stride,
-        convention=convention,
-        max_question_length=max_question_length,
-    )
-    decode = decode_config(
-        mode=mode, n_best=n_best, max_answer_length=max_answer_length, overlap=overlap, top_k=top_k
-    )
-    reader = Reader(
-        model,
-        threshold=threshold_of(threshold),
-        window_config=windows,
-        decode_config=decode,
-        runtime_config=RuntimeConfig(threads=threads),
-    )
-    try:
-        with progress_bar("questions") as bar:
-            result = answer_file(
-                file,
-                out,
-                reader=reader,
-                question=question_column,
-                context=context_column,
-                id=id_column,
-                text=None if context is None else read_text(context),
-                format=form,
-                out_format=out_form,
-                delimiter=delimiter,
-                top_k=top_k,
-                look_ahead=look_ahead,
-                resume=resume,
-                overwrite=overwrite,
-                strict=strict,
-                progress=None if bar is ignore_step else bar,  # to know the total, the file is read twice
-            )
-    except KeyboardInterrupt as stop:
-        typer.echo(f"spanjet: {str(stop) or 'stopped'}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    windows = {
+        "max_length": max_length,
+        "doc_stride": doc_stride,
+        "convention": convention,
+        "max_question_length": max_question_length,
+    }
+    decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length, "overlap": overlap}
+    reader = open_reader(model, windows, decode, threshold=threshold, threads=threads, top_k=top_k)
+    columns = {"question": question_column, "context": context_column, "id": id_column}
+    formats = {"format": form, "out_format": out_form, "delimiter": delimiter}
+    run = {"resume": resume, "overwrite": overwrite, "strict": strict}
+    text = None if context is None else read_text(context)
+    options = {**columns, **formats, **run, "top_k": top_k, "look_ahead": look_ahead, "text": text}
+    result = _answer(file, out, reader, options)
     if result.out is None:
         typer.echo(f"spanjet: {result.answered} answered, {result.rejected} rejected", err=True)
     else:
         show(_summary(result, resume=resume), as_json=as_json)
     if result.rejected:
         raise typer.Exit(SOME_REJECTED)
+
+
+def _answer(file: str, out: str, reader: Reader, options: dict[str, Any]) -> JobResult:
+    """Run the job with a progress bar; say after how many rows it was stopped."""
+    try:
+        with progress_bar("questions") as bar:
+            # To know the total, the file is read twice.
+            progress = None if bar is ignore_step else bar
+            return answer_file(file, out, reader=reader, progress=progress, **options)
+    except KeyboardInterrupt as stop:
+        typer.echo(f"spanjet: {str(stop) or 'stopped'}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _summary(result: JobResult, *, resume: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`spanjet ask`: one question about a text."""
+"""`spanjet ask`: ask one question about a text."""
 
 import sys
 from pathlib import Path
@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
-from spanjet import Reader
 from spanjet.cli.options import (
     JsonOption,
     ModelOption,
     ModeOption,
     OverlapOption,
     ThresholdOption,
-    decode_config,
-    threshold_of,
+    open_reader,
 )
 from spanjet.cli.terminal.output import print_json
 from spanjet.cli.terminal.tables import show_answers
@@ -40,10 +38,10 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question about a text."""
-    decode = decode_config(mode=mode, overlap=overlap, top_k=top_k)
     context = _read_context(text, file)
-    reader = Reader(model, decode_config=decode, threshold=threshold_of(threshold))
-    answers = reader.ask_many([question], context, top_k=top_k)[0]
+    decode = {"mode": mode, "overlap": overlap}
+    reader = open_reader(model, {}, decode, threshold=threshold, top_k=top_k)
+    answers = reader.ask(question, context, top_k=top_k)
     if as_json:
         print_json({"question": question, "answers": [answer.as_dict() for answer in answers]})
     else:

@@ -12,7 +12,7 @@ from spanjet.cli.options import HtmlFileOption, JsonFileOption, ThreadsOption
 from spanjet.cli.terminal.output import check_outputs, write_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.config import RuntimeConfig
-from spanjet.files.squad import load_squad
+from spanjet.files.datasets.squad import load_squad
 
 __all__ = ["bench"]
 

@@ -1,21 +1,18 @@
-"""`spanjet calibrate`: probabilities for a model, from questions with and without answers."""
+"""`spanjet calibrate`: fit a model's scores to probabilities."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.options import JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import print_json, show
 from spanjet.cli.terminal.progress import progress_bar
+from spanjet.cli.terminal.tables import show_table
 from spanjet.compress.card import describe_calibration
 from spanjet.evaluate import CalibrationReport, calibrate_reader, load_squad, load_titles
-from spanjet.model.directory import check_has_card, update_card
+from spanjet.model.card import check_has_card, update_card
 
 __all__ = ["calibrate"]
 
@@ -65,22 +62,12 @@ def calibrate(
 
 
 def _fitted(described: dict[str, Any]) -> dict[str, str]:
-    """The fitted numbers, with the digits that mean something."""
+    """Write the fitted numbers with the digits that mean something."""
     names = ("slope", "intercept", "temperature", "sentence_margin", "threshold")
     return {name: f"{described[name]:.4f}" for name in names}
 
 
 def _show_table(report: CalibrationReport) -> None:
-    """Print the measures before and after: a table on a terminal, else tab-separated values."""
-    columns = ("measure", "before", "after")
+    """Print the measures before and after."""
     rows = [(name, f"{report.before[name]:.4f}", f"{value:.4f}") for name, value in report.after.items()]
-    if not sys.stdout.isatty():
-        for cells in (columns, *rows):
-            typer.echo("\t".join(cells))
-        return
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for cells in rows:
-        table.add_row(*cells)
-    Console(highlight=False, markup=False).print(table)
+    show_table(("measure", "before", "after"), rows)

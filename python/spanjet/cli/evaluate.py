@@ -1,11 +1,11 @@
-"""`spanjet eval`: exact match, F1, calibration and selective reading on a SQuAD or MRQA file."""
+"""`spanjet eval`: measure exact match, F1, calibration and selective reading."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from spanjet import Reader, RuntimeConfig
+from spanjet import Reader
 from spanjet.cli.options import (
     ConventionOption,
     DocStrideOption,
@@ -18,9 +18,8 @@ from spanjet.cli.options import (
     NBestOption,
     ThreadsOption,
     ThresholdOption,
-    decode_config,
+    open_reader,
     threshold_of,
-    window_config,
 )
 from spanjet.cli.terminal.output import show, write_json
 from spanjet.cli.terminal.progress import progress_bar
@@ -115,24 +114,21 @@ def evaluate(
     a span being taken always; auc is of the probability of no answer; exact_at_coverage is of the most
     confident share of the questions.
     """
-    windows = window_config(
-        max_length=max_length,
-        doc_stride=doc_stride,
-        convention=convention,
-        max_question_length=max_question_length,
-    )
-    decode = decode_config(mode=mode, n_best=n_best, max_answer_length=max_answer_length)
+    windows = {
+        "max_length": max_length,
+        "doc_stride": doc_stride,
+        "convention": convention,
+        "max_question_length": max_question_length,
+    }
+    decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length}
     outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
     _check_options(outputs, passages=passages, articles=articles)
     dataset = load_squad(data)
-    chosen, runtime = threshold_of(threshold), RuntimeConfig(threads=threads)
-    reader = Reader(
-        model, threshold=chosen, window_config=windows, decode_config=decode, runtime_config=runtime
-    )
+    reader = open_reader(model, windows, decode, threshold=threshold, threads=threads)
     if passages is not None or articles:
         numbers, confidence = _retrieval(reader, dataset, passages, {"limit": limit, "seed": seed})
     else:
-        given: Threshold = "reader" if chosen == "model" else chosen
+        given: Threshold = "reader" if threshold == "model" else threshold_of(threshold)
         numbers, confidence = _reading(reader, dataset, outputs, {"limit": limit, "threshold": given})
     if "--html" in outputs:
         _write_page(outputs["--html"], reader, data, numbers, confidence)
@@ -140,7 +136,7 @@ def evaluate(
 
 
 def _outputs(**paths: Path | None) -> dict[str, Path]:
-    """The files to write, by their options."""
+    """List the files to write by their options."""
     return {f"--{name.replace('_', '-')}": path for name, path in paths.items() if path is not None}
 
 

@@ -1,6 +1,7 @@
 """`spanjet mlperf`: MLPerf Inference with LoadGen: one scenario, a submission, the table of this machine."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 
 from spanjet.bench.mlperf import (
     RunConfig,
+    Table,
     TableConfig,
     measure_table,
     run_scenario,
@@ -15,17 +17,18 @@ from spanjet.bench.mlperf import (
 )
 from spanjet.bench.mlperf.loadgen.test import import_loadgen
 from spanjet.bench.mlperf.models import name_of
+from spanjet.bench.mlperf.report.cells import notes
+from spanjet.bench.mlperf.report.markdown import markdown, parts
 from spanjet.bench.mlperf.report.page import render_table
-from spanjet.bench.mlperf.report.text import markdown
-from spanjet.bench.mlperf.report.text import show as show_table
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING
 from spanjet.bench.mlperf.table.large import random_int8, shape_named
 from spanjet.cli.commands import RunByDefault
 from spanjet.cli.options import HtmlFileOption, JsonFileOption, JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import check_outputs, print_json, show
 from spanjet.cli.terminal.progress import progress_bar
+from spanjet.cli.terminal.tables import show_table
 from spanjet.config import RuntimeConfig, default_cache_dir
-from spanjet.files.squad import load_squad
+from spanjet.files.datasets.squad import load_squad
 from spanjet.model import Model, load_model
 from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.reader.reader import Reader
@@ -198,7 +201,7 @@ def table(
     bundled, *others = (load_model(each) for each in (BUNDLED_MODEL, *(models or [])))
     large = _baseline(baseline, cache)
     found = measure_table(large, bundled, others, dataset, config, progress=progress_bar)
-    show_table(found)
+    show_parts(found)
     if markdown_file is not None:
         replace_file(markdown_file, markdown(found).encode())
     if json_file is not None:
@@ -216,3 +219,13 @@ def _baseline(name: str, cache: Path | None) -> Model:
         cache = place / "mlperf"
     with progress_bar(f"making {name}") as bar:
         return random_int8(cache, name=name, shape=shape_named(name), on_step=bar)
+
+
+def show_parts(table: Table) -> None:
+    """Print the parts of the table and its notes."""
+    for title, header, rows in parts(table):
+        show_table(header, rows, title=title)
+        if not sys.stdout.isatty():
+            typer.echo()
+    for note in notes(table):
+        typer.echo(note)

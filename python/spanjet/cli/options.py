@@ -1,12 +1,13 @@
-"""Options that several commands share, and the settings they stand for."""
+"""Define the options that several commands share, and the settings they stand for."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from spanjet import DecodeConfig, WindowConfig
+from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.config import Threshold, check_threshold
 
 __all__ = [
@@ -33,9 +34,8 @@ __all__ = [
     "SeedOption",
     "ThreadsOption",
     "ThresholdOption",
-    "decode_config",
+    "open_reader",
     "threshold_of",
-    "window_config",
 ]
 
 ModelOption = Annotated[
@@ -126,15 +126,34 @@ def threshold_of(value: str) -> Threshold:
     return number
 
 
-def window_config(**options: Any) -> WindowConfig:
-    """The settings that options of unchecked types stand for; the class checks them."""
-    return WindowConfig(**options)
-
-
-def decode_config(*, top_k: int = 1, **options: Any) -> DecodeConfig:
-    """The settings that options of unchecked types stand for; the class checks them.
+def open_reader(
+    model: Path | None,
+    windows: Mapping[str, Any],
+    decode: Mapping[str, Any],
+    *,
+    threshold: str = "model",
+    threads: int | None = None,
+    top_k: int = 1,
+) -> Reader:
+    """Make a reader of options; the settings' own classes check them.
 
     In mode ``squad`` there are no more answers than ``n_best``, which ``top_k`` raises.
+
+    Args:
+        model: the model's directory; None: the bundled one.
+        windows: fields of `WindowConfig`.
+        decode: fields of `DecodeConfig`.
+        threshold: the value of ``--threshold``.
+        threads: threads; None: all CPUs.
+        top_k: answers to each question.
     """
-    config = DecodeConfig(**options)
-    return replace(config, n_best=max(config.n_best, top_k)) if config.mode == "squad" else config
+    decode_config = DecodeConfig(**decode)
+    if decode_config.mode == "squad":
+        decode_config = replace(decode_config, n_best=max(decode_config.n_best, top_k))
+    return Reader(
+        model,
+        threshold=threshold_of(threshold),
+        window_config=WindowConfig(**windows),
+        decode_config=decode_config,
+        runtime_config=RuntimeConfig(threads=threads),
+    )

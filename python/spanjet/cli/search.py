@@ -1,4 +1,4 @@
-"""`spanjet search`: one question about many files."""
+"""`spanjet search`: ask one question about many files."""
 
 import os
 from collections.abc import Iterator

@@ -1,23 +1,23 @@
-"""`spanjet tune`: the settings that are fastest on this machine."""
+"""`spanjet tune`: find the fastest batch settings for this machine."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from spanjet import Reader, RuntimeConfig, WindowConfig
+from spanjet import Model, Reader, RuntimeConfig, WindowConfig, load_model
+from spanjet.bench.autotune import Tuned
+from spanjet.bench.autotune import tune as measure
 from spanjet.cli.options import JsonOption, ThreadsOption
 from spanjet.cli.terminal.output import print_json
 from spanjet.cli.terminal.progress import progress_bar
+from spanjet.cli.terminal.tables import show_table
+from spanjet.evaluate import load_squad
 from spanjet.model.directory import BUNDLED_MODEL
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from spanjet.bench.autotune import Tuned
-    from spanjet.model import Model
+from spanjet.reader.tuned_settings import save_tuning
 
 __all__ = ["tune"]
 
@@ -56,11 +56,7 @@ def tune(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure which batches and streams are fastest here; readers use them from then on."""
-    from spanjet.bench.autotune import tune as measure  # noqa: PLC0415
-    from spanjet.model import load_model  # noqa: PLC0415  (OpenVINO: 200 ms)
-    from spanjet.reader.tuned_settings import save_tuning  # noqa: PLC0415
-
+    """Find the fastest batch settings for this machine; readers use them from then on."""
     loaded = load_model(model)
     config = RuntimeConfig(threads=threads)
     lengths = None if squad is None else _lengths(loaded, squad, limit)
@@ -86,12 +82,8 @@ def tune(
         _show(tuned, path)
 
 
-def _lengths(model: "Model", squad: Path, limit: int) -> "NDArray[np.int64]":
-    """Tokens of the windows of a file's first questions."""
-    import numpy as np  # noqa: PLC0415
-
-    from spanjet.evaluate import load_squad  # noqa: PLC0415
-
+def _lengths(model: Model, squad: Path, limit: int) -> NDArray[np.int64]:
+    """Count the tokens of the windows of a file's first questions."""
     questions = load_squad(squad).questions[:limit]
     windows = Reader(model, window_config=WindowConfig.fitting(model.max_length)).windows(
         [each.question for each in questions], [each.context for each in questions]
@@ -99,7 +91,7 @@ def _lengths(model: "Model", squad: Path, limit: int) -> "NDArray[np.int64]":
     return np.diff(windows.indptr)
 
 
-def _rows(tuned: "Tuned") -> list[tuple[str, ...]]:
+def _rows(tuned: Tuned) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for candidate in tuned.candidates:
         settings: dict[str, Any] = candidate.settings
@@ -118,26 +110,16 @@ def _rows(tuned: "Tuned") -> list[tuple[str, ...]]:
     return rows
 
 
-def _show(tuned: "Tuned", path: Path | None) -> None:
-    """The table of all that was measured, aligned on a terminal, else separated by tabs."""
+def _show(tuned: Tuned, path: Path | None) -> None:
+    """Print all that was measured, and what of it is kept."""
+    best = [index for index, each in enumerate(tuned.candidates) if each.settings == tuned.settings]
+    show_table(COLUMNS, _rows(tuned), left=(2, 7), kept=best)
     if not sys.stdout.isatty():
-        for row in (COLUMNS, *_rows(tuned)):
-            print("\t".join(row).rstrip())
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=None)
-    for index, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if index in (2, 7) else "right", no_wrap=True)
-    for row in _rows(tuned):
-        table.add_row(*row, style="bold green" if row[-1] else None)
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"speed: against the best before it, in {tuned.windows} windows", style="dim")
+    typer.echo(f"speed: against the best before it, in {tuned.windows} windows")
     if tuned.settings == tuned.candidates[0].settings:
-        console.print("nothing was faster than the first line, which is kept")
+        typer.echo("nothing was faster than the first line, which is kept")
     else:
-        console.print(f"kept: {tuned.gain:.2f} times as fast as the first line, when measured once more")
+        typer.echo(f"kept: {tuned.gain:.2f} times as fast as the first line, when measured once more")
     if path is not None:
-        console.print(f"readers use it from now on: {path}", style="dim")
+        typer.echo(f"readers use it from now on: {path}")

@@ -6,9 +6,9 @@ from spanjet.evaluate.evaluation import Evaluation, evaluate
 from spanjet.evaluate.predictions import squad_v2_predictions
 from spanjet.evaluate.retrieval import RetrievalScores, evaluate_articles, evaluate_passages
 from spanjet.evaluate.squad import Scores, Split, best_f1, exact_match, grade, score
-from spanjet.files.dataset import Question, SquadDataset, load_titles
-from spanjet.files.mrqa import load_mrqa
-from spanjet.files.squad import load_squad
+from spanjet.files.datasets.dataset import Question, SquadDataset, load_titles
+from spanjet.files.datasets.mrqa import load_mrqa
+from spanjet.files.datasets.squad import load_squad
 
 __all__ = [
     "CalibrationReport",

@@ -24,7 +24,7 @@ from spanjet.evaluate.calibration import (
 from spanjet.evaluate.confidence import assess
 from spanjet.evaluate.retrieval import holds_reference, question_generator
 from spanjet.evaluate.squad import grade
-from spanjet.files.dataset import Question, SquadDataset
+from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model import Model
 from spanjet.reader.answer import Answer

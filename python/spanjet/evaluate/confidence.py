@@ -17,7 +17,7 @@ from spanjet.evaluate.metrics import (
     risk_coverage,
 )
 from spanjet.evaluate.squad import grade
-from spanjet.files.dataset import SquadDataset
+from spanjet.files.datasets.dataset import SquadDataset
 
 __all__ = ["Confidence", "assess", "measure_confidence"]
 

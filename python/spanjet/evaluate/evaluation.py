@@ -6,7 +6,7 @@ from typing import Any
 
 from spanjet.config import Threshold
 from spanjet.evaluate.squad import Scores, score
-from spanjet.files.dataset import SquadDataset
+from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.reader.answer import Answer
 from spanjet.reader.reader import Reader

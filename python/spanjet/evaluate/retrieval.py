@@ -11,7 +11,7 @@ import numpy as np
 
 from spanjet.evaluate.confidence import Confidence, assess
 from spanjet.evaluate.squad import grade, normalize
-from spanjet.files.dataset import Question, SquadDataset
+from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.reader.answer import Answer, Document
 from spanjet.reader.reader import Reader

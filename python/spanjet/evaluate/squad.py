@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from spanjet.files.dataset import Question, SquadDataset, Version
+from spanjet.files.datasets.dataset import Question, SquadDataset, Version
 
 __all__ = ["Scores", "Split", "best_f1", "exact_match", "grade", "normalize", "score"]
 

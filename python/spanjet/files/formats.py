@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spanjet.files.csv import CsvTable, write_csv
+from spanjet.files.datasets.squad import SquadJson
 from spanjet.files.jsonl import JsonLines
 from spanjet.files.parquet import ParquetTable, load_pyarrow, write_parquet
 from spanjet.files.record import Columns, Record, Rejected
-from spanjet.files.squad import SquadJson
 
 __all__ = ["READERS", "WRITERS", "RowReader", "RowWriter", "find_format", "open_rows", "row_writer"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from spanjet._core import __version__
 from spanjet.config import Threshold
-from spanjet.files.formats import READERS, WRITERS, RowWriter, find_format, open_rows, row_writer
+from spanjet.files.formats import READERS, WRITERS, find_format, open_rows, row_writer
 from spanjet.files.journal import Journal
 from spanjet.files.output_rows import StandardOutput
 from spanjet.files.record import Columns
@@ -26,7 +26,7 @@ __all__ = ["JobResult", "answer_file"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class JobResult:
-    """What a job has done.
+    """Result of a job: its output and the numbers of its rows.
 
     Attributes:
         out: the file of the answers; None: standard output.
@@ -123,26 +123,12 @@ def answer_file(
         raise ValueError("resume needs files for both the input and the output, not the standard ones")
     columns = Columns(question=question, context=context if text is None else None, id=id)
     form = format or ("jsonl" if given is None else find_format(given, READERS))
-    out_form = out_format or ("jsonl" if target is None else find_format(target, WRITERS))
     rows = open_rows(given, form, columns, delimiter=delimiter)
-    writer = _open_writer(given, target, out_form)
     document = _document(reader, text)
     options: dict[str, Any] = {"top_k": top_k, "look_ahead": look_ahead}
-    sink: StandardOutput | Journal
-    if target is None:
-        sink = StandardOutput()
-    else:
-        run = {
-            "input": None if given is None else file_digest(given),
-            "text": None if document is None else hashlib.sha256(document.text.encode()).hexdigest(),
-            "format": form,
-            "columns": asdict(columns),
-            "delimiter": delimiter,
-            "output": out_form,
-            **_reader_settings(reader, threshold),
-            **options,
-        }
-        sink = Journal(target, run, resume=resume, overwrite=overwrite, writer=writer)
+    read = {"format": form, "columns": asdict(columns), "delimiter": delimiter}
+    settings = {**read, **_reader_settings(reader, threshold), **options}
+    sink = _open_sink(given, target, out_format, document, settings, resume=resume, overwrite=overwrite)
     with sink:
         if not sink.complete:
             report = None if progress is None else partial(_report, progress, rows.count())
@@ -178,17 +164,33 @@ def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
     }
 
 
-def _open_writer(source: Path | None, out: Path | None, form: str) -> RowWriter | None:
-    """Check the output before the work for it is done."""
+def _open_sink(
+    source: Path | None,
+    out: Path | None,
+    out_format: str | None,
+    text: Document | None,
+    settings: dict[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> StandardOutput | Journal:
+    """Open the output, after a check that it can be written; a job to resume must have the same settings."""
+    form = out_format or ("jsonl" if out is None else find_format(out, WRITERS))
     writer = row_writer(form)
     if out is None:
         if form != "jsonl":
             raise ValueError(f"standard output is written as JSON Lines only, not as {form}")
-        return None
+        return StandardOutput()
     check_writable(out)
     if source is not None and out.exists() and out.samefile(source):
         raise ValueError(f"{out}: is the input too")
-    return writer
+    run = {
+        "input": None if source is None else file_digest(source),
+        "text": None if text is None else hashlib.sha256(text.text.encode()).hexdigest(),
+        "output": form,
+        **settings,
+    }
+    return Journal(out, run, resume=resume, overwrite=overwrite, writer=writer)
 
 
 def _document(reader: Reader, text: str | Document | None) -> Document | None:

@@ -13,7 +13,7 @@ __all__ = ["State", "differences", "read_state", "write_state"]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of a run.
+    """Progress of a run: its settings, rows and the sizes of its files.
 
     Attributes:
         run: what it reads and how, by names.

@@ -115,17 +115,17 @@ class Journal:
 
     @property
     def answered(self) -> int:
-        """How many of them have answers."""
+        """Number of rows with answers."""
         return self._state.answered
 
     @property
     def rejected(self) -> int:
-        """How many of them were rejected."""
+        """Number of rejected rows."""
         return self._state.rejected
 
     @property
     def complete(self) -> bool:
-        """Whether all rows are done."""
+        """True when all rows are done."""
         return self._state.complete
 
     def answer(self, record: Record, answers: Sequence[Answer]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spanjet.files.json_node import json_type, parse_json
+from spanjet.files.datasets.json_node import json_type, parse_json
 from spanjet.files.lines import Lines, LineTooLongError
 from spanjet.files.record import Columns, Record, Rejected, read_record
 

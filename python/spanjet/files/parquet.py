@@ -25,7 +25,7 @@ def load_pyarrow() -> tuple[Any, Any]:
     """
     try:
         import pyarrow as pa  # noqa: PLC0415  (an extra)
-        import pyarrow.parquet as pq  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415  (an extra)
     except ImportError as error:
         raise ImportError(f"Parquet needs pyarrow; install spanjet[arrow] ({error})") from None
     return pa, pq

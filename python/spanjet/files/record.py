@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from spanjet.files.json_node import json_type
+from spanjet.files.datasets.json_node import json_type
 
 __all__ = ["Columns", "Record", "Rejected", "check_id", "check_text", "read_record"]
 
@@ -28,7 +28,7 @@ class Columns:
 
     @property
     def id_required(self) -> bool:
-        """Whether a row needs an id."""
+        """True if a row needs an id."""
         return self.id != "id"
 
 

@@ -24,7 +24,7 @@ MAX_WAITING_REJECTED = 10_000
 
 
 class Sink(Protocol):
-    """Where the rows of an input go, one after the other."""
+    """Receiver of the rows of an input, one after the other."""
 
     @property
     def rows(self) -> int:

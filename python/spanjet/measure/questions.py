@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import count, islice
 
-from spanjet.files.dataset import Question, SquadDataset
+from spanjet.files.datasets.dataset import Question, SquadDataset
 
 __all__ = ["built_in", "sample"]
 

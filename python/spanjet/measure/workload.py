@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spanjet._core import Batch, Encoding
-from spanjet.files.dataset import Question
+from spanjet.files.datasets.dataset import Question
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.rounds import Spread, Turn, alternate, ratios
 from spanjet.reader.reader import Reader

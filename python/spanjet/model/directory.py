@@ -8,28 +8,27 @@ from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
+from spanjet.model.card import CARD
 from spanjet.model.config_json import read_json
 from spanjet.model.exported import GRAPH, find_exported, read_exported
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
 from spanjet.runtime.openvino import ov
-from spanjet.storage import replace_file, staged
+from spanjet.storage import staged
 
 __all__ = [
     "BUNDLED_MODEL",
     "COMPANIONS",
     "GRAPH",
     "ModelDirectory",
-    "check_has_card",
     "find_tokenizer",
-    "update_card",
     "write_model_directory",
 ]
 
 BUNDLED_MODEL = Path(__file__).parent / "assets" / "minilm-l6-squad2-int8"
 """The model directory of the reader that comes with the package."""
 
-WEIGHTS, CARD, CONFIG = "openvino_model.bin", "card.json", "config.json"
+WEIGHTS, CONFIG = "openvino_model.bin", "config.json"
 _MERGES = "merges.txt"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
@@ -153,35 +152,6 @@ def write_model_directory(
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (stage / CARD).write_text(f"{text}\n", encoding="utf-8")
     return card
-
-
-def check_has_card(path: Path) -> None:
-    """Check that a directory may have a card.
-
-    Raises:
-        ValueError: it is no model directory, but a checkpoint.
-    """
-    if find_exported(path) is None:
-        raise ValueError(
-            f"{path}: a checkpoint has no card; make a model directory of it with spanjet quantize"
-        )
-
-
-def update_card(path: Path, **values: Any) -> None:
-    """Change values of a model directory's card, or begin one, atomically.
-
-    Args:
-        path: the directory.
-        values: what is set in ``card.json``, ready for JSON.
-
-    Raises:
-        ValueError: see `check_has_card`.
-        OSError: the card cannot be written.
-    """
-    check_has_card(path)
-    file = path / CARD
-    card = {**(read_json(file) if file.is_file() else {}), **values}
-    replace_file(file, f"{json.dumps(card, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def _check_weights(graph: Path) -> None:

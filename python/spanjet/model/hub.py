@@ -67,8 +67,8 @@ class HubModel:
             OSError: the hub cannot be reached, or the cache cannot be written.
         """
         try:
-            import huggingface_hub  # noqa: PLC0415
-            from huggingface_hub import errors  # noqa: PLC0415
+            import huggingface_hub  # noqa: PLC0415  (an extra)
+            from huggingface_hub import errors  # noqa: PLC0415  (an extra)
         except ImportError as error:
             raise ImportError(
                 f"{self}: no such directory, and to read it from the Hugging Face hub needs its client: "

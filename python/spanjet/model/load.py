@@ -1,19 +1,20 @@
 """Load any kind of model: a model directory, a checkpoint, an exported model or a hub id."""
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Any
 
 from spanjet.config import Calibration
-from spanjet.model.directory import CARD, CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
+from spanjet.model.card import CARD, read_calibration
+from spanjet.model.directory import CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
 from spanjet.model.exported import find_exported
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
 from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.hub import HubModel
-from spanjet.model.shards import find_weights, has_weights
+from spanjet.model.safetensors import find_weights, has_weights
 from spanjet.model.weights import Weights
 from spanjet.runtime.openvino import ov
 
@@ -69,16 +70,7 @@ class Model:
         Raises:
             ValueError: the card holds something else in its place.
         """
-        kept = (self.card or {}).get("calibration")
-        if kept is None:
-            return None
-        if not isinstance(kept, dict):
-            raise ValueError(f'{self.path / CARD}: "calibration" is {kept!r:.80}; expected an object')
-        try:
-            names = [field.name for field in fields(Calibration)]
-            return Calibration(**{name: kept[name] for name in names if name in kept})
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'{self.path / CARD}: "calibration" is {kept!r:.80}: {error}') from None
+        return read_calibration(self.path / CARD, self.card)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

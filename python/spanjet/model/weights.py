@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.model.safetensors import TensorFile
-from spanjet.model.shards import open_weights
+from spanjet.model.safetensors import TensorFile, open_weights
 
 __all__ = ["Weights"]
 

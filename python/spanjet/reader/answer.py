@@ -40,7 +40,7 @@ class Answer:
 
     @property
     def is_null(self) -> bool:
-        """Whether this is the null answer: the context does not answer the question."""
+        """True for the null answer: the context does not answer the question."""
         return self.end == 0
 
     @property

@@ -62,7 +62,7 @@ class Chunk:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all logits are there."""
+        """True when all logits are there."""
         return self._taken == len(self.plan)
 
 

@@ -4,8 +4,7 @@ import asyncio
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Literal, TypeVar, overload
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from spanjet.config import (
     RuntimeConfig,
     Threshold,
     WindowConfig,
+    check_config,
     check_count,
     check_list,
     check_type,
@@ -36,8 +36,6 @@ from spanjet.reader.tuned_settings import tuned_settings
 from spanjet.runtime.engine import Runtime
 
 __all__ = ["Reader"]
-
-_Config = TypeVar("_Config")
 
 
 class Reader:
@@ -76,9 +74,9 @@ class Reader:
         runtime_config: RuntimeConfig | None = None,
         match_special_tokens: bool = False,
     ) -> None:
-        self._window_config = _config("window_config", window_config, WindowConfig)
-        self._decode_config = _config("decode_config", decode_config, DecodeConfig)
-        runtime_config = _config("runtime_config", runtime_config, RuntimeConfig)
+        self._window_config = check_config("window_config", window_config, WindowConfig)
+        self._decode_config = check_config("decode_config", decode_config, DecodeConfig)
+        runtime_config = check_config("runtime_config", runtime_config, RuntimeConfig)
         if not isinstance(model, Model):
             model = load_model(BUNDLED_MODEL if model is None else model)
         self._model = model
@@ -116,17 +114,17 @@ class Reader:
 
     @property
     def window_config(self) -> WindowConfig:
-        """How a context is cut into windows."""
+        """Settings for cutting a context into windows."""
         return self._window_config
 
     @property
     def decode_config(self) -> DecodeConfig:
-        """How logits become answers."""
+        """Settings for decoding logits to answers."""
         return self._decode_config
 
     @property
     def calibration(self) -> Calibration:
-        """How logits become probabilities: the model's calibration, or the defaults where it has none."""
+        """Parameters that turn logits into probabilities: the model's, or the defaults where it has none."""
         return self._thresholds.calibration
 
     @property
@@ -136,7 +134,7 @@ class Reader:
 
     @property
     def runtime_config(self) -> RuntimeConfig:
-        """How the model runs, with tuned settings and defaults filled in."""
+        """Settings for running the model, with tuned settings and defaults filled in."""
         return self._runtime_config
 
     @property
@@ -266,9 +264,8 @@ class Reader:
             pairs: question and context, as they come.
             top_k: answers to each question at most, best first.
             threshold: as the reader's; ``"reader"``: that one.
-            look_ahead: pairs that are read before their answers come out; more of them make batches of
-                more equal length, fewer make the first answers come sooner. With 1, each pair is
-                answered before the next is read.
+            look_ahead: pairs that are read before their answers come out; more make batches of more equal
+                length, fewer make the first answers come sooner.
             errors: ``"raise"``: the first pair that cannot be answered ends the run; ``"return"``: a
                 `Failure` takes the place of its answers, and the run goes on.
 
@@ -279,20 +276,9 @@ class Reader:
             ValueError, TypeError: as `ask_many`; with the pair's index in the whole run, after the
                 answers to all pairs before it. An error of ``pairs`` itself also comes after those.
         """
-        if check_type("look_ahead", look_ahead, int) < 1:
-            raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
-        if errors not in ("raise", "return"):
-            raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
-        self._pipeline.check_top_k(check_count("top_k", top_k))
-        stream = Stream(
-            self._pipeline,
-            iter(pairs),
-            top_k=top_k,
-            threshold=self._thresholds.resolve(threshold),
-            look_ahead=look_ahead,
-            stop_at_failure=errors == "raise",
-        )
-        return stream.results() if errors == "return" else _or_raise(stream.results())
+        threshold = self._thresholds.resolve(threshold)
+        stream = Stream(self._pipeline, iter(pairs), top_k, threshold, look_ahead, errors)
+        return stream.results() if errors == "return" else stream.answers()
 
     @overload
     async def ask_async(
@@ -314,16 +300,7 @@ class Reader:
 
         Calls that come at nearly the same time, of any event loops and threads, are answered in batches
         by a thread of the reader's; a call waits 2 ms for others at most. A call that is cancelled or
-        fails does not touch the others.
-
-        Args:
-            question: the question.
-            context: its context.
-            top_k: None: the best answer; otherwise a list of so many answers at most, best first.
-            threshold: as the reader's; ``"reader"``: that one.
-
-        Raises:
-            ValueError, TypeError: as `ask_many`.
+        fails does not touch the others. Arguments, result and errors are those of `ask`.
         """
         check_type("question", question, str)
         if top_k is not None:
@@ -384,11 +361,11 @@ class Reader:
                 another tokenizer, or ``top_k`` less than 1; with ``questions[i]`` or ``passages[i]``.
             TypeError: an argument or item of another type, likewise.
         """
-        questions = [question] if isinstance(question, str) else check_list("questions", question)
         single = isinstance(question, str)
+        questions = [question] if isinstance(question, str) else check_list("questions", question)
         top_k = check_count("top_k", top_k)
-        search = Search(self._pipeline, questions, top_k=top_k, calibration=self.calibration, single=single)
         threshold = self._thresholds.resolve(threshold)
+        search = Search(self._pipeline, questions, top_k=top_k, calibration=self.calibration, single=single)
         self._thresholds.warn_uncalibrated("search compares passages by them")
         results = search.run(passages, threshold)
         return results[0] if single else results
@@ -418,18 +395,5 @@ class Reader:
     def __enter__(self) -> "Reader":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _or_raise(results: Iterator[list[Answer] | Failure]) -> Iterator[list[Answer]]:
-    for result in results:
-        if isinstance(result, Failure):
-            raise result.error
-        yield result
-
-
-def _config(name: str, value: _Config | None, expected: type[_Config]) -> _Config:
-    return expected() if value is None else check_type(name, value, expected)

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from spanjet import _core
+from spanjet.config import check_count, check_type
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.pipeline import Chunk, Pair, Pipeline, unzip
 
@@ -38,19 +39,27 @@ class Stream:
         top_k: answers to each question at most.
         threshold: see `spanjet.decode_spans`.
         look_ahead: pairs that are read before their answers come out.
-        stop_at_failure: whether nothing is read or answered after the first pair that fails.
+        errors: ``"raise"``: nothing is read or answered after the first pair that fails; ``"return"``: the
+            run goes on.
+
+    Raises:
+        TypeError, ValueError: an argument of another type, or out of range.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
         pairs: Iterator[Pair],
-        *,
         top_k: int,
         threshold: float | None,
         look_ahead: int,
-        stop_at_failure: bool,
+        errors: str,
     ) -> None:
+        if check_type("look_ahead", look_ahead, int) < 1:
+            raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
+        if errors not in ("raise", "return"):
+            raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
+        pipeline.check_top_k(check_count("top_k", top_k))
         self._pipeline = pipeline
         self._pairs = pairs
         self._top_k = top_k
@@ -58,10 +67,17 @@ class Stream:
         # Without room for two parts, one is finished before the next is read.
         self._size = max(1, look_ahead // 2)
         self._alone = look_ahead == 1
-        self._stop_at_failure = stop_at_failure
+        self._stop_at_failure = errors == "raise"
         self._exhausted = False
         self._source_error: Exception | None = None
         self._encodings: dict[str, _core.Encoding] = {}
+
+    def answers(self) -> Iterator[list[Answer]]:
+        """Yield the answers to each pair in order; raise the error of the first pair that has none."""
+        for result in self.results():
+            if isinstance(result, Failure):
+                raise result.error
+            yield result
 
     def results(self) -> Iterator[list[Answer] | Failure]:
         """Yield answers or failure of each pair in order; raise the error of the source itself last."""

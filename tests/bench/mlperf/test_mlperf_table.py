@@ -12,14 +12,15 @@ from spanjet.bench.mlperf import configuration
 from spanjet.bench.mlperf.loadgen.samples import Samples
 from spanjet.bench.mlperf.models import floors_met, start_f1
 from spanjet.bench.mlperf.report.cells import row_cells
+from spanjet.bench.mlperf.report.markdown import markdown
 from spanjet.bench.mlperf.report.page import render_table
-from spanjet.bench.mlperf.report.text import markdown, show
 from spanjet.bench.mlperf.table import large as large_module
 from spanjet.bench.mlperf.table import measure
 from spanjet.bench.mlperf.table.baselines import BASELINE, BUNDLED, contenders
 from spanjet.bench.mlperf.table.large import has_random_weights, random_int8, shape_named
 from spanjet.bench.mlperf.table.measure import choose_count, measure_overhead, measure_single, warm_up
 from spanjet.bench.mlperf.table.table import Table, TableConfig, measure_table
+from spanjet.cli.mlperf import show_parts
 from spanjet.evaluate import evaluate
 from spanjet.measure.rounds import WARM_UPS, Spread
 from spanjet.model import Model, load_model
@@ -192,7 +193,7 @@ def test_floors(table: Table) -> None:
 
 
 def test_text_and_markdown(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
-    show(table)
+    show_parts(table)
     printed = capsys.readouterr().out
     assert "model\tsamples/s\tper core\tspeed-up\tF1" in printed
     assert "(architecture only)" in printed
@@ -213,7 +214,7 @@ def test_text_on_a_terminal(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "240")
-    show(table)
+    show_parts(table)
     printed = capsys.readouterr().out
     assert "Configuration Details" in printed
     assert "pruning" in printed

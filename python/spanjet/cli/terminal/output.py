@@ -1,4 +1,4 @@
-"""Print and write what commands give out."""
+"""Print and write the results of commands."""
 
 import json
 from pathlib import Path

@@ -1,16 +1,19 @@
 """Print answers in their sentence and tables of values; plain text when piped."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from spanjet import _core
+from spanjet.reader.answer import Answer
+from spanjet.reader.passages import PassageAnswer
 
-if TYPE_CHECKING:
-    from spanjet.reader.answer import Answer
-    from spanjet.reader.passages import PassageAnswer
-
-__all__ = ["sentence", "show_answers", "show_found", "show_values"]
+__all__ = ["sentence", "show_answers", "show_found", "show_table", "show_values"]
 
 CONTEXT_WIDTH = 200
 """Code points shown on each side of an answer at most."""
@@ -35,15 +38,12 @@ def _parts(text: str, bounds: tuple[int, int], start: int, end: int) -> tuple[st
     return before.translate(CONTROLS).lstrip(), text[start:end].translate(CONTROLS), after.translate(CONTROLS)
 
 
-def show_answers(context: str, answers: "Sequence[Answer]") -> None:
+def show_answers(context: str, answers: Sequence[Answer]) -> None:
     """Print answers, best first: each in its sentence on a terminal, else its text alone, on one line."""
     if not sys.stdout.isatty():
         for answer in answers:
             print(answer.text.translate(CONTROLS))
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     console = Console(highlight=False)
     for index, answer in enumerate(answers):
         if index:
@@ -57,7 +57,7 @@ def show_answers(context: str, answers: "Sequence[Answer]") -> None:
         console.print(f"score {answer.score:.3f}{place}", style="dim")
 
 
-def show_found(found: "Sequence[tuple[str, PassageAnswer]]") -> None:
+def show_found(found: Sequence[tuple[str, PassageAnswer]]) -> None:
     """Print answers and their places, best first, each in its sentence.
 
     On a terminal the answer is marked there; else each is one line: place, tab, answer, tab, sentence.
@@ -75,9 +75,6 @@ def show_found(found: "Sequence[tuple[str, PassageAnswer]]") -> None:
         for place, (before, span, after) in rows:
             print(f"{place}\t{span}\t{before}{span}{after}")
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     console = Console(highlight=False)
     for (_, answer), (place, (before, span, after)) in zip(found, rows, strict=True):
         # Not wrapped, so that terminals and people can take a long path as a whole.
@@ -94,9 +91,6 @@ def show_values(values: Mapping[str, Any]) -> None:
         for path, value in _leaves(values):
             print(f"{'.'.join(path)}\t{value}")
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -110,6 +104,35 @@ def show_values(values: Mapping[str, Any]) -> None:
     Console(highlight=False, markup=False).print(table)
 
 
+def show_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str | None = None,
+    left: Collection[int] = (0,),
+    kept: Collection[int] = (),
+) -> None:
+    """Print a table: aligned on a terminal, else as tab-separated values.
+
+    Args:
+        columns: their names.
+        rows: a cell for each column.
+        title: stands above the table, on a terminal only.
+        left: columns that are aligned to the left; the others hold numbers.
+        kept: rows that stand out.
+    """
+    if not sys.stdout.isatty():
+        for cells in (columns, *rows):
+            print("\t".join(cells).rstrip())
+        return
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index in left else "right", no_wrap=index not in left)
+    for index, cells in enumerate(rows):
+        table.add_row(*cells, style="bold green" if index in kept else None)
+    Console(highlight=False, markup=False).print(table)
+
+
 def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -119,5 +142,5 @@ def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[
 
 
 def _digits(value: float) -> str:
-    """Two decimals, and four for what lies between -1 and 1: most of those are shares."""
+    """Write two decimals, or four between -1 and 1: most of those are shares."""
     return f"{value:.4f}" if 0 < abs(value) < 1 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""Texts that commands read."""
+"""Read the texts that commands are given."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ __all__ = ["read_text"]
 
 
 def read_text(file: Path | None) -> str:
-    """The text of a UTF-8 file; None: of standard input."""
+    """Read the text of a UTF-8 file; None: of standard input."""
     data = sys.stdin.buffer.read() if file is None else file.read_bytes()
     try:
         return data.decode()

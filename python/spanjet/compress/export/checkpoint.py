@@ -13,7 +13,7 @@ from spanjet.model.config_json import read_json
 from spanjet.model.directory import COMPANIONS, CONFIG
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import KEY, describe_shapes
-from spanjet.model.shards import SINGLE
+from spanjet.model.safetensors import SINGLE
 from spanjet.storage import staged
 
 __all__ = ["LOADER", "write_checkpoint"]

@@ -21,7 +21,7 @@ from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.measure.progress import Progress
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
-from spanjet.model.shards import SINGLE
+from spanjet.model.safetensors import SINGLE
 from spanjet.runtime.openvino import ov
 
 __all__ = ["Builder", "quantize_network"]

@@ -11,8 +11,8 @@ from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.prune.removal_order import Orders
 from spanjet.compress.prune.structures import STRUCTURES
 from spanjet.compress.search.pareto import ParetoFront, ParetoPoint
+from spanjet.model.card import CARD
 from spanjet.model.config_json import read_json
-from spanjet.model.directory import CARD
 from spanjet.model.layer_shape import LayerShape, describe_shapes
 
 __all__ = ["describe_optimization", "read_card"]

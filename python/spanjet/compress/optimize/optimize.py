@@ -32,7 +32,7 @@ from spanjet.measure.memory import peak_megabytes, reset_peak
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.model import Model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
-from spanjet.model.shards import SINGLE
+from spanjet.model.safetensors import SINGLE
 from spanjet.storage import check_free, staged
 
 __all__ = ["optimize_checkpoint"]

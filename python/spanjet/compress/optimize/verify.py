@@ -5,7 +5,7 @@ from typing import Any
 
 from spanjet.config import RuntimeConfig, WindowConfig
 from spanjet.evaluate import evaluate
-from spanjet.files.dataset import Question, SquadDataset
+from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.operations import measure_operations
 from spanjet.measure.progress import OnStep, Progress, ignore_step
 from spanjet.measure.rounds import WARM_UPS, timed

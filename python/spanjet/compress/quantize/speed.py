@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.files.dataset import Question
+from spanjet.files.datasets.dataset import Question
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.workload import compare_inference
 from spanjet.model import Model

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spanjet import _core
 from spanjet.bench.mlperf.rules import QUESTIONS, WINDOWS
-from spanjet.files.dataset import SquadDataset
+from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.reader.reader import Reader
 
 __all__ = ["Samples"]

@@ -20,7 +20,7 @@ from spanjet.bench.mlperf.table.measure import (
 )
 from spanjet.config import RuntimeConfig, check_integer, check_number
 from spanjet.evaluate import evaluate
-from spanjet.files.dataset import SquadDataset
+from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.measure.rounds import Spread
 from spanjet.model import Model

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from spanjet.files.dataset import Question, SquadDataset
-from spanjet.files.json_node import LayoutError, Node, parse_json
+from spanjet.files.datasets.dataset import Question, SquadDataset
+from spanjet.files.datasets.json_node import LayoutError, Node, parse_json
 
 __all__ = ["is_mrqa", "load_mrqa"]
 

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from spanjet.files.json_node import Node, parse_json
+from spanjet.files.datasets.json_node import Node, parse_json
 
 __all__ = ["Question", "SquadDataset", "Version", "load_titles"]
 

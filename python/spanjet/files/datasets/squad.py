@@ -9,9 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spanjet.files.dataset import Question, SquadDataset, Version
-from spanjet.files.json_node import LayoutError, Node, parse_json
-from spanjet.files.mrqa import is_mrqa, load_mrqa
+from spanjet.files.datasets.dataset import Question, SquadDataset, Version
+from spanjet.files.datasets.json_node import LayoutError, Node, parse_json
+from spanjet.files.datasets.mrqa import is_mrqa, load_mrqa
 from spanjet.files.record import Columns, Record, Rejected, check_id, check_text
 
 __all__ = ["SquadJson", "load_squad"]

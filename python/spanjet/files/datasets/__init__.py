@@ -1,0 +1,1 @@
+"""Read data sets of questions with reference answers: SQuAD and MRQA."""

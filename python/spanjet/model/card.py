@@ -1,0 +1,66 @@
+"""Read and update a model directory's card, ``card.json``."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from spanjet.config import Calibration
+from spanjet.model.config_json import read_json
+from spanjet.model.exported import find_exported
+from spanjet.storage import replace_file
+
+__all__ = ["CARD", "check_has_card", "read_calibration", "update_card"]
+
+CARD = "card.json"
+
+
+def read_calibration(file: Path, card: dict[str, Any] | None) -> Calibration | None:
+    """Read the calibration of a card; None without one.
+
+    Args:
+        file: the card's, for messages.
+        card: its values.
+
+    Raises:
+        ValueError: the card holds something else in its place.
+    """
+    kept = (card or {}).get("calibration")
+    if kept is None:
+        return None
+    if not isinstance(kept, dict):
+        raise ValueError(f'{file}: "calibration" is {kept!r:.80}; expected an object')
+    try:
+        names = [field.name for field in fields(Calibration)]
+        return Calibration(**{name: kept[name] for name in names if name in kept})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{file}: "calibration" is {kept!r:.80}: {error}') from None
+
+
+def check_has_card(path: Path) -> None:
+    """Check that a directory may have a card.
+
+    Raises:
+        ValueError: it is no model directory, but a checkpoint.
+    """
+    if find_exported(path) is None:
+        raise ValueError(
+            f"{path}: a checkpoint has no card; make a model directory of it with spanjet quantize"
+        )
+
+
+def update_card(path: Path, **values: Any) -> None:
+    """Change values of a model directory's card, or begin one, atomically.
+
+    Args:
+        path: the directory.
+        values: what is set in ``card.json``, ready for JSON.
+
+    Raises:
+        ValueError: see `check_has_card`.
+        OSError: the card cannot be written.
+    """
+    check_has_card(path)
+    file = path / CARD
+    card = {**(read_json(file) if file.is_file() else {}), **values}
+    replace_file(file, f"{json.dumps(card, indent=2, ensure_ascii=False)}\n".encode())
