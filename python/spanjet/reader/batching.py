@@ -14,8 +14,8 @@ VECTOR = 16
 """Lengths of batches are multiples of this: then neither padding nor neighbours change a bit of a window.
 
 OpenVINO's attention takes 16 positions at a time and the rest in another way, which rounds differently.
-Float32 logits then differ by 1e-5, INT8 ones by up to 0.4 (docs/performance.md). Lengths 4 above a multiple
-made 1.8 % less padding, but took 2.0 times the shapes, and had other bits with ``static_lengths``.
+Float32 logits then differ by 1e-5, INT8 ones by up to 0.35 (docs/performance.md). Lengths 4 above a multiple
+had 1.8 % fewer positions but no less CPU time, twice the shapes, and other bits with ``static_lengths``.
 """
 
 
