@@ -179,7 +179,8 @@ def _summary(card: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": card["name"],
         "layers": {
-            str(index): f"{each['heads']} heads, {each['units']} units" for index, each in enumerate(layers)
+            str(index): ", ".join(f"{count} {name}" for name, count in each.items())
+            for index, each in enumerate(layers)
         },
         "held_out": found["held_out"],
         "evaluation": card["evaluation"],

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
+from spanjet._core import DECODE_MODES
 from spanjet.config import Threshold, check_threshold
 
 __all__ = [
@@ -67,7 +68,7 @@ ConventionOption = Annotated[
 MaxQuestionLengthOption = Annotated[int, typer.Option(help="Tokens of a question; the rest is cut off.")]
 
 ModeOption = Annotated[
-    str, typer.Option(metavar="global|squad", help="How logits become answers; squad: as MLPerf.")
+    str, typer.Option(metavar="|".join(DECODE_MODES), help="How logits become answers; squad: as MLPerf.")
 ]
 NBestOption = Annotated[int, typer.Option(help="Candidates that share the score.")]
 MaxAnswerLengthOption = Annotated[int, typer.Option(help="Tokens of an answer.")]

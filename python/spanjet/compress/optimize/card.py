@@ -17,7 +17,7 @@ from spanjet.model.layer_shape import LayerShape, describe_shapes
 
 __all__ = ["describe_optimization", "read_card"]
 
-_METHOD = "heads, feed-forward units and whole blocks removed by measured latency, what is left {}"
+_METHOD = "{} and whole blocks removed by measured latency, what is left {}"
 
 
 def describe_optimization(
@@ -34,7 +34,10 @@ def describe_optimization(
     """
     held_out, whole = run.splits.held_out, run.network.shapes[0]
     return {
-        "method": _METHOD.format("distilled" if run.config.training else "fitted layer by layer"),
+        "method": _METHOD.format(
+            ", ".join(structure.name for structure in STRUCTURES),
+            "distilled" if run.config.training else "fitted layer by layer",
+        ),
         "settings": asdict(run.config),
         "data": describe_data(run.data.path),
         "whole": asdict(whole),

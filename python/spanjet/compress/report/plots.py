@@ -58,9 +58,9 @@ def _front(card: dict[str, Any]) -> Plot:
 
 
 def _kept(card: dict[str, Any]) -> Plot:
-    """Plot the shares of heads and units that are left of each layer."""
+    """Plot the share of each structure that is left of each layer."""
     layers, whole = card["optimization"]["layers"], card["optimization"]["whole"]
-    shares = {name: [100 * layer[name] / whole[name] for layer in layers] for name in ("heads", "units")}
+    shares = {name: [100 * layer[name] / whole[name] for layer in layers] for name in whole}
 
     def draw(axes: "Axes", palette: Palette) -> None:
         _bars(axes, shares, palette)
@@ -69,12 +69,12 @@ def _kept(card: dict[str, Any]) -> Plot:
         axes.set_xlabel("layer")
         axes.set_ylabel("per cent left")
 
-    heads, units = (sum(each) / len(each) for each in shares.values())
+    left = [f"{sum(each) / len(each):.0f} % of the {name}" for name, each in shares.items()]
     return Plot(
         name="kept",
-        title="Heads and units that are left",
-        caption=f"What is left: {heads:.0f} % of the heads and {units:.0f} % of the units.",
-        header=("layer", "heads", "units"),
+        title="Parts that are left of each layer",
+        caption=f"What is left: {' and '.join(left)}.",
+        header=("layer", *shares),
         rows=[
             (str(index), *(f"{layer[name]:,} of {whole[name]:,}" for name in shares))
             for index, layer in enumerate(layers)
