@@ -39,7 +39,7 @@ def shape_layers(model, weights):
     """Give each product the sizes of its weights, in place; the model's own weights are new."""
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear):
-            _replace(model, name, _linear(module, weights.get(f"{name}.weight"), weights.get(f"{name}.bias")))
+            _replace(model, name, _linear(weights.get(f"{name}.weight"), weights.get(f"{name}.bias")))
     for name, module in list(model.named_modules()):
         if hasattr(module, "query"):
             _shape_attention(model, name, module, weights, query="query", heads="num_attention_heads")
@@ -47,7 +47,7 @@ def shape_layers(model, weights):
             _shape_attention(model, name, module, weights, query="q_lin", heads="n_heads")
 
 
-def _linear(module, weight, bias):
+def _linear(weight, bias):
     """Make the product that some weights fit into."""
     if weight is not None:
         return nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
