@@ -26,6 +26,7 @@ __all__ = [
     "__version__",
     "decode_spans",
     "sentence",
+    "usable_cpus",
 ]
 
 __version__: str
@@ -49,7 +50,7 @@ class Tokenizer:
             they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
             text needs; where a model spells such a text with the special token itself, as Unigram does, it
             becomes unknown.
-        threads: threads that a batch call may use; default: the CPUs this process may run on.
+        threads: threads that a batch call may use; default: the CPUs this process may use.
             Results do not depend on it.
 
     Raises:
@@ -456,6 +457,21 @@ def sentence(text: str, start: int, end: int) -> tuple[int, int]:
         >>> start, end = spanjet.sentence(text, 24, 28)
         >>> text[start:end]
         'The bridge was built in 1887.'
+    """
+
+def usable_cpus(root: str | PathLike[str] = "/") -> int:
+    """Count the CPUs that this process may use, at least 1.
+
+    They are those that it may run on (its affinity), or fewer where its control group has the time of
+    fewer, as containers do (``cpu.max``, or ``cpu.cfs_quota_us`` of version 1); a part of one counts as one.
+
+    Args:
+        root: the directory whose ``proc`` and ``sys`` tell it.
+
+    Example:
+        >>> import spanjet._core
+        >>> spanjet._core.usable_cpus() >= 1
+        True
     """
 
 def decode_spans(

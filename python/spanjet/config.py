@@ -232,7 +232,8 @@ class RuntimeConfig:
     or `taskset` confines to a node keeps to it.
 
     Attributes:
-        threads: threads for inference and tokenizing; None: the CPUs that this process may run on.
+        threads: threads for inference and tokenizing; None: the CPUs that this process may use;
+            a container's quota of CPU time may leave fewer than there are.
         streams: batches that run at the same time in bulk work; None: tuned, or OpenVINO's choice.
         precision: arithmetic of what is not INT8: ``"f32"``, ``"bf16"`` or ``"f16"``; None: OpenVINO's
             choice for this CPU.

@@ -5,14 +5,16 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from spanjet._core import __version__
+from spanjet._core import __version__, usable_cpus
 
 __all__ = [
     "CPU_FLAGS",
+    "ROOT",
     "describe_machine",
     "inference_paths",
     "int8_saturates",
     "int8_unless_saturating",
+    "quota_threads",
     "usable_cpus",
 ]
 
@@ -30,10 +32,11 @@ VNNI_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
 BF16_PATHS = (("amx_bf16", "AMX tiles"), ("avx512_bf16", "AVX512-BF16"))
 
 CPUINFO = Path("/proc/cpuinfo")
+ROOT = Path("/")
 
 
 def describe_machine() -> dict[str, str]:
-    """Describe versions, processor, its instructions, and the CPUs that this process may run on."""
+    """Describe versions, processor, its instructions, and the CPUs that this process may use."""
     processor, flags = _processor()
     return {
         "spanjet": __version__,
@@ -48,9 +51,17 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def usable_cpus() -> int:
-    """Count the CPUs that this process may run on."""
-    return len(os.sched_getaffinity(0))
+def quota_threads(root: Path = ROOT) -> int | None:
+    """Count the threads that a container's quota of CPU time leaves.
+
+    Args:
+        root: the directory whose ``proc`` and ``sys`` tell it.
+
+    Returns:
+        None where it leaves as many as there are CPUs to run on.
+    """
+    cpus = usable_cpus(root)
+    return cpus if cpus < len(os.sched_getaffinity(0)) else None
 
 
 def inference_paths() -> dict[str, str]:

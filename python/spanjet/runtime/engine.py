@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.config import RuntimeConfig
+from spanjet.runtime.cpu import ROOT, quota_threads
 from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import OUTPUTS, adapt
 from spanjet.runtime.precision import suited
@@ -63,14 +64,17 @@ class Runtime:
         model: an ``openvino.Model`` with the inputs ``input_ids``, ``attention_mask`` and, if it has
             any, ``token_type_ids`` [rows, length], and the outputs ``start_logits`` and ``end_logits``
             [rows, length]. Other element types than int32 and float32 are converted in the model.
-        config: threads, streams, precision and cache; default: OpenVINO's choices.
+        config: threads, streams, precision and cache; default: OpenVINO's choices, and no more threads than a
+            container's quota of CPU time leaves.
+        root: the directory whose ``proc`` and ``sys`` tell the quota.
 
     Raises:
         ValueError: the model has other inputs or outputs.
     """
 
-    def __init__(self, model: ov.Model, config: RuntimeConfig | None = None) -> None:
+    def __init__(self, model: ov.Model, config: RuntimeConfig | None = None, *, root: Path = ROOT) -> None:
         self._config = RuntimeConfig() if config is None else config
+        self._threads = self._config.threads or quota_threads(root)
         adapted, self._inputs = adapt(model)
         self._model = suited(adapted, int8=self._config.int8)
         self._lock = threading.Lock()
@@ -161,7 +165,7 @@ class Runtime:
 
     def _compile(self, hint: Hint, length: int | None, **properties: Any) -> ov.CompiledModel:
         model = self._model
-        properties = _properties(self._config, hint) | properties
+        properties = _properties(self._config, hint, self._threads) | properties
         if length is not None:
             model = model.clone()
             model.reshape({name: [-1, length] for name in self._inputs})
@@ -172,11 +176,11 @@ class Runtime:
         return compiled
 
 
-def _properties(config: RuntimeConfig, hint: Hint) -> dict[str, Any]:
+def _properties(config: RuntimeConfig, hint: Hint, threads: int | None) -> dict[str, Any]:
     """Translate the settings to OpenVINO's properties."""
     given: dict[str, Any] = {
         "PERFORMANCE_HINT": hint,
-        "INFERENCE_NUM_THREADS": config.threads,
+        "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": config.streams if hint == "THROUGHPUT" else None,
         "INFERENCE_PRECISION_HINT": config.precision,
         "ENABLE_CPU_PINNING": config.pinning,

@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 
+mod cpus;
 pub mod decode;
 mod error;
 mod pool;
@@ -15,4 +16,5 @@ pub mod text;
 pub mod tokenizer;
 pub mod windows;
 
+pub use cpus::usable_cpus;
 pub use error::{Error, Result, Role};

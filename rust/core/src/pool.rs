@@ -1,12 +1,12 @@
 //! A thread pool that gives the same result at any thread count and survives a fork.
 
-use std::num::NonZero;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::cpus::usable_cpus;
 use crate::error::{Error, Result};
 
 /// Threads at most: more than any machine this is meant for has.
@@ -29,7 +29,7 @@ impl Pool {
     /// # Errors
     /// `Error::Argument`: no threads, or absurdly many.
     pub(crate) fn new(threads: Option<usize>) -> Result<Pool> {
-        let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get));
+        let threads = threads.unwrap_or_else(|| usable_cpus(Path::new("/")).min(MAX_THREADS));
         if !(1..=MAX_THREADS).contains(&threads) {
             return Err(Error::argument("threads", threads, format!("1 to {MAX_THREADS}")));
         }

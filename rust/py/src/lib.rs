@@ -3,6 +3,7 @@
 mod arguments;
 mod arrays;
 mod boundary;
+mod cpus;
 mod decode;
 mod encodings;
 mod text;
@@ -21,6 +22,8 @@ use pyo3::prelude::*;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::cpus::usable_cpus;
     #[pymodule_export]
     use crate::decode::{Spans, decode_spans};
     #[pymodule_export]

@@ -1,9 +1,9 @@
 //! Caches and buffers of a call of BERT's tokenizer, kept for later calls.
 
-use std::num::NonZero;
+use std::path::Path;
 use std::sync::Mutex;
-use std::thread::available_parallelism;
 
+use crate::cpus::usable_cpus;
 use crate::tokenizer::bert::normalize::Aligned;
 use crate::tokenizer::bert::runs::{MAX_RUNS, Run};
 use crate::tokenizer::bert::word_cache::{Key, WordCache};
@@ -46,7 +46,7 @@ pub(crate) struct Scratches(Box<[Mutex<Option<Scratch>>]>);
 impl Scratches {
     /// For calls of at least so many threads.
     pub(crate) fn new(threads: usize) -> Scratches {
-        let places = available_parallelism().map_or(1, NonZero::get).max(threads);
+        let places = usable_cpus(Path::new("/")).max(threads);
         Scratches((0..places).map(|_| Mutex::new(None)).collect())
     }
 
