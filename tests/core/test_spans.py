@@ -9,6 +9,7 @@ import numpy as np
 import peer
 import pytest
 import segments
+import trained_tokenizers
 from decoding import MODES, Mode
 from spanjet import Spans, Tokenizer, decode_spans, sentence
 
@@ -82,6 +83,26 @@ def test_whole_words(text: str, word: str, expected: str) -> None:
     )
     spans = decoded(peer.UNCASED, text, place, place, "global")
     assert text[spans.start[0] : spans.end[0]] == expected
+
+
+@pytest.mark.parametrize("align_to_words", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", [kind for kind in trained_tokenizers.KINDS if kind != "byte-fallback"])
+def test_an_answer_has_all_of_its_tokens(tmp_path: Path, kind: str, mode: Mode, align_to_words: bool) -> None:
+    """The crate's offsets may begin one character late: `msterdam`, and of `7` nothing."""
+    path = trained_tokenizers.write(tmp_path, kind)
+    text = "Amsterdam in 7 «Zürich» was 9."
+    windows = Tokenizer(path).windows(["in"], [text])
+    ids, begin = windows.ids.tolist(), int(windows.context_start[0])
+    expected = [(word, text.index(word)) for word in ("Amsterdam", "in", "7", "was")]
+    for word, at in expected:
+        offsets = windows.contexts[0].offsets.tolist()
+        inside = [i for i, (_, last) in enumerate(offsets) if at < last <= at + len(word)]
+        start, end = np.zeros((2, len(ids)), np.float32)
+        start[begin + inside[0]] = end[begin + inside[-1]] = 20
+        spans = decode_spans(windows, start, end, mode=mode, align_to_words=align_to_words)
+        assert text[spans.start[0] : spans.end[0]] == word
+        assert text.encode()[spans.byte_start[0] : spans.byte_end[0]].decode() == word
 
 
 def test_a_span_in_one_sentence_wins_when_it_is_about_as_good() -> None:

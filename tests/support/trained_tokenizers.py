@@ -51,9 +51,9 @@ def _bert_pairs(tokenizer: Any) -> Any:
     return processors.TemplateProcessing(single="[CLS] $A [SEP]", pair=pair, special_tokens=ids)
 
 
-def _byte_level_model(special: Sequence[str], *, prefix_space: bool) -> Any:
+def _byte_level_model(special: Sequence[str], pre_tokenizer: Any) -> Any:
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    tokenizer.pre_tokenizer = pre_tokenizer
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
@@ -64,7 +64,7 @@ def _byte_level_model(special: Sequence[str], *, prefix_space: bool) -> Any:
 
 def byte_level() -> Any:
     """RoBERTa's."""
-    tokenizer = _byte_level_model(ROBERTA, prefix_space=False)
+    tokenizer = _byte_level_model(ROBERTA, pre_tokenizers.ByteLevel(add_prefix_space=False))
     tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
     sep, cls = ((token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>"))
     tokenizer.post_processor = processors.RobertaProcessing(
@@ -75,9 +75,18 @@ def byte_level() -> Any:
 
 def byte_level_with_spaces() -> Any:
     """Offsets with the spaces, a space before the first word, BERT's pairs."""
-    tokenizer = _byte_level_model([*BERT, "[MASK]"], prefix_space=True)
+    tokenizer = _byte_level_model([*BERT, "[MASK]"], pre_tokenizers.ByteLevel(add_prefix_space=True))
     byte_level = processors.ByteLevel(trim_offsets=False)
     tokenizer.post_processor = processors.Sequence([byte_level, _bert_pairs(tokenizer)])
+    return tokenizer
+
+
+def byte_level_of_words() -> Any:
+    """RobBERT's: each word gets a space, which is then counted off its own characters."""
+    words = [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=True)]
+    tokenizer = _byte_level_model(ROBERTA, pre_tokenizers.Sequence([*words, pre_tokenizers.Punctuation()]))
+    sep, cls = ((token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>"))
+    tokenizer.post_processor = processors.RobertaProcessing(sep, cls)
     return tokenizer
 
 
@@ -148,6 +157,7 @@ def word_piece() -> Any:
 KINDS: dict[str, Callable[[], Any]] = {
     "byte-level": byte_level,
     "byte-level-with-spaces": byte_level_with_spaces,
+    "byte-level-of-words": byte_level_of_words,
     "unigram": unigram,
     "unigram-precompiled": unigram_precompiled,
     "byte-fallback": byte_fallback,

@@ -67,7 +67,7 @@ pub fn spans(
 ) -> Vec<(f32, [i32; 2])> {
     let mut best: HashMap<[i32; 2], f32> = HashMap::new();
     let context = &windows.contexts[question];
-    let offsets = context.byte_offsets();
+    let offsets = context.source_bytes();
     let bounds = Bounds::new(context.text(), options.unit);
     let sentences = sentence_starts(context.text());
     let sentence =

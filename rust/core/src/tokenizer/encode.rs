@@ -30,9 +30,9 @@ impl Tokenizer {
     pub fn encode(&self, texts: impl Texts + 'static) -> Result<Encodings> {
         let slices: Vec<&str> = (0..texts.count()).map(|i| texts.text(i)).collect();
         let Joined { output, indptr } = self.encode_joined::<true>(&slices)?;
-        let (identity, takes_white_space) = (self.identity(), self.takes_white_space());
-        let Output { ids, offsets } = output;
-        Ok(Encodings::new(identity, takes_white_space, Box::new(texts), ids, offsets, indptr))
+        let Output { ids, offsets, sources } = output;
+        let sources = self.takes_white_space().then_some(sources);
+        Ok(Encodings::new(self.identity(), Box::new(texts), ids, offsets, sources, indptr))
     }
 
     /// Tokenize texts into ids alone, and where each text's ids begin and the last end.
@@ -92,6 +92,7 @@ impl<const OFFSETS: bool> Joined<OFFSETS> {
         self.indptr.extend(part.ends.iter().map(|&end| (before + end) as i64));
         self.output.ids.extend_from_slice(&part.output.ids);
         self.output.offsets.extend_from_slice(&part.output.offsets);
+        self.output.sources.extend_from_slice(&part.output.sources);
     }
 }
 

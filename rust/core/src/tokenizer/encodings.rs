@@ -30,14 +30,16 @@ impl<T: AsRef<str> + Send + Sync> Texts for Vec<T> {
 pub struct Encodings {
     /// The identity of the tokenizer that made them.
     pub(crate) tokenizer: u64,
-    /// Whether tokens may take in the white space around their words.
-    takes_white_space: bool,
     texts: Box<dyn Texts>,
     ids: Vec<i32>,
     offsets: Vec<Offset>,
+    /// In characters, the text that each token stands for, with white space that it takes in; None: the
+    /// same as the offsets, without white space.
+    sources: Option<Vec<Offset>>,
     indptr: Vec<i64>,
-    /// None when they are the same as in characters.
+    /// None when they are the same as in characters, here and in the next.
     byte_offsets: OnceLock<Option<Vec<Offset>>>,
+    source_bytes: OnceLock<Option<Vec<Offset>>>,
     /// Of whole graphemes and of whole words; computed when first asked for, as the sentences are.
     answer_offsets: [OnceLock<AnswerOffsets>; 2],
     sentences: OnceLock<Vec<u32>>,
@@ -73,20 +75,21 @@ impl fmt::Debug for Encodings {
 impl Encodings {
     pub(crate) fn new(
         tokenizer: u64,
-        takes_white_space: bool,
         texts: Box<dyn Texts>,
         ids: Vec<i32>,
         offsets: Vec<Offset>,
+        sources: Option<Vec<Offset>>,
         indptr: Vec<i64>,
     ) -> Encodings {
         Encodings {
             tokenizer,
-            takes_white_space,
             texts,
             ids,
             offsets,
+            sources,
             indptr,
             byte_offsets: OnceLock::new(),
+            source_bytes: OnceLock::new(),
             answer_offsets: [OnceLock::new(), OnceLock::new()],
             sentences: OnceLock::new(),
         }
@@ -114,29 +117,46 @@ impl Encodings {
 
     /// Offsets of all tokens, in bytes of their own texts; computed when first asked for.
     pub fn byte_offsets(&self) -> &[Offset] {
-        let counted = self.byte_offsets.get_or_init(|| {
+        self.in_bytes(&self.offsets, &self.byte_offsets)
+    }
+
+    /// The text that each token stands for, in bytes, with white space that it takes in; computed when first
+    /// asked for.
+    pub(crate) fn source_bytes(&self) -> &[Offset] {
+        match &self.sources {
+            Some(sources) => self.in_bytes(sources, &self.source_bytes),
+            None => self.byte_offsets(),
+        }
+    }
+
+    fn in_bytes<'a>(
+        &'a self,
+        characters: &'a [Offset],
+        counted: &'a OnceLock<Option<Vec<Offset>>>,
+    ) -> &'a [Offset] {
+        let counted = counted.get_or_init(|| {
             (0..self.len()).any(|i| !self.text(i).is_ascii()).then(|| {
-                let mut offsets = self.offsets.clone();
+                let mut offsets = characters.to_vec();
                 for i in 0..self.len() {
                     to_bytes(self.text(i), &mut offsets[self.rows(i)]);
                 }
                 offsets
             })
         });
-        counted.as_deref().unwrap_or(&self.offsets)
+        counted.as_deref().unwrap_or(characters)
     }
 
     /// The answer offsets of each token, in whole units; computed when first asked for.
     pub(crate) fn answer_offsets(&self, unit: Unit) -> &AnswerOffsets {
         self.answer_offsets[usize::from(unit == Unit::Word)].get_or_init(|| {
-            let mut bytes = self.byte_offsets().to_vec();
+            let mut bytes = self.source_bytes().to_vec();
             let mut is_ascii = true;
             for i in 0..self.len() {
                 let (text, rows) = (self.text(i), self.rows(i));
                 let bounds = Bounds::new(text, unit);
                 for offset in &mut bytes[rows] {
                     *offset =
-                        bounds.widen(if self.takes_white_space { trim(text, *offset) } else { *offset });
+                        bounds.widen(if self.takes_white_space() { trim(text, *offset) } else { *offset });
                 }
                 is_ascii &= text.is_ascii();
             }
@@ -158,7 +178,7 @@ impl Encodings {
             for i in 0..self.len() {
                 let starts = sentence_starts(self.text(i));
                 let rows = self.rows(i);
-                for (sentence, [_, end]) in sentences[rows.clone()].iter_mut().zip(&self.byte_offsets()[rows])
+                for (sentence, [_, end]) in sentences[rows.clone()].iter_mut().zip(&self.source_bytes()[rows])
                 {
                     *sentence = starts.partition_point(|&start| (start as i32) < *end) as u32;
                 }
@@ -169,7 +189,7 @@ impl Encodings {
 
     /// Whether tokens may take in the white space around their words.
     pub(crate) fn takes_white_space(&self) -> bool {
-        self.takes_white_space
+        self.sources.is_some()
     }
 
     /// Where the tokens of each text begin, and where the last end.

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tokenizers::{ModelWrapper, Tokenizer};
+use tokenizers::{
+    ModelWrapper, PostProcessor, PostProcessorWrapper, Tokenizer,
+};
 
 use crate::error::Result;
 use crate::tokenizer::tokens::Output;
@@ -14,6 +16,9 @@ use crate::tokenizer::vocabulary::{SpecialTokens, Vocabulary};
 #[derive(Debug)]
 pub(crate) struct HuggingFace {
     tokenizer: Tokenizer,
+    /// Taken out of the tokenizer: it may move offsets. It counts a space off each token that begins with
+    /// one, also where the pre-tokenizer put that there, which leaves `msterdam` of `Amsterdam`.
+    post_processor: Option<PostProcessorWrapper>,
     vocabulary: Vocabulary,
     /// Ids that no text may have.
     reserved: HashSet<u32>,
@@ -45,7 +50,9 @@ impl HuggingFace {
         tokenizer.with_padding(None);
         // Taking truncation away cannot fail.
         let _ = tokenizer.with_truncation(None);
-        Ok(HuggingFace { tokenizer, vocabulary, reserved })
+        let post_processor = tokenizer.get_post_processor().cloned();
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>);
+        Ok(HuggingFace { tokenizer, post_processor, vocabulary, reserved })
     }
 
     pub(crate) fn vocabulary(&self) -> &Vocabulary {
@@ -70,18 +77,25 @@ impl HuggingFace {
         text: &str,
         output: &mut Output<OFFSETS>,
     ) -> std::result::Result<(), String> {
-        let encoding = guarded(|| match (OFFSETS, text.is_ascii()) {
-            (false, _) => self.tokenizer.encode_fast(text, false),
-            // Bytes are characters here, and the crate is slow to count characters.
-            (true, true) => self.tokenizer.encode(text, false),
-            (true, false) => self.tokenizer.encode_char_offsets(text, false),
-        })?;
         // Where a token stands for nothing, the crate may place it behind the text.
         let last = if OFFSETS { text.chars().count() } else { 0 };
-        let place = |character: usize| character.min(last) as i32;
-        for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+        let place = |&(start, end): &(usize, usize)| [start, end.max(start)].map(|at| at.min(last) as i32);
+        let encoding = guarded(|| {
+            let encoding = match (OFFSETS, text.is_ascii()) {
+                (false, _) => return self.tokenizer.encode_fast(text, false),
+                // Bytes are characters here, and the crate is slow to count characters.
+                (true, true) => self.tokenizer.encode(text, false)?,
+                (true, false) => self.tokenizer.encode_char_offsets(text, false)?,
+            };
+            output.sources.extend(encoding.get_offsets().iter().map(place));
+            match &self.post_processor {
+                Some(post_processor) => post_processor.process(encoding, None, false),
+                None => Ok(encoding),
+            }
+        })?;
+        for (&id, offset) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
             let id = if self.reserved.contains(&id) { self.unknown(id)? } else { id };
-            output.push(1, [id as i32], || [[place(start), place(end.max(start))]]);
+            output.push(1, [id as i32], || [place(offset)]);
         }
         Ok(())
     }

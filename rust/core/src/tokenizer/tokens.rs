@@ -7,13 +7,16 @@ use crate::text::{Offset, to_characters};
 pub(crate) struct Output<const OFFSETS: bool> {
     pub(crate) ids: Vec<i32>,
     pub(crate) offsets: Vec<Offset>,
+    /// In characters, the text that each token stands for, where the offsets may be others (see
+    /// `HuggingFace`); BERT's tokens have none.
+    pub(crate) sources: Vec<Offset>,
 }
 
 impl<const OFFSETS: bool> Output<OFFSETS> {
     /// Room for about `tokens` tokens.
     pub(crate) fn new(tokens: usize) -> Self {
         let offsets = Vec::with_capacity(if OFFSETS { tokens } else { 0 });
-        Output { ids: Vec::with_capacity(tokens), offsets }
+        Output { ids: Vec::with_capacity(tokens), offsets, sources: Vec::new() }
     }
 
     /// Number of tokens written.

@@ -30,13 +30,13 @@ impl Context {
         &self.encodings.ids()[self.encodings.rows(self.index)]
     }
 
-    pub(crate) fn byte_offsets(&self) -> &[[i32; 2]] {
-        &self.encodings.byte_offsets()[self.encodings.rows(self.index)]
+    pub(crate) fn source_bytes(&self) -> &[[i32; 2]] {
+        &self.encodings.source_bytes()[self.encodings.rows(self.index)]
     }
 
     /// The bytes of the answer from token `first` to token `last`; empty where it is only white space.
     pub(crate) fn answer_bytes(&self, first: usize, last: usize) -> Range<usize> {
-        let offsets = self.byte_offsets();
+        let offsets = self.source_bytes();
         let (start, end) = (offsets[first][0] as usize, offsets[last][1] as usize);
         if !self.encodings.takes_white_space() {
             return start..end;
