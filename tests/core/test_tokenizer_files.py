@@ -133,7 +133,13 @@ REFUSED_BPE: list[tuple[str, str, str]] = [
     ("vocab.json", '{"a": -1}', r"vocab\.json"),
     ("vocab.json", '{"a": 0}', r"vocab\.json: is no tokenizer that can be read: Token .* out of vocabulary"),
     ("tokenizer_config.json", '{"cls_token": "<none>"}', 'classification token "<none>"'),
-    ("added_tokens.json", '{"x": 900}', r"added_tokens\.json: is not read, expected a tokenizer\.json"),
+    ("added_tokens.json", '{"covid": 900}', r'added_tokens\.json: gives "covid" the id 900, expected 601'),
+    ("added_tokens.json", '{"covid": 7}', r'json: gives "covid" the id 7, expected another: it is that of'),
+    (
+        "tokenizer_config.json",
+        '{"added_tokens_decoder": {"900": {"content": "covid"}}}',
+        r'tokenizer_config\.json: gives "covid" the id 900, expected 601',
+    ),
 ]
 
 

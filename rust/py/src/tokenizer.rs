@@ -1,9 +1,11 @@
 //! `Tokenizer`.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::PyArray1;
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use spanjet_core::Role;
@@ -35,7 +37,7 @@ type FlatIds = (Py<PyArray1<i32>>, Py<PyArray1<i64>>);
 ///         they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
 ///         text needs; where a model spells such a text with the special token itself, as Unigram does, it
 ///         becomes unknown.
-///     threads: threads that a batch call may use; default: the CPUs this process may run on.
+///     threads: threads that a batch call may use; default: the CPUs this process may use.
 ///         Results do not depend on it.
 ///
 /// Raises:
@@ -66,7 +68,11 @@ impl Tokenizer {
         threads: Option<i64>,
     ) -> PyResult<Tokenizer> {
         let threads = optional_count("threads", threads)?;
-        let tokenizer = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
+        let (tokenizer, disagreements) = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
+        for disagreement in disagreements {
+            let message = CString::new(disagreement.to_string())?;
+            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)?;
+        }
         Ok(Tokenizer { tokenizer: Arc::new(tokenizer) })
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokenizers::{
-    ModelWrapper, PostProcessor, PostProcessorWrapper, Tokenizer,
+    ModelWrapper, NormalizedString, Normalizer, PostProcessor, PostProcessorWrapper, Tokenizer,
 };
 
 use crate::error::Result;
@@ -65,6 +65,17 @@ impl HuggingFace {
             ModelWrapper::WordPiece(_) => "WordPiece",
             ModelWrapper::WordLevel(_) => "WordLevel",
             ModelWrapper::Unigram(_) => "Unigram",
+        }
+    }
+
+    /// The normal form of a text; the text itself where there is none.
+    pub(crate) fn normalized(&self, text: &str) -> String {
+        let mut normalized = NormalizedString::from(text);
+        match self.tokenizer.get_normalizer() {
+            Some(normalizer) if guarded(|| normalizer.normalize(&mut normalized)).is_ok() => {
+                normalized.get().to_owned()
+            }
+            _ => text.to_owned(),
         }
     }
 

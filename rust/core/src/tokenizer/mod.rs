@@ -15,7 +15,7 @@ mod vocabulary;
 
 pub(crate) use encodings::AnswerOffsets;
 pub use encodings::{Encodings, Texts};
-pub use load::read_tokenizer;
+pub use load::{Disagreement, read_tokenizer};
 pub use pair_layout::PairLayout;
 #[cfg(any(test, fuzzing))]
 pub(crate) use tokenizer::Engine;

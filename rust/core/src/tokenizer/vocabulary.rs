@@ -108,8 +108,12 @@ impl Vocabulary {
     /// `Error::Vocabulary`: it is not.
     pub(crate) fn special_id(&self, role: &str, token: &str) -> Result<u32> {
         self.id(token).ok_or_else(|| {
-            let count = self.tokens.iter().flatten().count();
-            Error::Vocabulary(format!("lacks the {role} token {token:?}, expected it among {count} tokens"))
+            let tokens = self.tokens.iter().flatten();
+            let first: String = tokens.clone().next().map_or("", String::as_str).chars().take(40).collect();
+            Error::Vocabulary(format!(
+                "lacks the {role} token {token:?}, expected it among {} tokens, of which {first:?} is the first",
+                tokens.count()
+            ))
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::Result;
 use crate::tokenizer::bert::AddedToken;
@@ -10,7 +11,8 @@ use crate::tokenizer::bert::Normalization;
 use crate::tokenizer::bert::{Bert, Settings};
 use crate::tokenizer::load::outline::Outline;
 use crate::tokenizer::load::post_processor::Template;
-use crate::tokenizer::load::source::{Source, TokenField, config, parse, refuse};
+use crate::tokenizer::load::source::{CONFIG, Source, beside, parse, refuse};
+use crate::tokenizer::load::special_tokens::{self as settings, Defaults};
 use crate::tokenizer::tokenizer::Engine;
 use crate::tokenizer::vocabulary::{SpecialTokens, Vocabulary};
 
@@ -42,6 +44,15 @@ impl Parts {
     }
 }
 
+const DEFAULTS: Defaults = Defaults {
+    unk: "[UNK]",
+    cls: "[CLS]",
+    sep: "[SEP]",
+    pad: "[PAD]",
+    mask: "[MASK]",
+    mask_takes_white_space: false,
+};
+
 #[derive(Deserialize)]
 struct TokenizerFile {
     model: Model,
@@ -49,6 +60,7 @@ struct TokenizerFile {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with the model")]
 struct Model {
     vocab: HashMap<String, u32>,
     unk_token: String,
@@ -57,6 +69,7 @@ struct Model {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with the normalizer")]
 struct Normalizer {
     clean_text: bool,
     handle_chinese_chars: bool,
@@ -97,54 +110,49 @@ pub(super) fn from_tokenizer(
 }
 
 #[derive(Deserialize, Default)]
+#[serde(expecting = "an object with the tokenizer's settings")]
 struct ConfigFile {
     do_lower_case: Option<bool>,
     strip_accents: Option<bool>,
     tokenize_chinese_chars: Option<bool>,
     clean_text: Option<bool>,
-    unk_token: Option<TokenField>,
-    cls_token: Option<TokenField>,
-    sep_token: Option<TokenField>,
-    pad_token: Option<TokenField>,
-    mask_token: Option<TokenField>,
 }
 
 /// Read a `vocab.txt`, with the settings beside it.
 pub(super) fn from_vocabulary(source: &Source<'_>, threads: usize) -> Result<(Engine, Template)> {
-    let config: ConfigFile = config(source.file)?;
+    if is_json(source.text) {
+        return Err(refuse(
+            source.file,
+            "is JSON, expected a vocabulary with a token in each line; JSON is read \
+             from a tokenizer.json, or a vocab.json with a merges.txt",
+        ));
+    }
+    let config: ConfigFile = beside(source.file, CONFIG)?;
     let mut entries = HashMap::new();
     for (id, line) in source.text.lines().enumerate() {
         let id = u32::try_from(id).map_err(|_| refuse(source.file, "has more lines than there are ids"))?;
         entries.insert(line.trim_end().to_owned(), id);
     }
-    let [unk, cls, sep, pad, mask] = [
-        (config.unk_token, "[UNK]"),
-        (config.cls_token, "[CLS]"),
-        (config.sep_token, "[SEP]"),
-        (config.pad_token, "[PAD]"),
-        (config.mask_token, "[MASK]"),
-    ]
-    .map(|(field, default)| TokenField::text_or(field, default));
-    let added = [&pad, &unk, &cls, &sep, &mask].into_iter().filter_map(|content| {
-        let id = *entries.get(content)?;
-        let content = content.clone();
-        let (single_word, lstrip, rstrip, normalized) = (false, false, false, false);
-        Some(AddedToken { content, id, special: true, single_word, lstrip, rstrip, normalized })
-    });
-    let added_tokens = added.collect();
+    let tokens = settings::SpecialTokens::read(source.file, &entries, &DEFAULTS)?;
     let lowercase = config.do_lower_case.unwrap_or(true);
     let parts = Parts {
         entries,
         continuing_prefix: "##".into(),
         max_characters: MAX_CHARACTERS,
-        special: SpecialTokens { unk: Some(unk), pad },
+        special: SpecialTokens { unk: Some(tokens.unk), pad: tokens.pad },
         normalization: Normalization {
             clean_text: config.clean_text.unwrap_or(true),
             handle_chinese_chars: config.tokenize_chinese_chars.unwrap_or(true),
             strip_accents: config.strip_accents.unwrap_or(lowercase),
             lowercase,
         },
-        added_tokens,
+        added_tokens: tokens.added,
     };
-    Ok((parts.engine(source, threads)?, Template::bert(&cls, &sep)))
+    Ok((parts.engine(source, threads)?, Template::bert(&tokens.cls, &tokens.sep)))
+}
+
+/// Whether a text is JSON, or the beginning of it.
+fn is_json(text: &str) -> bool {
+    text.starts_with(['{', '['])
+        && serde_json::from_str::<IgnoredAny>(text).map_or_else(|error| error.is_eof(), |_| true)
 }

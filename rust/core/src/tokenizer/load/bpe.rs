@@ -8,49 +8,38 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::Result;
-use crate::tokenizer::load::source::{TokenField, config, parse, read, refuse};
+use crate::tokenizer::bert::AddedToken;
+use crate::tokenizer::load::source::{CONFIG, beside, parse, read, refuse};
+use crate::tokenizer::load::special_tokens::{Defaults, SpecialTokens};
 
 /// The merges of a byte-level BPE, beside its vocabulary.
 pub(super) const MERGES: &str = "merges.txt";
 
+const DEFAULTS: Defaults = Defaults {
+    unk: "<unk>",
+    cls: "<s>",
+    sep: "</s>",
+    pad: "<pad>",
+    mask: "<mask>",
+    mask_takes_white_space: true,
+};
+
 #[derive(Deserialize, Default)]
+#[serde(expecting = "an object with the tokenizer's settings")]
 struct ConfigFile {
     #[serde(default)]
     add_prefix_space: bool,
     trim_offsets: Option<bool>,
-    unk_token: Option<TokenField>,
-    cls_token: Option<TokenField>,
-    sep_token: Option<TokenField>,
-    pad_token: Option<TokenField>,
-    mask_token: Option<TokenField>,
 }
 
 /// Make the `tokenizer.json` of the same tokenizer.
 pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
-    let added = path.with_file_name("added_tokens.json");
-    if added.is_file() {
-        return Err(refuse(
-            &added,
-            "is not read, expected a tokenizer.json, which transformers' AutoTokenizer.from_pretrained makes \
-             of these files and save_pretrained writes",
-        ));
-    }
     let vocabulary: HashMap<String, u32> = parse(path, text)?;
     let merges = merges(&path.with_file_name(MERGES))?;
-    let config: ConfigFile = config(path)?;
-    let [cls, pad, sep, unk, mask] = [
-        (config.cls_token, "<s>"),
-        (config.pad_token, "<pad>"),
-        (config.sep_token, "</s>"),
-        (config.unk_token, "<unk>"),
-        (config.mask_token, "<mask>"),
-    ]
-    .map(|(field, default)| TokenField::text_or(field, default));
-    // A mask stands for a word with the space before it.
-    let specials = [(&cls, false), (&pad, false), (&sep, false), (&unk, false), (&mask, true)];
-    let added_token =
-        |(content, lstrip): (&String, bool)| Some(added_token(*vocabulary.get(content)?, content, lstrip));
-    let added_tokens: Vec<Value> = specials.into_iter().filter_map(added_token).collect();
+    let config: ConfigFile = beside(path, CONFIG)?;
+    let tokens = SpecialTokens::read(path, &vocabulary, &DEFAULTS)?;
+    check_ids(&tokens, &vocabulary)?;
+    let added_tokens: Vec<Value> = tokens.added.iter().map(added_token).collect();
     let (add_prefix_space, trim_offsets) = (config.add_prefix_space, config.trim_offsets.unwrap_or(true));
     let pair = |token: &String| json!([token, vocabulary.get(token).copied().unwrap_or_default()]);
     let content = json!({
@@ -62,7 +51,7 @@ pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
             "use_regex": true
         },
         "post_processor": {
-            "type": "RobertaProcessing", "cls": pair(&cls), "sep": pair(&sep), "trim_offsets": trim_offsets,
+            "type": "RobertaProcessing", "cls": pair(&tokens.cls), "sep": pair(&tokens.sep), "trim_offsets": trim_offsets,
             "add_prefix_space": add_prefix_space
         },
         "decoder": null,
@@ -75,11 +64,23 @@ pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
     Ok(content.to_string())
 }
 
-fn added_token(id: u32, content: &str, lstrip: bool) -> Value {
+fn added_token(token: &AddedToken) -> Value {
     json!({
-        "id": id, "content": content, "special": true, "single_word": false, "lstrip": lstrip,
-        "rstrip": false, "normalized": false
+        "id": token.id, "content": token.content, "special": token.special, "single_word": token.single_word,
+        "lstrip": token.lstrip, "rstrip": token.rstrip, "normalized": token.normalized
     })
+}
+
+/// Refuse ids that the crate would not give: to each added token the next one behind the vocabulary.
+fn check_ids(tokens: &SpecialTokens, vocabulary: &HashMap<String, u32>) -> Result<()> {
+    let others = tokens.added.iter().filter(|token| !vocabulary.contains_key(&token.content));
+    for (AddedToken { content, id, .. }, expected) in others.zip(vocabulary.len()..) {
+        if *id as usize != expected {
+            let reason = format!("gives {content:?} the id {id}, expected {expected}, the next that is free");
+            return Err(refuse(&tokens.file, reason));
+        }
+    }
+    Ok(())
 }
 
 /// The two tokens of each merge, the first merge first.

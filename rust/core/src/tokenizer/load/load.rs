@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::tokenizer::huggingface::HuggingFace;
 use crate::tokenizer::load::bpe::MERGES;
+use crate::tokenizer::load::casing::{Disagreement, compare};
 use crate::tokenizer::load::outline::Outline;
 use crate::tokenizer::load::post_processor::Template;
 use crate::tokenizer::load::source::{Source, parse, read, refuse};
@@ -16,27 +17,34 @@ const TOKENIZER: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
 const BPE_VOCABULARY: &str = "vocab.json";
 
-/// Read a tokenizer from one of its files, or from the directory that holds it.
+/// Read a tokenizer from one of its files, or from the directory that holds it; and find where these disagree.
 ///
 /// # Errors
 /// `Error::Io`: a file is missing or cannot be read. `Error::File`: a file is malformed, or its
 /// vocabulary cannot be used. `Error::Argument`: `threads`.
-pub fn read_tokenizer(path: &Path, match_special_tokens: bool, threads: Option<usize>) -> Result<Tokenizer> {
+pub fn read_tokenizer(
+    path: &Path,
+    match_special_tokens: bool,
+    threads: Option<usize>,
+) -> Result<(Tokenizer, Vec<Disagreement>)> {
     let pool = Pool::new(threads)?;
     let file = if path.is_dir() { find(path)? } else { path.to_owned() };
     let text = read(&file)?;
     let source = Source { file: &file, text: &text, match_special_tokens };
     let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let mut disagreements = Vec::new();
     let (engine, template) = if file.file_name().is_some_and(|name| name == BPE_VOCABULARY) {
         let text = bpe::tokenizer_file(&file, &text)?;
         read_outline(&Source { text: &text, ..source }, pool.threads())?
     } else if is_json {
-        read_outline(&source, pool.threads())?
+        let (engine, template) = read_outline(&source, pool.threads())?;
+        disagreements = compare(&file, &engine)?;
+        (engine, template)
     } else {
         bert::from_vocabulary(&source, pool.threads())?
     };
     let layout = template.layout(engine.vocabulary()).map_err(|error| source.in_file(error))?;
-    Ok(Tokenizer::new(engine, layout, pool))
+    Ok((Tokenizer::new(engine, layout, pool), disagreements))
 }
 
 /// Read a `tokenizer.json`: BERT's for our own path, any other for the Hugging Face crate.

@@ -2,9 +2,12 @@
 
 mod bert;
 mod bpe;
+mod casing;
 mod load;
 mod outline;
 mod post_processor;
 mod source;
+mod special_tokens;
 
+pub use casing::Disagreement;
 pub use load::read_tokenizer;

@@ -13,17 +13,21 @@ use crate::tokenizer::vocabulary::SpecialTokens;
 
 /// The parts of the file that are read before its kind is known; the vocabulary is left out.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with the tokenizer's parts")]
 pub(super) struct Outline {
     model: Model,
-    normalizer: Option<Typed>,
-    pre_tokenizer: Option<Typed>,
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
     #[serde(default)]
     pub(super) post_processor: Value,
     #[serde(default)]
-    added_tokens: Vec<AddedTokenField>,
+    added_tokens: Vec<ListedToken>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with the model")]
 struct Model {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -34,15 +38,17 @@ struct Model {
     dropout: Option<f64>,
 }
 
-#[derive(Deserialize)]
-struct Typed {
-    #[serde(rename = "type")]
-    kind: String,
+#[derive(Deserialize, Clone)]
+struct ListedToken {
+    id: u32,
+    #[serde(flatten)]
+    token: AddedTokenField,
 }
 
+/// An added token without its id.
 #[derive(Deserialize, Clone)]
-struct AddedTokenField {
-    id: u32,
+#[serde(expecting = "an object with an added token")]
+pub(super) struct AddedTokenField {
     content: String,
     #[serde(default)]
     special: bool,
@@ -52,13 +58,13 @@ struct AddedTokenField {
     lstrip: bool,
     #[serde(default)]
     rstrip: bool,
-    #[serde(default)]
-    normalized: bool,
+    normalized: Option<bool>,
 }
 
-impl From<AddedTokenField> for AddedToken {
-    fn from(field: AddedTokenField) -> AddedToken {
-        let AddedTokenField { id, content, special, single_word, lstrip, rstrip, normalized } = field;
+impl AddedTokenField {
+    pub(super) fn with_id(self, id: u32) -> AddedToken {
+        let AddedTokenField { content, special, single_word, lstrip, rstrip, normalized } = self;
+        let normalized = normalized.unwrap_or(!special);
         AddedToken { content, id, special, single_word, lstrip, rstrip, normalized }
     }
 }
@@ -66,7 +72,7 @@ impl From<AddedTokenField> for AddedToken {
 impl Outline {
     /// Whether it is WordPiece with BERT's normaliser and pre-tokenizer.
     pub(super) fn is_bert(&self) -> bool {
-        let is = |field: &Option<Typed>, kind| field.as_ref().is_some_and(|field| field.kind == kind);
+        let is = |field: &Value, kind: &str| field["type"] == *kind;
         let word_piece = match &self.model.kind {
             Some(kind) => kind == "WordPiece",
             // Files of tokenizers before 0.8 do not name the model's type.
@@ -90,14 +96,15 @@ impl Outline {
     }
 
     pub(super) fn added_tokens(&self) -> Vec<AddedToken> {
-        self.added_tokens.iter().cloned().map(AddedToken::from).collect()
+        self.added_tokens.iter().cloned().map(|ListedToken { id, token }| token.with_id(id)).collect()
     }
 
     /// The unknown token is the model's, or a special token that is named like one; the padding token is
     /// named like one.
     pub(super) fn special_tokens(&self, token: impl Fn(u32) -> Option<String>) -> SpecialTokens {
         let named = |part: &str| {
-            let mut special = self.added_tokens.iter().filter(|token| token.special);
+            let mut special =
+                self.added_tokens.iter().map(|listed| &listed.token).filter(|token| token.special);
             special
                 .find(|token| token.content.to_lowercase().contains(part))
                 .map(|token| token.content.clone())

@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-const CONFIG: &str = "tokenizer_config.json";
+pub(super) const CONFIG: &str = "tokenizer_config.json";
 
 /// A file, its content, and how it is to be read.
 #[derive(Clone, Copy)]
@@ -33,7 +32,24 @@ pub(super) fn read(path: &Path) -> Result<String> {
     let text = String::from_utf8(bytes).map_err(|error| {
         refuse(path, format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
     })?;
-    if text.trim().is_empty() { Err(refuse(path, "is empty")) } else { Ok(text) }
+    match mistake(&text) {
+        Some(reason) => Err(refuse(path, reason)),
+        None => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+    }
+}
+
+/// What came in place of the file, if something did: downloads fail in these ways.
+fn mistake(text: &str) -> Option<&'static str> {
+    let begins = |with: &str| text.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    if text.trim().is_empty() {
+        Some("is empty")
+    } else if begins("version https://git-lfs.github.com/") {
+        Some("is a pointer of Git LFS, expected the file itself, which `git lfs pull` brings")
+    } else if begins("<!doctype") || begins("<html") {
+        Some("is a web page, expected the file itself")
+    } else {
+        None
+    }
 }
 
 pub(super) fn refuse(path: &Path, reason: impl Into<String>) -> Error {
@@ -44,25 +60,8 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| refuse(path, format!("is not what was expected: {error}")))
 }
 
-/// The settings beside a vocabulary; the defaults where the file is missing.
-pub(super) fn config<T: DeserializeOwned + Default>(vocabulary: &Path) -> Result<T> {
-    let path = vocabulary.with_file_name(CONFIG);
+/// A file beside the tokenizer's; the defaults where it is missing.
+pub(super) fn beside<T: DeserializeOwned + Default>(file: &Path, name: &str) -> Result<T> {
+    let path = file.with_file_name(name);
     if path.is_file() { parse(&path, &read(&path)?) } else { Ok(T::default()) }
-}
-
-/// A token in `tokenizer_config.json`: its text, or an object with its `content`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum TokenField {
-    Text(String),
-    Object { content: String },
-}
-
-impl TokenField {
-    pub(super) fn text_or(field: Option<TokenField>, default: &str) -> String {
-        match field {
-            Some(TokenField::Text(content) | TokenField::Object { content }) => content,
-            None => default.to_owned(),
-        }
-    }
 }
