@@ -25,6 +25,10 @@ SCRIPTS = {
     "korean": "\u1112\u1161\u11ab\u1100\u1173\u11af 다리를 지었다",
     "japanese": "東京か\u3099橋を作った",
     "khmer": "ស្ពានត្រូវបានសាងសង់",
+    "burmese": "တံတားကို ဆောက်ခဲ့သည်",
+    "sinhala": "පාලම ඉදිකළේ ශ්‍රී",
+    "malayalam": "പാലം ക്ഷേത്രം",
+    "controls": "\ufeffAl\u200b is\u00adhy \u202eR\u202c a\u200db\r\nz",
     "emoji": "I ❤\ufe0f it 👩\u200d🔬 and 🇩🇪🇫🇷 👍🏽 ok",
 }
 
@@ -60,6 +64,20 @@ def test_no_grapheme_is_cut(model: str, script: str, mode: Mode, align_to_words:
             assert {start, end} <= bounds
             # In mode squad the first of equal texts in the words is taken, right or wrong.
             assert mode == "squad" or (start <= tokens[first][0] and tokens[last][1] <= end)
+
+
+@pytest.mark.parametrize("kind", trained_tokenizers.KINDS)
+def test_no_grapheme_is_cut_by_other_kinds(tmp_path: Path, kind: str) -> None:
+    path = trained_tokenizers.write(tmp_path, kind)
+    for text in SCRIPTS.values():
+        bounds = segments.graphemes(text)
+        bounds |= {bound + 1 for bound in bounds if text[bound : bound + 1].isspace()}
+        for token in range(len(tokenizer(path).encode(text))):
+            for mode in MODES:
+                spans = decoded(path, text, token, token, mode, align_to_words=False)
+                start, end = int(spans.start[0]), int(spans.end[0])
+                assert {start, end} <= bounds
+                assert text[start:end].strip() == text[start:end]
 
 
 @pytest.mark.parametrize(

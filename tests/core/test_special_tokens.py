@@ -108,6 +108,11 @@ def test_an_added_token_of_the_vocabulary_keeps_its_id(tmp_path: Path) -> None:
             {"x": 9, "y": 9},
             r"gives \"y\" the id 9, expected another: it is that of",
         ),
+        (
+            "added_tokens.json",
+            {"x": 2**31},
+            r"s\.json: gives \"x\" the id 2147483648, expected at most",
+        ),
         ("added_tokens.json", {"x": -1}, r"added_tokens\.json: is not what was expected: .*`-1`"),
         ("added_tokens.json", ["x"], r"added_tokens\.json: is not what was expected: .*expected a map"),
         ("tokenizer_config.json", {"added_tokens_decoder": {"8": "x"}}, r"expected an object with an added"),
@@ -232,6 +237,14 @@ def test_the_wrong_file_in_place_of_a_vocabulary(tmp_path: Path, content: str, m
     with pytest.raises(ValueError, match=message) as error:
         Tokenizer(tmp_path)
     assert str(error.value).startswith(f"{tmp_path}/vocab.txt: ")
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "vocab.json"])
+@pytest.mark.parametrize(("encoding", "message"), [("utf-16", "is UTF-16"), ("cp1252", "not UTF-8 at byte")])
+def test_another_encoding_is_named(tmp_path: Path, name: str, encoding: str, message: str) -> None:
+    (tmp_path / name).write_text("[PAD]\né\n", encoding=encoding)
+    with pytest.raises(ValueError, match=message):
+        Tokenizer(tmp_path / name)
 
 
 def test_a_byte_order_mark_is_no_part_of_a_token(tmp_path: Path) -> None:

@@ -189,7 +189,19 @@ REFUSED: list[tuple[str, Callable[[Any], Any], str]] = [
         "does not make pairs",
     ),
     ("dropout", lambda content: content["model"].update(dropout=0.1), r"dropout 0\.1.*random"),
-    ("another model", lambda content: content["model"].update(type="Magic"), "no tokenizer that can be read"),
+    ("another model", lambda content: content["model"].update(type="Magic"), "its model is of no type that"),
+    (
+        "another step",
+        lambda content: content.update(pre_tokenizer={}),
+        "its pre_tokenizer is of no type",
+    ),
+    ("another normalizer", lambda content: content.update(normalizer=5), "its normalizer is of no type that"),
+    (
+        "added text",
+        lambda content: content.update(added_tokens=["x"]),
+        "expected an object with an added",
+    ),
+    ("no object", lambda content: content.update(model=5), "expected an object with the model"),
     ("broken merges", lambda content: content["model"].update(merges=[["q", "zzz"]]), "can be read"),
     ("huge id", lambda content: content["model"]["vocab"].update(zzz=2**31), "id 2147483648"),
     ("no vocabulary", lambda content: content["model"].pop("vocab"), "can be read"),
@@ -202,6 +214,7 @@ def test_refused(tmp_path: Path, edit: Callable[[Any], Any], message: str) -> No
     with pytest.raises(ValueError, match=message) as error:
         Tokenizer(path)
     assert str(path) in str(error.value)
+    assert not any(word in str(error.value) for word in ("enum", "struct", "Wrapper", "Untagged", "\n"))
 
 
 def nodes(value: Any) -> list[tuple[Any, Any]]:

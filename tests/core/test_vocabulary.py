@@ -88,7 +88,7 @@ def test_tokenizer_file_comes_before_vocabulary_file(tmp_path: Path) -> None:
     assert Tokenizer(directory / "vocab.txt").encode("A").tokens == ["a"]
 
 
-@pytest.mark.parametrize("line_end", ["\r\n", " \n", "\t\r\n"], ids=ascii)
+@pytest.mark.parametrize("line_end", ["\r\n", " \n", "\t\r\n", "\r"], ids=ascii)
 def test_line_ends(tmp_path: Path, random_texts: list[str], line_end: str) -> None:
     one = Tokenizer(write_vocabulary(tmp_path / "one", VOCABULARY, {}), match_special_tokens=True)
     other = Tokenizer(

@@ -102,3 +102,16 @@ def test_encodings_of_another_tokenizer_are_refused(tmp_path: Path) -> None:
     one, other = Tokenizer(path), Tokenizer(path)
     with pytest.raises(ValueError, match="context 0 was encoded by another tokenizer"):
         one.windows(["in"], [other.encode("in")])
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t", "\u00a0", "\u3000", " \r\n"], ids=ascii)
+def test_white_space_uses_up_nothing_of_a_question_that_is_cut(path: Path, blank: str) -> None:
+    tokenizer = Tokenizer(path)
+    question = "When was it built?"
+    plain = tokenizer.windows([question], ["in 1903"])
+    for padded in (blank * 100 + question, question + blank * 100, question.replace(" ", blank * 100)):
+        windows = tokenizer.windows([padded], ["in 1903"], max_question_length=30)
+        assert windows.question_length[0] <= plain.question_length[0] + 2
+        ends = [found.ids[found.context_start[0] - 3 : found.context_start[0]] for found in (plain, windows)]
+        assert len(padded) > 100
+        assert ends[0].tolist() == ends[1].tolist()

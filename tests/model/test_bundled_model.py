@@ -3,12 +3,14 @@
 import asyncio
 import json
 import random
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from spanjet import Answer, Calibration, Reader, RuntimeConfig
+from decoding import MODES, Mode
+from spanjet import Answer, Calibration, DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.cli import app
 from spanjet.model import Model, load_model
 from spanjet.model.directory import BUNDLED_MODEL
@@ -52,6 +54,42 @@ def test_licences_are_named(bundled: Model) -> None:
         for name in ("all-MiniLM-L6-v2", "SQuAD", "CC BY-SA 4.0", "SQuAD2-CR", "MIT", "Apache-2.0"):
             assert name in text
     assert "bad at" in package
+
+
+BRIDGE = (
+    "The bridge was built in 1903 by the engineer Jose\u0301 Ho\u0308\u00df. The roof was renewed in 2003."
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_answers_are_whole(bundled: Model, mode: Mode) -> None:
+    """No grapheme or word is cut, at any rank, and no year comes with the sentences up to the next."""
+    reader = Reader(bundled, threshold=None, decode_config=DecodeConfig(mode=mode))
+    (who, *_) = answers = reader.ask("Who built the bridge?", BRIDGE, top_k=8)
+    assert who.text.rstrip(".").endswith("Jose\u0301 Ho\u0308\u00df")
+    for answer in answers:
+        before, behind = BRIDGE[: answer.start], BRIDGE[answer.end :]
+        assert not behind.startswith(("\u0301", "\u0308"))
+        assert mode == "squad" or not (before[-1:].isalnum() and answer.text[:1].isalnum())
+        assert mode == "squad" or not (behind[:1].isalnum() and answer.text[-1:].isalnum())
+    when = reader.ask("When was it built?", BRIDGE, top_k=8 if mode == "global" else 1)
+    years = [answer.text for answer in (when if isinstance(when, list) else [when])]
+    assert not any("1903" in text and "2003" in text for text in years)
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_question_that_is_cut_is_named_with_both_lengths(tmp_path: Path) -> None:
+    question = "very " * 80 + "when was it built?"
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"question": question, "context": BRIDGE}) + "\n")
+    out = str(tmp_path / "out.jsonl")
+    for command in (["ask", question, BRIDGE], ["answer", str(tmp_path / "rows.jsonl"), "--out", out]):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0
+        assert "has 85 tokens and is cut to 64, the max_question_length\n" in result.stderr
+    whole = WindowConfig(max_question_length=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Reader(window_config=whole, threshold=None).ask(question, BRIDGE).text
 
 
 def test_weights_are_int8(bundled: Model) -> None:

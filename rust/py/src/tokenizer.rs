@@ -32,13 +32,18 @@ type FlatIds = (Py<PyArray1<i32>>, Py<PyArray1<i64>>);
 /// Args:
 ///     path: a ``tokenizer.json``; a ``vocab.txt``; a ``vocab.json`` with ``merges.txt`` beside it
 ///         (byte-level BPE, RoBERTa's special tokens and pairs); or a directory that holds one of these,
-///         the first of them. A ``tokenizer_config.json`` beside a vocabulary is read.
+///         the first of them. Beside a vocabulary ``tokenizer_config.json``, ``special_tokens_map.json`` and
+///         ``added_tokens.json`` are read too.
 ///     match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
 ///         they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
 ///         text needs; where a model spells such a text with the special token itself, as Unigram does, it
 ///         becomes unknown.
 ///     threads: threads that a batch call may use; default: the CPUs this process may use.
 ///         Results do not depend on it.
+///
+/// Warns:
+///     UserWarning: ``tokenizer.json`` and ``tokenizer_config.json`` disagree on lower-casing or accents; the
+///         former is followed.
 ///
 /// Raises:
 ///     FileNotFoundError, OSError: the file is missing or cannot be read.

@@ -34,7 +34,7 @@ pub struct Vocabulary {
 }
 
 /// Ids above this would make the table of tokens absurdly large for the vocabulary's size.
-const MAX_ID: u32 = 1 << 24;
+pub(crate) const MAX_ID: u32 = 1 << 24;
 
 impl Vocabulary {
     /// Build from the WordPieces and from the added tokens, each with its id. `continuing_prefix` marks

@@ -129,7 +129,9 @@ pub(super) fn from_vocabulary(source: &Source<'_>, threads: usize) -> Result<(En
     }
     let config: ConfigFile = beside(source.file, CONFIG)?;
     let mut entries = HashMap::new();
-    for (id, line) in source.text.lines().enumerate() {
+    // A line ends as Python's do.
+    let text = source.text.replace("\r\n", "\n").replace('\r', "\n");
+    for (id, line) in text.lines().enumerate() {
         let id = u32::try_from(id).map_err(|_| refuse(source.file, "has more lines than there are ids"))?;
         entries.insert(line.trim_end().to_owned(), id);
     }

@@ -54,12 +54,29 @@ fn read_outline(source: &Source<'_>, threads: usize) -> Result<(Engine, Template
         return bert::from_tokenizer(source, &outline, threads);
     }
     outline.check(source.file)?;
-    let tokenizer = HuggingFace::parse(source.text)
-        .map_err(|reason| refuse(source.file, format!("is no tokenizer that can be read: {reason}")))?;
+    let tokenizer = HuggingFace::parse(source.text).map_err(|reason| {
+        refuse(source.file, format!("is no tokenizer that can be read: {}", plain(&reason)))
+    })?;
     let template = Template::parse(source.file, &outline.post_processor)?;
     let special = outline.special_tokens(|id| tokenizer.id_to_token(id));
     let huggingface = HuggingFace::new(tokenizer, &special, source.match_special_tokens);
     Ok((Engine::HuggingFace(Box::new(huggingface.map_err(|error| source.in_file(error))?)), template))
+}
+
+/// The crate's reason in terms of the file, where it names a type of its own.
+fn plain(reason: &str) -> String {
+    const TYPES: [(&str, &str); 5] = [
+        ("Model", "model"),
+        ("Normalizer", "normalizer"),
+        ("PreTokenizer", "pre_tokenizer"),
+        ("PostProcessor", "post_processor"),
+        ("Decoder", "decoder"),
+    ];
+    let Some((_, found)) = reason.split_once("untagged enum ") else {
+        return reason.to_owned();
+    };
+    let part = TYPES.iter().find(|(name, _)| found.starts_with(name)).map_or("part", |(_, part)| part);
+    format!("its {part} is of no type that is known, or lacks a setting")
 }
 
 /// Find the tokenizer of a directory.

@@ -39,6 +39,7 @@ struct Model {
 }
 
 #[derive(Deserialize, Clone)]
+#[serde(expecting = "an object with an added token")]
 struct ListedToken {
     id: u32,
     #[serde(flatten)]

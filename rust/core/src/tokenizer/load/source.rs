@@ -29,8 +29,12 @@ impl Source<'_> {
 
 pub(super) fn read(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        refuse(path, format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+    let text = String::from_utf8(bytes).map_err(|error| match error.as_bytes() {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => refuse(path, "is UTF-16, expected UTF-8"),
+        _ => {
+            let at = error.utf8_error().valid_up_to();
+            refuse(path, format!("is not UTF-8 at byte {at}, expected a text file in UTF-8"))
+        }
     })?;
     match mistake(&text) {
         Some(reason) => Err(refuse(path, reason)),

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::tokenizer::bert::AddedToken;
 use crate::tokenizer::load::outline::AddedTokenField;
 use crate::tokenizer::load::source::{CONFIG, beside, refuse};
+use crate::tokenizer::vocabulary::MAX_ID;
 
 const MAP: &str = "special_tokens_map.json";
 const ADDED: &str = "added_tokens.json";
@@ -132,13 +133,17 @@ fn plain(content: String, id: u32, special: bool) -> AddedToken {
     AddedToken { content, id, special, single_word, lstrip, rstrip, normalized: !special }
 }
 
-/// Refuse an id that the vocabulary, or another added token, has for another token.
+/// Refuse an id that is another token's, of the vocabulary or an added one, or that is absurdly large.
 fn check(added: &[AddedToken], entries: &HashMap<String, u32>, file: &Path) -> Result<()> {
     if added.iter().all(|token| entries.contains_key(&token.content)) {
         return Ok(());
     }
     let mut owners: HashMap<u32, &str> = entries.iter().map(|(token, &id)| (id, token.as_str())).collect();
     for AddedToken { content, id, .. } in added {
+        if *id > MAX_ID {
+            let reason = format!("gives {content:?} the id {id}, expected at most {MAX_ID}");
+            return Err(refuse(file, reason));
+        }
         let owner = owners.entry(*id).or_insert(content);
         if *owner != content {
             let reason = format!("gives {content:?} the id {id}, expected another: it is that of {owner:?}");
