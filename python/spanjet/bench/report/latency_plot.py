@@ -1,4 +1,4 @@
-"""Plot the time that single questions take."""
+"""Plot the latency of single questions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ __all__ = ["latency_plot"]
 
 NAMES = {"answers": "text to answers", "inference": "inference alone"}
 STYLES: dict[str, dict[str, Any]] = {
-    # Told apart by more than colour.
+    # Distinguished by colour and line style.
     "answers": {"linestyle": "-", "marker": "o"},
     "inference": {"linestyle": "--", "marker": "D", "markerfacecolor": "none"},
 }
@@ -22,7 +22,7 @@ PERCENTS = (50, 90, 99)
 
 
 def latency_plot(latency: Latency) -> Plot:
-    """Plot the cumulative distribution of the time that a single question takes."""
+    """Plot the cumulative distribution of the latency of a single question."""
 
     def draw(axes: "Axes", palette: Palette) -> None:
         for side, color in zip(NAMES, (palette.first, palette.second), strict=True):
@@ -37,7 +37,7 @@ def latency_plot(latency: Latency) -> Plot:
             axes.annotate(
                 f"p{percent}", (0.01, percent), xycoords=("axes fraction", "data"), color=palette.ink
             )
-        # The slowest of all is one accident, and would leave no room for the rest.
+        # The slowest one is an outlier that would squeeze the rest.
         axes.set_xlim(0, 1.25 * max(latency.percentile(99, side) for side in NAMES))
         axes.set_ylim(0, 104)
         axes.yaxis.set_major_formatter("{x:.0f} %")

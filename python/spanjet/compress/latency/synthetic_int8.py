@@ -101,7 +101,7 @@ class RandomTensors:
         self._generator = np.random.default_rng(0)
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """See `TensorSource`."""
+        """Generate one tensor, see `TensorSource.take`."""
         # OpenVINO would drop scales of exactly 1 and biases of 0 when it compiles the model.
         mean = np.float32(len(shape) == 1 and name.endswith(".weight"))
         values = self._generator.standard_normal(shape, np.float32)
@@ -110,4 +110,4 @@ class RandomTensors:
         return values
 
     def finish(self) -> None:
-        """See `TensorSource`."""
+        """Do nothing: any set of tensors is complete."""
