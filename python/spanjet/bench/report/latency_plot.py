@@ -42,7 +42,7 @@ def latency_plot(latency: Latency) -> Plot:
         axes.set_ylim(0, 104)
         axes.yaxis.set_major_formatter("{x:.0f} %")
         axes.set_xlabel("milliseconds")
-        axes.set_ylabel("questions that take no longer")
+        axes.set_ylabel("share of questions")
         axes.legend(loc="lower right", labelcolor=palette.ink, frameon=False)
 
     return Plot(
@@ -50,8 +50,8 @@ def latency_plot(latency: Latency) -> Plot:
         title="Latency of single questions",
         caption=(
             f"Latency of {latency.questions:,} single questions of one window, asked "
-            f"{len(latency.milliseconds['answers']):,} times in all: half of the answers take at most "
-            f"{latency.percentile(50):.1f} ms, 99 % at most {latency.percentile(99):.1f} ms."
+            f"{len(latency.milliseconds['answers']):,} times in all: the median is "
+            f"{latency.percentile(50):.1f} ms, the 99th percentile {latency.percentile(99):.1f} ms."
         ),
         header=("share", "text to answers, ms", "inference alone, ms"),
         rows=[

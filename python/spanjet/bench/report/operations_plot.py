@@ -24,9 +24,9 @@ def operations_plot(found: OperationTimes) -> Plot:
         name="operations",
         title="Time by operation",
         caption=(
-            f"Where the model's time goes, in {found.batches:,} batches of one stream: {slowest.name} takes "
+            f"The model's time by part, in {found.batches:,} batches of one stream: {slowest.name} takes "
             f"{100 * slowest.share:.0f} %, {kinds[0].name} in all parts {100 * kinds[0].share:.0f} %. "
-            f"Between operations passes {100 * found.idle:.1f} % of the run."
+            f"{100 * found.idle:.1f} % of the run is outside any operation."
         ),
         header=("operation", "precision", "implementation", "nodes", "ms", "share"),
         rows=[
