@@ -53,7 +53,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Invalid row.
+    """Invalid row, with the reason.
 
     Attributes:
         row: index among the rows of the input.

@@ -29,7 +29,7 @@ _Key = tuple[str, str, str, str]
 
 
 class Operations(NamedTuple):
-    """Group of operations.
+    """Group of operations with their total time.
 
     Attributes:
         name: name of the group.

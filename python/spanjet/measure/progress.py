@@ -18,5 +18,5 @@ def ignore_step(_done: int, _total: int | None) -> None:
 
 @contextmanager
 def no_progress(_title: str) -> Iterator[OnStep]:
-    """Show no bar: the default of every `Progress`."""
+    """Show no progress bar: the default of every `Progress`."""
     yield ignore_step

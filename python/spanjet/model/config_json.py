@@ -86,7 +86,7 @@ class Fields:
         return float(value)
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """Return a boolean."""
+        """Return a boolean value."""
         value = self._value(key, default)
         if not isinstance(value, bool):
             raise self.error(key, "true or false")

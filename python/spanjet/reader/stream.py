@@ -1,4 +1,4 @@
-"""Answer a stream of pairs in order and in bounded memory."""
+"""Answer a stream of pairs in order, in bounded memory."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice

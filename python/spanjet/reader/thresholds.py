@@ -8,7 +8,7 @@ __all__ = ["Thresholds"]
 
 
 class Thresholds:
-    """Threshold settings of one reader and its model.
+    """Resolver of threshold settings for one reader and its model.
 
     Args:
         model: model with the calibration and the threshold of ``"model"``.

@@ -17,7 +17,7 @@ from spanjet.model.layer_shape import LayerShape, describe_shapes
 
 __all__ = ["describe_optimization", "read_card"]
 
-_METHOD = "{} and whole blocks removed by measured latency, what is left {}"
+_METHOD = "{} and whole blocks pruned by measured latency, then {}"
 
 
 def describe_optimization(

@@ -127,7 +127,7 @@ class _Outputs:
 
 
 def _plan(run: OptimizationRun) -> Plan:
-    """Estimate the time of the stages from a short probe."""
+    """Estimate the duration of the run from a short benchmark."""
     found = probe(run.reader, run.reader.model.model, run.splits.search[:_PROBED])
     return plan_run(found, run.config, layers=len(run.network.shapes))
 

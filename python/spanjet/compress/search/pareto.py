@@ -37,7 +37,7 @@ class ParetoPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ParetoFront:
-    """Measured points.
+    """Measured points of speed and accuracy, with the accuracy floor.
 
     Attributes:
         points: the points, fastest last.

@@ -194,7 +194,7 @@ def _row(
     config: TableConfig,
     progress: Progress,
 ) -> ModelRow:
-    """Measure the latency and F1 of a contender, and describe it."""
+    """Measure the latency and F1 of a contender, and return its row of the table."""
     model, throughput, f1 = each.reader.model, Spread.of(rates[each.key]), None
     with progress(f"single queries: {each.name}"):
         latency = measure_single(each, samples[each.key], seconds=config.seconds / 10)

@@ -51,7 +51,7 @@ class Structure(ABC):
 
     @abstractmethod
     def order(self, weight: NDArray[np.floating], moment: NDArray[np.float64], parts: int, /) -> Order:
-        """Rank the parts for removal.
+        """Rank the parts of a block for removal.
 
         Args:
             weight: weight of the output layer, [outputs, inputs].

@@ -1,4 +1,4 @@
-"""BERT (Devlin et al. 2019, arXiv 1810.04805)."""
+"""Build BERT (Devlin et al. 2019, arXiv 1810.04805)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""DeBERTa-v2 (He et al. 2021, arXiv 2006.03654) and DeBERTa-v3 (He et al. 2021, arXiv 2111.09543)."""
+"""Build DeBERTa-v2 (He et al. 2021, arXiv 2006.03654) and DeBERTa-v3 (He et al. 2021, arXiv 2111.09543)."""
 
 from dataclasses import dataclass
 from typing import Any

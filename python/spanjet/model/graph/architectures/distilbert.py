@@ -1,4 +1,4 @@
-"""DistilBERT (Sanh et al. 2019, arXiv 1910.01108)."""
+"""Build DistilBERT (Sanh et al. 2019, arXiv 1910.01108)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""ELECTRA (Clark et al. 2020, arXiv 2003.10555)."""
+"""Build ELECTRA (Clark et al. 2020, arXiv 2003.10555)."""
 
 from dataclasses import dataclass
 

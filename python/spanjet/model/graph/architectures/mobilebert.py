@@ -1,4 +1,4 @@
-"""MobileBERT (Sun et al. 2020, arXiv 2004.02984)."""
+"""Build MobileBERT (Sun et al. 2020, arXiv 2004.02984)."""
 
 from dataclasses import dataclass
 
