@@ -1,4 +1,4 @@
-"""Read and update a model directory's card, ``card.json``."""
+"""Read and update the card of a model directory, ``card.json``."""
 
 import json
 from dataclasses import fields
@@ -16,14 +16,14 @@ CARD = "card.json"
 
 
 def read_calibration(file: Path, card: dict[str, Any] | None) -> Calibration | None:
-    """Read the calibration of a card; None without one.
+    """Read the calibration from a card; None if it has none.
 
     Args:
-        file: the card's, for messages.
-        card: its values.
+        file: path of the card, for error messages.
+        card: content of the card; None: no card.
 
     Raises:
-        ValueError: the card holds something else in its place.
+        ValueError: the card's calibration is malformed.
     """
     kept = (card or {}).get("calibration")
     if kept is None:
@@ -38,10 +38,10 @@ def read_calibration(file: Path, card: dict[str, Any] | None) -> Calibration | N
 
 
 def check_has_card(path: Path) -> None:
-    """Check that a directory may have a card.
+    """Check that a directory is a model directory, which may have a card.
 
     Raises:
-        ValueError: it is no model directory, but a checkpoint.
+        ValueError: the directory is a checkpoint.
     """
     if find_exported(path) is None:
         raise ValueError(
@@ -50,11 +50,11 @@ def check_has_card(path: Path) -> None:
 
 
 def update_card(path: Path, **values: Any) -> None:
-    """Change values of a model directory's card, or begin one, atomically.
+    """Set values in the card of a model directory, or create the card, atomically.
 
     Args:
-        path: the directory.
-        values: what is set in ``card.json``, ready for JSON.
+        path: the model directory.
+        values: JSON-serialisable values to set in ``card.json``.
 
     Raises:
         ValueError: see `check_has_card`.

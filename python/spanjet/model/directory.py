@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 BUNDLED_MODEL = Path(__file__).parent / "assets" / "minilm-l6-squad2-int8"
-"""The model directory of the reader that comes with the package."""
+"""Model directory of the bundled reader."""
 
 WEIGHTS, CONFIG = "openvino_model.bin", "config.json"
 _MERGES = "merges.txt"
@@ -46,15 +46,15 @@ COMPANIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDirectory:
-    """A model directory whose files are all there and whole.
+    """Model directory with checked files.
 
     Attributes:
         path: the directory.
-        graph: its ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
+        graph: ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
             `find_exported`.
-        tokenizer: see `find_tokenizer`.
-        config: the sizes of the encoder that it was made of.
-        card: its ``card.json``: where the model comes from and what it is worth; None without one.
+        tokenizer: tokenizer file, see `find_tokenizer`.
+        config: architecture of the encoder.
+        card: ``card.json`` with the model's source and quality; None if there is none.
     """
 
     path: Path
@@ -65,12 +65,12 @@ class ModelDirectory:
 
     @property
     def max_position_embeddings(self) -> int:
-        """Rows of the encoder's position table."""
+        """Number of rows of the encoder's position table."""
         return self.config.max_position_embeddings
 
     @classmethod
     def read(cls, path: Path) -> "ModelDirectory":
-        """Find and check the files of a model directory; the weights themselves are not read.
+        """Find and check the files of a model directory, without reading the weights.
 
         Raises:
             FileNotFoundError: a file is missing; the message names it.
@@ -89,7 +89,7 @@ class ModelDirectory:
         )
 
     def load(self) -> ov.Model:
-        """Load the model, its weights mapped into memory.
+        """Load the model with memory-mapped weights.
 
         Raises:
             ValueError: as `read_exported`.
@@ -98,13 +98,13 @@ class ModelDirectory:
 
 
 def find_tokenizer(path: Path) -> Path:
-    """Find the tokenizer's file in a directory.
+    """Find the tokenizer file of a directory.
 
-    It is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
+    That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
 
     Raises:
-        FileNotFoundError: there is none of them.
-        ValueError: there is a SentencePiece model in their place.
+        FileNotFoundError: none of them exists.
+        ValueError: the directory has a SentencePiece model instead.
     """
     for name in _TOKENIZERS:
         if (path / name).is_file() and (name != "vocab.json" or (path / _MERGES).is_file()):
@@ -129,15 +129,15 @@ def write_model_directory(
     """Write a model directory atomically.
 
     Args:
-        path: the directory to make; its parent exists.
-        model: the model; float weights are stored as float16 unless it is quantized.
-        card: what goes into ``card.json``, besides the sizes of the other files in bytes.
-        companions: files to copy, by their names in the directory; ``config.json`` and a tokenizer's
-            are needed.
-        overwrite: whether a model directory at ``path`` is replaced.
+        path: directory to create; its parent must exist.
+        model: the model; its float weights are stored as float16 unless it is quantized.
+        card: content of ``card.json``, to which the sizes of the other files in bytes are added.
+        companions: files to copy, by their names in the directory; must include ``config.json`` and a
+            tokenizer's.
+        overwrite: replace an existing model directory at ``path``.
 
     Returns:
-        The card that was written.
+        The written card.
 
     Raises:
         FileExistsError: see `spanjet.storage.check_free`.
@@ -155,7 +155,7 @@ def write_model_directory(
 
 
 def _check_weights(graph: Path) -> None:
-    """Check that an OpenVINO model's two files are there and of one length."""
+    """Check that an OpenVINO model's two files exist and that the weights have the expected size."""
     weights = graph.with_suffix(".bin")
     for file in (graph, weights):
         if not file.is_file():
@@ -168,7 +168,7 @@ def _check_weights(graph: Path) -> None:
 
 
 def _weights_size(graph: Path) -> int:
-    """Compute the size of the ``.bin`` that an ``.xml`` describes: the end of its last constant."""
+    """Compute the expected size of a ``.bin`` from its ``.xml``: the end of the last constant."""
     content = graph.read_bytes()
     if not content.rstrip().endswith(b"</net>"):
         raise ValueError(f"{graph}: truncated or not an OpenVINO model")

@@ -1,4 +1,4 @@
-"""Download models from the Hugging Face hub through its own client and cache."""
+"""Download models from the Hugging Face hub with its own client and cache."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["HubModel"]
 
-# What a model may be made of; nothing else of a repository is downloaded.
+# Files that a model may consist of; nothing else of a repository is downloaded.
 _FILES = [
     "config.json",
     "card.json",
@@ -35,11 +35,11 @@ _ID = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[A-Za-z0-9][
 
 @dataclass(frozen=True)
 class HubModel:
-    """A repository of the hub.
+    """Repository of the hub, at a revision.
 
     Attributes:
         repository: ``organisation/name``.
-        revision: a commit, tag or branch; None: the main branch as it is now.
+        revision: commit, tag or branch; None: the current main branch.
     """
 
     repository: str
@@ -47,7 +47,7 @@ class HubModel:
 
     @classmethod
     def parse(cls, text: str) -> "HubModel | None":
-        """Parse ``organisation/name`` or ``organisation/name@revision``; None for another form."""
+        """Parse ``organisation/name`` or ``organisation/name@revision``; None if the text is neither."""
         match = _ID.fullmatch(text)
         return None if match is None else cls(match["repository"], match["revision"])
 
@@ -55,7 +55,7 @@ class HubModel:
         return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
 
     def download(self) -> Path:
-        """Return the repository's directory in the client's cache, downloading what is missing.
+        """Download missing files, and return the repository's directory in the client's cache.
 
         The client reads its own settings from the environment: ``HF_HUB_OFFLINE=1`` for the cache alone,
         ``HF_HOME`` for its place, ``HF_TOKEN`` for private repositories.

@@ -1,4 +1,4 @@
-"""Load any kind of model: a model directory, a checkpoint, an exported model or a hub id."""
+"""Load models from model directories, checkpoints, exported models or hub ids."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -30,21 +30,21 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A question-answering model and what is needed to feed it.
+    """Loaded question-answering model with its tokenizer, limits and card.
 
     Attributes:
-        model: inputs ``input_ids``, ``attention_mask`` and, where ``layout`` says so, ``token_type_ids``,
-            int32[batch, length]; outputs ``start_logits``, ``end_logits``, float32[batch, length].
+        model: graph with the inputs ``input_ids``, ``attention_mask`` and, if ``layout`` has it,
+            ``token_type_ids``, int32[batch, length], and the outputs ``start_logits``, ``end_logits``,
+            float32[batch, length].
         tokenizer: file of the tokenizer.
-        max_length: tokens of a sequence at most; the model fails on a longer one.
-        vocab_size: rows of the embedding table; a greater token id has no row, and the model does
-            not notice.
-        card: where the model comes from and what it is worth; None for a checkpoint.
+        max_length: maximum length of a sequence in tokens; the model fails on a longer one.
+        vocab_size: number of rows of the embedding table; the model does not detect token ids beyond it.
+        card: card with the model's source and quality; None for a checkpoint.
         path: the directory.
-        layout: of its inputs.
+        layout: layout of its inputs.
         architecture: ``model_type`` of its ``config.json``.
-        weights: the files that hold the weights.
-        repository: of the hub, that the directory is a snapshot of; None: the directory is the user's.
+        weights: weight files.
+        repository: hub repository that the directory is a snapshot of; None: a local directory.
     """
 
     model: ov.Model
@@ -60,15 +60,15 @@ class Model:
 
     @property
     def weight_bytes(self) -> int:
-        """Size of the weights' files."""
+        """Size of the weight files in bytes."""
         return sum(file.stat().st_size for file in self.weights)
 
     @property
     def calibration(self) -> Calibration | None:
-        """Calibration of the model's scores, from its card; None without one.
+        """Calibration of the model's scores, from its card; None if there is none.
 
         Raises:
-            ValueError: the card holds something else in its place.
+            ValueError: the card's calibration is malformed.
         """
         return read_calibration(self.path / CARD, self.card)
 
@@ -80,11 +80,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         path: one of
 
             - a model directory: ``openvino_model.xml`` and its companions, see `ModelDirectory`;
-            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or the several
-              files that ``model.safetensors.index.json`` names; it becomes a float32 graph;
+            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or the files
+            that ``model.safetensors.index.json`` names; it becomes a float32 graph;
             - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
               ``config.json`` and a tokenizer;
-            - where there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
+            - if there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
               branch, ``organisation/name@revision``; see `HubModel`.
 
     Raises:
@@ -92,7 +92,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         ValueError: a file is damaged or describes a model that cannot be read; the message names
             the file, what was found and what was expected.
         OSError: a file cannot be read, or the hub cannot be reached.
-        ImportError: a hub id, and the hub's client is not installed.
+        ImportError: the path is a hub id and the hub's client is not installed.
     """
     directory, repository = find_directory(path)
     ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
@@ -102,10 +102,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
-    """Find the directory of a model: a local one, or a hub model's, downloaded if need be.
+    """Find the directory of a model: a local one, or a hub model's, downloaded if necessary.
 
     Returns:
-        The directory, and the hub's repository that it is a snapshot of; None: it is local.
+        The directory, and the hub repository that it is a snapshot of; None for a local one.
 
     Raises:
         FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
@@ -125,8 +125,7 @@ def load_checkpoint(path: Path) -> Model:
     """Build the float32 graph of a checkpoint directory.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_model`; also when the weights are there in a form that is
-            not read.
+        FileNotFoundError, ValueError: as `load_model`; also if the weights are in an unsupported format.
     """
     config, weights = open_checkpoint(path)
     model = config.build(weights)
@@ -135,7 +134,7 @@ def load_checkpoint(path: Path) -> Model:
 
 
 def open_checkpoint(path: Path) -> tuple[Architecture, Weights]:
-    """Read the sizes of a checkpoint and find its weights, which are not read yet.
+    """Read the configuration of a checkpoint and open its weights, without reading them yet.
 
     Raises:
         FileNotFoundError, ValueError: as `load_checkpoint`.
@@ -147,13 +146,13 @@ def open_checkpoint(path: Path) -> tuple[Architecture, Weights]:
 
 
 def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> Model:
-    """Make the `Model` of a checkpoint whose graph was built already.
+    """Make the `Model` of a checkpoint from its built graph.
 
     Args:
         model: the graph.
-        config: what built it.
-        path: the checkpoint's directory.
-        weights: the files that hold the weights.
+        config: architecture that built it.
+        path: directory of the checkpoint.
+        weights: weight files.
     """
     return Model(
         model=model,

@@ -1,4 +1,4 @@
-"""Look up the tensors of a checkpoint by the names that its architecture gives them."""
+"""Look up the tensors of a checkpoint by its architecture's names."""
 
 import re
 from pathlib import Path
@@ -10,19 +10,19 @@ from spanjet.model.safetensors import TensorFile, open_weights
 
 __all__ = ["Weights"]
 
-# What checkpoints converted from TensorFlow call the two vectors of a layer normalisation.
+# Names of layer normalisation tensors in checkpoints converted from TensorFlow.
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 _HEAD = "qa_outputs."
 
 
 class Weights:
-    """The named tensors of a checkpoint, converted to float32 when they are taken.
+    """Source of a checkpoint's tensors, converted to float32 when taken.
 
     Args:
         path: the ``model.safetensors`` file, or ``model.safetensors.index.json``.
-        prefix: what task models put before the encoder's names (``"bert."``); names are looked up
-            without it, so that a file with and one without it read alike.
-        ignored: a regular expression of the names that need not be taken, without the prefix.
+        prefix: prefix of the encoder's names in task models (``"bert."``); names are looked up without it, so
+            that files with and without it are both read.
+        ignored: regular expression of names, without the prefix, that need not be taken.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -48,11 +48,11 @@ class Weights:
         self._left = {name for name in self._places if not re.fullmatch(ignored, name)}
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Take one tensor as float32[shape], C-contiguous; not to be written to.
+        """Take one tensor as float32[shape], C-contiguous; it must not be modified.
 
         Args:
             name: the tensor's name without the prefix.
-            shape: the shape that it must have.
+            shape: required shape.
 
         Raises:
             ValueError: the tensor is missing, has another shape, a dtype other than F32, F16 and
@@ -75,7 +75,7 @@ class Weights:
         """Check that every tensor was taken or ignored.
 
         Raises:
-            ValueError: some were not, so the graph is not the one the file was saved from.
+            ValueError: some tensors were not taken, so the checkpoint is of another architecture.
         """
         if self._left:
             names = ", ".join(repr(self._places[name][1]) for name in sorted(self._left)[:3])

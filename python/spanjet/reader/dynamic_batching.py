@@ -14,13 +14,13 @@ from spanjet.reader.pipeline import Pipeline
 __all__ = ["DynamicBatcher"]
 
 MAX_WAIT = 0.002
-"""Seconds that a question waits for others at most."""
+"""Maximum seconds that a question waits for others."""
 
 MAX_GAP = 0.0003
-"""Seconds without another question after which those that are there are answered."""
+"""Seconds without a new question after which the waiting ones are answered."""
 
 MAX_CALLS = 128
-"""Questions that are answered together; the others' turn comes after them."""
+"""Maximum number of questions to answer together."""
 
 
 class _Call(NamedTuple):
@@ -32,12 +32,12 @@ class _Call(NamedTuple):
 
 
 class DynamicBatcher:
-    """Answer concurrent questions in batches, in one background thread that starts when first needed.
+    """Dynamic batcher of concurrent questions, with one background thread, started on first use.
 
-    While it works on some questions others gather, so that the busier it is the larger its batches are.
+    While it answers some questions others queue up, so that batches grow with the load.
 
     Args:
-        pipeline: answers.
+        pipeline: pipeline to answer with.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -49,10 +49,10 @@ class DynamicBatcher:
     def submit(
         self, question: str, context: str | Document, top_k: int, threshold: float | None
     ) -> "Future[list[Answer]]":
-        """Queue a question; its future holds the answers, or the error that the question caused."""
+        """Queue a question, and return a future of its answers or error."""
         call = _Call(question, context, top_k, threshold, Future())
         with self._lock:
-            # A process made by fork has none of its parent's threads.
+            # A forked process has none of its parent's threads.
             if self._thread is None or not self._thread.is_alive():
                 self._queue = SimpleQueue()
                 self._thread = threading.Thread(
@@ -63,7 +63,7 @@ class DynamicBatcher:
         return call.future
 
     def close(self) -> None:
-        """Stop the thread once it has answered what is queued; a later question starts another."""
+        """Stop the thread after the queued questions; a later question starts another."""
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -73,7 +73,7 @@ class DynamicBatcher:
 
 
 def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
-    """Run the thread; it holds no reader, so that readers can be freed."""
+    """Run the thread, which does not reference the reader, so that readers can be freed."""
     goes_on = True
     while goes_on:
         calls, goes_on = _gather(queue)
@@ -86,7 +86,7 @@ def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
 
 
 def _gather(queue: "SimpleQueue[_Call | None]") -> tuple[list[_Call], bool]:
-    """Collect calls that arrive at nearly the same time; tell whether more may come."""
+    """Collect calls that arrive at nearly the same time; return False with them after a close."""
     call = queue.get()
     calls: list[_Call] = []
     end = time.monotonic() + MAX_WAIT
