@@ -412,8 +412,8 @@ def test_bad_single_texts(reader: Reader) -> None:
         reader.ask("who?", reader.prepare(""))
 
 
-def test_a_document_of_another_tokenizer(reader: Reader, tmp_path: Path, exact: RuntimeConfig) -> None:
-    other = Reader(toy_model.load(tmp_path), window_config=WINDOWS, runtime_config=exact)
+def test_a_document_of_another_tokenizer(reader: Reader, toy: Model, exact: RuntimeConfig) -> None:
+    other = Reader(toy, window_config=WINDOWS, runtime_config=exact, match_special_tokens=True)
     with pytest.raises(ValueError, match="context 0 was encoded by another tokenizer"):
         reader.ask("who?", other.prepare(TEXT))
 

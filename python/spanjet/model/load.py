@@ -1,9 +1,11 @@
 """Load any kind of model: a model directory, a checkpoint, an exported model or a hub id."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 from spanjet.config import Calibration
@@ -45,6 +47,8 @@ class Model:
         architecture: ``model_type`` of its ``config.json``.
         weights: the files that hold the weights.
         repository: of the hub, that the directory is a snapshot of; None: the directory is the user's.
+        source: the directory, absolute, that `load_model` read just this model from, so that another process
+            can; None: the graph was made in memory.
     """
 
     model: ov.Model
@@ -57,6 +61,29 @@ class Model:
     architecture: str = "bert"
     weights: tuple[Path, ...] = ()
     repository: str | None = None
+    source: Path | None = field(default=None, init=False)  # which dataclasses.replace does not keep
+
+    def stored(self) -> Path:
+        """Return the directory that another process can load the model from.
+
+        Raises:
+            PicklingError: there is none.
+        """
+        if self.source is None:
+            raise PicklingError(
+                "the model was made in memory, so that it cannot go to another process; expected one that "
+                "was read from a directory: write it with write_model_directory and load that"
+            )
+        return self.source
+
+    def __reduce__(self) -> tuple[Callable[[Path], "Model"], tuple[Path]]:
+        return load_model, (self.stored(),)
+
+    def __copy__(self) -> "Model":
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Model":
+        return replace(self, model=self.model.clone())
 
     @property
     def weight_bytes(self) -> int:
@@ -96,9 +123,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     directory, repository = find_directory(path)
     ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
-    if ready or (not has_weights(directory) and find_exported(directory) is not None):
-        return replace(_load_ready(directory), repository=repository)
-    return replace(load_checkpoint(directory), repository=repository)
+    exported = ready or (not has_weights(directory) and find_exported(directory) is not None)
+    model = _load_ready(directory) if exported else load_checkpoint(directory)
+    model = replace(model, repository=repository)
+    object.__setattr__(model, "source", directory.absolute())
+    return model
 
 
 def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:

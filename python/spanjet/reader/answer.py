@@ -57,6 +57,8 @@ class Answer:
 class Document:
     """A context that is tokenized once and can be asked often; made by `Reader.prepare`.
 
+    It can be pickled, and asked of any reader whose tokenizer has equal files and settings.
+
     Args:
         encoding: the tokens of the context, of the reader's own tokenizer; they keep its text.
 
@@ -83,6 +85,9 @@ class Document:
     def encoding(self) -> _core.Encoding:
         """The tokens of the context."""
         return self._encoding
+
+    def __reduce__(self) -> tuple[type["Document"], tuple[_core.Encoding]]:
+        return Document, (self._encoding,)
 
     def __len__(self) -> int:
         """Number of tokens."""

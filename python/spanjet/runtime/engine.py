@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from pickle import PicklingError
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,9 @@ class Runtime:
         self._model = suited(adapted, int8=self._config.int8)
         self._lock = threading.Lock()
         self._lanes: dict[tuple[Hint, int | None], _Lane] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise PicklingError("a compiled model cannot go to another process; expected the Reader, which can")
 
     def run(
         self, batches: Iterable[ModelInputs | None], *, hint: Hint = "THROUGHPUT"
