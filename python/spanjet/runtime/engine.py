@@ -3,7 +3,6 @@
 import ctypes
 import os
 import threading
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -19,6 +18,7 @@ from spanjet.config import RuntimeConfig
 from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import OUTPUTS, adapt
 from spanjet.runtime.precision import suited
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["Logits", "ModelInputs", "Runtime"]
 
@@ -290,10 +290,10 @@ def _usable(cache_dir: Path) -> bool:
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = str(error)
+        reason = error.strerror or str(error)
     else:
         if os.access(cache_dir, os.W_OK | os.X_OK):
             return True
         reason = "no permission to write"
-    warnings.warn(f"compiled models are not kept: {cache_dir}: {reason}", RuntimeWarning, stacklevel=2)
+    warn_caller(f"compiled models are not kept: {cache_dir}: {reason}", RuntimeWarning)
     return False
