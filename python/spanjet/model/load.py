@@ -111,8 +111,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
               files that ``model.safetensors.index.json`` names; it becomes a float32 graph;
             - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
               ``config.json`` and a tokenizer;
-            - where there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
-              branch, ``organisation/name@revision``; see `HubModel`.
+            - where there is no such directory, a hub id, ``organisation/name``, for the hub's first models
+              ``name``, or, pinned to a commit, tag or branch, ``organisation/name@revision``; see `HubModel`.
 
     Raises:
         FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.
@@ -123,8 +123,16 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     directory, repository = find_directory(path)
     ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
-    exported = ready or (not has_weights(directory) and find_exported(directory) is not None)
-    model = _load_ready(directory) if exported else load_checkpoint(directory)
+    try:
+        exported = ready or (not has_weights(directory) and find_exported(directory) is not None)
+        model = _load_ready(directory) if exported else load_checkpoint(directory)
+    except FileNotFoundError as error:
+        if repository is None:
+            raise
+        reason = (
+            f"{error.strerror}; the copy of {repository} in the hub's cache is incomplete, or the hub's own"
+        )
+        raise FileNotFoundError(ENOENT, reason, error.filename) from error
     model = replace(model, repository=repository)
     object.__setattr__(model, "source", directory.absolute())
     return model
@@ -142,8 +150,6 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     directory, repository = Path(path), None
     if not directory.exists():
         hub_model = HubModel.parse(os.fspath(path))
-        if hub_model is None:
-            raise FileNotFoundError(ENOENT, "no such directory", str(path))
         directory, repository = hub_model.download(), hub_model.repository
     if not directory.is_dir():
         raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
