@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from spanjet.model.content import check_content
+
 __all__ = ["Fields", "read_json"]
 
 # More than any file of sizes and names needs; what is greater is not read into memory.
@@ -17,9 +19,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not UTF-8, not JSON, not an object, or larger than 16 MiB; the message names
-            the file.
+        ValueError: it is no file, not UTF-8, not JSON, not an object, or larger than 16 MiB; the message
+            names it.
     """
+    check_content(path)
     size = path.stat().st_size
     if size > _MOST_BYTES:
         raise ValueError(f"{path}: {size} bytes, expected a JSON file of at most {_MOST_BYTES}")

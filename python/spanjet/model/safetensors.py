@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from errno import ENOENT
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from spanjet.model.config_json import read_json
+from spanjet.model.content import check_content
 
 __all__ = ["SINGLE", "TensorFile", "find_weights", "has_weights", "open_weights"]
 
@@ -98,14 +100,15 @@ def _count_not_finite(values: NDArray[np.float32]) -> int:
 
 def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
     """Read the entries of a safetensors file and the offset of its first data byte."""
+    check_content(path)
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty, expected a safetensors file")
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
+        head = file.read(8)
+        size = int.from_bytes(head, "little")
         if size > _MOST_HEADER:
-            raise ValueError(
-                f"{path}: not a safetensors file: a header of {size} bytes, expected at most {_MOST_HEADER}"
-            )
+            found = f"it begins with {head.decode()!r}" if head.isascii() else f"a header of {size} bytes"
+            raise ValueError(f"{path}: not a safetensors file: {found}, expected at most {_MOST_HEADER}")
         content = file.read(size)
     try:
         # The package checks the header, the offsets and the file's size; it cannot hand out BF16.
@@ -120,7 +123,7 @@ def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
 
 def has_weights(directory: Path) -> bool:
     """Tell whether a directory holds weights in a supported form."""
-    return any((directory / name).is_file() for name in (SINGLE, INDEX))
+    return any(os.path.lexists(directory / name) for name in (SINGLE, INDEX))
 
 
 def find_weights(directory: Path) -> Path:
@@ -131,7 +134,8 @@ def find_weights(directory: Path) -> Path:
         ValueError: they are there in a form that is not read; the message says why and what to do.
     """
     for name in (SINGLE, INDEX):
-        if (directory / name).is_file():
+        if os.path.lexists(directory / name):
+            check_content(directory / name)
             return directory / name
     for name in _PICKLES:
         if (directory / name).is_file():
@@ -180,8 +184,9 @@ def _read_index(path: Path) -> dict[str, str]:
 def _shard(index: Path, name: str) -> Path:
     """Find a shard by its name; a link may lead to the hub client's cache, but nowhere else."""
     path = index.parent / name
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise FileNotFoundError(ENOENT, f"missing, though {INDEX} names it", str(path))
+    check_content(path)
     directory, target = index.parent.resolve(), path.resolve()
     # A snapshot in that cache is a directory of links: snapshots/REVISION/FILE -> blobs/HASH.
     homes = {
