@@ -1,7 +1,7 @@
 """Define the settings of a reader, validated when they are made."""
 
-import math
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
@@ -140,9 +140,9 @@ class Calibration:
     share it by a softmax of margin / temperature (Guo et al. 2017, arXiv 1706.04599).
 
     Attributes:
-        slope: at least 0.
+        slope: at least 0; no parameter is beyond 1e30.
         intercept: any number.
-        temperature: greater than 0.
+        temperature: at least 1e-30.
         sentence_margin: what a span that reaches from one sentence into another loses of its margin; at
             least 0. Mode ``squad`` does not use it.
         threshold: the probability of an answer below which a question counts as not answered; None: a span
@@ -160,10 +160,11 @@ class Calibration:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        check_number(self, "slope", minimum=0)
-        check_number(self, "intercept")
-        check_number(self, "temperature", above=0)
-        check_number(self, "sentence_margin", minimum=0)
+        # What single precision holds, in which answers are ranked, with room for sums and products.
+        check_number(self, "slope", minimum=0, maximum=1e30)
+        check_number(self, "intercept", minimum=-1e30, maximum=1e30)
+        check_number(self, "temperature", minimum=1e-30, maximum=1e30)
+        check_number(self, "sentence_margin", minimum=0, maximum=1e30)
         check_threshold(f"{type(self).__name__}.threshold", self.threshold)
 
 
@@ -339,7 +340,7 @@ def check_number(
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(_message(config, name, expected))
     if (
-        not math.isfinite(value)
+        not abs(value) <= sys.float_info.max  # also of an integer that is too large for a float
         or (minimum is not None and value < minimum)
         or (above is not None and value <= above)
         or (maximum is not None and value > maximum)
