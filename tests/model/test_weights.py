@@ -1,5 +1,6 @@
 """Weights in all their forms: read, or refused with the file's and the tensor's names."""
 
+import gzip
 import json
 import os
 import re
@@ -196,6 +197,22 @@ def test_a_git_lfs_pointer_in_the_place_of_a_part(index: Path, name: str) -> Non
     (index.parent / name).write_bytes(LFS)
     with pytest.raises(ValueError, match=rf"{re.escape(name)}: a Git LFS pointer"):
         load_model(index.parent)
+
+
+def test_compressed_weights(checkpoint: Path) -> None:
+    path = checkpoint / WEIGHTS
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"not a safetensors file: it is compressed with gzip$"):
+        load_model(checkpoint)
+
+
+def test_weights_of_another_name_are_shown(checkpoint: Path) -> None:
+    (checkpoint / WEIGHTS).rename(checkpoint / "adapter_model.safetensors")
+    (checkpoint / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(
+        FileNotFoundError, match=r"no checkpoint, but adapter_model\.safetensors, model\.gguf"
+    ):
+        load_model(checkpoint)
 
 
 @pytest.mark.parametrize("content", [b"Not Found, said the server", b"{}" * 10])

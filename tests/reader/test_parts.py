@@ -99,6 +99,20 @@ def test_a_pickled_reader_is_built_once_by_all_threads(tiny: Reader, monkeypatch
     assert built == [other]
 
 
+class Named(Reader):
+    """A reader with something of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(TINY, runtime_config=RUNTIME)
+        self.name = name
+
+
+def test_a_pickled_reader_keeps_what_a_subclass_adds() -> None:
+    other = again(Named("mine"))
+    assert (type(other), other.name) == (Named, "mine")
+    assert other.ask(QUESTION, TEXT).text
+
+
 def test_documents_cross_with_and_without_their_reader(tiny: Reader) -> None:
     document = tiny.prepare(TEXT)
     expected = tiny.ask(QUESTION, TEXT)
@@ -169,6 +183,12 @@ def test_a_model_that_was_loaded_is_pickled_as_its_directory() -> None:
     model = load_model(TINY)
     other = again(model)
     assert (other.path, other.source, other.vocab_size) == (TINY, TINY, model.vocab_size)
+    assert other.repository is None
+
+
+def test_a_model_of_the_hub_keeps_its_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spanjet.model.hub.HubModel.download", lambda _: TINY)
+    assert again(load_model("team/tiny")).repository == "team/tiny"
 
 
 def test_a_model_made_in_memory_cannot_go(toy: Model) -> None:

@@ -29,10 +29,19 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
+        raise ValueError(f"{path}: not a JSON file: {_fault(error)}") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path}: a JSON {type(value).__name__}, expected an object")
     return value
+
+
+def _fault(error: ValueError | RecursionError) -> str:
+    """Say in the file's terms why JSON cannot be read."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not {error.encoding.upper()} at byte {error.start}"
+    return str(error) if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
 
 
 class Fields:

@@ -76,8 +76,8 @@ class Model:
             )
         return self.source
 
-    def __reduce__(self) -> tuple[Callable[[Path], "Model"], tuple[Path]]:
-        return load_model, (self.stored(),)
+    def __reduce__(self) -> tuple[Callable[[Path, str | None], "Model"], tuple[Path, str | None]]:
+        return _load, (self.stored(), self.repository)
 
     def __copy__(self) -> "Model":
         return self
@@ -121,7 +121,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         OSError: a file cannot be read, or the hub cannot be reached.
         ImportError: a hub id, and the hub's client is not installed.
     """
-    directory, repository = find_directory(path)
+    return _load(*find_directory(path))
+
+
+def _load(directory: Path, repository: str | None) -> Model:
     ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
     try:
         exported = ready or (not has_weights(directory) and find_exported(directory) is not None)
@@ -152,7 +155,7 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
         hub_model = HubModel.parse(os.fspath(path))
         directory, repository = hub_model.download(), hub_model.repository
     if not directory.is_dir():
-        raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
+        raise NotADirectoryError(ENOTDIR, "not a directory, expected that of a model", str(path))
     return directory, repository
 
 

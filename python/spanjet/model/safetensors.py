@@ -22,11 +22,13 @@ INDEX = f"{SINGLE}.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.pt", "model.pt")
 # Forms that hold other frameworks' names.
 _FOREIGN = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot")
+_SUFFIXES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".tflite", ".pb")
 _REMEDY = f"save them as {SINGLE}, with save_pretrained of the transformers package"
 # BF16 has no NumPy dtype: its bits are the upper half of a float32.
 _DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 # About a hundred times the header of the largest encoders; what is greater is not read into memory.
 _MOST_HEADER = 8 << 20
+_GZIP = b"\x1f\x8b"
 # Values that are checked at once: little memory, and in the cache when they are used again.
 _BLOCK = 1 << 18
 
@@ -107,8 +109,12 @@ def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
         head = file.read(8)
         size = int.from_bytes(head, "little")
         if size > _MOST_HEADER:
-            found = f"it begins with {head.decode()!r}" if head.isascii() else f"a header of {size} bytes"
-            raise ValueError(f"{path}: not a safetensors file: {found}, expected at most {_MOST_HEADER}")
+            found = f"a header of {size} bytes, expected at most {_MOST_HEADER}"
+            if head.isascii():
+                found = f"it begins with {head.decode()!r}"
+            elif head.startswith(_GZIP):
+                found = "it is compressed with gzip"
+            raise ValueError(f"{path}: not a safetensors file: {found}")
         content = file.read(size)
     try:
         # The package checks the header, the offsets and the file's size; it cannot hand out BF16.
@@ -144,7 +150,10 @@ def find_weights(directory: Path) -> Path:
     for name in _FOREIGN:
         if (directory / name).is_file():
             raise ValueError(f"{directory / name}: weights of another framework are not read; {_REMEDY}")
-    raise FileNotFoundError(ENOENT, "missing; the directory holds no checkpoint", str(directory / SINGLE))
+    others = sorted(file.name for file in directory.iterdir() if file.suffix in _SUFFIXES)
+    found = f", but {', '.join(others[:3])}" if others else ""
+    reason = f"missing; the directory holds no checkpoint{found}"
+    raise FileNotFoundError(ENOENT, reason, str(directory / SINGLE))
 
 
 def open_weights(path: Path) -> list[TensorFile]:

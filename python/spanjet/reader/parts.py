@@ -102,12 +102,13 @@ class Assembly:
     def _pipeline(self) -> Pipeline:
         return self._parts.pipeline
 
-    def __getstate__(self) -> Settings:
-        built = self._built
-        return self._settings if built is None else replace(self._settings, model=built.model.stored())
+    def __getstate__(self) -> dict[str, Any]:
+        settings, built = self._settings, self._built
+        settings = settings if built is None else replace(settings, model=built.model.stored())
+        return {**self.__dict__, "_settings": settings, "_lock": None, "_built": None}
 
-    def __setstate__(self, settings: Settings) -> None:
-        self._settings, self._lock, self._built = settings, threading.Lock(), None
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def __copy__(self) -> "Assembly":
         return self

@@ -10,7 +10,8 @@ use crate::tokenizer::load::read_tokenizer;
 use crate::tokenizer::tokenizer::Tokenizer;
 
 /// Files beside a tokenizer's own that have a say in how it works.
-const COMPANIONS: [&str; 3] = ["tokenizer_config.json", "added_tokens.json", "merges.txt"];
+const COMPANIONS: [&str; 4] =
+    ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"];
 
 /// Tokenizers that were kept for others to share; those that nobody uses any more are gone.
 static IN_USE: Mutex<Vec<Weak<Tokenizer>>> = Mutex::new(Vec::new());
