@@ -1,7 +1,7 @@
 """Define the settings of a reader, validated on construction."""
 
-import math
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
@@ -140,6 +140,7 @@ class Calibration:
     share it by a softmax of margin / temperature (Guo et al. 2017, arXiv 1706.04599).
 
     Attributes:
+    <<<<<<< HEAD
         slope: slope of the logistic function, at least 0.
         intercept: intercept of the logistic function.
         temperature: temperature of the softmax, above 0.
@@ -147,6 +148,15 @@ class Calibration:
             used in mode ``squad``.
         threshold: minimum probability that the text answers the question, below which the null answer is
             given; None: always answer with a span.
+    =======
+        slope: at least 0; no parameter is beyond 1e30.
+        intercept: any number.
+        temperature: at least 1e-30.
+        sentence_margin: what a span that reaches from one sentence into another loses of its margin; at
+            least 0. Mode ``squad`` does not use it.
+        threshold: the probability of an answer below which a question counts as not answered; None: a span
+            is always given.
+    >>>>>>> work-faults-model
 
     Raises:
         TypeError: a field has the wrong type.
@@ -160,10 +170,11 @@ class Calibration:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        check_number(self, "slope", minimum=0)
-        check_number(self, "intercept")
-        check_number(self, "temperature", above=0)
-        check_number(self, "sentence_margin", minimum=0)
+        # What single precision holds, in which answers are ranked, with room for sums and products.
+        check_number(self, "slope", minimum=0, maximum=1e30)
+        check_number(self, "intercept", minimum=-1e30, maximum=1e30)
+        check_number(self, "temperature", minimum=1e-30, maximum=1e30)
+        check_number(self, "sentence_margin", minimum=0, maximum=1e30)
         check_threshold(f"{type(self).__name__}.threshold", self.threshold)
 
 
@@ -336,7 +347,7 @@ def check_number(
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(_message(config, name, expected))
     if (
-        not math.isfinite(value)
+        not abs(value) <= sys.float_info.max  # also of an integer that is too large for a float
         or (minimum is not None and value < minimum)
         or (above is not None and value <= above)
         or (maximum is not None and value > maximum)

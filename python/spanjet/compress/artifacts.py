@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.runtime.openvino import ov
+from spanjet.runtime.warnings import warn_caller
 from spanjet.storage import STAGE_SUFFIX, lock, replace_file
 
 __all__ = ["ArtifactStore", "digest"]
@@ -178,4 +178,4 @@ def _read_lines(file: Path) -> dict[str, float]:
 
 
 def _warn(file: Path, damage: object) -> None:
-    warnings.warn(f"{file}: damaged, what is lost is made anew: {damage}", RuntimeWarning, stacklevel=4)
+    warn_caller(f"{file}: damaged, what is lost is made anew: {damage}", RuntimeWarning)

@@ -8,7 +8,7 @@ from typing import Any
 from spanjet.config import Calibration
 from spanjet.model.config_json import read_json
 from spanjet.model.exported import find_exported
-from spanjet.storage import replace_file
+from spanjet.storage import check_writable, replace_file
 
 __all__ = ["CARD", "check_has_card", "read_calibration", "update_card"]
 
@@ -29,24 +29,27 @@ def read_calibration(file: Path, card: dict[str, Any] | None) -> Calibration | N
     if kept is None:
         return None
     if not isinstance(kept, dict):
-        raise ValueError(f'{file}: "calibration" is {kept!r:.80}; expected an object')
+        raise ValueError(f'{file}: "calibration" is {json.dumps(kept):.80}; expected an object')
     try:
         names = [field.name for field in fields(Calibration)]
         return Calibration(**{name: kept[name] for name in names if name in kept})
     except (TypeError, ValueError) as error:
-        raise ValueError(f'{file}: "calibration" is {kept!r:.80}: {error}') from None
+        reason = str(error).removeprefix(f"{Calibration.__name__}.")  # a class, which the file does not name
+        raise ValueError(f'{file}: "calibration": {reason}') from None
 
 
 def check_has_card(path: Path) -> None:
-    """Check that a directory is a model directory, which may have a card.
+    """Check that a directory may have a card, which can be written, before the work for it is done.
 
     Raises:
-        ValueError: the directory is a checkpoint.
+        ValueError: it is no model directory, but a checkpoint.
+        OSError: as `check_writable`.
     """
     if find_exported(path) is None:
         raise ValueError(
             f"{path}: a checkpoint has no card; make a model directory of it with spanjet quantize"
         )
+    check_writable(path / CARD)
 
 
 def update_card(path: Path, **values: Any) -> None:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from spanjet.model.content import check_content
+
 __all__ = ["Fields", "read_json"]
 
 # Maximum size of a configuration file; a larger file is not read.
@@ -16,20 +18,36 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that contains an object.
 
     Raises:
+    <<<<<<< HEAD
         FileNotFoundError: the file does not exist.
         ValueError: the file is not UTF-8, not JSON, not an object, or larger than 16 MiB; the message names
             it.
+    =======
+        FileNotFoundError: there is no such file.
+        ValueError: it is no file, not UTF-8, not JSON, not an object, or larger than 16 MiB; the message
+            names it.
+    >>>>>>> work-faults-model
     """
+    check_content(path)
     size = path.stat().st_size
     if size > _MOST_BYTES:
         raise ValueError(f"{path}: {size} bytes, expected a JSON file of at most {_MOST_BYTES}")
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
+        raise ValueError(f"{path}: not a JSON file: {_fault(error)}") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path}: a JSON {type(value).__name__}, expected an object")
     return value
+
+
+def _fault(error: ValueError | RecursionError) -> str:
+    """Say in the file's terms why JSON cannot be read."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not {error.encoding.upper()} at byte {error.start}"
+    return str(error) if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
 
 
 class Fields:

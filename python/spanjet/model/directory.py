@@ -1,6 +1,7 @@
 """Read and write model directories: a graph with its tokenizer, configuration and card."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from spanjet.model.card import CARD
 from spanjet.model.config_json import read_json
+from spanjet.model.content import check_content
 from spanjet.model.exported import GRAPH, find_exported, read_exported
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
@@ -85,7 +87,7 @@ class ModelDirectory:
             graph=graph,
             tokenizer=find_tokenizer(path),
             config=read_architecture(path / CONFIG),
-            card=read_json(card) if card.is_file() else None,
+            card=read_json(card) if card.exists() else None,
         )
 
     def load(self) -> ov.Model:
@@ -103,11 +105,17 @@ def find_tokenizer(path: Path) -> Path:
     That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
 
     Raises:
+    <<<<<<< HEAD
         FileNotFoundError: none of them exists.
         ValueError: the directory has a SentencePiece model instead.
+    =======
+        FileNotFoundError: there is none of them.
+        ValueError: there is a SentencePiece model in their place, or something that is no tokenizer's file.
+    >>>>>>> work-faults-model
     """
     for name in _TOKENIZERS:
-        if (path / name).is_file() and (name != "vocab.json" or (path / _MERGES).is_file()):
+        if os.path.lexists(path / name) and (name != "vocab.json" or (path / _MERGES).is_file()):
+            check_content(path / name)
             return path / name
     for file in sorted(path.glob("*.model")):
         raise ValueError(
@@ -158,8 +166,9 @@ def _check_weights(graph: Path) -> None:
     """Check that an OpenVINO model's two files exist and that the weights have the expected size."""
     weights = graph.with_suffix(".bin")
     for file in (graph, weights):
-        if not file.is_file():
+        if not os.path.lexists(file):
             raise FileNotFoundError(ENOENT, "missing from the model directory", str(file))
+        check_content(file)
     expected, found = _weights_size(graph), weights.stat().st_size
     if found != expected:
         raise ValueError(

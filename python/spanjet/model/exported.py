@@ -1,10 +1,10 @@
 """Read question-answering models exported by other tools as OpenVINO IR or ONNX."""
 
 import re
-from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
+from spanjet.model.content import check_content
 from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import INPUTS, OUTPUTS, adapt
 
@@ -27,7 +27,7 @@ def find_exported(directory: Path) -> Path | None:
         ValueError: there are several models, none of which has the usual name.
     """
     for usual in (GRAPH, ONNX):
-        if (directory / usual).is_file():
+        if (directory / usual).exists():
             return directory / usual
         others = sorted(directory.glob(f"*{Path(usual).suffix}"))
         if len(others) > 1:
@@ -53,8 +53,7 @@ def read_exported(path: Path) -> ov.Model:
         ValueError: OpenVINO cannot read the file, or it has other inputs or outputs; the message names the
             file, what was expected and what was found.
     """
-    if not path.is_file():
-        raise FileNotFoundError(ENOENT, "no such file", str(path))
+    check_content(path)
     kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
     try:
         model = ov.Core().read_model(path)

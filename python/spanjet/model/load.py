@@ -1,9 +1,11 @@
 """Load models from model directories, checkpoints, exported models or hub ids."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 from spanjet.config import Calibration
@@ -43,8 +45,15 @@ class Model:
         path: the directory.
         layout: layout of its inputs.
         architecture: ``model_type`` of its ``config.json``.
+    <<<<<<< HEAD
         weights: weight files.
         repository: hub repository that the directory is a snapshot of; None: a local directory.
+    =======
+        weights: the files that hold the weights.
+        repository: of the hub, that the directory is a snapshot of; None: the directory is the user's.
+        source: the directory, absolute, that `load_model` read just this model from, so that another process
+            can; None: the graph was made in memory.
+    >>>>>>> work-faults-model
     """
 
     model: ov.Model
@@ -57,6 +66,29 @@ class Model:
     architecture: str = "bert"
     weights: tuple[Path, ...] = ()
     repository: str | None = None
+    source: Path | None = field(default=None, init=False)  # which dataclasses.replace does not keep
+
+    def stored(self) -> Path:
+        """Return the directory that another process can load the model from.
+
+        Raises:
+            PicklingError: there is none.
+        """
+        if self.source is None:
+            raise PicklingError(
+                "the model was made in memory, so that it cannot go to another process; expected one that "
+                "was read from a directory: write it with write_model_directory and load that"
+            )
+        return self.source
+
+    def __reduce__(self) -> tuple[Callable[[Path, str | None], "Model"], tuple[Path, str | None]]:
+        return _load, (self.stored(), self.repository)
+
+    def __copy__(self) -> "Model":
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Model":
+        return replace(self, model=self.model.clone())
 
     @property
     def weight_bytes(self) -> int:
@@ -84,8 +116,13 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             that ``model.safetensors.index.json`` names; it becomes a float32 graph;
             - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
               ``config.json`` and a tokenizer;
+    <<<<<<< HEAD
             - if there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
               branch, ``organisation/name@revision``; see `HubModel`.
+    =======
+            - where there is no such directory, a hub id, ``organisation/name``, for the hub's first models
+              ``name``, or, pinned to a commit, tag or branch, ``organisation/name@revision``; see `HubModel`.
+    >>>>>>> work-faults-model
 
     Raises:
         FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.
@@ -94,11 +131,24 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         OSError: a file cannot be read, or the hub cannot be reached.
         ImportError: the path is a hub id and the hub's client is not installed.
     """
-    directory, repository = find_directory(path)
+    return _load(*find_directory(path))
+
+
+def _load(directory: Path, repository: str | None) -> Model:
     ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
-    if ready or (not has_weights(directory) and find_exported(directory) is not None):
-        return replace(_load_ready(directory), repository=repository)
-    return replace(load_checkpoint(directory), repository=repository)
+    try:
+        exported = ready or (not has_weights(directory) and find_exported(directory) is not None)
+        model = _load_ready(directory) if exported else load_checkpoint(directory)
+    except FileNotFoundError as error:
+        if repository is None:
+            raise
+        reason = (
+            f"{error.strerror}; the copy of {repository} in the hub's cache is incomplete, or the hub's own"
+        )
+        raise FileNotFoundError(ENOENT, reason, error.filename) from error
+    model = replace(model, repository=repository)
+    object.__setattr__(model, "source", directory.absolute())
+    return model
 
 
 def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
@@ -113,11 +163,9 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     directory, repository = Path(path), None
     if not directory.exists():
         hub_model = HubModel.parse(os.fspath(path))
-        if hub_model is None:
-            raise FileNotFoundError(ENOENT, "no such directory", str(path))
         directory, repository = hub_model.download(), hub_model.repository
     if not directory.is_dir():
-        raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
+        raise NotADirectoryError(ENOTDIR, "not a directory, expected that of a model", str(path))
     return directory, repository
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from errno import ENOENT
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from spanjet.model.config_json import read_json
+from spanjet.model.content import check_content
 
 __all__ = ["SINGLE", "TensorFile", "find_weights", "has_weights", "open_weights"]
 
@@ -20,12 +22,14 @@ INDEX = f"{SINGLE}.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.pt", "model.pt")
 # Weight files with the names of other frameworks.
 _FOREIGN = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot")
+_SUFFIXES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".tflite", ".pb")
 _REMEDY = f"save them as {SINGLE}, with save_pretrained of the transformers package"
 # BF16 has no NumPy dtype: its bits are the upper half of a float32.
 _DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 # Maximum size of a header, about a hundred times that of the largest encoders; a larger one is not read.
 _MOST_HEADER = 8 << 20
-# Number of values to check at once, which fit in the CPU cache.
+_GZIP = b"\x1f\x8b"
+# Values that are checked at once: little memory, and in the cache when they are used again.
 _BLOCK = 1 << 18
 
 
@@ -97,15 +101,20 @@ def _count_not_finite(values: NDArray[np.float32]) -> int:
 
 
 def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Read the entries of a safetensors header, and the offset of the first data byte."""
+    """Read the entries of a safetensors file and the offset of its first data byte."""
+    check_content(path)
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty, expected a safetensors file")
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
+        head = file.read(8)
+        size = int.from_bytes(head, "little")
         if size > _MOST_HEADER:
-            raise ValueError(
-                f"{path}: not a safetensors file: a header of {size} bytes, expected at most {_MOST_HEADER}"
-            )
+            found = f"a header of {size} bytes, expected at most {_MOST_HEADER}"
+            if head.isascii():
+                found = f"it begins with {head.decode()!r}"
+            elif head.startswith(_GZIP):
+                found = "it is compressed with gzip"
+            raise ValueError(f"{path}: not a safetensors file: {found}")
         content = file.read(size)
     try:
         # The package validates the header, the offsets and the file's size, but cannot return BF16 tensors.
@@ -119,8 +128,8 @@ def _read_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
 
 
 def has_weights(directory: Path) -> bool:
-    """Return True if a directory has weights in a supported format."""
-    return any((directory / name).is_file() for name in (SINGLE, INDEX))
+    """Tell whether a directory holds weights in a supported form."""
+    return any(os.path.lexists(directory / name) for name in (SINGLE, INDEX))
 
 
 def find_weights(directory: Path) -> Path:
@@ -131,7 +140,8 @@ def find_weights(directory: Path) -> Path:
         ValueError: the weights are in an unsupported format; the message says why and what to do.
     """
     for name in (SINGLE, INDEX):
-        if (directory / name).is_file():
+        if os.path.lexists(directory / name):
+            check_content(directory / name)
             return directory / name
     for name in _PICKLES:
         if (directory / name).is_file():
@@ -140,7 +150,10 @@ def find_weights(directory: Path) -> Path:
     for name in _FOREIGN:
         if (directory / name).is_file():
             raise ValueError(f"{directory / name}: weights of another framework are not read; {_REMEDY}")
-    raise FileNotFoundError(ENOENT, "missing; the directory holds no checkpoint", str(directory / SINGLE))
+    others = sorted(file.name for file in directory.iterdir() if file.suffix in _SUFFIXES)
+    found = f", but {', '.join(others[:3])}" if others else ""
+    reason = f"missing; the directory holds no checkpoint{found}"
+    raise FileNotFoundError(ENOENT, reason, str(directory / SINGLE))
 
 
 def open_weights(path: Path) -> list[TensorFile]:
@@ -180,8 +193,9 @@ def _read_index(path: Path) -> dict[str, str]:
 def _shard(index: Path, name: str) -> Path:
     """Find a shard by its name; symbolic links may only lead into the hub client's cache."""
     path = index.parent / name
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise FileNotFoundError(ENOENT, f"missing, though {INDEX} names it", str(path))
+    check_content(path)
     directory, target = index.parent.resolve(), path.resolve()
     # A snapshot in that cache is a directory of links: snapshots/REVISION/FILE -> blobs/HASH.
     homes = {

@@ -1,6 +1,7 @@
 """Look up the tensors of a checkpoint by its architecture's names."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ __all__ = ["Weights"]
 # Names of layer normalisation tensors in checkpoints converted from TensorFlow.
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 _HEAD = "qa_outputs."
+# What training wrappers put before names: DataParallel and Lightning at the front, torch.compile anywhere.
+_WRAPPERS = re.compile(r"^(?:(?:module|model|_orig_mod)\.)+|(?<=\.)_orig_mod\.")
 
 
 class Weights:
@@ -20,9 +23,16 @@ class Weights:
 
     Args:
         path: the ``model.safetensors`` file, or ``model.safetensors.index.json``.
+    <<<<<<< HEAD
         prefix: prefix of the encoder's names in task models (``"bert."``); names are looked up without it, so
             that files with and without it are both read.
         ignored: regular expression of names, without the prefix, that need not be taken.
+    =======
+        prefix: what task models put before the encoder's names (``"bert."``); names are looked up
+            without it, so that a file with and one without it read alike. What DataParallel (``module.``),
+            Lightning (``model.``) and torch.compile (``_orig_mod.``) add is taken off too.
+        ignored: a regular expression of the names that need not be taken, without the prefix.
+    >>>>>>> work-faults-model
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -38,7 +48,7 @@ class Weights:
         self._places: dict[str, tuple[TensorFile, str]] = {}
         for file in files:
             for full_name in file.names:
-                name = _modern(full_name.removeprefix(prefix))
+                name = _modern(_WRAPPERS.sub("", full_name).removeprefix(prefix))
                 if name in self._places:
                     other, first = self._places[name]
                     raise ValueError(
@@ -65,11 +75,20 @@ class Weights:
                 else ""
             )
             raise ValueError(
-                f"{self.path}: tensor {name!r} is missing, expected with shape {list(shape)}{head}"
+                f"{self.path}: tensor {name!r} is missing, expected with shape {list(shape)}"
+                f"{head or self._like(name)}"
             )
         file, full_name = self._places[name]
         self._left.discard(name)
         return file.read(full_name, shape)
+
+    def _like(self, name: str) -> str:
+        """Say which of the file's names are most like one that is missing."""
+        names = [full_name for _, full_name in self._places.values()]
+        last = name.rpartition(".")[2]
+        alike = get_close_matches(name, [other for other in names if other.endswith(last)], n=2, cutoff=0)
+        found = ", ".join(map(repr, alike or sorted(names)[:2]))
+        return f"; the file has {len(names)} tensors, the nearest {found}" if names else "; the file has none"
 
     def finish(self) -> None:
         """Check that every tensor was taken or ignored.

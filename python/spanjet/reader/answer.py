@@ -57,6 +57,8 @@ class Answer:
 class Document:
     """Context that is tokenized once for many questions; made by `Reader.prepare`.
 
+    It can be pickled, and asked of any reader whose tokenizer has equal files and settings.
+
     Args:
         encoding: encoding of the context by the reader's tokenizer, which includes its text.
 
@@ -83,6 +85,9 @@ class Document:
     def encoding(self) -> _core.Encoding:
         """Encoding of the context."""
         return self._encoding
+
+    def __reduce__(self) -> tuple[type["Document"], tuple[_core.Encoding]]:
+        return Document, (self._encoding,)
 
     def __len__(self) -> int:
         """Return the number of tokens."""

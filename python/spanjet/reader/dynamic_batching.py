@@ -1,7 +1,9 @@
 """Answer the questions of concurrent callers in shared batches (dynamic batching)."""
 
+import os
 import threading
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -42,6 +44,10 @@ class DynamicBatcher:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._start_anew()
+        _BATCHERS.add(self)
+
+    def _start_anew(self) -> None:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -52,7 +58,6 @@ class DynamicBatcher:
         """Queue a question, and return a future of its answers or error."""
         call = _Call(question, context, top_k, threshold, Future())
         with self._lock:
-            # A forked process has none of its parent's threads.
             if self._thread is None or not self._thread.is_alive():
                 self._queue = SimpleQueue()
                 self._thread = threading.Thread(
@@ -70,6 +75,18 @@ class DynamicBatcher:
                 self._queue.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+
+
+_BATCHERS: "weakref.WeakSet[DynamicBatcher]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Forget the parent's threads, which the child does not have, and the locks that one of them may hold."""
+    for batcher in list(_BATCHERS):
+        batcher._start_anew()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:

@@ -14,8 +14,9 @@ from spanjet import _core
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.reader.answer import Answer, Document, answers_of
 from spanjet.reader.batching import PlannedBatch, schedule
-from spanjet.reader.warnings import QuestionCut, warn_caller
+from spanjet.reader.warnings import QuestionCut
 from spanjet.runtime.engine import Hint, Logits, Runtime
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["Chunk", "Pair", "Pipeline"]
 

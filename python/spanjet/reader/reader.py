@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, overload
 
@@ -21,29 +20,26 @@ from spanjet.config import (
     check_list,
     check_type,
 )
-from spanjet.model.directory import BUNDLED_MODEL
-from spanjet.model.load import Model, load_model
+from spanjet.model.load import Model
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.batching import PlannedBatch
-from spanjet.reader.compatibility import check_compatible
-from spanjet.reader.dynamic_batching import DynamicBatcher
+from spanjet.reader.parts import Assembly, Settings
 from spanjet.reader.passages import Passage, SearchResult
-from spanjet.reader.pipeline import Pair, Pipeline, encoded
+from spanjet.reader.pipeline import Pair, encoded
 from spanjet.reader.search import Search
 from spanjet.reader.stream import Stream
-from spanjet.reader.thresholds import Thresholds
-from spanjet.reader.tuned_settings import tuned_settings
 from spanjet.runtime.engine import Runtime
 
 __all__ = ["Reader"]
 
 
-class Reader:
+class Reader(Assembly):
     """Read answers out of text with an extractive question-answering model.
 
-    On one machine, answers and scores are bit-identical regardless of other questions, their order, the
-    method called, threads, streams, batches and tuned settings. A reader may be shared between threads. The
-    model is compiled on first use.
+    On one machine, an answer and its scores do not depend, to the bit, on what else is asked, the order, the
+    way of asking, threads, streams, batches or what `spanjet tune` found. A reader may be shared between
+    threads. The model is compiled when the first question comes. A reader that is pickled crosses as its
+    model's path and settings, and reads the model again when it is first used; a copy is the reader itself.
 
     Args:
         model: a model directory (INT8 or a Hugging Face checkpoint, see
@@ -74,73 +70,58 @@ class Reader:
         runtime_config: RuntimeConfig | None = None,
         match_special_tokens: bool = False,
     ) -> None:
-        self._window_config = check_config("window_config", window_config, WindowConfig)
-        self._decode_config = check_config("decode_config", decode_config, DecodeConfig)
-        runtime_config = check_config("runtime_config", runtime_config, RuntimeConfig)
-        if not isinstance(model, Model):
-            model = load_model(BUNDLED_MODEL if model is None else model)
-        self._model = model
-        self._runtime_config = runtime_config.completed(tuned_settings(model, runtime_config))
-        self._thresholds = Thresholds(model, threshold)
-        self._tokenizer = Tokenizer(
-            model.tokenizer, match_special_tokens=match_special_tokens, threads=self._runtime_config.threads
+        settings = Settings(
+            model=model,
+            threshold=threshold,
+            window_config=check_config("window_config", window_config, WindowConfig),
+            decode_config=check_config("decode_config", decode_config, DecodeConfig),
+            runtime_config=check_config("runtime_config", runtime_config, RuntimeConfig),
+            match_special_tokens=match_special_tokens,
         )
-        check_compatible(model, self._tokenizer, self._window_config)
-        self._engine = Runtime(model.model, self._runtime_config)
-        self._pipeline = Pipeline(
-            self._tokenizer,
-            self._engine,
-            window_config=self._window_config,
-            decode_config=self._decode_config,
-            runtime_config=self._runtime_config,
-            calibration=self._thresholds.calibration,
-            max_length=model.max_length,
-        )
-        self._batcher = DynamicBatcher(self._pipeline)
-        self._end_of_batcher = weakref.finalize(self, self._batcher.close)
+        super().__init__(settings)
 
     def __repr__(self) -> str:
-        return f"Reader({str(self._model.path)!r}, threshold={self.threshold})"
+        return f"Reader({str(self._parts.model.path)!r}, threshold={self.threshold})"
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Tokenizer of the model."""
-        return self._tokenizer
+        """The model's tokenizer."""
+        return self._parts.tokenizer
 
     @property
     def model(self) -> Model:
-        """Loaded model, with its directory and card."""
-        return self._model
+        """The model, its directory and its card."""
+        return self._parts.model
 
     @property
     def window_config(self) -> WindowConfig:
-        """Settings of the windows."""
-        return self._window_config
+        """Settings for cutting a context into windows."""
+        return self._settings.window_config
 
     @property
     def decode_config(self) -> DecodeConfig:
-        """Settings of decoding."""
-        return self._decode_config
+        """Settings for decoding logits to answers."""
+        return self._settings.decode_config
 
     @property
     def calibration(self) -> Calibration:
-        """Calibration of the scores: the model's, or the default."""
-        return self._thresholds.calibration
+        """Parameters that turn logits into probabilities: the model's, or the defaults where it has none."""
+        return self._parts.thresholds.calibration
 
     @property
     def threshold(self) -> float | None:
-        """Minimum probability of an answer, below which the null answer is given; None: no threshold."""
-        return self._thresholds.default
+        """The probability of an answer below which the null answer is given; None: never."""
+        return self._parts.thresholds.default
 
     @property
     def runtime_config(self) -> RuntimeConfig:
-        """Settings of the runtime, completed by tuned values and defaults."""
-        return self._runtime_config
+        """Settings for running the model, with tuned settings and defaults filled in."""
+        return self._parts.runtime_config
 
     @property
     def engine(self) -> Runtime:
-        """Engine that runs the compiled model, for custom batches."""
-        return self._engine
+        """The model on this machine, for those who bring their own batches."""
+        return self._parts.engine
 
     @overload
     def ask(self, question: str, context: str | Document, *, threshold: Threshold = "reader") -> Answer: ...
@@ -214,7 +195,7 @@ class Reader:
             contexts = [contexts] * len(questions)
         contexts = check_list("contexts", contexts)
         top_k = check_count("top_k", top_k)
-        return self._pipeline.answer(questions, contexts, top_k, self._thresholds.resolve(threshold))
+        return self._pipeline.answer(questions, contexts, top_k, self._parts.thresholds.resolve(threshold))
 
     def prepare(self, text: str) -> Document:
         """Tokenize a context once for many questions.
@@ -223,7 +204,7 @@ class Reader:
             ValueError: the text has a lone surrogate.
             TypeError: the text is not a string.
         """
-        return Document(self._tokenizer.encode(check_type("text", text, str)))
+        return Document(self._parts.tokenizer.encode(check_type("text", text, str)))
 
     @overload
     def stream(
@@ -275,7 +256,7 @@ class Reader:
             ValueError, TypeError: as `ask_many`; with the pair's index in the whole stream, after the answers
                 to all pairs before it. An error of ``pairs`` itself is also raised after those.
         """
-        threshold = self._thresholds.resolve(threshold)
+        threshold = self._parts.thresholds.resolve(threshold)
         stream = Stream(self._pipeline, iter(pairs), top_k, threshold, look_ahead, errors)
         return stream.results() if errors == "return" else stream.answers()
 
@@ -304,8 +285,10 @@ class Reader:
         check_type("question", question, str)
         if top_k is not None:
             self._pipeline.check_top_k(check_count("top_k", top_k))
-        self._engine.check_process()
-        future = self._batcher.submit(question, context, top_k or 1, self._thresholds.resolve(threshold))
+        self._parts.engine.check_process()
+        future = self._parts.batcher.submit(
+            question, context, top_k or 1, self._parts.thresholds.resolve(threshold)
+        )
         answers = await asyncio.wrap_future(future)
         return answers[0] if top_k is None else answers
 
@@ -364,9 +347,9 @@ class Reader:
         single = isinstance(question, str)
         questions = [question] if isinstance(question, str) else check_list("questions", question)
         top_k = check_count("top_k", top_k)
-        threshold = self._thresholds.resolve(threshold)
+        threshold = self._parts.thresholds.resolve(threshold)
         search = Search(self._pipeline, questions, top_k=top_k, calibration=self.calibration, single=single)
-        self._thresholds.warn_uncalibrated("search compares passages by them")
+        self._parts.thresholds.warn_uncalibrated("search compares passages by them")
         results = search.run(passages, threshold)
         return results[0] if single else results
 
@@ -383,14 +366,16 @@ class Reader:
             windows: the windows, or their lengths in tokens, int64[windows].
             streams: number of parallel streams; None: the engine's.
         """
-        return self._pipeline.plan(windows, streams=self._engine.streams if streams is None else streams)
+        return self._pipeline.plan(
+            windows, streams=self._parts.engine.streams if streams is None else streams
+        )
 
     def close(self) -> None:
         """Stop the thread of `ask_async` after the waiting questions are answered.
 
         A reader that is freed closes itself, and a closed one can still be asked.
         """
-        self._batcher.close()
+        self._parts.batcher.close()
 
     def __enter__(self) -> "Reader":
         return self

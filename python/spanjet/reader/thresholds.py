@@ -2,7 +2,8 @@
 
 from spanjet.config import Calibration, Threshold, check_threshold
 from spanjet.model.load import Model
-from spanjet.reader.warnings import Uncalibrated, warn_caller
+from spanjet.reader.warnings import Uncalibrated
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["Thresholds"]
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
 from spanjet.model import Model
 from spanjet.runtime.cpu import describe_machine, usable_cpus
 from spanjet.runtime.openvino import ov
+from spanjet.runtime.warnings import warn_caller
 from spanjet.storage import replace_file
 
 __all__ = ["save_tuning", "tuned_settings", "tuning_file"]
@@ -38,7 +38,7 @@ def tuned_settings(model: Model, config: RuntimeConfig) -> dict[str, Any]:
         replace(RuntimeConfig(cache_dir=None), **settings)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        warnings.warn(f"{path}: tuned settings are ignored: {reason}", RuntimeWarning, stacklevel=3)
+        warn_caller(f"{path}: tuned settings are ignored: {reason}", RuntimeWarning)
         return {}
     return settings
 

@@ -1,12 +1,6 @@
 """Define warnings about the reliability of answers and scores."""
 
-import inspect
-import warnings
-from pathlib import Path
-
-__all__ = ["QuestionCut", "Uncalibrated", "warn_caller"]
-
-PACKAGE = str(Path(__file__).parents[1])
+__all__ = ["QuestionCut", "Uncalibrated"]
 
 
 class Uncalibrated(UserWarning):
@@ -14,12 +8,4 @@ class Uncalibrated(UserWarning):
 
 
 class QuestionCut(UserWarning):
-    """Warning that a question exceeds ``max_question_length`` and is truncated."""
-
-
-def warn_caller(message: str, category: type[Warning]) -> None:
-    """Issue a warning at the line of user code that called this package."""
-    frame, depth = inspect.currentframe(), 1
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame, depth = frame.f_back, depth + 1
-    warnings.warn(message, category, stacklevel=depth)
+    """A question is longer than ``max_question_length`` and loses its end."""

@@ -3,13 +3,13 @@
 import ctypes
 import os
 import threading
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from pickle import PicklingError
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from spanjet.config import RuntimeConfig
 from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import OUTPUTS, adapt
 from spanjet.runtime.precision import suited
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["Logits", "ModelInputs", "Runtime"]
 
@@ -74,6 +75,9 @@ class Runtime:
         self._model = suited(adapted, int8=self._config.int8)
         self._lock = threading.Lock()
         self._lanes: dict[tuple[Hint, int | None], _Lane] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise PicklingError("a compiled model cannot go to another process; expected the Reader, which can")
 
     def run(
         self, batches: Iterable[ModelInputs | None], *, hint: Hint = "THROUGHPUT"
@@ -284,10 +288,10 @@ def _usable(cache_dir: Path) -> bool:
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = str(error)
+        reason = error.strerror or str(error)
     else:
         if os.access(cache_dir, os.W_OK | os.X_OK):
             return True
         reason = "no permission to write"
-    warnings.warn(f"compiled models are not kept: {cache_dir}: {reason}", RuntimeWarning, stacklevel=2)
+    warn_caller(f"compiled models are not kept: {cache_dir}: {reason}", RuntimeWarning)
     return False

@@ -1,12 +1,11 @@
 """Choose INT8 or floating point for the matrix products of a quantized model on this CPU."""
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.runtime.cpu import int8_saturates
 from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = [
     "HALF_RANGE",
@@ -66,11 +65,10 @@ def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
     if int8 is False or (int8 is None and int8_saturates()):
         return in_float(model)
     if int8_saturates() and can_saturate(model):
-        warnings.warn(
+        warn_caller(
             f"{model.get_friendly_name()}: this CPU has no VNNI, and the INT8 weights use the full range: "
             "sums can saturate, and answers be wrong; quantize with --cpu any, or let int8 be None",
             RuntimeWarning,
-            stacklevel=2,
         )
     return model
 
