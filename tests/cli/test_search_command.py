@@ -169,7 +169,7 @@ def test_help() -> None:
     result = CliRunner().invoke(app, ["search", "--help"])
     assert result.exit_code == 0
     said = " ".join(result.stdout.replace("│", " ").split())
-    assert "exit code is 1 where no file answers the question" in said
+    assert "exit code is 1 if no file answers the question" in said
     assert "UTF-8 texts, not directories" in said
 
 

@@ -221,7 +221,7 @@ WRONG = {
     "cut off": ('{"model": {"vocab": {"[PAD]": 0, "[UN', r"is JSON, expected a vocabulary"),
     "Git LFS": (
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
-        r"a pointer of Git LFS",
+        r"is a Git LFS pointer",
     ),
     "web page": ("<!DOCTYPE html>\n<html><body>404</body></html>\n", r"is a web page"),
     "counts": (

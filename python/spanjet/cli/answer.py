@@ -1,4 +1,4 @@
-"""`spanjet answer`: answer the questions of a file."""
+"""Implement `spanjet answer`: answer the questions of a file."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,47 +31,58 @@ from spanjet.measure.progress import ignore_step
 __all__ = ["SOME_REJECTED", "answer"]
 
 SOME_REJECTED = 3
-"""Exit code of a run that is complete and has rejected rows."""
+"""Exit code of a complete run with rejected rows."""
 
 INTERRUPTED = 130
-"""Exit code of a run that was stopped with Ctrl-C, as shells have it."""
+"""Exit code of a run that was interrupted with Ctrl-C, as in shells."""
 
 InputArgument = Annotated[
     str,
     typer.Argument(
-        metavar="IN", help="JSON Lines, CSV, TSV, Parquet or SQuAD file; -: JSON Lines, from stdin."
+        metavar="IN", help="Input: JSON Lines, CSV, TSV, Parquet or SQuAD file; -: JSON Lines from stdin."
     ),
 ]
 OutOption = Annotated[
     str,
     typer.Option(
-        "--out", "-o", metavar="OUT", help=".jsonl, .csv, .tsv or .parquet file; -: JSON Lines, to stdout."
+        "--out", "-o", metavar="OUT", help="Output: JSON Lines, CSV, TSV or Parquet; -: JSON Lines to stdout."
     ),
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", metavar="|".join(READERS), help="Of IN. Default: by its name.")
+    str | None,
+    typer.Option("--format", metavar="|".join(READERS), help="Format of IN. Default: by its file name."),
 ]
 OutFormatOption = Annotated[
-    str | None, typer.Option("--out-format", metavar="|".join(WRITERS), help="Of OUT. Default: by its name.")
+    str | None,
+    typer.Option("--out-format", metavar="|".join(WRITERS), help="Format of OUT. Default: by its file name."),
 ]
-ColumnOption = Annotated[str, typer.Option(metavar="NAME", help="Column (not of SQuAD files).")]
-IdColumnOption = Annotated[str, typer.Option(metavar="NAME", help="Column; id may be missing.")]
+ColumnOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Name of the column; not used for SQuAD files.")
+]
+IdColumnOption = Annotated[
+    str,
+    typer.Option(metavar="NAME", help='Name of the id column, which may be missing if it is called "id".'),
+]
 DelimiterOption = Annotated[
-    str | None, typer.Option(metavar="CHARACTER", help="Between the fields of CSV. Default: a comma.")
+    str | None, typer.Option(metavar="CHARACTER", help="Field delimiter of CSV. Default: comma.")
 ]
 ContextOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The text of all questions, instead of a column.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Text file to ask all questions about, instead of a context column."),
 ]
-TopKOption = Annotated[int, typer.Option("--top-k", "-k", min=1, help="Answers to each question.")]
+TopKOption = Annotated[
+    int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers per question.")
+]
 LookAheadOption = Annotated[
     int,
     typer.Option(
-        min=1, help="Questions under way; more: a little faster, fewer: sooner, and less again after a kill."
+        min=1,
+        help="Questions to read ahead; more: slightly faster; fewer: earlier answers and checkpoints.",
     ),
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped or killed.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT, or an unfinished run.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first row that is rejected.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT or an unfinished run.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first rejected row.")]
 
 
 def answer(
@@ -105,8 +116,8 @@ def answer(
 ) -> None:
     """Answer the questions of a file.
 
-    Rows that cannot be answered go to OUT.rejected.jsonl, with the reason; the exit code is 3 then. A run
-    that was stopped or killed goes on with --resume; until it is complete, OUT.partial holds what is done.
+    Rows that cannot be answered are written to OUT.rejected.jsonl with the reason, and the exit code is 3. An
+    interrupted run can be resumed with --resume; its progress is kept in OUT.partial until it is complete.
     """
     windows = {
         "max_length": max_length,
@@ -131,10 +142,10 @@ def answer(
 
 
 def _answer(file: str, out: str, reader: Reader, options: dict[str, Any]) -> JobResult:
-    """Run the job with a progress bar; say after how many rows it was stopped."""
+    """Run the job with a progress bar; on an interrupt, report the number of finished rows."""
     try:
         with progress_bar("questions") as bar:
-            # To know the total, the file is read twice.
+            # Counting the total reads the file twice.
             progress = None if bar is ignore_step else bar
             return answer_file(file, out, reader=reader, progress=progress, **options)
     except KeyboardInterrupt as stop:

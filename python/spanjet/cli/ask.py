@@ -1,4 +1,4 @@
-"""`spanjet ask`: ask one question about a text."""
+"""Implement `spanjet ask`: ask one question about a text."""
 
 import sys
 from pathlib import Path
@@ -23,14 +23,14 @@ __all__ = ["ask"]
 
 def ask(
     *,
-    question: Annotated[str, typer.Argument(help="The question.")],
+    question: Annotated[str, typer.Argument(help="Question to ask.")],
     text: Annotated[
-        str | None, typer.Argument(help="The text that holds the answer. Default: standard input.")
+        str | None, typer.Argument(help="Text to find the answer in. Default: standard input.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a UTF-8 file.")
     ] = None,
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Number of answers.")] = 1,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers.")] = 1,
     model: ModelOption = None,
     mode: ModeOption = "global",
     threshold: ThresholdOption = "model",

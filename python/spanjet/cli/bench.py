@@ -1,4 +1,4 @@
-"""`spanjet bench`: measure a model on this machine."""
+"""Implement `spanjet bench`: benchmark a model on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,21 +26,21 @@ ModelArgument = Annotated[
 ]
 SquadOption = Annotated[
     Path | None,
-    typer.Option(metavar="SQUAD.json", help="Questions to ask. Default: made up, as long as SQuAD's."),
+    typer.Option(metavar="SQUAD.json", help="SQuAD file to sample. Default: generated, of SQuAD's lengths."),
 ]
-LimitOption = Annotated[int, typer.Option(min=1, help="Questions, drawn at random.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Chooses the questions.")]
-RoundsOption = Annotated[int, typer.Option(min=1, help="Times that everything is measured.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="Number of questions to sample.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the sample.")]
+RoundsOption = Annotated[int, typer.Option(min=1, help="Number of measurement rounds.")]
 StreamsOption = Annotated[
-    int | None, typer.Option(help="Batches that run side by side. Default: tuned, or OpenVINO's choice.")
+    int | None, typer.Option(help="Batches to run in parallel. Default: tuned, or OpenVINO's choice.")
 ]
 BatchTokensOption = Annotated[
-    int | None, typer.Option(help="Tokens of a batch at most. Default: tuned, or 1,024.")
+    int | None, typer.Option(help="Maximum tokens of a batch. Default: tuned, or 1,024.")
 ]
-SingleOption = Annotated[int, typer.Option(min=0, help="Questions that are asked one at a time.")]
-DocumentQuestionsOption = Annotated[int, typer.Option(min=0, help="Questions on one long document.")]
-DocumentTokensOption = Annotated[int, typer.Option(min=1, help="Tokens of that document.")]
-OperationsOption = Annotated[bool, typer.Option(help="Measure the time of each of the model's operations.")]
+SingleOption = Annotated[int, typer.Option(min=0, help="Questions to ask one at a time; 0: none.")]
+DocumentQuestionsOption = Annotated[int, typer.Option(min=0, help="Questions on one long document; 0: none.")]
+DocumentTokensOption = Annotated[int, typer.Option(min=1, help="Minimum tokens of that document.")]
+OperationsOption = Annotated[bool, typer.Option(help="Measure the time of each operation of the model.")]
 
 
 def bench(
@@ -60,7 +60,7 @@ def bench(
     json_file: JsonFileOption = None,
     html_file: HtmlFileOption = None,
 ) -> None:
-    """Measure throughput, latency, memory, operations, and the time that is lost outside the model."""
+    """Measure throughput, latency, memory, operations, and the time spent outside the model."""
     config = BenchConfig(
         limit=limit,
         seed=seed,

@@ -1,4 +1,4 @@
-"""`spanjet calibrate`: fit a model's scores to probabilities."""
+"""Implement `spanjet calibrate`: fit a model's scores to probabilities."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,13 +19,13 @@ __all__ = ["calibrate"]
 
 def calibrate(
     *,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory; its card is changed.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory; its card is updated.")],
     data: Annotated[
         Path, typer.Option(metavar="V2.json", help="SQuAD v2.0 file that the model was not trained on.")
     ],
     articles: Annotated[
         Path | None,
-        typer.Option(metavar="TITLES.json", help='Only the articles of this list, {"titles": [...]}.'),
+        typer.Option(metavar="TITLES.json", help='Use only the articles of this list, {"titles": [...]}.'),
     ] = None,
     negatives: Annotated[
         float,
@@ -33,17 +33,19 @@ def calibrate(
             min=0.0,
             max=1.0,
             metavar="SHARE",
-            help="Share of the answerable questions also asked about another paragraph of the article.",
+            help="Share of answerable questions, 0 to 1, also asked about another paragraph of the article.",
         ),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses those questions and paragraphs.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the choice of those questions and paragraphs.")
+    ] = 0,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit what scores mean, and when a text has no answer, and keep it in the model's card.
+    """Calibrate scores and the no-answer threshold, and store them in the model's card.
 
-    The table compares the model's present scores with the new ones; those are of articles that the
-    calibration in question was not fitted on (two-fold, by article).
+    The table compares the quality of the present and the new scores; the new ones are cross-validated (two
+    folds, split by article).
     """
     dataset = load_squad(data)
     if articles is not None:
@@ -62,12 +64,12 @@ def calibrate(
 
 
 def _fitted(described: dict[str, Any]) -> dict[str, str]:
-    """Write the fitted numbers with the digits that mean something."""
+    """Format the fitted parameters."""
     names = ("slope", "intercept", "temperature", "sentence_margin", "threshold")
     return {name: f"{described[name]:.4f}" for name in names}
 
 
 def _show_table(report: CalibrationReport) -> None:
-    """Print the measures before and after."""
+    """Print the measures before and after calibration."""
     rows = [(name, f"{report.before[name]:.4f}", f"{value:.4f}") for name, value in report.after.items()]
     show_table(("measure", "before", "after"), rows)

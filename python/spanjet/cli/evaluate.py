@@ -1,4 +1,4 @@
-"""`spanjet eval`: measure exact match, F1, calibration and selective reading."""
+"""Implement `spanjet eval`: measure exact match, F1, calibration and selective prediction."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,39 +50,39 @@ PassagesOption = Annotated[
     typer.Option(
         min=2,
         metavar="K",
-        help="Ask each question about its paragraph and K-1 others of its article, as search does.",
+        help="Ask each question about its paragraph and K-1 others of its article, like spanjet search.",
     ),
 ]
 ArticlesOption = Annotated[
     bool, typer.Option("--articles", help="Ask each question about its whole article.")
 ]
 PredictionsOption = Annotated[
-    Path | None, typer.Option(metavar="OUT.json", help="Write the answers, {id: text}.")
+    Path | None, typer.Option(metavar="OUT.json", help="Write the answers as JSON, {id: text}.")
 ]
 NoAnswerOption = Annotated[
     Path | None,
     typer.Option(
         metavar="OUT.json",
-        help="Write the probabilities of no answer, {id: probability}: evaluate-v2.0's --na-prob-file.",
+        help="Write the no-answer probabilities, {id: probability}, for evaluate-v2.0's --na-prob-file.",
     ),
 ]
 SquadV2Option = Annotated[
     Path | None,
     typer.Option(
-        "--squad-v2", metavar="OUT.json", help="Write both for Hugging Face's metric squad_v2, a list."
+        "--squad-v2", metavar="OUT.json", help="Write both as a list for Hugging Face's metric squad_v2."
     ),
 ]
 HtmlOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="OUT.html", help='Write a page with the plots of calibration; needs the extra "report".'
+        metavar="OUT.html", help='Write an HTML page with calibration plots; needs the extra "report".'
     ),
 ]
 LimitOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Only the first questions; with --passages or --articles a sample."),
+    typer.Option(min=1, help="Number of questions: the first; with --passages or --articles, a sample."),
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed that chooses passages and the sample.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the choice of passages and the sample.")]
 
 
 def evaluate(
@@ -110,9 +110,9 @@ def evaluate(
 ) -> None:
     """Measure exact match, F1 and calibration on a SQuAD or MRQA file.
 
-    Exact match and F1 are the official scripts'. ece and brier are of an exact match of the best span,
-    a span being taken always; auc is of the probability of no answer; exact_at_coverage is of the most
-    confident share of the questions.
+    Exact match and F1 are computed as by the official scripts. ece and brier measure scores as probabilities
+    of an exact match of the best span; auc measures the no-answer probability; exact_at_coverage is the exact
+    match on the most confident share of the questions, in percent.
     """
     windows = {
         "max_length": max_length,
@@ -136,12 +136,12 @@ def evaluate(
 
 
 def _outputs(**paths: Path | None) -> dict[str, Path]:
-    """List the files to write by their options."""
+    """Collect the given output files by their options."""
     return {f"--{name.replace('_', '-')}": path for name, path in paths.items() if path is not None}
 
 
 def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
-    """Refuse what cannot be done before the work is done."""
+    """Check options and output files before the evaluation."""
     if passages is not None and articles:
         raise ValueError("--passages and --articles are given; expected one of them at a time")
     for name, path in outputs.items():
@@ -155,7 +155,7 @@ def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: 
 def _retrieval(
     reader: Reader, dataset: SquadDataset, passages: int | None, options: dict[str, Any]
 ) -> tuple[dict[str, Any], Confidence]:
-    """Ask about passages, or about whole articles where ``passages`` is None."""
+    """Evaluate on passages, or on whole articles if ``passages`` is None."""
     with progress_bar("questions") as bar:
         if passages is None:
             found = evaluate_articles(reader, dataset, on_step=bar, **options)
@@ -167,7 +167,7 @@ def _retrieval(
 def _reading(
     reader: Reader, dataset: SquadDataset, outputs: dict[str, Path], options: dict[str, Any]
 ) -> tuple[dict[str, Any], Confidence]:
-    """Ask each question about its own context; write the predictions that are wanted."""
+    """Evaluate each question on its own context, and write the requested predictions."""
     with progress_bar("questions") as bar:
         evaluation = evaluate_reader(reader, dataset, on_step=bar, **options)
     _write_predictions(outputs, evaluation)

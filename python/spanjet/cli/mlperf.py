@@ -1,4 +1,4 @@
-"""`spanjet mlperf`: MLPerf Inference with LoadGen: one scenario, a submission, the table of this machine."""
+"""Implement `spanjet mlperf`: run MLPerf scenarios, pack submissions, compare models."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ from spanjet.storage import replace_file
 __all__ = ["mlperf"]
 
 SquadOption = Annotated[
-    Path, typer.Option(metavar="SQUAD.json", help="SQuAD v1.1 dev. Other files work, and do not count.")
+    Path, typer.Option(metavar="SQUAD.json", help="SQuAD v1.1 dev; other files give unofficial results.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")]
 
@@ -46,45 +46,52 @@ ModelArgument = Annotated[
     typer.Argument(metavar="MODEL", help="Model directory. Default: the bundled one.", show_default=False),
 ]
 ScenarioOption = Annotated[
-    str, typer.Option(metavar="Offline|SingleStream|MultiStream|Server", help="How LoadGen asks.")
+    str, typer.Option(metavar="Offline|SingleStream|MultiStream|Server", help="LoadGen's scenario.")
 ]
-ModeOption = Annotated[str, typer.Option(metavar="performance|accuracy|both", help="What is run.")]
+ModeOption = Annotated[
+    str, typer.Option(metavar="performance|accuracy|both", help="LoadGen runs to perform.")
+]
 ResultOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Result. Default: mlperf-MODEL-SCENARIO, here."),
+    typer.Option("--out", "-o", metavar="DIR", help="Directory to create. Default: ./mlperf-MODEL-SCENARIO."),
 ]
-ShortOption = Annotated[bool, typer.Option("--short", help="A short performance run, which is NOT VALID.")]
+ShortOption = Annotated[
+    bool, typer.Option("--short", help="Make the performance run short, --seconds; the result is NOT VALID.")
+]
 SecondsOption = Annotated[
-    float, typer.Option(min=0.1, help="Of a short performance run; a valid one takes 600.")
+    float, typer.Option(min=0.1, help="Seconds of a short performance run; a valid one takes 600.")
 ]
 TargetQpsOption = Annotated[
     float | None,
-    typer.Option(help="Offline: samples/s expected; Server: asked for. Default: measured, and room."),
+    typer.Option(help="Offline: expected samples/s; Server: issued queries/s. Default: from a measurement."),
 ]
 TargetLatencyOption = Annotated[
     float | None,
-    typer.Option(metavar="MS", help="SingleStream, MultiStream: expected. Default: measured, and room."),
+    typer.Option(
+        metavar="MS",
+        help="SingleStream, MultiStream: expected query latency in ms. Default: from a measurement.",
+    ),
 ]
 Test01Option = Annotated[
-    bool, typer.Option("--test01", help="Also run the compliance test TEST01, as long as performance.")
+    bool, typer.Option("--test01", help="Also run compliance test TEST01, as long as the performance run.")
 ]
 
 ModelsArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[MODEL...]", help="Further models. The bundled one is always there."),
+    typer.Argument(metavar="[MODEL...]", help="Models to compare, besides the bundled one."),
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Keeps the random baseline model. Default: the user's cache."),
+    typer.Option(metavar="DIR", help="Directory of the baseline model. Default: the user's cache."),
 ]
 BaselineOption = Annotated[
-    str, typer.Option(metavar="bert-large|bert-base", help="Shape of the baseline, of random weights.")
+    str, typer.Option(metavar="bert-large|bert-base", help="Size of the random baseline model.")
 ]
-RoundsOption = Annotated[int, typer.Option(help="Turns of each model.")]
-TurnSecondsOption = Annotated[float, typer.Option(help="Of a turn of the slowest, about.")]
+RoundsOption = Annotated[int, typer.Option(help="Number of runs of each model.")]
+TurnSecondsOption = Annotated[float, typer.Option(help="Approximate seconds of a run of the slowest model.")]
 AccuracyOption = Annotated[bool, typer.Option(help="Measure F1 on all questions.")]
 MarkdownFileOption = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table in Markdown.")
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table as Markdown.")
 ]
 
 mlperf = typer.Typer(cls=RunByDefault, no_args_is_help=True)
@@ -92,9 +99,9 @@ mlperf = typer.Typer(cls=RunByDefault, no_args_is_help=True)
 
 @mlperf.callback()
 def about() -> None:
-    """MLPerf Inference, BERT on SQuAD v1.1, with LoadGen; needs the extra "mlperf".
+    """Run MLPerf Inference, BERT on SQuAD v1.1, with LoadGen; needs the extra "mlperf".
 
-    `spanjet mlperf MODEL …` is `spanjet mlperf run MODEL …`.
+    `spanjet mlperf MODEL …` is short for `spanjet mlperf run MODEL …`.
     """
 
 
@@ -115,7 +122,7 @@ def run(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one scenario: LoadGen's logs and verdict, F1, and what they depend on."""
+    """Run one scenario with LoadGen: logs, verdict, F1 and configuration."""
     options: dict[str, Any] = {"scenario": scenario, "mode": mode, "test01": test01}
     options |= {"target_qps": target_qps, "target_latency": target_latency}
     config = RunConfig(**options, short=seconds if short else None)
@@ -135,7 +142,7 @@ def run(
 
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:
-    """Choose what is shown of a result."""
+    """Summarise a result for display."""
     shown: dict[str, Any] = {"scenario": result["scenario"], "model": result["model"]["name"]}
     shown["data"] = result["data"]
     performance, accuracy, test01 = (result[name] for name in ("performance", "accuracy", "test01"))
@@ -157,16 +164,16 @@ def _summary(result: dict[str, Any]) -> dict[str, Any]:
 def submission(
     *,
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Results of spanjet mlperf run, of mode both.")
+        list[Path], typer.Argument(metavar="RUN...", help="Results of spanjet mlperf run in mode both.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to make.")],
-    submitter: Annotated[str, typer.Option(help="Who submits.")],
-    system: Annotated[str, typer.Option(help="What this machine is called.")] = "cpu",
-    division: Annotated[str, typer.Option(metavar="open|closed", help="Of MLPerf.")] = "open",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to create.")],
+    submitter: Annotated[str, typer.Option(help="Submitter's name.")],
+    system: Annotated[str, typer.Option(help="Name of this machine.")] = "cpu",
+    division: Annotated[str, typer.Option(metavar="open|closed", help="MLPerf division.")] = "open",
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put runs into a folder in the layout of MLPerf Inference's submissions (v6)."""
+    """Pack runs into a folder in the layout of MLPerf Inference submissions (v6)."""
     options: dict[str, Any] = {"submitter": submitter, "system": system, "division": division}
     summary = write_submission(out, runs, **options, overwrite=overwrite)
     if as_json:
@@ -192,7 +199,7 @@ def table(
     json_file: JsonFileOption = None,
     html_file: HtmlFileOption = None,
 ) -> None:
-    """Compare a plain BERT-Large with our models in short Offline tests; NOT VALID as results of MLPerf."""
+    """Compare a plain BERT-Large with spanjet's models in short Offline tests; NOT VALID in MLPerf."""
     config = TableConfig(rounds=rounds, seconds=seconds, accuracy=accuracy, threads=threads)
     shape_named(baseline)
     check_outputs(markdown_file, json_file, html=html_file)
@@ -211,7 +218,7 @@ def table(
 
 
 def _baseline(name: str, cache: Path | None) -> Model:
-    """Make the baseline model, or load it from where it is kept."""
+    """Build the baseline model, or load it from its cache directory."""
     if cache is None:
         place = default_cache_dir()
         if place is None:

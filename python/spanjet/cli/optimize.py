@@ -1,4 +1,4 @@
-"""`spanjet optimize`: find a faster architecture for a checkpoint."""
+"""Implement `spanjet optimize`: find a faster architecture for a checkpoint."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -34,32 +34,42 @@ commands = typer.Typer(cls=RunByDefault, no_args_is_help=True)
 
 DataOption = Annotated[
     Path,
-    typer.Option(metavar="TRAIN.json", help="SQuAD file to learn from and to hold the floor on."),
+    typer.Option(metavar="TRAIN.json", help="SQuAD file to fit on and to check the floor on."),
 ]
 FloorOption = Annotated[
-    float, typer.Option(metavar="SHARE", help="F1 at least, as a share of the checkpoint's in float32.")
+    float, typer.Option(metavar="SHARE", help="Minimum F1, as a share of the float32 checkpoint's.")
 ]
 BudgetOption = Annotated[
     float | None,
-    typer.Option(metavar="SHARE", help="Instead: time at most, as a share of the plain INT8 model's."),
+    typer.Option(
+        metavar="SHARE", help="Instead of a floor: maximum time, as a share of the unpruned INT8 model's."
+    ),
 ]
-TrialsOption = Annotated[int, typer.Option(min=0, help="Candidates that are tried for each budget.")]
-SamplesOption = Annotated[int, typer.Option(min=8, help="Windows to fit weights and ranges to.")]
+TrialsOption = Annotated[int, typer.Option(min=0, help="Number of candidates to try per time budget.")]
+SamplesOption = Annotated[
+    int, typer.Option(min=8, help="Number of windows to fit weights and INT8 ranges on.")
+]
 TrainingOption = Annotated[
-    int, typer.Option(min=0, help="Windows to train what is left on; 0: fit its layers one after another.")
+    int,
+    typer.Option(
+        min=0, help="Windows to distil pruned models on; 0: fit their layers one after another instead."
+    ),
 ]
 WorkOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Keeps what was found, also for other floors. Default: OUT.stages."),
+    typer.Option(
+        metavar="DIR", help="Directory of intermediate results, reused by later runs. Default: OUT.stages."
+    ),
 ]
 ExportOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Also write the float32 checkpoint, to train further.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Directory to write the float32 checkpoint to as well, for training."),
 ]
 
 
 @commands.callback()
 def main() -> None:
-    """Find the architecture that this CPU runs fastest under an accuracy floor; needs the extra "quantize".
+    """Find the fastest architecture under an accuracy floor; needs the extra "quantize".
 
     spanjet optimize MODEL --data TRAIN.json -o DIR is short for spanjet optimize run MODEL ...
     """
@@ -88,7 +98,7 @@ def run(
 ) -> None:
     """Find the fastest architecture that holds the floor, and write it as an INT8 model directory.
 
-    Rerun the same command to resume; one with another floor or budget takes what was found before.
+    Rerun the same command to resume; runs with another floor or budget reuse earlier results.
     """
     config = OptimizeConfig(
         floor=floor,
@@ -120,15 +130,15 @@ def run(
 @commands.command("report")
 def report(
     *,
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="What spanjet optimize wrote.")],
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="Output of spanjet optimize.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page. Default: DIR.html.")
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="HTML page. Default: DIR.html.")
     ] = None,
     png: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The plots as one picture. Default: none.")
+        Path | None, typer.Option(metavar="FILE", help="PNG file of all plots. Default: none.")
     ] = None,
 ) -> None:
-    """Draw the front, the chosen point and what is left of each layer; needs the extra "report"."""
+    """Plot the Pareto front, the chosen model and its layers; needs the extra "report"."""
     out = model.with_name(f"{model.resolve().name}.html") if out is None else out
     for path in (out, png):
         if path is not None:
@@ -139,15 +149,15 @@ def report(
 @commands.command("verify")
 def verify(
     *,
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="What spanjet optimize wrote.")],
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="Output of spanjet optimize.")],
     data: DataOption,
     checkpoint: Annotated[
         str | None,
-        typer.Option("--start", metavar="MODEL", help="The checkpoint: speed is compared with it in INT8."),
+        typer.Option("--start", metavar="MODEL", help="Checkpoint to compare the speed with, in INT8."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Repeat the measurements of the card: F1 on its held-out questions, and windows a second."""
+    """Repeat the measurements in the card: F1 on its held-out questions, and the speed."""
     found = repeat_measurements(model, data, checkpoint=checkpoint, progress=progress_bar)
     show(found, as_json=as_json)
     if not found["repeated"]:
@@ -166,14 +176,14 @@ def _clock(seconds: float) -> str:
 
 
 def _show_result(card: dict[str, Any]) -> None:
-    """Print the summary of a card, and a warning where the floor is not held."""
+    """Print the summary of a card, and a warning if the floor is not held."""
     show(_summary(card), as_json=False)
     if not card["optimization"]["held"]:
         typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
 
 
 def _summary(card: dict[str, Any]) -> dict[str, Any]:
-    """Pick out of a card what a person wants to know first."""
+    """Summarise a card for display."""
     found = card["optimization"]
     layers = found["layers"]
     return {

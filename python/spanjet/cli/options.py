@@ -1,4 +1,4 @@
-"""Define the options that several commands share, and the settings they stand for."""
+"""Define the options shared by several commands, and convert them to settings."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,61 +49,72 @@ ModelOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ThreadsOption = Annotated[int | None, typer.Option(help="Threads. Default: all CPUs.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="Number of threads. Default: all CPUs.")]
 JsonFileOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write all measurements.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Write all measurements as JSON.")
 ]
 HtmlFileOption = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE", help='Write a page with plots; needs the extra "report".'),
+    typer.Option("--html", metavar="FILE", help='Write an HTML page with plots; needs the extra "report".'),
 ]
 
-MaxLengthOption = Annotated[int, typer.Option(help="Tokens of a window.")]
+MaxLengthOption = Annotated[int, typer.Option(help="Maximum tokens of a window.")]
 DocStrideOption = Annotated[
-    int, typer.Option(help="Tokens from window to window (advance), or shared by two (overlap).")
+    int, typer.Option(help="Tokens between window starts (advance), or shared by neighbours (overlap).")
 ]
 ConventionOption = Annotated[
-    str, typer.Option(metavar="advance|overlap", help="Which of the two doc-stride means.")
+    str,
+    typer.Option(
+        metavar="advance|overlap",
+        help="Meaning of --doc-stride: as in run_squad.py (advance) or transformers (overlap).",
+    ),
 ]
-MaxQuestionLengthOption = Annotated[int, typer.Option(help="Tokens of a question; the rest is cut off.")]
+MaxQuestionLengthOption = Annotated[
+    int, typer.Option(help="Maximum tokens of a question; the rest is cut off.")
+]
 
 ModeOption = Annotated[
-    str, typer.Option(metavar="|".join(DECODE_MODES), help="How logits become answers; squad: as MLPerf.")
+    str, typer.Option(metavar="|".join(DECODE_MODES), help="Decoding mode; squad: the rules of MLPerf.")
 ]
-NBestOption = Annotated[int, typer.Option(help="Candidates that share the score.")]
-MaxAnswerLengthOption = Annotated[int, typer.Option(help="Tokens of an answer.")]
-OverlapOption = Annotated[bool, typer.Option("--overlap", help="List answers that overlap a better one too.")]
+NBestOption = Annotated[int, typer.Option(help="Number of candidates to normalise scores over.")]
+MaxAnswerLengthOption = Annotated[int, typer.Option(help="Maximum tokens of an answer.")]
+OverlapOption = Annotated[
+    bool, typer.Option("--overlap", help="Also list answers that overlap a better one.")
+]
 ThresholdOption = Annotated[
     str,
     typer.Option(
         metavar="model|none|P",
-        help="Probability of an answer below which a question counts as not answered; model: the one in the "
-        "model's card; none: always give a span.",
+        help="Minimum probability that the text answers the question, 0 to 1; model: the one in the "
+        "model's card; none: always answer with a span.",
     ),
 ]
 
 CheckpointArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Checkpoint directory, or an id of the Hugging Face hub.")
+    str, typer.Argument(metavar="MODEL", help="Checkpoint directory or Hugging Face hub id.")
 ]
 OutModelOption = Annotated[
-    Path, typer.Option("--out", "-o", metavar="DIR", help="Directory of the INT8 model.")
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Model directory to create.")
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 CpuOption = Annotated[
     str,
     typer.Option(
         metavar="auto|vnni|any",
-        help="CPUs to run on; any: also those without VNNI, with 7-bit weights. auto: as this one.",
+        help="Target CPUs; vnni: x86 with VNNI or AMX; any: also without (7-bit weights); auto: as this CPU.",
     ),
 ]
 HeldOutOption = Annotated[
-    int, typer.Option(min=1, help="Questions for F1 and the floor, which are used for nothing else.")
+    int, typer.Option(min=1, help="Maximum number of held-out questions to measure F1 on.")
 ]
 KeepBestOption = Annotated[
     bool, typer.Option("--keep-best", help="Write the best model even if it is below the floor.")
 ]
 EvaluationOption = Annotated[
-    Path | None, typer.Option("--eval", metavar="SQUAD.json", help="Measure EM and F1 before and after.")
+    Path | None,
+    typer.Option(
+        "--eval", metavar="SQUAD.json", help="SQuAD file to measure exact match and F1 on, before and after."
+    ),
 ]
 LicenseOption = Annotated[
     str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, for the card.")
@@ -112,10 +123,10 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Seed of all random choices
 
 
 def threshold_of(value: str) -> Threshold:
-    """Read the value of ``--threshold``.
+    """Parse the value of ``--threshold``.
 
     Raises:
-        ValueError: it is neither ``model`` nor ``none`` nor a probability.
+        ValueError: the value is neither ``model`` nor ``none`` nor a probability.
     """
     if value in ("model", "none"):
         return "model" if value == "model" else None
@@ -136,17 +147,17 @@ def open_reader(
     threads: int | None = None,
     top_k: int = 1,
 ) -> Reader:
-    """Make a reader of options; the settings' own classes check them.
+    """Open a reader with the settings of options, which the settings' classes validate.
 
-    In mode ``squad`` there are no more answers than ``n_best``, which ``top_k`` raises.
+    Mode ``squad`` gives at most ``n_best`` answers, so ``top_k`` raises ``n_best``.
 
     Args:
-        model: the model's directory; None: the bundled one.
+        model: model directory; None: the bundled one.
         windows: fields of `WindowConfig`.
         decode: fields of `DecodeConfig`.
         threshold: the value of ``--threshold``.
-        threads: threads; None: all CPUs.
-        top_k: answers to each question.
+        threads: number of threads; None: all CPUs.
+        top_k: maximum number of answers to each question.
     """
     decode_config = DecodeConfig(**decode)
     if decode_config.mode == "squad":

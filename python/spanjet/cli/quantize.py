@@ -1,4 +1,4 @@
-"""`spanjet quantize`: make an INT8 model of a checkpoint."""
+"""Implement `spanjet quantize`: quantize a checkpoint to INT8."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,30 +25,34 @@ __all__ = ["quantize"]
 
 DataOption = Annotated[
     Path,
-    typer.Option(metavar="SQUAD.json", help="Questions to calibrate with, and to hold the floor on."),
+    typer.Option(metavar="SQUAD.json", help="SQuAD file to calibrate INT8 ranges and check the floor on."),
 ]
 FloorOption = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="F1 at least, as a share of the float32 model's: 0.99. Layers are left in floating point to "
-        "hold it.",
+        help="Minimum F1, as a share of the float32 model's, such as 0.99; some layers stay in floating "
+        "point to hold it. Default: none.",
     ),
 ]
 MaxRestoredOption = Annotated[
-    int | None, typer.Option(min=0, help="Layers left in floating point at most. Default: half of them.")
+    int | None,
+    typer.Option(min=0, help="Maximum number of layers to keep in floating point. Default: half of them."),
 ]
 FittingOption = Annotated[
     Path | None,
     typer.Option(
-        "--calibrate", metavar="V2.json", help="Calibrate scores on a SQuAD v2.0 file: spanjet calibrate."
+        "--calibrate",
+        metavar="V2.json",
+        help="SQuAD v2.0 file to calibrate scores on, as spanjet calibrate does.",
     ),
 ]
-SamplesOption = Annotated[int, typer.Option(min=1, help="Windows to calibrate with.")]
+SamplesOption = Annotated[int, typer.Option(min=1, help="Number of calibration windows.")]
 LicenseFileOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Its text. Default: the checkpoint's LICENSE, if any.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Text of the licence. Default: the checkpoint's LICENSE, if any."),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Let NNCF print.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show NNCF's output.")]
 
 
 def quantize(
@@ -70,9 +74,9 @@ def quantize(
     overwrite: OverwriteOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Make an INT8 model directory from a checkpoint; needs the extra "quantize".
+    """Quantize a checkpoint to an INT8 model directory; needs the extra "quantize".
 
-    What is finished is kept in DIR.partial until DIR is there: rerun the same command to resume.
+    Intermediate results are kept in DIR.partial until DIR is written: rerun the same command to resume.
     """
     config = QuantizeConfig(
         samples=samples,

@@ -1,4 +1,4 @@
-"""`spanjet search`: ask one question about many files."""
+"""Implement `spanjet search`: ask one question about many files."""
 
 import os
 from collections.abc import Iterator
@@ -19,35 +19,34 @@ from spanjet.cli.terminal.texts import read_text
 __all__ = ["search"]
 
 NOTHING_FOUND = 1
-"""Exit code where no file answers the question, as grep has it."""
+"""Exit code if no file answers the question, as in grep."""
 
 SOME_UNREADABLE = 2
-"""Exit code where a file could not be searched, whatever the others hold."""
+"""Exit code if a file could not be read, regardless of answers in others."""
 
 STANDARD_INPUT = "(standard input)"
 
 
 def search(
     *,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="Question to ask.")],
     files: Annotated[
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="UTF-8 texts, not directories; patterns such as 'docs/**/*.txt' stand for the files that "
-            "match; -: standard input.",
+            help="UTF-8 texts, not directories, or glob patterns such as 'docs/**/*.txt'; -: standard input.",
         ),
     ],
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Number of answers.")] = 5,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers.")] = 5,
     threshold: ThresholdOption = "model",
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the best answers to a question in files.
 
-    Each answer is printed with its file, line and column (in characters, from 1), and its sentence; piped, as
-    "file:line:column", answer and sentence, with tabs between. The exit code is 1 where no file answers the
-    question, and 2 where a file could not be read, which leaves out that file only.
+    Each answer is printed with its file, line and column (in characters, from 1), and its sentence; when
+    piped, as "file:line:column", answer and sentence, separated by tabs. The exit code is 1 if no file
+    answers the question, and 2 if a file could not be read; the other files are searched nevertheless.
     """
     files_read = _Files(files)
     reader = Reader(model, threshold=threshold_of(threshold))
@@ -66,13 +65,13 @@ def search(
 
 
 class _Files:
-    """Read files one by one when they are asked for, as name and text; a file given twice is read once.
+    """Iterable of distinct files as name and text, read one by one on demand.
 
     Args:
-        patterns: paths, patterns or ``-``.
+        patterns: paths, glob patterns or ``-``.
 
     Attributes:
-        failed: whether a file could not be read; each such has been reported.
+        failed: True if a file could not be read, which has been reported.
     """
 
     def __init__(self, patterns: list[str]) -> None:
@@ -95,7 +94,7 @@ class _Files:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Report that a file cannot be read, and go on."""
+        """Report a file that cannot be read, and continue."""
         try:
             yield
         except (OSError, ValueError) as error:
@@ -104,7 +103,7 @@ class _Files:
 
 
 def _expanded(pattern: str) -> list[Path | None]:
-    """Find the files that an argument stands for; None is standard input."""
+    """Expand an argument to file paths; None is standard input."""
     if pattern == "-":
         return [None]
     path = Path(pattern)
@@ -122,19 +121,19 @@ def _expanded(pattern: str) -> list[Path | None]:
 
 
 def _name(path: Path) -> str:
-    """Make a path printable, whatever bytes it is made of."""
+    """Decode a path for display, with invalid bytes replaced."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def _place(answer: PassageAnswer) -> tuple[str, int, int]:
-    """Find file, line and column of an answer; lines end with line feeds."""
+    """Find the file, line and column of an answer; lines end with line feeds."""
     text = answer.passage_text
     line = text.count("\n", 0, answer.start) + 1
     return answer.passage_id, line, answer.start - text.rfind("\n", 0, answer.start)
 
 
 def _as_dict(question: str, found: SearchResult) -> dict[str, Any]:
-    """Gather what --json prints."""
+    """Build the output of --json."""
     answers = []
     for answer in found:
         values = answer.as_dict()

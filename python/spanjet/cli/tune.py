@@ -1,4 +1,4 @@
-"""`spanjet tune`: find the fastest batch settings for this machine."""
+"""Implement `spanjet tune`: find the fastest batch settings for this machine."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ from spanjet.reader.tuned_settings import save_tuning
 __all__ = ["tune"]
 
 MIN_CPU_SHARE = 0.85
-"""With less of the CPUs' time than this, what was measured says little."""
+"""Minimum share of CPU time for reliable measurements."""
 
 COLUMNS = (
     "streams",
@@ -46,17 +46,22 @@ def tune(
     ] = BUNDLED_MODEL,
     squad: Annotated[
         Path | None,
-        typer.Option(metavar="SQUAD.json", help="Windows of these questions. Default: lengths as in SQuAD."),
+        typer.Option(
+            metavar="SQUAD.json",
+            help="SQuAD file to take window lengths from. Default: the lengths of SQuAD v1.1.",
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Only the first questions of the file.")] = 400,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each comparison.")] = 5,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Number of questions of the file to use, the first.")
+    ] = 400,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each comparison.")] = 5,
     max_memory: Annotated[
-        float, typer.Option(metavar="MB", help="For a compiled model of each length, at most.")
+        float, typer.Option(metavar="MB", help="Maximum memory of one compiled model per length.")
     ] = 2048,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the fastest batch settings for this machine; readers use them from then on."""
+    """Find the fastest batch settings for this machine, and save them for all readers."""
     loaded = load_model(model)
     config = RuntimeConfig(threads=threads)
     lengths = None if squad is None else _lengths(loaded, squad, limit)
@@ -83,7 +88,7 @@ def tune(
 
 
 def _lengths(model: Model, squad: Path, limit: int) -> NDArray[np.int64]:
-    """Count the tokens of the windows of a file's first questions."""
+    """Compute the window lengths in tokens of a file's first questions."""
     questions = load_squad(squad).questions[:limit]
     windows = Reader(model, window_config=WindowConfig.fitting(model.max_length)).windows(
         [each.question for each in questions], [each.context for each in questions]
@@ -111,7 +116,7 @@ def _rows(tuned: Tuned) -> list[tuple[str, ...]]:
 
 
 def _show(tuned: Tuned, path: Path | None) -> None:
-    """Print all that was measured, and what of it is kept."""
+    """Print all measured settings and the chosen ones."""
     best = [index for index, each in enumerate(tuned.candidates) if each.settings == tuned.settings]
     show_table(COLUMNS, _rows(tuned), left=(2, 7), kept=best)
     if not sys.stdout.isatty():

@@ -16,15 +16,15 @@ __all__ = ["Evaluation", "evaluate"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """The answers of a reader to a data set, and their scores.
+    """Answers of a reader to a data set, and their scores.
 
     Attributes:
         scores: exact match and F1.
-        predictions: answer of each question by its id; "" is the null answer.
-        spans: the best answer of each question by its id, the null answer left aside.
-        confidence: that answer's score, the probability that it is right, of each question by its id.
-        no_answer: probability that the context does not answer the question, by its id.
-        seconds: wall time from texts to answers, scoring not included.
+        predictions: answers by question id; "" is the null answer.
+        spans: best spans by question id, regardless of the threshold.
+        confidence: scores of those spans by question id, the probability that the span is right.
+        no_answer: probabilities that the context does not answer the question, by question id.
+        seconds: wall time from texts to answers, without scoring.
     """
 
     scores: Scores
@@ -36,7 +36,7 @@ class Evaluation:
 
     @property
     def questions_per_second(self) -> float:
-        """Questions answered in a second."""
+        """Answered questions per second."""
         return len(self.predictions) / self.seconds
 
 
@@ -51,12 +51,12 @@ def evaluate(
     """Answer the questions of a data set and score the answers.
 
     Args:
-        reader: what answers.
-        dataset: what is asked.
-        threshold: as the reader's; ``"reader"``: that one for v2.0, but None for v1.1, whose questions all
-            have an answer, and in mode ``squad``.
-        on_step: called with the numbers of answered and of all questions.
-        limit: only this many questions, the first ones; default: all.
+        reader: reader to evaluate.
+        dataset: data set to ask.
+        threshold: as the reader's; ``"reader"``: the reader's own for v2.0, but None for v1.1, whose
+            questions all have an answer, and in mode ``squad``.
+        on_step: called with the number of answered and of all questions.
+        limit: number of questions to ask, the first ones; None: all.
 
     Raises:
         ValueError: ``limit`` is less than 1.
@@ -77,13 +77,13 @@ def evaluate(
     }
     spans = {name: answer.text for name, answer in best.items()}
     no_answer = {name: answer.no_answer for name, answer in best.items()}
-    # The best thresholds do not depend on the reader's own one.
+    # The best thresholds do not depend on the reader's own.
     thresholds = _best_fields(score(dataset, spans, no_answer))
     return Evaluation(
         scores=replace(score(dataset, predictions), **thresholds),
         predictions=predictions,
         spans=spans,
-        # Where there is no span at all, nothing is claimed with any confidence.
+        # Without any span, the confidence is 0.
         confidence={name: 0.0 if answer.is_null else answer.score for name, answer in best.items()},
         no_answer=no_answer,
         seconds=seconds,
@@ -96,7 +96,7 @@ def _answers(
     threshold: Threshold,
     on_step: OnStep,
 ) -> dict[str, list[Answer]]:
-    """Answer each question, by its id; the null answer, where it comes first, has the best span behind it."""
+    """Answer each question, by id; a null answer is followed by the best span."""
     on_step(0, len(dataset))
     pairs = ((question.question, question.context) for question in dataset.questions)
     stream = reader.stream(pairs, top_k=1 if threshold is None else 2, threshold=threshold)

@@ -1,4 +1,4 @@
-"""Measure reading over several passages, and over whole articles, with the questions of a data set."""
+"""Evaluate reading over several passages, and over whole articles."""
 
 import time
 import zlib
@@ -32,12 +32,12 @@ BETWEEN_PARAGRAPHS = "\n\n"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassageCase:
-    """A question and the passages that it is asked about.
+    """Question with the passages to ask it about.
 
     Attributes:
-        question: has an answer.
-        passages: its own paragraph among others of its article, all different.
-        right: place of its own paragraph.
+        question: question with an answer.
+        passages: its own paragraph among others of its article, all distinct.
+        right: index of its own paragraph.
     """
 
     question: Question
@@ -47,17 +47,17 @@ class PassageCase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetrievalScores:
-    """Scores of the best answer over passages or in a whole article.
+    """Scores of the best answers over passages or in whole articles.
 
     Attributes:
-        total: questions that were asked.
-        exact, f1: in percent, of the best answer's text, whichever passage it is from.
-        confidence: what its ``score`` says; the event is an exact match from the right passage.
+        total: number of questions.
+        exact, f1: exact match and F1 of the best answer's text in percent, whichever passage it is from.
+        confidence: reliability of its ``score``; the event is an exact match from the right passage.
         seconds: wall time from texts to answers; each passage or article is tokenized once.
         passages: number of passages of each question; None: a whole article.
-        right_passage: share in percent of questions whose best answer is from their own paragraph.
-        reference_elsewhere: share in percent of the other passages that contain a reference answer too; an
-            answer from there counts as from the wrong passage.
+        right_passage: percentage of questions whose best answer is from their own paragraph.
+        reference_elsewhere: percentage of the other passages that contain a reference answer too; an answer
+            from there counts as from the wrong passage.
     """
 
     total: int
@@ -70,7 +70,7 @@ class RetrievalScores:
     reference_elsewhere: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers, ready for JSON, without what does not apply."""
+        """Return the applicable numbers by name, JSON-serialisable."""
         names = ("passages", "total", "right_passage", "exact", "f1", "reference_elsewhere")
         values = {name: getattr(self, name) for name in names}
         return {
@@ -84,15 +84,15 @@ class RetrievalScores:
 def choose_passages(
     dataset: SquadDataset, count: int, *, limit: int | None = None, seed: int = 0
 ) -> list[PassageCase]:
-    """Put the paragraph of each question among others of its article.
+    """Mix the paragraph of each question with others of its article.
 
     A question's passages depend on the seed and on the question, not on the sample.
 
     Args:
-        dataset: questions; those without an answer, or of an article with too few paragraphs, are left out.
-        count: passages of each question, its own included.
-        limit: only a sample of so many questions; default: all.
-        seed: chooses passages, their order and the sample.
+        dataset: questions; those without an answer, or of an article with too few paragraphs, are skipped.
+        count: number of passages per question, its own included.
+        limit: size of a random sample of the questions; None: all.
+        seed: seed of the choice of passages, their order and the sample.
 
     Raises:
         ValueError: ``count`` is less than 2, or no question is left.
@@ -122,12 +122,12 @@ def _case(dataset: SquadDataset, question: Question, count: int, seed: int) -> P
 
 
 def question_generator(question: Question, seed: int) -> np.random.Generator:
-    """Make a random generator of a question's own, whatever else is asked."""
+    """Make a random generator that depends only on the seed and the question's id."""
     return np.random.default_rng([seed, zlib.crc32(question.id.encode())])
 
 
 def holds_reference(text: str, question: Question) -> bool:
-    """Tell whether a text contains a reference answer, word for word after normalisation."""
+    """Return True if a normalised text contains a normalised reference answer."""
     words = f" {normalize(text)} "
     found = (normalize(answer) for answer in question.answers)
     return any(answer and f" {answer} " in words for answer in found)
@@ -142,15 +142,15 @@ def evaluate_passages(
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> RetrievalScores:
-    """Ask each question about several passages of its article, and score the answer that ranks first.
+    """Ask each question about several passages of its article, and score the best answer.
 
     Args:
-        reader: what answers; its threshold does not count, a span is taken always.
+        reader: reader to evaluate; its threshold is not used.
         dataset: see `choose_passages`.
         passages: see `choose_passages`.
         limit: see `choose_passages`.
         seed: see `choose_passages`.
-        on_step: called with the numbers of answered and of all questions.
+        on_step: called with the number of answered and of all questions.
 
     Raises:
         ValueError: see `choose_passages`.
@@ -184,14 +184,14 @@ def evaluate_articles(
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> RetrievalScores:
-    """Ask each question about its whole article, the paragraphs joined by an empty line.
+    """Ask each question about its whole article, with paragraphs joined by empty lines.
 
     Args:
-        reader: what answers; its threshold does not count, a span is taken always.
-        dataset: questions; those without an answer are left out.
-        limit: only a sample of so many questions; default: all.
-        seed: chooses the sample.
-        on_step: called with the numbers of answered and of all questions.
+        reader: reader to evaluate; its threshold is not used.
+        dataset: questions; those without an answer are skipped.
+        limit: size of a random sample of the questions; None: all.
+        seed: seed of the sample.
+        on_step: called with the number of answered and of all questions.
 
     Raises:
         ValueError: no question has an answer and an article.
@@ -216,9 +216,9 @@ def evaluate_articles(
 def _best_of_passages(
     reader: Reader, cases: Sequence[PassageCase], on_step: OnStep
 ) -> Iterator[tuple[int, Answer]]:
-    """Yield the answer to each question that ranks first, and its passage's place.
+    """Yield the best answer to each question, with the index of its passage.
 
-    The ranking is that of `Reader.search`, but the passages of all questions are asked in one stream.
+    The ranking is that of `Reader.search`, but the passages of all questions run in one stream.
     """
     documents = _Documents(reader)
     pairs = ((case.question.question, documents[text]) for case in cases for text in case.passages)
@@ -232,7 +232,7 @@ def _best_of_passages(
 
 
 class _Documents(dict[str, Document]):
-    """Prepare each text when it comes for the first time."""
+    """Cache of documents, each prepared on first use."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ class _Documents(dict[str, Document]):
 
 
 def _sample(questions: list[Question], limit: int | None, seed: int) -> list[Question]:
-    """Choose some of the questions, in their order."""
+    """Sample questions, and keep their order."""
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1")
     if limit is None or limit >= len(questions):

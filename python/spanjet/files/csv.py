@@ -1,4 +1,4 @@
-"""Read and write CSV: a header, then one row of fields after the other (RFC 4180)."""
+"""Read and write CSV with a header (RFC 4180)."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -17,15 +17,15 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """The rows of a CSV file in UTF-8 with a header. Empty lines are no rows.
+    """Rows of a UTF-8 CSV file with a header; empty lines are skipped.
 
     Attributes:
         path: the file.
-        columns: names in the header.
-        delimiter: one character between two fields.
+        columns: names of the columns in the header.
+        delimiter: field delimiter, one character.
 
     Raises:
-        ValueError: when iterated: the header lacks a column or is not CSV, or the delimiter is not one
+        ValueError: on iteration: the header lacks a column or is not CSV, or the delimiter is not one
             character.
     """
 
@@ -34,7 +34,7 @@ class CsvTable:
     delimiter: str = ","
 
     def count(self) -> int:
-        """Return about the number of rows: that of the line ends outside quotes, without the header's."""
+        """Estimate the number of rows by the line ends outside quotes."""
         ends, quoted = 0, False
         with self.path.open("rb") as file:
             for block in iter(lambda: file.read(BLOCK), b""):
@@ -44,8 +44,9 @@ class CsvTable:
         return max(ends - 1, 0)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """Read the rows, in the order of the file."""
-        # The module's limit is for all of its readers; at 131,072 characters it is below real contexts.
+        """Yield the rows in the order of the file."""
+        # The module's limit applies to all of its readers; its default, 131,072 characters, is below real
+        # contexts.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
         with self.path.open("rb") as file:
             lines = Lines(file)
@@ -80,11 +81,11 @@ class CsvTable:
 
 
 class _Rows:
-    """Iterates over rows: the number of the first line, and the fields or what is wrong with them."""
+    """Iterator over rows: the number of the first line, and the fields or an error message."""
 
     def __init__(self, lines: Lines, delimiter: str) -> None:
         self._lines = lines
-        # A map, unlike a generator, goes on after an error of `lines`.
+        # A map, unlike a generator, can continue after an error of `lines`.
         decoded = map(_decode, lines)
         try:
             self._reader = csv.reader(decoded, delimiter=delimiter, strict=True)
@@ -108,10 +109,10 @@ class _Rows:
 
 
 def write_csv(rows: Iterable[dict[str, Any]], path: Path, *, delimiter: str = ",") -> None:
-    """Write answers as a CSV file in UTF-8: one line for each, those to a question together, best first.
+    """Write answers as a UTF-8 CSV file: one line per answer, grouped by question, best first.
 
-    Columns: ``row`` of the input, ``id`` (empty where there is none), ``question``, ``rank`` among the
-    answers to the question from 1, and the attributes of `Answer`; the null answer has an empty ``text``.
+    Columns: ``row`` of the input, ``id`` (empty if there is none), ``question``, ``rank`` among the answers
+    to the question from 1, and the attributes of `Answer`; the null answer has an empty ``text``.
     """
     names = [field.name for field in fields(Answer)]
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -124,5 +125,5 @@ def write_csv(rows: Iterable[dict[str, Any]], path: Path, *, delimiter: str = ",
 
 
 def _decode(line: bytes) -> str:
-    """Decode a line; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
+    """Decode a line; invalid UTF-8 becomes lone surrogates, which `read_record` rejects."""
     return line.decode("utf-8", "surrogateescape")

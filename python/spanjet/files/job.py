@@ -1,4 +1,4 @@
-"""Answer the questions of a file into a file: a job that can be stopped or killed, and resumed."""
+"""Answer the questions of a file to a file, as a job that can be interrupted and resumed."""
 
 import hashlib
 import os
@@ -26,14 +26,14 @@ __all__ = ["JobResult", "answer_file"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class JobResult:
-    """Result of a job: its output and the numbers of its rows.
+    """Result of a job: its output files and row counts.
 
     Attributes:
-        out: the file of the answers; None: standard output.
-        rejected_out: the file of the rejected rows; None where there are none, or it is standard error.
-        rows: rows of the input.
-        answered, rejected: how many of them have answers, and how many could not be answered.
-        resumed: how many of them earlier runs of the job had done.
+        out: file of the answers; None: standard output.
+        rejected_out: file of the rejected rows; None if there are none or they went to standard error.
+        rows: number of rows of the input.
+        answered, rejected: number of rows with answers, and of rows that could not be answered.
+        resumed: number of rows finished by earlier runs of the job.
         seconds: wall-clock time of this run.
     """
 
@@ -47,7 +47,7 @@ class JobResult:
 
     @property
     def questions_per_second(self) -> float:
-        """Rows that this run has done, in a second."""
+        """Rows per second of this run."""
         return (self.rows - self.resumed) / self.seconds
 
     def __repr__(self) -> str:
@@ -79,43 +79,46 @@ def answer_file(
     strict: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> JobResult:
-    """Answer the questions of a file, in bounded memory; the job survives being killed at any moment.
+    """Answer the questions of a file in bounded memory, resumable after a kill at any moment.
 
-    Until the job is complete, a directory ``OUT.partial`` holds what is done. Then ``out`` appears, with
-    ``OUT.run.json``, which says what it was made of. Rows that cannot be answered go to
-    ``OUT.rejected.jsonl``, each with its place and the reason.
+    Until the job is complete, its progress is kept in a directory ``OUT.partial``. Then ``out`` is written,
+    with ``OUT.run.json``, which records its input and settings. Rows that cannot be answered go to
+    ``OUT.rejected.jsonl``, each with its location and the reason.
 
-    JSON Lines, CSV, TSV and Parquet have a row for each question; SQuAD's JSON has articles. JSON Lines and
-    Parquet get a row for each question with a list of answers, CSV and TSV a row for each answer.
+    JSON Lines, CSV, TSV and Parquet inputs have a row for each question; SQuAD's JSON has articles. JSON
+    Lines and Parquet outputs have a row for each question with a list of answers, CSV and TSV a row for each
+    answer.
 
     Args:
-        source: the file of the questions; ``"-"``: standard input, as JSON Lines.
-        out: the file of the answers; ``"-"``: standard output, as JSON Lines, and rejected rows to standard
+        source: file of the questions; ``"-"``: standard input, as JSON Lines.
+        out: file of the answers; ``"-"``: standard output, as JSON Lines, with rejected rows on standard
             error.
-        reader: what answers.
-        question: column of the questions (not of SQuAD files).
-        context: column of the texts that may hold the answers (not of SQuAD files).
-        id: column of strings or integers that go to the output. It may be missing if it is called ``"id"``.
-        text: the context of all questions, instead of the column.
-        format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"`` or ``"squad"``; None: by name.
-        out_format: of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by name.
-        delimiter: the character between two fields of a CSV file; None: a comma.
-        top_k: answers to each question at most, best first.
-        threshold: as of `Reader.ask`.
-        look_ahead: questions under way (see `Reader.stream`).
-        resume: go on with an unfinished job of the same input and settings, if there is one.
-        overwrite: replace ``out`` when the job is complete, and drop an unfinished job now.
-        strict: end the job at the first row that cannot be answered.
-        progress: called with the number of rows that are done and about that of all rows, None where it is
-            unknown; first with those that earlier runs have done.
+        reader: reader to answer with.
+        question: column of the questions; ignored for SQuAD files.
+        context: column of the contexts; ignored for SQuAD files.
+        id: column of ids, strings or integers, which are copied to the output; it may be missing if it is
+            called ``"id"``.
+        text: context of all questions, instead of a column.
+        format: format of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"`` or ``"squad"``; None:
+            by its name.
+        out_format: format of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by its name.
+        delimiter: field delimiter of a CSV file; None: comma.
+        top_k: maximum number of answers per question, best first.
+        threshold: threshold, as in `Reader.ask`.
+        look_ahead: number of questions to read ahead (see `Reader.stream`).
+        resume: resume an unfinished job of the same input and settings, if there is one.
+        overwrite: replace ``out`` when the job is complete, and discard an unfinished job now.
+        strict: stop at the first row that cannot be answered.
+        progress: called with the number of finished rows and an estimate of all rows, None if unknown; first
+            with the rows of earlier runs.
 
     Raises:
         OSError: a file cannot be read or written.
-        FileExistsError: there is an output or an unfinished job, and neither ``resume`` nor ``overwrite``.
-        ImportError: Parquet without pyarrow.
-        ValueError: the input cannot be read as a whole; the job to resume was another; or a row was
-            rejected and the job is ``strict``.
-        KeyboardInterrupt: the job was stopped; the message says after how many rows.
+        FileExistsError: an output or an unfinished job exists, without ``resume`` or ``overwrite``.
+        ImportError: a file is Parquet and pyarrow is not installed.
+        ValueError: the input cannot be read as a whole; the job to resume has other input or settings; or a
+            row is rejected and the job is ``strict``.
+        KeyboardInterrupt: the job was interrupted; the message states the number of finished rows.
     """
     began = time.perf_counter()
     given, target = (None if os.fspath(path) == "-" else Path(path) for path in (source, out))
@@ -150,7 +153,7 @@ def answer_file(
 
 
 def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
-    """Return what answers depend on, besides the rows: values that are compared when a job is resumed."""
+    """Return the settings that answers depend on, which must be equal to resume a job."""
     thresholds = {"model": reader.calibration.threshold, "reader": reader.threshold}
     return {
         "spanjet": __version__,
@@ -174,7 +177,7 @@ def _open_sink(
     resume: bool,
     overwrite: bool,
 ) -> StandardOutput | Journal:
-    """Open the output, after a check that it can be written; a job to resume must have the same settings."""
+    """Open the output after checking that it can be written; a resumed job must have the same settings."""
     form = out_format or ("jsonl" if out is None else find_format(out, WRITERS))
     writer = row_writer(form)
     if out is None:

@@ -1,4 +1,4 @@
-"""Read JSON Lines: one object a line."""
+"""Read JSON Lines: one object per line."""
 
 import sys
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class JsonLines:
-    """The rows of a JSON Lines file in UTF-8. Lines of nothing but white space are no rows.
+    """Rows of a UTF-8 JSON Lines file; blank lines are skipped.
 
     Attributes:
         path: the file; None: standard input.
@@ -29,7 +29,7 @@ class JsonLines:
     columns: Columns
 
     def count(self) -> int | None:
-        """Return about the number of rows; None where it cannot be known before they are read."""
+        """Estimate the number of rows; None for standard input."""
         if self.path is None:
             return None
         with self.path.open("rb") as file:

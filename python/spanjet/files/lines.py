@@ -1,24 +1,24 @@
-"""Read the lines of a file, as bytes and of bounded length."""
+"""Read the lines of a file as bytes, with bounded length."""
 
 from typing import BinaryIO
 
 __all__ = ["BYTE_ORDER_MARK", "MAX_LINE_BYTES", "LineTooLongError", "Lines"]
 
 MAX_LINE_BYTES = 1 << 26
-"""A longer line is an error of its own instead of filling the memory."""
+"""Maximum length of a line in bytes; a longer one is an error, so that memory is bounded."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class LineTooLongError(ValueError):
-    """A line of more than `MAX_LINE_BYTES`; the iteration goes on behind it."""
+    """Line longer than `MAX_LINE_BYTES`; iteration continues after it."""
 
 
 class Lines:
-    """Iterates over the lines of a binary file, without a byte order mark at its beginning.
+    """Iterator over the lines of a binary file, without a leading byte order mark.
 
     Attributes:
-        number: number of the line that came last, from 1.
+        number: number of the last line, from 1.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -12,7 +12,7 @@ __all__ = ["ParquetTable", "load_pyarrow", "write_parquet"]
 
 BATCH_ROWS = 1024
 BUFFER_BYTES = 1 << 20
-"""Read from a column at a time, so that a row group need not fit into memory."""
+"""Bytes to read from a column at a time, so that a row group need not fit into memory."""
 
 ROW_GROUP_ROWS = 1 << 16
 
@@ -33,15 +33,15 @@ def load_pyarrow() -> tuple[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ParquetTable:
-    """The rows of a Parquet file.
+    """Rows of a Parquet file.
 
     Attributes:
         path: the file.
-        columns: names of columns of texts; the id's may also be of integers.
+        columns: names of string columns; that of the ids may also be of integers.
 
     Raises:
         ImportError: pyarrow is not installed.
-        ValueError: when iterated: not a Parquet file, or a column is missing or of another type.
+        ValueError: on iteration: the file is not Parquet, or a column is missing or of another type.
     """
 
     path: Path
@@ -72,7 +72,7 @@ class ParquetTable:
                 raise ValueError(f"{self.path}: damaged behind row {row}: {error}") from None
 
     def _names(self, schema: Any) -> list[str]:
-        """Return the columns to read, after a check of their types."""
+        """Return the names of the columns to read, after checking their types."""
         columns = self.columns
         texts = [columns.question, *filter(None, [columns.context])]
         names = [*texts, *([columns.id] if columns.id_required or columns.id in schema.names else [])]
@@ -125,10 +125,10 @@ def _schema() -> Any:
 
 def _opened(path: Path) -> Any:
     pa, pq = load_pyarrow()
-    with path.open("rb"):  # a missing file is the same error as in the other formats
+    with path.open("rb"):  # a missing file raises the same error as in the other formats
         pass
     try:
-        # Its default, pre-buffering, reads whole row groups: 234 MiB where this takes 5.
+        # Pre-buffering, the default, reads whole row groups: 234 MiB instead of 5.
         return pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except pa.ArrowException as error:
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
@@ -155,7 +155,7 @@ def _check_type(path: Path, field: Any, *, integers: bool) -> None:
 
 
 def _values(column: Any) -> list[str | int | None]:
-    """Return the values; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
+    """Convert a column to values; invalid UTF-8 becomes lone surrogates, which `read_record` rejects."""
     pa, _ = load_pyarrow()
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()

@@ -1,4 +1,4 @@
-"""A row of an input: a question that can be asked, or the reason why it cannot."""
+"""Define input rows, valid or rejected, and validate their values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Names of the columns that are read; all others are ignored.
+    """Names of the input columns; all others are ignored.
 
     Attributes:
-        question: strings.
-        context: strings; None: the input has no contexts, one text is read for all rows.
-        id: strings or integers, which go to the output as they are; a row without one is rejected, unless the
-            column is called "id".
+        question: column of strings.
+        context: column of strings; None: the input has no contexts, and all rows share one text.
+        id: column of strings or integers, which are copied to the output; a row without one is rejected,
+            unless the column is called "id".
     """
 
     question: str = "question"
@@ -34,14 +34,14 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A question and its context.
+    """Valid row: a question and its context.
 
     Attributes:
-        row: index among the rows of the input, the rejected ones included.
-        place: where the row is, for people: ``"line 3"``.
-        id: the row's own name, if it has one.
-        question: not empty, without lone surrogates.
-        context: the same; empty where the input has no contexts.
+        row: index among all rows of the input, rejected ones included.
+        place: location of the row for messages, such as ``"line 3"``.
+        id: id of the row, if it has one.
+        question: non-empty text without lone surrogates.
+        context: the same; empty if the input has no contexts.
     """
 
     row: int
@@ -53,12 +53,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that cannot be asked.
+    """Invalid row, with the reason.
 
     Attributes:
         row: index among the rows of the input.
-        place: where the row is, for people: ``"line 3"``.
-        reason: what is wrong and what was expected.
+        place: location of the row for messages, such as ``"line 3"``.
+        reason: description of the fault and of the expected value.
     """
 
     row: int
@@ -67,10 +67,10 @@ class Rejected:
 
 
 def check_text(value: Any) -> str:
-    """Return a question or context, which is a string with something in it.
+    """Check that a question or context is a non-empty string, and return it.
 
     Raises:
-        ValueError: it is no string, empty, or holds lone surrogates; the message does not say where.
+        ValueError: the value is not a string, empty, or has lone surrogates; the message has no location.
     """
     if not isinstance(value, str):
         raise ValueError(f"expected a string, found {json_type(value)}")
@@ -81,10 +81,10 @@ def check_text(value: Any) -> str:
 
 
 def check_id(value: Any) -> str | int:
-    """Return an id as it is: a string or an integer.
+    """Check that an id is a string or an integer, and return it.
 
     Raises:
-        ValueError: it is neither, or holds lone surrogates; the message does not say where.
+        ValueError: the value is neither, or has lone surrogates; the message has no location.
     """
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise ValueError(f"expected a string or an integer, found {json_type(value)}")
@@ -94,7 +94,7 @@ def check_id(value: Any) -> str | int:
 
 
 def read_record(row: int, place: str, values: Mapping[str, Any], columns: Columns) -> Record | Rejected:
-    """Read the question of a row from the values of its columns."""
+    """Validate the column values of a row."""
     try:
         has_id = columns.id_required or values.get(columns.id) is not None
         return Record(
@@ -119,7 +119,7 @@ def _read(values: Mapping[str, Any], name: str, check: Callable[[Any], _T]) -> _
 
 
 def _check_unicode(text: str) -> None:
-    """Refuse lone surrogates, which is also what bytes that are not UTF-8 are decoded to."""
+    """Reject lone surrogates, to which invalid UTF-8 is decoded as well."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

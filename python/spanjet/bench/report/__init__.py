@@ -1,1 +1,1 @@
-"""A benchmark's result for people: a table on the terminal, and an HTML page with plots."""
+"""Report a benchmark's result as a table on the terminal, or as an HTML page with plots."""

@@ -1,4 +1,4 @@
-"""Print a benchmark's result: a table on a terminal, lines of tab-separated values when piped."""
+"""Print a benchmark's result: a table on a terminal, tab-separated values when piped."""
 
 import sys
 from itertools import groupby
@@ -17,19 +17,19 @@ PIPED_COLUMNS = ("section", "measure", "median", "low", "high", "unit")
 
 
 def number(value: float) -> str:
-    """Write a measurement with the digits that mean something."""
+    """Format a measurement with its significant digits."""
     size = abs(value)
     decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 2 else 3
     return f"{value:,.{decimals}f}"
 
 
 def quartiles(row: Measurement) -> str:
-    """Write the lower and the upper quartile; "" where there are none."""
+    """Format the lower and upper quartile; "" if there are none."""
     return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
 
 
 def show(result: BenchResult) -> None:
-    """Print the table."""
+    """Print the table to standard output."""
     rows = result.rows()
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(cells) + "\n" for cells in [PIPED_COLUMNS, *map(_piped, rows)])

@@ -8,7 +8,7 @@ __all__ = ["show_error", "show_warning"]
 
 
 def show_warning(message: Warning | str, *_: Any) -> None:
-    """Print a warning on a line of its own, without the place in the source that Python adds."""
+    """Print a warning as one line, without the source location that Python adds."""
     typer.secho(f"spanjet: {' '.join(str(message).split())}", fg=typer.colors.YELLOW, err=True)
 
 

@@ -14,7 +14,7 @@ __all__ = ["check_outputs", "print_json", "show", "write_json"]
 
 
 def show(values: dict[str, Any], *, as_json: bool) -> None:
-    """Print names and values, as JSON or for people."""
+    """Print names and values, as JSON or as text."""
     if as_json:
         print_json(values)
     else:
@@ -27,7 +27,7 @@ def print_json(value: Any) -> None:
 
 
 def check_outputs(*paths: Path | None, html: Path | None) -> None:
-    """Refuse output files, and a page that needs a missing extra, before the work for them is done."""
+    """Check output files and the extra for HTML pages in advance."""
     for path in (*paths, html):
         if path is not None:
             check_writable(path)

@@ -1,4 +1,4 @@
-"""Read the texts that commands are given."""
+"""Read the input texts of commands."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ __all__ = ["read_text"]
 
 
 def read_text(file: Path | None) -> str:
-    """Read the text of a UTF-8 file; None: of standard input."""
+    """Read a UTF-8 text from a file, or from standard input if None."""
     data = sys.stdin.buffer.read() if file is None else file.read_bytes()
     try:
         return data.decode()

@@ -16,15 +16,15 @@ __all__ = ["is_mrqa", "load_mrqa"]
 
 
 def is_mrqa(path: Path) -> bool:
-    """Tell an MRQA file from a SQuAD file by its name."""
+    """Return True if a file's name is that of an MRQA file, not a SQuAD file."""
     return path.name.endswith((".jsonl", ".jsonl.gz"))
 
 
 def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
-    """Read an MRQA file, compressed where its name ends in ``.gz``.
+    """Read an MRQA file, compressed if its name ends in ``.gz``.
 
-    Right are the texts of ``answers``, as in MRQA's own evaluation; where a question has none, those at the
-    ``char_spans`` of its ``detected_answers``. The questions have no article.
+    Reference answers are the texts of ``answers``, as in MRQA's own evaluation; if a question has none, those
+    at the ``char_spans`` of its ``detected_answers``. The questions have no article.
 
     Raises:
         OSError: the file cannot be read.
@@ -47,7 +47,7 @@ def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
 
 
 def _lines(path: Path) -> Iterator[Node]:
-    """Read the objects of the lines, without the header and empty lines."""
+    """Yield the objects of the lines, without the header and empty lines."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         try:
@@ -77,7 +77,7 @@ def _questions(line: Node) -> Iterator[Question]:
 
 
 def _answers(node: Node, context: str) -> tuple[str, ...]:
-    """Return the reference answers, each once."""
+    """Return the distinct reference answers."""
     if node.expect(dict).get("answers"):
         return tuple(dict.fromkeys(answer.expect(str) for answer in node.items("answers")))
     if "detected_answers" not in node.value:

@@ -1,4 +1,4 @@
-"""Read SQuAD's JSON, v1.1 and v2.0, to answer its questions or to evaluate a reader on them.
+"""Read SQuAD's JSON, v1.1 and v2.0, to answer its questions or to evaluate a reader.
 
 SQuAD v1.1: Rajpurkar et al. 2016, arXiv 1606.05250. SQuAD v2.0: Rajpurkar et al. 2018, arXiv 1806.03822.
 """
@@ -22,11 +22,11 @@ _T = TypeVar("_T")
 def load_squad(path: str | PathLike[str]) -> SquadDataset:
     """Read a SQuAD v1.1 or v2.0 file, or one of MRQA's JSON Lines (``.jsonl``, ``.jsonl.gz``).
 
-    The version is 2.0 if a question says ``is_impossible`` or has no answers.
+    The version is 2.0 if a question has ``is_impossible`` or no answers.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not JSON, or not laid out as SQuAD or MRQA; the message names the place.
+        ValueError: the file is not JSON, or not laid out as SQuAD or MRQA; the message names the location.
     """
     path = Path(path)
     return load_mrqa(path) if is_mrqa(path) else SquadJson(path, Columns()).dataset()
@@ -34,22 +34,22 @@ def load_squad(path: str | PathLike[str]) -> SquadDataset:
 
 @dataclass(frozen=True, slots=True)
 class SquadJson:
-    """The questions of a SQuAD file, which is loaded whole.
+    """Rows of a SQuAD file, which is loaded into memory.
 
-    Ids are strings, integers or missing, and none is there twice. Answers are a list of objects with
+    Ids are strings, integers or missing, and unique. Answers are a list of objects with
     ``text``, or an object with a list ``text`` as in Hugging Face's datasets, or missing. The title of an
     article is a string, an integer or missing.
 
-    As an input of a job, a question or paragraph that is laid out otherwise is rejected; such a paragraph
-    counts as one row.
+    As an input of a job, a question or paragraph with another layout is rejected; such a paragraph counts as
+    one row.
 
     Attributes:
         path: the file.
-        columns: ignored, as the file has its own, but for a missing context.
+        columns: ignored, as the file has its own keys, except for a missing context.
 
     Raises:
-        ValueError: ``columns`` says that the input has no contexts; when iterated: the file is not JSON, or
-            an article is not laid out as in SQuAD.
+        ValueError: ``columns`` has no context; on iteration: the file is not JSON, or an article is not laid
+            out as in SQuAD.
     """
 
     path: Path
@@ -77,15 +77,15 @@ class SquadJson:
     def dataset(self) -> SquadDataset:
         """Return the questions with their reference answers.
 
-        An integer id becomes a string; the id of a question that has none is its place in the file.
+        An integer id becomes a string; a missing id becomes the question's location in the file.
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: the file is not laid out as SQuAD; a question without ``answers`` does not say
-                ``is_impossible``; or there are no questions. The message names the place.
+            ValueError: the file is not laid out as SQuAD; a question has neither ``answers`` nor
+                ``is_impossible``; or there are no questions. The message names the location.
         """
         questions: list[Question] = []
-        articles: dict[str, dict[str, None]] = {}  # keeps the order and each paragraph once
+        articles: dict[str, dict[str, None]] = {}  # distinct paragraphs in order
         version: Version = "1.1"
         for paragraph in self._paragraphs():
             article = articles.setdefault(paragraph.article, {})
@@ -124,7 +124,7 @@ class SquadJson:
 
 @dataclass(frozen=True, slots=True)
 class _Paragraph:
-    """A paragraph with its article's title or place, and its questions or what is wrong with them."""
+    """Paragraph with its article's title or location, and its questions or their errors."""
 
     article: str
     context: str
@@ -133,7 +133,7 @@ class _Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A question; ``id`` and ``answers`` are None where the file has none."""
+    """Question of a file; ``id`` and ``answers`` are None if the file has none."""
 
     place: str
     id: str | int | None
@@ -151,7 +151,7 @@ def _read_paragraph(node: Node, article: str, places: dict[str, str]) -> _Paragr
 
 
 def _read_entry(node: Node, places: dict[str, str]) -> _Entry | LayoutError:
-    """Read a question; ``places`` are those of the ids so far."""
+    """Read a question; ``places`` are the locations of the ids so far."""
     try:
         name = None if node.get("id") is None else _read(node, "id", check_id)
         first = node.place if name is None else places.setdefault(str(name), node.place)

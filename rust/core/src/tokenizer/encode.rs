@@ -32,7 +32,7 @@ impl Tokenizer {
         let Joined { output, indptr } = self.encode_joined::<true>(&slices)?;
         let Output { ids, offsets, sources } = output;
         let sources = self.takes_white_space().then_some(sources);
-        Ok(Encodings::new(self.identity(), Box::new(texts), ids, offsets, sources, indptr))
+        Ok(Encodings::new(self.origin().identity, Box::new(texts), ids, offsets, sources, indptr))
     }
 
     /// Tokenize texts into ids alone, and where each text's ids begin and the last end.

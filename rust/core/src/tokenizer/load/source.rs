@@ -48,9 +48,9 @@ fn mistake(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
         Some("is empty")
     } else if begins("version https://git-lfs.github.com/") {
-        Some("is a pointer of Git LFS, expected the file itself, which `git lfs pull` brings")
+        Some("is a Git LFS pointer, expected the file itself: fetch it with `git lfs pull`")
     } else if begins("<!doctype") || begins("<html") {
-        Some("is a web page, expected the file itself")
+        Some("is a web page, expected the file itself: download it again")
     } else {
         None
     }
