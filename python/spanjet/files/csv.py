@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from spanjet.files.lines import MAX_LINE_BYTES, Lines, LineTooLongError
+from spanjet.files.encoding import describe_undecodable, open_text, undecodable_bytes
+from spanjet.files.lines import MAX_LINE_CHARACTERS, Lines, LineTooLongError
 from spanjet.files.record import Columns, Record, Rejected, read_record
 from spanjet.reader.answer import Answer
 
@@ -14,15 +15,21 @@ __all__ = ["CsvTable", "write_csv"]
 
 BLOCK = 1 << 20
 
+DELIMITERS = ",;\t|"
+"""What a header of one field is searched for, to say which delimiter the file may have."""
+
+TABS = {"\\t": "\t", "tab": "\t"}
+"""What people write where a shell gives them no tab."""
+
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """The rows of a CSV file in UTF-8 with a header. Empty lines are no rows.
+    """The rows of a CSV file with a header. Empty lines are no rows.
 
     Attributes:
         path: the file.
         columns: names in the header.
-        delimiter: one character between two fields.
+        delimiter: one character between two fields; a backslash and a t, or the word "tab", are a tab too.
 
     Raises:
         ValueError: when iterated: the header lacks a column or is not CSV, or the delimiter is not one
@@ -36,18 +43,18 @@ class CsvTable:
     def count(self) -> int:
         """Return about the number of rows: that of the line ends outside quotes, without the header's."""
         ends, quoted = 0, False
-        with self.path.open("rb") as file:
-            for block in iter(lambda: file.read(BLOCK), b""):
-                parts = block.split(b'"')
-                ends += sum(part.count(b"\n") for part in parts[quoted::2])
+        with open_text(self.path, newline=None) as file:
+            for block in iter(lambda: file.read(BLOCK), ""):
+                parts = block.split('"')
+                ends += sum(part.count("\n") for part in parts[quoted::2])
                 quoted ^= len(parts) % 2 == 0
         return max(ends - 1, 0)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
         """Read the rows, in the order of the file."""
         # The module's limit is for all of its readers; at 131,072 characters it is below real contexts.
-        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
-        with self.path.open("rb") as file:
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
+        with open_text(self.path) as file:
             lines = Lines(file)
             rows = _Rows(lines, self.delimiter)
             header = self._header(rows)
@@ -60,23 +67,37 @@ class CsvTable:
                         row, place, f"{len(fields)} fields; expected {len(header)}, as in the header"
                     )
                 else:
-                    values = dict(zip(header, fields, strict=True))
+                    values = dict(zip(header, map(_decoded, fields), strict=True))
                     yield read_record(row, place, values, self.columns)
 
     def _header(self, rows: "_Rows") -> list[str]:
         _, header = next(rows, (0, "no header: the file is empty"))
         if isinstance(header, str):
             raise ValueError(f"{self.path}: {header}")
-        columns = self.columns
-        required = [columns.question, *filter(None, [columns.context])]
-        for name in (*required, *([columns.id] if columns.id_required else [])):
+        for name in header:
+            data = undecodable_bytes(name)
+            if data is not None:
+                raise ValueError(f"{self.path}: the header is {describe_undecodable(data)}")
+        required = dict(self.columns.required())
+        for role, name in required.items():
             if name not in header:
                 found = ", ".join(repr(name) for name in header)
-                raise ValueError(f"{self.path}: no column {name!r} in the header; it has {found:.200}")
-        for name in (*required, columns.id):
+                raise ValueError(
+                    f"{self.path}: no column {name!r} in the header (--{role}-column); "
+                    f"it has {found:.200}{self._delimiter_hint(header)}"
+                )
+        for name in (*required.values(), self.columns.id):
             if header.count(name) > 1:
                 raise ValueError(f"{self.path}: the header has the column {name!r} more than once")
         return header
+
+    def _delimiter_hint(self, header: list[str]) -> str:
+        """Name the delimiter that a header of a single field seems to have."""
+        others = [sign for sign in DELIMITERS if sign != self.delimiter and sign in header[0]]
+        if len(header) > 1 or not others:
+            return ""
+        likely = max(others, key=header[0].count)
+        return f"; expected --delimiter {likely!r}?"
 
 
 class _Rows:
@@ -84,10 +105,8 @@ class _Rows:
 
     def __init__(self, lines: Lines, delimiter: str) -> None:
         self._lines = lines
-        # A map, unlike a generator, goes on after an error of `lines`.
-        decoded = map(_decode, lines)
         try:
-            self._reader = csv.reader(decoded, delimiter=delimiter, strict=True)
+            self._reader = csv.reader(lines, delimiter=TABS.get(delimiter, delimiter), strict=True)
         except (TypeError, ValueError):
             raise ValueError(f"delimiter is {delimiter!r}; expected one character") from None
 
@@ -123,6 +142,7 @@ def write_csv(rows: Iterable[dict[str, Any]], path: Path, *, delimiter: str = ",
                 writer.writerow([row["row"], row["id"], row["question"], rank, *values])
 
 
-def _decode(line: bytes) -> str:
-    """Decode a line; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
-    return line.decode("utf-8", "surrogateescape")
+def _decoded(field: str) -> str | bytes:
+    """Return a field, or its bytes where they are not UTF-8."""
+    data = undecodable_bytes(field)
+    return field if data is None else data

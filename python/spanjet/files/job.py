@@ -95,11 +95,12 @@ def answer_file(
         reader: what answers.
         question: column of the questions (not of SQuAD files).
         context: column of the texts that may hold the answers (not of SQuAD files).
-        id: column of strings or integers that go to the output. It may be missing if it is called ``"id"``.
+        id: column whose values go to the output. It may be missing if it is called ``"id"``.
         text: the context of all questions, instead of the column.
-        format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"`` or ``"squad"``; None: by name.
+        format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"``, ``"json"`` (SQuAD, an array
+            of rows, or JSON Lines) or ``"squad"``; None: by name.
         out_format: of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by name.
-        delimiter: the character between two fields of a CSV file; None: a comma.
+        delimiter: the character between two fields of a CSV or TSV file; None: a comma or a tab.
         top_k: answers to each question at most, best first.
         threshold: as of `Reader.ask`.
         look_ahead: questions under way (see `Reader.stream`).
