@@ -16,6 +16,7 @@ from spanjet.runtime.cpu import inference_paths
 from typer.testing import CliRunner
 
 TEXT = "The tower was built in 1889 by an engineer. 東京 has a tower too.\n"
+WINDOWS = "if it is Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
 QUESTION = "When was the tower built?"
 
 
@@ -267,8 +268,8 @@ def test_help(command: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("ask", "", "text"), "question 0 is empty: it has no tokens, expected some text"),
-        (("ask", "who?", " "), "context 0 is empty: it has no tokens, expected some text"),
+        (("ask", "", "text"), "question is empty: it has no tokens, expected some text"),
+        (("ask", "who?", " "), "context is empty: it has no tokens, expected some text"),
         (("ask", "who?", "--file", "nowhere"), "nowhere: No such file or directory"),
         (("ask", "who?", "text", "--file", "x"), "the text is given twice, as an argument and with --file"),
         (("ask", "who?", "text", "--model", "nowhere"), "nowhere: no such directory"),
@@ -309,7 +310,7 @@ def test_bad_input(model: Path, squad: Path, arguments: tuple[str, ...], message
 
 def test_text_that_is_not_utf8(model: Path) -> None:
     code, _, error = run("ask", "who?", "-m", model, text=b"abc\xff")
-    assert (code, error) == (2, "spanjet: standard input: not UTF-8: invalid start byte at byte 3\n")
+    assert (code, error) == (2, f"spanjet: standard input: not UTF-8: 0xFF at byte 3; {WINDOWS}\n")
 
 
 def test_the_machine_s_failures(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -416,20 +416,20 @@ def test_csv_out(tmp_path: Path, form: str, delimiter: str) -> None:
     rows = [
         output_row(Record(0, "", "a", 'With "quotes",\r\n\ttabs', "東京"), [ANSWER, null]),
         output_row(Record(2, "", 7, "q", "東京"), []),
-        output_row(Record(3, "", None, "東?", "東京"), [ANSWER]),
+        output_row(Record(3, "", None, "東?", "東京", warning="cut"), [ANSWER]),
     ]
     writer = row_writer(form)
     assert writer is not None
     writer(rows, path)
-    names = ["row", "id", "question", "rank", *ANSWER.as_dict()]
+    names = ["row", "id", "question", "rank", *ANSWER.as_dict(), "warning"]
     values = [str(value) for value in ANSWER.as_dict().values()]
     nulls = [str(value) for value in null.as_dict().values()]
     with path.open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file, delimiter=delimiter, strict=True)) == [
             names,
-            ["0", "a", 'With "quotes",\r\n\ttabs', "1", *values],
-            ["0", "a", 'With "quotes",\r\n\ttabs', "2", *nulls],
-            ["3", "", "東?", "1", *values],
+            ["0", "a", 'With "quotes",\r\n\ttabs', "1", *values, ""],
+            ["0", "a", 'With "quotes",\r\n\ttabs', "2", *nulls, ""],
+            ["3", "", "東?", "1", *values, "cut"],
         ]
     head = delimiter.join(names)
     assert path.read_bytes().startswith(f'{head}\r\n0{delimiter}a{delimiter}"With ""quotes"",\r\n'.encode())

@@ -125,13 +125,15 @@ def test_parquet_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spanjet.files.parquet.ROW_GROUP_ROWS", 7)
     monkeypatch.setattr("spanjet.files.parquet.BATCH_ROWS", 3)
     ids: list[Any] = ["a", 7, None] * 6
-    rows = [Record(2 * row, "", name, f"q{row}", "東京") for row, name in enumerate(ids)]
+    warnings = [None, "cut"] * 9
+    rows = [Record(2 * row, "", name, f"q{row}", "東京", warnings[row]) for row, name in enumerate(ids)]
     write_parquet((output_row(row, [ANSWER] * (row.row % 3)) for row in rows), tmp_path / "out")
     table = pq.read_table(tmp_path / "out")
-    assert table.schema.names == ["row", "id", "question", "answers"]
+    assert table.schema.names == ["row", "id", "question", "answers", "warning"]
     found = table.to_pylist()
     assert [row["id"] for row in found] == ["a", "7", None] * 6
     assert [row["row"] for row in found] == [row.row for row in rows]
+    assert [row["warning"] for row in found] == warnings
     assert [row["answers"] for row in found] == [[ANSWER.as_dict()] * (row.row % 3) for row in rows]
     assert pq.ParquetFile(tmp_path / "out").metadata.num_row_groups == 3
 

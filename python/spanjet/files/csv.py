@@ -130,16 +130,17 @@ def write_csv(rows: Iterable[dict[str, Any]], path: Path, *, delimiter: str = ",
     """Write answers as a CSV file in UTF-8: one line for each, those to a question together, best first.
 
     Columns: ``row`` of the input, ``id`` (empty where there is none), ``question``, ``rank`` among the
-    answers to the question from 1, and the attributes of `Answer`; the null answer has an empty ``text``.
+    answers to the question from 1, the attributes of `Answer`, and the ``warning`` of a cut question, else
+    empty; the null answer has an empty ``text``.
     """
     names = [field.name for field in fields(Answer)]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter)
-        writer.writerow(["row", "id", "question", "rank", *names])
+        writer.writerow(["row", "id", "question", "rank", *names, "warning"])
         for row in rows:
             for rank, answer in enumerate(row["answers"], start=1):
                 values = (answer[name] for name in names)
-                writer.writerow([row["row"], row["id"], row["question"], rank, *values])
+                writer.writerow([row["row"], row["id"], row["question"], rank, *values, row.get("warning")])
 
 
 def _decoded(field: str) -> str | bytes:

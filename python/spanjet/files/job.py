@@ -10,15 +10,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from spanjet._core import __version__
+from spanjet._core import Tokenizer, __version__
 from spanjet.config import Threshold
-from spanjet.files.formats import READERS, WRITERS, find_format, open_rows, row_writer
+from spanjet.files.formats import READERS, WRITERS, RowReader, find_format, open_rows, row_writer
 from spanjet.files.journal import Journal
 from spanjet.files.output_rows import StandardOutput
 from spanjet.files.record import Columns
 from spanjet.files.row_queue import LOOK_AHEAD, answer_records
 from spanjet.reader.answer import Document
 from spanjet.reader.reader import Reader
+from spanjet.reader.warnings import question_warning
 from spanjet.storage import check_writable, directory_digest, file_digest
 
 __all__ = ["JobResult", "answer_file"]
@@ -134,10 +135,7 @@ def answer_file(
         if not sink.complete:
             report = None if progress is None else partial(_report, progress, rows.count())
             options |= {"context": document, "threshold": threshold, "strict": strict, "progress": report}
-            try:
-                answer_records(reader, rows, sink, **options)
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
+            _answer(reader, rows, sink, options)
         sink.finish()
     return JobResult(
         out=target,
@@ -148,6 +146,14 @@ def answer_file(
         resumed=sink.resumed_rows,
         seconds=time.perf_counter() - began,
     )
+
+
+def _answer(reader: Reader, rows: RowReader, sink: StandardOutput | Journal, options: dict[str, Any]) -> None:
+    warning = partial(question_warning, tokenizer=reader.tokenizer, config=reader.window_config)
+    try:
+        answer_records(reader, rows, sink, warning=warning, **options)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
 
 
 def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
@@ -161,8 +167,15 @@ def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
         "calibration": asdict(reader.calibration),
         "precision": reader.runtime_config.precision,
         "int8": reader.runtime_config.int8,
+        "match_special_tokens": _matches_special_tokens(reader.tokenizer),
         "threshold": thresholds.get(threshold, threshold) if isinstance(threshold, str) else threshold,
     }
+
+
+def _matches_special_tokens(tokenizer: Tokenizer) -> bool:
+    """Tell whether a separator that is typed in a text becomes the token."""
+    separator = tokenizer.sep_token_id
+    return list(tokenizer.encode(tokenizer.id_to_token(separator) or "").ids) == [separator]
 
 
 def _open_sink(

@@ -94,7 +94,7 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> None:
 
     Columns: ``row`` int64; ``id`` string (integers in decimal); ``question`` string; ``answers``, a list
     of structs of ``text`` string, ``start``, ``end``, ``byte_start``, ``byte_end`` int32 and ``score``,
-    ``logit``, ``null_logit``, ``no_answer`` float32.
+    ``logit``, ``null_logit``, ``no_answer`` float32; ``warning`` string, of a cut question, else null.
 
     Raises:
         ImportError: pyarrow is not installed.
@@ -121,7 +121,7 @@ def _schema() -> Any:
     numbers = [(name, pa.float32()) for name in ("score", "logit", "null_logit", "no_answer")]
     answer = pa.struct([("text", pa.string()), *places, *numbers])
     columns = [("row", pa.int64()), ("id", pa.string()), ("question", pa.string())]
-    return pa.schema([*columns, ("answers", pa.list_(answer))])
+    return pa.schema([*columns, ("answers", pa.list_(answer)), ("warning", pa.string())])
 
 
 def _opened(path: Path) -> Any:

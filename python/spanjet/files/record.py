@@ -55,6 +55,7 @@ class Record:
         id: the row's own name, if it has one.
         question: not empty, without lone surrogates.
         context: the same; empty where the input has no contexts.
+        warning: what makes the answers worth less than they seem, if anything does.
     """
 
     row: int
@@ -62,6 +63,7 @@ class Record:
     id: str | int | None
     question: str
     context: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

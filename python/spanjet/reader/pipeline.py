@@ -1,5 +1,6 @@
 """Run the three stages of reading: prepare (tokens, windows), infer (logits), decode (spans)."""
 
+import re
 import textwrap
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +15,16 @@ from spanjet import _core
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.reader.answer import Answer, Document, answers_of
 from spanjet.reader.batching import PlannedBatch, schedule
-from spanjet.reader.warnings import QuestionCut, warn_caller
+from spanjet.reader.warnings import QuestionCut, cut_message, warn_caller
 from spanjet.runtime.engine import Hint, Logits, Runtime
 
 __all__ = ["Chunk", "Pair", "Pipeline"]
 
 Pair = tuple[str, str | Document]
 """A question and its context."""
+
+_INDEXED = re.compile(r"^(question|context|text)s?(?: \d+|\[\d+\])")
+"""The beginning of an error of `Tokenizer.windows`."""
 
 
 class Chunk:
@@ -107,11 +111,8 @@ class Pipeline:
         if warn and most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
                 question = textwrap.shorten(questions[index], 60, placeholder="…")
-                warn_caller(
-                    f"the question {question!r} has {windows.question_length[index]} tokens and is cut to "
-                    f"{most}, the max_question_length",
-                    QuestionCut,
-                )
+                cut = cut_message(int(windows.question_length[index]), most)
+                warn_caller(f"the question {question!r} {cut}", QuestionCut)
         return windows
 
     def plan(self, windows: _core.Windows | NDArray[np.int64], *, streams: int = 0) -> list[PlannedBatch]:
@@ -127,7 +128,11 @@ class Pipeline:
         threshold: float | None,
     ) -> list[list[Answer]]:
         """Answer questions that are all known in advance; raises what `Reader.ask_many` does."""
-        chunk, hint = self.only_chunk(contexts, self.windows(questions, encoded(contexts)))
+        try:
+            windows = self.windows(questions, encoded(contexts))
+        except (ValueError, TypeError) as error:
+            raise (of_one_pair(error) if len(questions) == len(contexts) == 1 else error) from None
+        chunk, hint = self.only_chunk(contexts, windows)
         (chunk,) = self.run([chunk], hint=hint)
         return self.decode(chunk, top_k, threshold)
 
@@ -212,13 +217,19 @@ class Pipeline:
             questions, contexts = unzip([pair])
             self.windows(questions, encoded(contexts))
         except (ValueError, TypeError) as error:
-            return error
+            return of_one_pair(error)
         return None
 
 
 def _fields(config: DecodeConfig | Calibration) -> dict[str, Any]:
     """Return the settings that decoding takes; the threshold belongs to each call."""
     return {field.name: getattr(config, field.name) for field in fields(config) if field.name != "threshold"}
+
+
+def of_one_pair(error: Exception) -> Exception:
+    """Make the error of a single pair anew, without indices, of which its asker knows nothing."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(_INDEXED.sub(r"\1", str(error)))
 
 
 def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:
