@@ -87,6 +87,32 @@ def test_threshold(model: Path) -> None:
     )
 
 
+def test_a_piped_answer_of_nothing_is_an_empty_line(model: Path) -> None:
+    assert run("ask", QUESTION, TEXT, "-m", model, "--threshold", "1") == (0, "\n", "")
+    assert "an empty line says that the text does not" in " ".join(run("ask", "--help")[1].split())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_text_with_a_byte_order_mark(model: Path, tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(TEXT.encode(encoding))
+    expected = answers(QUESTION, TEXT, "-m", model)
+    assert answers(QUESTION, "--file", path, "-m", model) == expected
+    assert answers(QUESTION, "-m", model, text=path.read_bytes()) == expected
+
+
+@pytest.mark.filterwarnings("default::spanjet.reader.warnings.QuestionCut")
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_json_says_that_a_question_was_cut(model: Path, tmp_path: Path, command: str) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    place = ["--file", path] if command == "ask" else [path]
+    code, out, error = run(command, "who built it " * 40, *place, "-m", model, "--json")
+    warning = "the question has 280 tokens and is cut to 64, the max_question_length"
+    assert (code, json.loads(out)["warning"]) == (0, warning)
+    assert warning.removeprefix("the question ") in error
+
+
 @pytest.mark.parametrize("name", ["deep.json", "deep.jsonl"])
 def test_a_file_that_is_nested_too_deeply_is_refused_in_a_line(
     model: Path, tmp_path: Path, name: str

@@ -205,3 +205,11 @@ def test_names_that_are_no_text(run: Run) -> None:
     assert code == 0
     assert out.startswith("a\ufffd .txt:1:")
     assert out.count("\t") == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_column(run: Run, encoding: str) -> None:
+    Path("marked.txt").write_bytes(BRIDGE.encode(encoding))
+    (plain,) = found(run, "more/bridge.txt", "--top-k", "1")["answers"]
+    (marked,) = found(run, "marked.txt", "--top-k", "1")["answers"]
+    assert {**marked, "file": "more/bridge.txt"} == plain

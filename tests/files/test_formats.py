@@ -114,14 +114,17 @@ def test_an_id_is_not_needed(tmp_path: Path) -> None:
 
 
 WINDOWS = "if it is Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+DOCUMENT = "; --format json reads a file that is one JSON document"
 BAD_LINES: list[tuple[bytes, str]] = [
     (b"\xff", f"not UTF-8: 0xFF at byte 0; {WINDOWS}"),
-    (b"\x81", "not UTF-8: 0x81 at byte 0; convert it to UTF-8, for example with iconv"),
+    (b"\x81", "not UTF-8: 0x81 at byte 0; convert it: iconv -f ENCODING -t UTF-8"),
+    ("Кто?".encode("cp1251"), "not UTF-8: 0xCA at byte 0; convert it: iconv -f ENCODING -t UTF-8"),
     (b"1" * 5000, "not JSON that can be read: an integer has too many digits"),
-    (b"{", "not JSON: Expecting property name enclosed in double quotes at character 1"),
+    (b"{", f"not JSON: Expecting property name enclosed in double quotes at character 1{DOCUMENT}"),
     (b'{"question": "q"} {}', "not JSON: Extra data at character 18"),
-    (b"[" * 200_000, "not JSON that can be read: nested too deeply"),
-    (b"[]", "expected an object, found an array"),
+    (b"[" * 200_000, f"not JSON that can be read: nested too deeply{DOCUMENT}"),
+    (b'{"a":' * 200_000, "not JSON that can be read: nested too deeply"),
+    (b"[]", f"expected an object, found an array{DOCUMENT}"),
     (b"null", "expected an object, found null"),
     (b"7", "expected an object, found a number"),
     (b"{}", "no column 'question' (--question-column); the row has none"),
@@ -167,7 +170,7 @@ def test_bad_csv(tmp_path: Path) -> None:
         (3, "line 6", "not CSV: ',' expected after '\"'"),
         (4, "line 7", f"column 'context': not UTF-8: 0xFF at byte 0; {WINDOWS}"),
         (5, "line 8", "column 'context': empty, expected some text"),
-        (8, "line 14", "not CSV: unexpected end of data"),
+        (8, "line 14", "not CSV: a quoted field has no end"),
     ]
 
 
@@ -192,7 +195,7 @@ def test_bad_csv(tmp_path: Path) -> None:
         ("jsonl", b"\xff\xfea", "not UTF-16: truncated data"),
         ("squad", b"%PDF-1.7 \xff", "not text but a PDF"),
         ("csv", b"question,context,question\n", "the header has the column 'question' more than once"),
-        ("csv", b'"question', "not CSV: unexpected end of data"),
+        ("csv", b'"question', "not CSV: a quoted field has no end"),
         ("squad", b"{", "in: not JSON: Expecting property name enclosed in double quotes at character 1"),
         ("squad", b"[" * 100_000, "in: not JSON that can be read: nested too deeply"),
         ("squad", b"3", "the file: expected an object, found a number"),
@@ -216,8 +219,11 @@ def test_what_is_no_input(tmp_path: Path) -> None:
         open_rows(tmp_path, "xml", Columns())
     with pytest.raises(ValueError, match="standard input is read as JSON Lines only, not as csv"):
         open_rows(None, "csv", Columns())
-    with pytest.raises(ValueError, match="delimiter is 'ab'; expected one character"):
-        read(input_file(tmp_path, "csv"), "csv", delimiter="ab")
+    for delimiter in ("ab", "", '"', "\n"):
+        with pytest.raises(
+            ValueError, match=r"delimiter is .*; expected one character, no quote and no line e"
+        ):
+            read(input_file(tmp_path, "csv"), "csv", delimiter=delimiter)
     with pytest.raises(ValueError, match=r"a delimiter is given; expected none, as the format is jsonl"):
         read(input_file(tmp_path, "jsonl"), "jsonl", delimiter=",")
 

@@ -50,7 +50,7 @@ FILES: dict[str, tuple[Any, str | None]] = {
     "one row": (qa(context=TEXT), None),
     "JSON Lines": (f"{json.dumps(qa(context=TEXT))}\n{json.dumps(qa(id=7, context=TEXT))}".encode(), None),
     "byte order mark": (b"\xef\xbb\xbf" + json.dumps(squad(qa())).encode(), None),
-    "empty file": (b"", "not JSON: Expecting value at character 0"),
+    "empty file": (b"", "not JSON: there is nothing but white space"),
     "no JSON": (b"{", "not JSON: Expecting property name"),
     "not UTF-8": (
         b'{"data": "\xff"}',

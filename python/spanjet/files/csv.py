@@ -105,10 +105,10 @@ class _Rows:
 
     def __init__(self, lines: Lines, delimiter: str) -> None:
         self._lines = lines
-        try:
-            self._reader = csv.reader(lines, delimiter=TABS.get(delimiter, delimiter), strict=True)
-        except (TypeError, ValueError):
-            raise ValueError(f"delimiter is {delimiter!r}; expected one character") from None
+        delimiter = TABS.get(delimiter, delimiter)
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise ValueError(f"delimiter is {delimiter!r}; expected one character, no quote and no line end")
+        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
 
     def __iter__(self) -> "_Rows":
         return self
@@ -121,7 +121,8 @@ class _Rows:
             except LineTooLongError as error:
                 return number, str(error)
             except csv.Error as error:
-                return number, f"not CSV: {error}"
+                unclosed = str(error) == "unexpected end of data"
+                return number, f"not CSV: {'a quoted field has no end' if unclosed else error}"
             if fields:
                 return number, fields
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,11 +54,14 @@ def _first_wrong(data: bytes, encoding: str) -> int:
 
 
 def _advice(data: bytes) -> str:
+    """Name Windows-1252 where it is likely; encodings of other scripts have runs of bytes above 0x7F."""
     try:
-        data.decode("cp1252")
+        western = not re.search(rb"[\x80-\xff]{3}", data) and bool(data.decode("cp1252"))
     except UnicodeDecodeError:
-        return "convert it to UTF-8, for example with iconv"
-    return "if it is Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+        western = False
+    if western:
+        return "if it is Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+    return "convert it: iconv -f ENCODING -t UTF-8"
 
 
 @contextmanager

@@ -80,7 +80,12 @@ def is_json_lines(path: Path) -> bool:
 
 def _parse(line: str) -> dict[str, Any]:
     data = undecodable_bytes(line)
-    value = parse_json(line.rstrip() if data is None else data)
-    if not isinstance(value, dict):
-        raise ValueError(f"expected an object, found {json_type(value)}")
+    try:
+        value = parse_json(line.rstrip() if data is None else data)
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object, found {json_type(value)}")
+    except ValueError as error:
+        starts_document = line.startswith("[") or line.strip() == "{"
+        hint = "; --format json reads a file that is one JSON document" if starts_document else ""
+        raise ValueError(f"{error}{hint}") from None
     return value

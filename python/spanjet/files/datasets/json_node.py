@@ -27,6 +27,8 @@ def parse_json(data: bytes | str) -> Any:
         ValueError: it cannot be decoded, is not JSON, or is nested too deeply for Python.
     """
     text = decode_text(data) if isinstance(data, bytes) else data
+    if not text or text.isspace():
+        raise ValueError("not JSON: there is nothing but white space")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
