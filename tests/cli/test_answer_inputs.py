@@ -1,5 +1,6 @@
 """`spanjet answer`: what files may look like, and what is said of those that look otherwise."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,10 @@ ROWS = b"question,context\nWho built it?,Clara built it.\n"
 @pytest.fixture(autouse=True)
 def directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The current directory; nothing goes into the user's cache."""
+) -> None:
+    """A current directory of its own; nothing goes into the user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(*arguments: str, text: bytes | None = None) -> tuple[int, str, str]:
@@ -60,21 +60,19 @@ def test_an_id_of_any_type_in_parquet(column: Any) -> None:
     assert run("in.parquet", "--out", "out.jsonl")[0] == 0
 
 
-def test_bytes_in_parquet_are_text(directory: Path) -> None:
+def test_bytes_in_parquet_are_text() -> None:
     texts = {name: pa.array([text.encode(), b"\xff"], pa.binary()) for name, text in ROW.items()}
     pq.write_table(pa.table(texts), "in.parquet")
     code, _, error = run("in.parquet", "--out", "out.jsonl")
     assert code == 3
-    assert error.startswith(
-        "spanjet: 1 rejected, first row 1: column 'question': not UTF-8: 0xFF at byte 0; "
-    )
-    (directory / "in.parquet").unlink()
+    assert error.startswith("spanjet: 1 rejected, first row 1: column 'question': not UTF-8: 0xFF at byte 0")
+
+
+def test_a_parquet_column_of_nulls_rejects_its_rows() -> None:
     pq.write_table(pa.table({"question": pa.nulls(1), "context": ["c"]}), "in.parquet")
-    code, _, error = run("in.parquet", "--out", "again.jsonl")
-    assert (code, error) == (
-        3,
-        "spanjet: 1 rejected, first row 0: column 'question': expected a string, found null\n",
-    )
+    code, _, error = run("in.parquet", "--out", "out.jsonl")
+    reason = "column 'question': expected a string, found null"
+    assert (code, error) == (3, f"spanjet: 1 rejected, first row 0: {reason}\n")
 
 
 def test_squad_without_ids_has_null_in_their_place() -> None:
@@ -126,6 +124,15 @@ def test_another_encoding_is_named_with_how_to_convert_it() -> None:
     assert (code, error) == (3, f"spanjet: 1 rejected, first line 2: column 'context': {said}\n")
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.json"])
+def test_byte_order_marks_of_files_that_were_joined(name: str) -> None:
+    mark = b"\xef\xbb\xbf"
+    line = f"{json.dumps(ROW)}\n".encode()
+    assert len(answered(name, mark * 2 + ROWS if name == "in.csv" else (mark + line) * 2)) in (1, 2)
+    if name == "in.jsonl":
+        assert len(answered(name, (mark + line) * 3)) == 3
+
+
 def test_the_delimiter_of_a_header_is_hinted_at() -> None:
     table = ROWS.replace(b",", b"\t")
     assert refused("in.csv", table).endswith(r"it has 'question\tcontext'; expected --delimiter '\t'?")
@@ -139,6 +146,7 @@ def test_files_that_are_no_text() -> None:
     assert refused("in.json", b"PK\x03\x04\xff").endswith(
         "not text but a zip archive, such as .docx or .xlsx"
     )
+    assert refused("in.json", b"\0\0\0\x18ftypmp42\xff").endswith("not text: it holds zero bytes")
     assert refused("in.json", b"").endswith("not JSON: there is nothing but white space")
 
 
@@ -212,11 +220,8 @@ def test_a_row_says_that_its_question_was_cut(form: str) -> None:
     if form == "parquet":
         found = pq.read_table(f"out.{form}").column("warning").to_pylist()
     elif form == "csv":
-        found = [
-            line.rpartition(',"')[2].strip('"') or None
-            for line in Path("out.csv").read_text().splitlines()[1:]
-        ]
-        found[0] = None
+        with Path("out.csv").open(newline="", encoding="utf-8") as file:
+            found = [row["warning"] or None for row in csv.DictReader(file)]
     else:
         found = [json.loads(line).get("warning") for line in Path("out.jsonl").read_text().splitlines()]
     warning = "the question has 280 tokens and is cut to 64, the max_question_length"

@@ -1,5 +1,6 @@
 """`spanjet eval`: questions that cannot be asked, and layouts of data sets."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,29 @@ def test_rows_and_articles_score_the_same(tmp_path: Path, name: str, answers: An
 def test_utf_16_is_evaluated(squad: Path) -> None:
     squad.write_bytes(squad.read_text().encode("utf-16"))
     assert run(squad)[0] == 3
+
+
+def test_a_compressed_document_is_evaluated(squad: Path) -> None:
+    path = squad.with_suffix(".json.gz")
+    path.write_bytes(gzip.compress(squad.read_bytes()))
+    assert json.loads(run(path, "--json")[1])["total"] == 6
+
+
+@pytest.mark.parametrize("name", ["in.jsonl.gz", "in.json.gz"])
+def test_what_is_not_compressed_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"{}")
+    error = f"spanjet: {tmp_path / name}: not a gzip file, or a damaged one"
+    assert run(tmp_path / name) == (2, "", [error])
+
+
+def test_compressed_data_without_the_suffix_is_named(tmp_path: Path) -> None:
+    for name in ("in.jsonl", "in.json"):
+        (tmp_path / name).write_bytes(gzip.compress(b"{}"))
+        assert run(tmp_path / name) == (2, "", [f"spanjet: {tmp_path / name}: not text but gzip data"])
+
+
+def test_the_data_are_not_overwritten(squad: Path) -> None:
+    before = squad.read_bytes()
+    code, _, said = run(squad, "--predictions", squad)
+    assert (code, said) == (2, [f"spanjet: --predictions: {squad}: is the input too"])
+    assert squad.read_bytes() == before

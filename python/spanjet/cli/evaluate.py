@@ -46,7 +46,7 @@ __all__ = ["evaluate"]
 DataArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="SQuAD v1.1 or v2.0 file, also as rows, or MRQA's .jsonl; .jsonl.gz is read too."
+        metavar="DATA", help="SQuAD v1.1 or v2.0 file, also as rows, or MRQA's .jsonl; .gz is read too."
     ),
 ]
 PassagesOption = Annotated[
@@ -129,7 +129,7 @@ def evaluate(
     }
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length}
     outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
-    _check_options(outputs, passages=passages, articles=articles)
+    _check_options(data, outputs, passages=passages, articles=articles)
     dataset = load_squad(data, check_texts=False)
     reader = open_reader(model, windows, decode, threshold=threshold, threads=threads)
     if passages is not None or articles:
@@ -148,7 +148,7 @@ def _outputs(**paths: Path | None) -> dict[str, Path]:
     return {f"--{name.replace('_', '-')}": path for name, path in paths.items() if path is not None}
 
 
-def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
+def _check_options(data: Path, outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
     """Refuse what cannot be done before the work is done."""
     if passages is not None and articles:
         raise ValueError("--passages and --articles are given; expected one of them at a time")
@@ -156,6 +156,8 @@ def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: 
         if name != "--html" and (passages is not None or articles):
             raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
         check_writable(path)
+        if path.exists() and data.exists() and path.samefile(data):
+            raise ValueError(f"{name}: {path}: is the input too")
     if "--html" in outputs:
         check_report_extra()
 

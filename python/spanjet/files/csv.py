@@ -74,6 +74,7 @@ class CsvTable:
         _, header = next(rows, (0, "no header: the file is empty"))
         if isinstance(header, str):
             raise ValueError(f"{self.path}: {header}")
+        header[0] = header[0].lstrip("\ufeff")
         for name in header:
             data = undecodable_bytes(name)
             if data is not None:

@@ -41,6 +41,8 @@ def describe_undecodable(data: bytes, encoding: str = "utf-8") -> str:
     for signature, kind in _SIGNATURES.items():
         if data.startswith(signature):
             return f"not text but {kind}"
+    if b"\0" in data and encoding not in ("utf-16", "utf-32"):  # which a byte order mark tells
+        return "not text: it holds zero bytes"
     name, place = encoding.removesuffix("-sig").upper(), _first_wrong(data, encoding)
     return f"not {name}: 0x{data[place]:02X} at byte {place}; {_advice(data)}"
 

@@ -66,7 +66,10 @@ def is_json_lines(path: Path) -> bool:
     Raises:
         OSError: the file cannot be read.
     """
-    named_so = path.suffix.lower() in (".jsonl", ".ndjson")
+    compressed = path.suffix.lower() == ".gz"
+    named_so = (Path(path.stem) if compressed else path).suffix.lower() in (".jsonl", ".ndjson")
+    if compressed:
+        return named_so
     try:
         with open_text(path) as file:
             lines = (line for line in Lines(file) if not line.isspace())

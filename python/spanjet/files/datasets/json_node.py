@@ -27,6 +27,7 @@ def parse_json(data: bytes | str) -> Any:
         ValueError: it cannot be decoded, is not JSON, or is nested too deeply for Python.
     """
     text = decode_text(data) if isinstance(data, bytes) else data
+    text = text.lstrip("\ufeff")  # byte order marks also stand where files were joined
     if not text or text.isspace():
         raise ValueError("not JSON: there is nothing but white space")
     try:

@@ -15,7 +15,7 @@ from spanjet.files.datasets.json_node import LayoutError, Node, parse_json
 from spanjet.files.encoding import decode_text
 from spanjet.files.record import read_id, read_text
 
-__all__ = ["load_mrqa", "read_lines"]
+__all__ = ["load_mrqa", "read_content", "read_lines"]
 
 
 def load_mrqa(path: str | PathLike[str], *, check_texts: bool = True) -> SquadDataset:
@@ -55,13 +55,7 @@ def read_lines(path: Path) -> Iterator[Node]:
         OSError: the file cannot be read.
         ValueError: it is no text, or a line is no object; the message does not name the file.
     """
-    content = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"not a gzip file: {error}") from None
-    for number, line in enumerate(io.StringIO(decode_text(content), newline=None), 1):
+    for number, line in enumerate(io.StringIO(decode_text(read_content(path)), newline=None), 1):
         if not line.strip():
             continue
         try:
@@ -70,6 +64,22 @@ def read_lines(path: Path) -> Iterator[Node]:
             raise LayoutError(f"line {number}", str(error)) from None
         if "header" not in node.expect(dict):
             yield node
+
+
+def read_content(path: Path) -> bytes:
+    """Read a file, compressed where its name ends in ``.gz``.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not compressed, or damaged; the message does not name the file.
+    """
+    content = path.read_bytes()
+    if path.suffix.lower() != ".gz":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error):
+        raise ValueError("not a gzip file, or a damaged one") from None
 
 
 def _questions(line: Node, *, check_texts: bool) -> Iterator[Question]:

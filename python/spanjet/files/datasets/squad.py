@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spanjet.files.datasets.dataset import Question, SquadDataset, Version
 from spanjet.files.datasets.json_node import LayoutError, Node, parse_json
-from spanjet.files.datasets.mrqa import load_mrqa, read_lines
+from spanjet.files.datasets.mrqa import load_mrqa, read_content, read_lines
 from spanjet.files.jsonl import is_json_lines
 from spanjet.files.record import Columns, Record, Rejected, read_id, read_record, read_text
 
@@ -21,7 +21,7 @@ def load_squad(path: str | PathLike[str], *, check_texts: bool = True) -> SquadD
     """Read a SQuAD v1.1 or v2.0 file, the same in rows, or one of MRQA's JSON Lines.
 
     Rows are those of Hugging Face's datasets, with ``id``, ``title``, ``question``, ``context`` and
-    ``answers``: in JSON Lines, in an array, or in ``{"data": [...]}``. JSON Lines may be compressed
+    ``answers``: in JSON Lines, in an array, or in ``{"data": [...]}``. Files may be compressed
     (``.gz``). The version is 2.0 if a question says ``is_impossible`` or has no answers.
 
     Args:
@@ -34,9 +34,12 @@ def load_squad(path: str | PathLike[str], *, check_texts: bool = True) -> SquadD
         ValueError: it is not JSON, or laid out otherwise; the message names the place.
     """
     path = Path(path)
-    if path.suffix.lower() != ".gz" and not is_json_lines(path):
+    if not is_json_lines(path):
         return SquadJson(path, Columns()).dataset(check_texts=check_texts)
-    first = next(read_lines(path), None)
+    try:
+        first = next(read_lines(path), None)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     if first is None or "question" not in first.value or "qas" in first.value:
         return load_mrqa(path, check_texts=check_texts)
     return _collect(path, (_read_example(line, check_texts=check_texts) for line in read_lines(path)))
@@ -114,7 +117,7 @@ class SquadJson:
 
     def _items(self) -> Iterator[Node]:
         """Read the articles or rows."""
-        root = Node(parse_json(self.path.read_bytes()))
+        root = Node(parse_json(read_content(self.path)))
         if isinstance(root.value, list):
             yield from root.elements()
         elif isinstance(root.value, dict) and "data" not in root.value and self._is_row(root):
