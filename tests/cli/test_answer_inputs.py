@@ -166,6 +166,18 @@ def test_the_first_reason_is_said() -> None:
     assert (code, error) == (3, f"spanjet: 3 rejected, first line 1: {reason}\n")
 
 
+def test_a_text_without_tokens_is_rejected_without_an_index() -> None:
+    """BERT drops the replacement character, and only the tokenizer knows."""
+    rows = [ROW, {**ROW, "question": "\ufffd"}, {**ROW, "context": "\ufffd"}]
+    Path("in.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert run("in.jsonl", "--out", "out.jsonl")[0] == 3
+    found = [json.loads(line) for line in Path("out.jsonl.rejected.jsonl").read_text().splitlines()]
+    assert [(row["place"], row["reason"]) for row in found] == [
+        ("line 2", "question is empty: it has no tokens, expected some text"),
+        ("line 3", "context is empty: it has no tokens, expected some text"),
+    ]
+
+
 def test_existing_outputs_name_the_options() -> None:
     Path("in.csv").write_bytes(ROWS)
     assert run("in.csv", "--out", "out.jsonl")[0] == 0
