@@ -80,8 +80,9 @@ def test_errors_go_to_the_caller_that_caused_them(fresh: Reader) -> None:
         first, empty, second, number, surrogate, third = asyncio.run(main())
     assert first == second == third == fresh.ask("who?", TEXT)
     assert isinstance(empty, ValueError)
-    assert "context 0 is empty" in str(empty)
+    assert "context is empty" in str(empty)
     assert isinstance(number, TypeError)
+    assert str(number) == "context is of type int, expected str"
     assert "lone surrogate" in str(surrogate)
 
 

@@ -1,5 +1,6 @@
 """Implement `spanjet answer`: answer the questions of a file."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from spanjet.cli.options import (
     ThresholdOption,
     open_reader,
 )
+from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.texts import read_text
@@ -28,10 +30,7 @@ from spanjet.files import READERS, WRITERS, JobResult, answer_file
 from spanjet.files.row_queue import LOOK_AHEAD
 from spanjet.measure.progress import ignore_step
 
-__all__ = ["SOME_REJECTED", "answer"]
-
-SOME_REJECTED = 3
-"""Exit code of a complete run with rejected rows."""
+__all__ = ["answer"]
 
 INTERRUPTED = 130
 """Exit code of a run that was interrupted with Ctrl-C, as in shells."""
@@ -39,7 +38,8 @@ INTERRUPTED = 130
 InputArgument = Annotated[
     str,
     typer.Argument(
-        metavar="IN", help="Input: JSON Lines, CSV, TSV, Parquet or SQuAD file; -: JSON Lines from stdin."
+        metavar="IN",
+        help="JSON Lines, CSV, TSV, Parquet, JSON array or SQuAD file; -: JSON Lines, from stdin.",
     ),
 ]
 OutOption = Annotated[
@@ -64,7 +64,8 @@ IdColumnOption = Annotated[
     typer.Option(metavar="NAME", help='Name of the id column, which may be missing if it is called "id".'),
 ]
 DelimiterOption = Annotated[
-    str | None, typer.Option(metavar="CHARACTER", help="Field delimiter of CSV. Default: comma.")
+    str | None,
+    typer.Option(metavar="CHARACTER", help="Between the fields of CSV; '\\t': a tab. Default: a comma."),
 ]
 ContextOption = Annotated[
     Path | None,
@@ -137,8 +138,7 @@ def answer(
         typer.echo(f"spanjet: {result.answered} answered, {result.rejected} rejected", err=True)
     else:
         show(_summary(result, resume=resume), as_json=as_json)
-    if result.rejected:
-        raise typer.Exit(SOME_REJECTED)
+    _report_rejected(result)
 
 
 def _answer(file: str, out: str, reader: Reader, options: dict[str, Any]) -> JobResult:
@@ -151,6 +151,17 @@ def _answer(file: str, out: str, reader: Reader, options: dict[str, Any]) -> Job
     except KeyboardInterrupt as stop:
         typer.echo(f"spanjet: {str(stop) or 'stopped'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _report_rejected(result: JobResult) -> None:
+    """Say where the first rejected row is and why, which is often why all of them are, and exit."""
+    if not result.rejected:
+        return
+    if result.rejected_out is not None:
+        with result.rejected_out.open("rb") as lines:
+            first = json.loads(lines.readline())
+        show_warning(f"{result.rejected} rejected, first {first['place']}: {first['reason']}")
+    raise typer.Exit(SOME_REJECTED)
 
 
 def _summary(result: JobResult, *, resume: bool) -> dict[str, Any]:

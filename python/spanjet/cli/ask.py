@@ -14,7 +14,7 @@ from spanjet.cli.options import (
     ThresholdOption,
     open_reader,
 )
-from spanjet.cli.terminal.output import print_json
+from spanjet.cli.terminal.output import print_json, warning_of
 from spanjet.cli.terminal.tables import show_answers
 from spanjet.cli.terminal.texts import read_text
 
@@ -28,7 +28,7 @@ def ask(
         str | None, typer.Argument(help="Text to find the answer in. Default: standard input.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a UTF-8 file.")
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a file.")
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers.")] = 1,
     model: ModelOption = None,
@@ -37,13 +37,17 @@ def ask(
     overlap: OverlapOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question about a text."""
+    """Answer a question about a text.
+
+    Piped, each answer is a line; an empty line says that the text does not answer the question.
+    """
     context = _read_context(text, file)
     decode = {"mode": mode, "overlap": overlap}
     reader = open_reader(model, {}, decode, threshold=threshold, top_k=top_k)
     answers = reader.ask(question, context, top_k=top_k)
     if as_json:
-        print_json({"question": question, "answers": [answer.as_dict() for answer in answers]})
+        values = {"question": question, "answers": [answer.as_dict() for answer in answers]}
+        print_json({**values, **warning_of(question, reader)})
     else:
         show_answers(context, answers)
 

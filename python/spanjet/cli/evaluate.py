@@ -21,6 +21,7 @@ from spanjet.cli.options import (
     open_reader,
     threshold_of,
 )
+from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show, write_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.config import Threshold
@@ -43,7 +44,10 @@ __all__ = ["evaluate"]
 
 
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="SQuAD v1.1 or v2.0 file, or MRQA's .jsonl or .jsonl.gz.")
+    Path,
+    typer.Argument(
+        metavar="DATA", help="SQuAD v1.1 or v2.0 file, also as rows, or MRQA's .jsonl; .gz is read too."
+    ),
 ]
 PassagesOption = Annotated[
     int | None,
@@ -110,9 +114,12 @@ def evaluate(
 ) -> None:
     """Measure exact match, F1 and calibration on a SQuAD or MRQA file.
 
-    Exact match and F1 are computed as by the official scripts. ece and brier measure scores as probabilities
-    of an exact match of the best span; auc measures the no-answer probability; exact_at_coverage is the exact
-    match on the most confident share of the questions, in percent.
+    Exact match and F1 are the official scripts'. ece and brier are of an exact match of the best span,
+    a span being taken always; auc is of the probability of no answer; exact_at_coverage is of the most
+    confident share of the questions.
+
+    A question that cannot be asked, as it is blank, say, counts as answered by nothing; such ones are listed
+    at the end, and the exit code is 3.
     """
     windows = {
         "max_length": max_length,
@@ -122,17 +129,18 @@ def evaluate(
     }
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length}
     outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
-    _check_options(outputs, passages=passages, articles=articles)
-    dataset = load_squad(data)
+    _check_options(data, outputs, passages=passages, articles=articles)
+    dataset = load_squad(data, check_texts=False)
     reader = open_reader(model, windows, decode, threshold=threshold, threads=threads)
     if passages is not None or articles:
-        numbers, confidence = _retrieval(reader, dataset, passages, {"limit": limit, "seed": seed})
+        numbers, confidence, rejected = _retrieval(reader, dataset, passages, {"limit": limit, "seed": seed})
     else:
         given: Threshold = "reader" if threshold == "model" else threshold_of(threshold)
-        numbers, confidence = _reading(reader, dataset, outputs, {"limit": limit, "threshold": given})
+        options = {"limit": limit, "threshold": given}
+        numbers, confidence, rejected = _reading(reader, dataset, outputs, options)
     if "--html" in outputs:
         _write_page(outputs["--html"], reader, data, numbers, confidence)
-    show(numbers, as_json=as_json)
+    _show(numbers, rejected, as_json=as_json)
 
 
 def _outputs(**paths: Path | None) -> dict[str, Path]:
@@ -140,40 +148,55 @@ def _outputs(**paths: Path | None) -> dict[str, Path]:
     return {f"--{name.replace('_', '-')}": path for name, path in paths.items() if path is not None}
 
 
-def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
-    """Check options and output files before the evaluation."""
+def _check_options(data: Path, outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
+    """Refuse what cannot be done before the work is done."""
     if passages is not None and articles:
         raise ValueError("--passages and --articles are given; expected one of them at a time")
     for name, path in outputs.items():
         if name != "--html" and (passages is not None or articles):
             raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
         check_writable(path)
+        if path.exists() and data.exists() and path.samefile(data):
+            raise ValueError(f"{name}: {path}: is the input too")
     if "--html" in outputs:
         check_report_extra()
 
 
 def _retrieval(
     reader: Reader, dataset: SquadDataset, passages: int | None, options: dict[str, Any]
-) -> tuple[dict[str, Any], Confidence]:
-    """Evaluate on passages, or on whole articles if ``passages`` is None."""
+) -> tuple[dict[str, Any], Confidence, dict[str, str]]:
+    """Ask about passages, or about whole articles where ``passages`` is None."""
     with progress_bar("questions") as bar:
         if passages is None:
             found = evaluate_articles(reader, dataset, on_step=bar, **options)
         else:
             found = evaluate_passages(reader, dataset, passages=passages, on_step=bar, **options)
-    return found.as_dict(), found.confidence
+    return found.as_dict(), found.confidence, found.rejected
 
 
 def _reading(
     reader: Reader, dataset: SquadDataset, outputs: dict[str, Path], options: dict[str, Any]
-) -> tuple[dict[str, Any], Confidence]:
-    """Evaluate each question on its own context, and write the requested predictions."""
+) -> tuple[dict[str, Any], Confidence, dict[str, str]]:
+    """Ask each question about its own context; write the predictions that are wanted."""
     with progress_bar("questions") as bar:
         evaluation = evaluate_reader(reader, dataset, on_step=bar, **options)
     _write_predictions(outputs, evaluation)
     confidence = measure_confidence(dataset, evaluation)
     speed = {"seconds": evaluation.seconds, "questions_per_second": evaluation.questions_per_second}
-    return {**evaluation.scores.as_dict(), **confidence.as_dict(), **speed}, confidence
+    return {**evaluation.scores.as_dict(), **confidence.as_dict(), **speed}, confidence, evaluation.rejected
+
+
+def _show(numbers: dict[str, Any], rejected: dict[str, str], *, as_json: bool) -> None:
+    """Print the numbers, and the questions that could not be asked."""
+    if as_json and rejected:
+        numbers["rejected"] = [{"id": name, "reason": reason} for name, reason in rejected.items()]
+    show(numbers, as_json=as_json)
+    if rejected:
+        count = "1 question" if len(rejected) == 1 else f"{len(rejected)} questions"
+        show_warning(f"{count} could not be asked and counted as answered by nothing:")
+        for name, reason in rejected.items():
+            show_warning(f"{name}: {reason}")
+        raise typer.Exit(SOME_REJECTED)
 
 
 def _write_predictions(outputs: dict[str, Path], evaluation: Evaluation) -> None:

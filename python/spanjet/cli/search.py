@@ -12,7 +12,7 @@ import typer
 from spanjet import PassageAnswer, Reader, SearchResult
 from spanjet.cli.options import JsonOption, ModelOption, ThresholdOption, threshold_of
 from spanjet.cli.terminal.errors import show_error
-from spanjet.cli.terminal.output import print_json
+from spanjet.cli.terminal.output import print_json, warning_of
 from spanjet.cli.terminal.tables import show_found
 from spanjet.cli.terminal.texts import read_text
 
@@ -34,7 +34,8 @@ def search(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="UTF-8 texts, not directories, or glob patterns such as 'docs/**/*.txt'; -: standard input.",
+            help="Texts, not directories; patterns such as 'docs/**/*.txt' stand for the files that "
+            "match; -: standard input.",
         ),
     ],
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers.")] = 5,
@@ -52,7 +53,7 @@ def search(
     reader = Reader(model, threshold=threshold_of(threshold))
     found = reader.search(question, files_read, top_k=top_k)
     if as_json:
-        print_json(_as_dict(question, found))
+        print_json({**_as_dict(question, found), **warning_of(question, reader)})
     elif found:
         show_found([("{}:{}:{}".format(*_place(answer)), answer) for answer in found])
     elif found.passages:

@@ -27,7 +27,7 @@ from spanjet.evaluate.squad import grade
 from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model import Model
-from spanjet.reader.answer import Answer
+from spanjet.reader.answer import Answer, Failure
 from spanjet.reader.reader import Reader
 
 __all__ = [
@@ -238,8 +238,10 @@ def _gather(
     ranked = {cost: _Ranked(len(questions), width) for cost in costs}
     pairs = ((question.question, question.context) for question in questions)
     on_step(0, len(questions))
-    for row, answers in enumerate(apart.stream(pairs, top_k=width, threshold=None)):
+    for row, answers in enumerate(apart.stream(pairs, top_k=width, threshold=None, errors="return")):
         question = questions[row]
+        if isinstance(answers, Failure):
+            raise ValueError(f"question {question.id!r}: {answers.reason}")
         if answers[0].is_null:
             raise ValueError(f"question {question.id!r}: its context has no span")
         for cost, kept in ranked.items():

@@ -3,17 +3,18 @@
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from spanjet.evaluate.confidence import Confidence, assess
+from spanjet.evaluate.evaluation import NOTHING
 from spanjet.evaluate.squad import grade, normalize
 from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
-from spanjet.reader.answer import Answer, Document
+from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.reader import Reader
 
 __all__ = [
@@ -55,9 +56,10 @@ class RetrievalScores:
         confidence: reliability of its ``score``; the event is an exact match from the right passage.
         seconds: wall time from texts to answers; each passage or article is tokenized once.
         passages: number of passages of each question; None: a whole article.
-        right_passage: percentage of questions whose best answer is from their own paragraph.
-        reference_elsewhere: percentage of the other passages that contain a reference answer too; an answer
-            from there counts as from the wrong passage.
+        right_passage: share in percent of questions whose best answer is from their own paragraph.
+        reference_elsewhere: share in percent of the other passages that contain a reference answer too; an
+            answer from there counts as from the wrong passage.
+        rejected: why, of each question that cannot be asked, by its id; it counts as answered by nothing.
     """
 
     total: int
@@ -68,6 +70,7 @@ class RetrievalScores:
     passages: int | None = None
     right_passage: float | None = None
     reference_elsewhere: float | None = None
+    rejected: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the applicable numbers by name, JSON-serialisable."""
@@ -157,7 +160,8 @@ def evaluate_passages(
     """
     cases = choose_passages(dataset, passages, limit=limit, seed=seed)
     began = time.perf_counter()
-    best = list(_best_of_passages(reader, cases, on_step))
+    rejected: dict[str, str] = {}
+    best = list(_best_of_passages(reader, cases, rejected, on_step))
     seconds = time.perf_counter() - began
     found = [place == case.right for case, (place, _) in zip(cases, best, strict=True)]
     others = [
@@ -173,6 +177,7 @@ def evaluate_passages(
         passages=passages,
         right_passage=100 * float(np.mean(found)),
         reference_elsewhere=100 * float(np.mean(others)),
+        rejected=rejected,
     )
 
 
@@ -202,44 +207,61 @@ def evaluate_articles(
     questions = _sample(eligible, limit, seed)
     on_step(0, len(questions))
     answers = []
+    rejected: dict[str, str] = {}
     began = time.perf_counter()
     texts = {title: BETWEEN_PARAGRAPHS.join(paragraphs) for title, paragraphs in dataset.articles.items()}
     documents = _Documents(reader)
     pairs = ((question.question, documents[texts[question.article]]) for question in questions)
-    for (answer,) in reader.stream(pairs, threshold=None):
-        answers.append(answer)
+    stream = reader.stream(pairs, threshold=None, errors="return")
+    for question, result in zip(questions, stream, strict=True):
+        if isinstance(result, Failure):
+            rejected[question.id] = result.reason
+        answers.append(_best(result))
         on_step(len(answers), len(questions))
     seconds = time.perf_counter() - began
-    return _scores(dataset, questions, answers, [True] * len(questions), seconds)
+    scores = _scores(dataset, questions, answers, [True] * len(questions), seconds)
+    return replace(scores, rejected=rejected)
 
 
 def _best_of_passages(
-    reader: Reader, cases: Sequence[PassageCase], on_step: OnStep
+    reader: Reader, cases: Sequence[PassageCase], rejected: dict[str, str], on_step: OnStep
 ) -> Iterator[tuple[int, Answer]]:
     """Yield the best answer to each question, with the index of its passage.
 
-    The ranking is that of `Reader.search`, but the passages of all questions run in one stream.
+    A question that cannot be asked is put into ``rejected``. The ranking is that of `Reader.search`, but the
+    passages of all questions are asked in one stream.
     """
     documents = _Documents(reader)
     pairs = ((case.question.question, documents[text]) for case in cases for text in case.passages)
-    answers = reader.stream(pairs, threshold=None)
+    results = reader.stream(pairs, threshold=None, errors="return")
     on_step(0, len(cases))
     for done, case in enumerate(cases, 1):
-        found = [answer for (answer,) in islice(answers, len(case.passages))]
+        own = list(islice(results, len(case.passages)))
+        failures = [result for result in own if isinstance(result, Failure)]
+        if len(failures) == len(own):
+            rejected[case.question.id] = failures[0].reason
+        found = [_best(result) for result in own]
         place = max(range(len(found)), key=lambda index: found[index].margin)
         yield place, found[place]
         on_step(done, len(cases))
 
 
-class _Documents(dict[str, Document]):
-    """Cache of documents, each prepared on first use."""
+def _best(result: list[Answer] | Failure) -> Answer:
+    return NOTHING if isinstance(result, Failure) else result[0]
+
+
+class _Documents(dict[str, Document | str]):
+    """Prepare each text when it comes for the first time."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__()
         self._reader = reader
 
-    def __missing__(self, text: str) -> Document:
-        return self.setdefault(text, self._reader.prepare(text))
+    def __missing__(self, text: str) -> Document | str:
+        try:
+            return self.setdefault(text, self._reader.prepare(text))
+        except ValueError:
+            return text  # so that the question fails and no other
 
 
 def _sample(questions: list[Question], limit: int | None, seed: int) -> list[Question]:

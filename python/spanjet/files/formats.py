@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from spanjet.files.csv import CsvTable, write_csv
 from spanjet.files.datasets.squad import SquadJson
-from spanjet.files.jsonl import JsonLines
+from spanjet.files.jsonl import JsonLines, is_json_lines
 from spanjet.files.parquet import ParquetTable, load_pyarrow, write_parquet
 from spanjet.files.record import Columns, Record, Rejected
 
@@ -31,11 +31,17 @@ class RowWriter(Protocol):
         """Write the rows to a file."""
 
 
+def open_json(path: Path, columns: Columns) -> RowReader:
+    """Open a file with JSON in it: SQuAD's, an array of rows, or JSON Lines."""
+    return JsonLines(path, columns) if is_json_lines(path) else SquadJson(path, columns)
+
+
 READERS: dict[str, Callable[[Path, Columns], RowReader]] = {
     "jsonl": JsonLines,
     "csv": CsvTable,
     "tsv": partial(CsvTable, delimiter="\t"),
     "parquet": ParquetTable,
+    "json": open_json,
     "squad": SquadJson,
 }
 
@@ -46,8 +52,8 @@ WRITERS: dict[str, RowWriter | None] = {
     "parquet": write_parquet,
 }
 
-SUFFIXES = {".ndjson": "jsonl", ".pq": "parquet", ".json": "squad"}
-"""File name suffixes besides the formats' names."""
+SUFFIXES = {".ndjson": "jsonl", ".tab": "tsv", ".pq": "parquet"}
+"""Ends of names besides those that are the format's name."""
 
 
 def find_format(path: Path, formats: Collection[str]) -> str:
@@ -56,7 +62,7 @@ def find_format(path: Path, formats: Collection[str]) -> str:
     Raises:
         ValueError: the name is of none of ``formats``.
     """
-    suffixes = {f".{name}": name for name in formats}
+    suffixes = {f".{name}": name for name in formats if name != "squad"}  # no file is called x.squad
     suffixes |= {suffix: name for suffix, name in SUFFIXES.items() if name in formats}
     name = suffixes.get(path.suffix.lower())
     if name is None:
@@ -70,8 +76,8 @@ def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str 
     Args:
         path: the file; None: standard input, only for JSON Lines.
         form: a key of `READERS`.
-        columns: names of the columns; ignored for SQuAD files.
-        delimiter: field delimiter of a CSV file; None: comma.
+        columns: names of the columns; SQuAD files have their own.
+        delimiter: the character between two fields of a CSV or TSV file; None: a comma or a tab.
 
     Raises:
         OSError: the file cannot be read.
@@ -79,8 +85,8 @@ def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str 
         ValueError: the format is unknown, cannot be read from standard input, or has no delimiter.
     """
     _check_format(form, READERS)
-    if delimiter is not None and form != "csv":
-        raise ValueError(f"a delimiter is given; expected none, as the format is {form} and not csv")
+    if delimiter is not None and form not in ("csv", "tsv"):
+        raise ValueError(f"a delimiter is given; expected none, as the format is {form} and not csv or tsv")
     if path is None:
         if form != "jsonl":
             raise ValueError(f"standard input is read as JSON Lines only, not as {form}")

@@ -10,15 +10,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from spanjet._core import __version__
+from spanjet._core import Tokenizer, __version__
 from spanjet.config import Threshold
-from spanjet.files.formats import READERS, WRITERS, find_format, open_rows, row_writer
+from spanjet.files.formats import READERS, WRITERS, RowReader, find_format, open_rows, row_writer
 from spanjet.files.journal import Journal
 from spanjet.files.output_rows import StandardOutput
 from spanjet.files.record import Columns
 from spanjet.files.row_queue import LOOK_AHEAD, answer_records
 from spanjet.reader.answer import Document
 from spanjet.reader.reader import Reader
+from spanjet.reader.warnings import question_warning
 from spanjet.storage import check_writable, directory_digest, file_digest
 
 __all__ = ["JobResult", "answer_file"]
@@ -93,24 +94,23 @@ def answer_file(
         source: file of the questions; ``"-"``: standard input, as JSON Lines.
         out: file of the answers; ``"-"``: standard output, as JSON Lines, with rejected rows on standard
             error.
-        reader: reader to answer with.
-        question: column of the questions; ignored for SQuAD files.
-        context: column of the contexts; ignored for SQuAD files.
-        id: column of ids, strings or integers, which are copied to the output; it may be missing if it is
-            called ``"id"``.
-        text: context of all questions, instead of a column.
-        format: format of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"`` or ``"squad"``; None:
-            by its name.
-        out_format: format of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by its name.
-        delimiter: field delimiter of a CSV file; None: comma.
-        top_k: maximum number of answers per question, best first.
-        threshold: threshold, as in `Reader.ask`.
-        look_ahead: number of questions to read ahead (see `Reader.stream`).
-        resume: resume an unfinished job of the same input and settings, if there is one.
-        overwrite: replace ``out`` when the job is complete, and discard an unfinished job now.
-        strict: stop at the first row that cannot be answered.
-        progress: called with the number of finished rows and an estimate of all rows, None if unknown; first
-            with the rows of earlier runs.
+        reader: what answers.
+        question: column of the questions (not of SQuAD files).
+        context: column of the texts that may hold the answers (not of SQuAD files).
+        id: column whose values go to the output. It may be missing if it is called ``"id"``.
+        text: the context of all questions, instead of the column.
+        format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"``, ``"json"`` (SQuAD, an array
+            of rows, or JSON Lines) or ``"squad"``; None: by name.
+        out_format: of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by name.
+        delimiter: the character between two fields of a CSV or TSV file; None: a comma or a tab.
+        top_k: answers to each question at most, best first.
+        threshold: as of `Reader.ask`.
+        look_ahead: questions under way (see `Reader.stream`).
+        resume: go on with an unfinished job of the same input and settings, if there is one.
+        overwrite: replace ``out`` when the job is complete, and drop an unfinished job now.
+        strict: end the job at the first row that cannot be answered.
+        progress: called with the number of rows that are done and about that of all rows, None where it is
+            unknown; first with those that earlier runs have done.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -136,10 +136,7 @@ def answer_file(
         if not sink.complete:
             report = None if progress is None else partial(_report, progress, rows.count())
             options |= {"context": document, "threshold": threshold, "strict": strict, "progress": report}
-            try:
-                answer_records(reader, rows, sink, **options)
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
+            _answer(reader, rows, sink, options)
         sink.finish()
     return JobResult(
         out=target,
@@ -150,6 +147,14 @@ def answer_file(
         resumed=sink.resumed_rows,
         seconds=time.perf_counter() - began,
     )
+
+
+def _answer(reader: Reader, rows: RowReader, sink: StandardOutput | Journal, options: dict[str, Any]) -> None:
+    warning = partial(question_warning, tokenizer=reader.tokenizer, config=reader.window_config)
+    try:
+        answer_records(reader, rows, sink, warning=warning, **options)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
 
 
 def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
@@ -163,8 +168,15 @@ def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
         "calibration": asdict(reader.calibration),
         "precision": reader.runtime_config.precision,
         "int8": reader.runtime_config.int8,
+        "match_special_tokens": _matches_special_tokens(reader.tokenizer),
         "threshold": thresholds.get(threshold, threshold) if isinstance(threshold, str) else threshold,
     }
+
+
+def _matches_special_tokens(tokenizer: Tokenizer) -> bool:
+    """Tell whether a separator that is typed in a text becomes the token."""
+    separator = tokenizer.sep_token_id
+    return list(tokenizer.encode(tokenizer.id_to_token(separator) or "").ids) == [separator]
 
 
 def _open_sink(

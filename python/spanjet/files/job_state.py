@@ -41,9 +41,17 @@ def read_state(path: Path) -> State:
         ValueError: the file is not a state.
     """
     try:
-        return State(**json.loads(path.read_bytes()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: damaged: {error}") from None
+        state = State(**json.loads(path.read_bytes()))
+    except (ValueError, TypeError):  # TypeError: other keys, or no object
+        state = None
+    counts = ("rows", "answered", "rejected", "answers_bytes", "rejected_bytes")
+    if (
+        state is None
+        or not isinstance(state.run, dict)
+        or not all(isinstance(getattr(state, name), int) for name in (*counts, "replaces", "complete"))
+    ):
+        raise ValueError(f"{path}: damaged; start the run again with --overwrite (overwrite=True)")
+    return state
 
 
 def write_state(path: Path, state: State) -> None:

@@ -74,7 +74,10 @@ class Journal:
         unfinished = (self._directory / STATE).exists()
         if unfinished and not (resume or overwrite):
             raise FileExistsError(
-                EEXIST, "holds an unfinished run; resume or overwrite it", str(self._directory)
+                EEXIST,
+                "holds an unfinished run; go on with it (--resume, resume=True) or drop it (--overwrite, "
+                "overwrite=True)",
+                str(self._directory),
             )
         self._writing = threading.Lock()  # guards the consistency of the two files and the state
         self._committing = threading.Lock()
@@ -228,7 +231,8 @@ class Journal:
     def _completed(self) -> State:
         """Read the state of the existing output, which must be of the same run."""
         if not self._record.exists():
-            raise FileExistsError(EEXIST, "exists already, and there is nothing to resume", str(self._out))
+            message = "exists already, and there is nothing to resume; expected a new file, or to replace it"
+            raise FileExistsError(EEXIST, f"{message} (--overwrite, overwrite=True)", str(self._out))
         state = read_state(self._record)
         self._check_same(state, self._record)
         with suppress(OSError):
@@ -239,7 +243,7 @@ class Journal:
         if not resume and not self._state.replaces and self._out.exists():
             raise FileExistsError(
                 EEXIST,
-                "exists already; expected a new file, or to overwrite it or resume its run",
+                "exists already; expected a new file, or to replace it (--overwrite, overwrite=True)",
                 str(self._out),
             )
         self._directory.mkdir(exist_ok=True)

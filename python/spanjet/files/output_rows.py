@@ -15,11 +15,14 @@ __all__ = ["StandardOutput", "answers_line", "rejected_line"]
 def answers_line(record: Record, answers: Sequence[Answer]) -> bytes:
     """Format the answers to a question as a line of JSON.
 
-    ``{"row": 0, "id": "a", "question": "…", "answers": […]}``: ``row`` is the index of the input row,
-    counting rejected ones; ``id`` is a string, an integer or null; each answer is `Answer.as_dict`.
+    ``{"row": 0, "id": "a", "question": "…", "answers": […]}``: ``row`` counts the input's rows from 0, the
+    rejected ones included; ``id`` is a string, an integer or null; each answer is `Answer.as_dict`. A row
+    whose question was cut has a ``warning`` too.
     """
     found = [answer.as_dict() for answer in answers]
-    return _line({"row": record.row, "id": record.id, "question": record.question, "answers": found})
+    warning = {} if record.warning is None else {"warning": record.warning}
+    values = {"row": record.row, "id": record.id, "question": record.question, "answers": found}
+    return _line({**values, **warning})
 
 
 def rejected_line(rejected: Rejected) -> bytes:

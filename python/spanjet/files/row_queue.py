@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -51,19 +52,21 @@ def answer_records(
     look_ahead: int = LOOK_AHEAD,
     strict: bool = False,
     progress: Callable[[int], None] | None = None,
+    warning: Callable[[str], str | None] = lambda _: None,
 ) -> None:
     """Answer the rows that a sink does not have yet.
 
     Args:
-        reader: reader to answer with.
-        source: all rows in order.
-        sink: receiver of the rows, from its ``rows`` on.
-        context: context of all rows, if they have none of their own.
-        top_k: maximum number of answers per question, best first.
-        threshold: threshold, as in `Reader.stream`.
-        look_ahead: number of questions to read ahead (see `Reader.stream`).
-        strict: stop at the first rejected row.
-        progress: called with the number of finished rows, first with those of the sink.
+        reader: what answers.
+        source: all rows, in order.
+        sink: takes them, from its ``rows`` on.
+        context: what all rows are about, where they have no context of their own.
+        top_k: answers to each question at most, best first.
+        threshold: as of `Reader.stream`.
+        look_ahead: questions that are read before their answers come out (see `Reader.stream`).
+        strict: whether the first rejected row ends the run.
+        progress: called with the number of rows that are done, first with those that are done already.
+        warning: what is to be said of the answers to a question, if anything is.
 
     Raises:
         ValueError: a row is rejected and ``strict`` is set; the rows before it are in the sink.
@@ -74,7 +77,7 @@ def answer_records(
     stream = partial(reader.stream, top_k=top_k, threshold=threshold, look_ahead=look_ahead, errors="return")
     for row, result in queue.results(stream):
         if isinstance(row, Record):
-            sink.answer(row, result)
+            sink.answer(replace(row, warning=warning(row.question)), result)
         elif strict:
             raise ValueError(f"{row.place}: {row.reason}")
         else:
@@ -117,7 +120,7 @@ class _Queue:
                 if isinstance(result, list):
                     yield record, result
                 else:
-                    yield Rejected(record.row, record.place, _reason(result)), []
+                    yield Rejected(record.row, record.place, result.reason), []
             yield from self._rejected()
         if self._error is not None:
             raise self._error
@@ -151,8 +154,3 @@ class _Queue:
             self._waiting.popleft()
             self.is_between_parts = not (self._waiting or self._exhausted)
             yield row, []
-
-
-def _reason(failure: Failure) -> str:
-    """Return the reason of a failure without the index of the pair, which is not the row's."""
-    return str(failure.error).removeprefix(f"pair {failure.index}: ")

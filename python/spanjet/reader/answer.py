@@ -110,6 +110,11 @@ class Failure:
     index: int
     error: Exception
 
+    @property
+    def reason(self) -> str:
+        """The message of the error, without the pair's place."""
+        return str(self.error).removeprefix(f"pair {self.index}: ")
+
 
 def answers_of(contexts: Sequence[str | Document], spans: _core.Spans) -> list[list[Answer]]:
     """Convert decoded spans to a list of answers for each question."""

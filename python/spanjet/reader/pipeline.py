@@ -1,5 +1,6 @@
 """Run the three stages of reading: prepare (tokens, windows), infer (logits), decode (spans)."""
 
+import re
 import textwrap
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from spanjet import _core
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.reader.answer import Answer, Document, answers_of
 from spanjet.reader.batching import PlannedBatch, schedule
-from spanjet.reader.warnings import QuestionCut
+from spanjet.reader.warnings import QuestionCut, cut_message
 from spanjet.runtime.engine import Hint, Logits, Runtime
 from spanjet.runtime.warnings import warn_caller
 
@@ -22,6 +23,12 @@ __all__ = ["Chunk", "Pair", "Pipeline"]
 
 Pair = tuple[str, str | Document]
 """Question and context."""
+
+_INDEXED = re.compile(r"^(question|context|text)s?(?: \d+|\[\d+\])")
+"""The beginning of an error of `Tokenizer.windows`."""
+
+_CODEC = re.compile(r" \('utf-8' codec can't encode .*\)$", re.DOTALL)
+"""What Python has to say of a lone surrogate."""
 
 
 class Chunk:
@@ -109,11 +116,8 @@ class Pipeline:
         if warn and most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
                 question = textwrap.shorten(questions[index], 60, placeholder="…")
-                warn_caller(
-                    f"the question {question!r} has {windows.question_length[index]} tokens and is cut to "
-                    f"{most}, the max_question_length",
-                    QuestionCut,
-                )
+                cut = cut_message(int(windows.question_length[index]), most)
+                warn_caller(f"the question {question!r} {cut}", QuestionCut)
         return windows
 
     def plan(self, windows: _core.Windows | NDArray[np.int64], *, streams: int = 0) -> list[PlannedBatch]:
@@ -128,8 +132,12 @@ class Pipeline:
         top_k: int,
         threshold: float | None,
     ) -> list[list[Answer]]:
-        """Answer questions that are all known in advance, with the errors of `Reader.ask_many`."""
-        chunk, hint = self.only_chunk(contexts, self.windows(questions, encoded(contexts)))
+        """Answer questions that are all known in advance; raises what `Reader.ask_many` does."""
+        try:
+            windows = self.windows(questions, encoded(contexts))
+        except (ValueError, TypeError) as error:
+            raise (of_one_pair(error) if len(questions) == len(contexts) == 1 else error) from None
+        chunk, hint = self.only_chunk(contexts, windows)
         (chunk,) = self.run([chunk], hint=hint)
         return self.decode(chunk, top_k, threshold)
 
@@ -214,13 +222,19 @@ class Pipeline:
             questions, contexts = unzip([pair])
             self.windows(questions, encoded(contexts))
         except (ValueError, TypeError) as error:
-            return error
+            return of_one_pair(error)
         return None
 
 
 def _fields(config: DecodeConfig | Calibration) -> dict[str, Any]:
     """Return the settings as arguments of decoding, without the threshold, which is per call."""
     return {field.name: getattr(config, field.name) for field in fields(config) if field.name != "threshold"}
+
+
+def of_one_pair(error: Exception) -> Exception:
+    """Make the error of a single pair anew, without indices, of which its asker knows nothing."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(_INDEXED.sub(r"\1", _CODEC.sub("", str(error))))
 
 
 def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:

@@ -162,7 +162,7 @@ class Reader(Assembly):
         """
         questions = [check_type("question", question, str)]
         count = 1 if top_k is None else top_k
-        answers = self.ask_many(questions, context, top_k=count, threshold=threshold)[0]
+        answers = self.ask_many(questions, [context], top_k=count, threshold=threshold)[0]
         return answers[0] if top_k is None else answers
 
     def ask_many(

@@ -11,7 +11,7 @@ from spanjet import _core
 from spanjet.config import Calibration
 from spanjet.reader.answer import Answer, Document
 from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
-from spanjet.reader.pipeline import Chunk, Pipeline, encoded
+from spanjet.reader.pipeline import Chunk, Pipeline, encoded, of_one_pair
 
 __all__ = ["Search"]
 
@@ -224,7 +224,7 @@ def _located(pairs: list[_Pair], results: Iterable[object], error: Exception) ->
     for pair, result in zip(pairs, results, strict=True):
         if isinstance(result, Exception):
             kind = TypeError if isinstance(result, TypeError) else ValueError
-            return kind(f"passages[{pair.candidate.position}]: {str(result).removeprefix('context 0 ')}")
+            return kind(f"passages[{pair.candidate.position}]: {str(result).removeprefix('context ')}")
     return error
 
 
@@ -252,7 +252,7 @@ def _check_questions(pipeline: Pipeline, questions: Sequence[str], *, single: bo
                 # Check that a window has room for it beside a context, here the question itself.
                 pipeline.windows([question], [question])
         except ValueError as error:
-            raise ValueError(f"{name}: {str(error).removeprefix('question 0 ')}") from None
+            raise ValueError(f"{name}: {str(of_one_pair(error)).removeprefix('question ')}") from None
         if empty:
             raise ValueError(f"{name} is empty: it has no tokens, expected some text")
 

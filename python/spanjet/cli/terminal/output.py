@@ -6,11 +6,13 @@ from typing import Any
 
 import typer
 
+from spanjet import Reader
 from spanjet.cli.terminal.tables import show_values
 from spanjet.measure.html import check_report_extra
+from spanjet.reader.warnings import question_warning
 from spanjet.storage import check_writable
 
-__all__ = ["check_outputs", "print_json", "show", "write_json"]
+__all__ = ["check_outputs", "print_json", "show", "warning_of", "write_json"]
 
 
 def show(values: dict[str, Any], *, as_json: bool) -> None:
@@ -24,6 +26,12 @@ def show(values: dict[str, Any], *, as_json: bool) -> None:
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def warning_of(question: str, reader: Reader) -> dict[str, str]:
+    """Return the warning of a question that was cut, for what is printed as JSON."""
+    warning = question_warning(question, reader.tokenizer, reader.window_config)
+    return {} if warning is None else {"warning": warning}
 
 
 def check_outputs(*paths: Path | None, html: Path | None) -> None:

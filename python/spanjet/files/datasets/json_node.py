@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from spanjet.files.encoding import decode_text
+
 __all__ = ["LayoutError", "Node", "json_type", "parse_json"]
 
 _NAMES = {
@@ -22,14 +24,18 @@ def parse_json(data: bytes | str) -> Any:
     """Parse a JSON text.
 
     Raises:
-        ValueError: the text is not UTF-8, not JSON, or nested too deeply for Python.
+        ValueError: it cannot be decoded, is not JSON, or is nested too deeply for Python.
     """
+    text = decode_text(data) if isinstance(data, bytes) else data
+    text = text.lstrip("\ufeff")  # byte order marks also stand where files were joined
+    if not text or text.isspace():
+        raise ValueError("not JSON: there is nothing but white space")
     try:
-        return json.loads(data)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:
+        raise ValueError("not JSON that can be read: an integer has too many digits") from None
     except RecursionError:
         raise ValueError("not JSON that can be read: nested too deeply") from None
 
@@ -80,7 +86,8 @@ class Node:
     def elements(self) -> "Iterator[Node]":
         """Iterate over the elements of this array."""
         values = self.expect(list)
-        return (Node(value, f"{self.place}[{index}]") for index, value in enumerate(values))
+        place = "" if self.place == "the file" else self.place
+        return (Node(value, f"{place}[{index}]") for index, value in enumerate(values))
 
     def items(self, key: str) -> "Iterator[Node]":
         """Iterate over the elements of the array at a key of this object."""
