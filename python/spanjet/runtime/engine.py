@@ -286,7 +286,7 @@ def _usable(cache_dir: Path) -> bool:
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = str(error)
+        reason = error.strerror or str(error)
     else:
         if os.access(cache_dir, os.W_OK | os.X_OK):
             return True
