@@ -1,1 +1,1 @@
-"""A benchmark's result for people: a table on the terminal, and an HTML page with plots."""
+"""A benchmark's result for people: numbers with their digits, and an HTML page with plots."""
