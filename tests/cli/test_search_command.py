@@ -140,7 +140,7 @@ def test_what_cannot_be_read_is_reported_and_left_out(run: Run) -> None:
     assert out.startswith("tower.txt:")
     assert error.splitlines() == [
         "spanjet: nowhere: No such file or directory",
-        "spanjet: latin.txt: not UTF-8: invalid start byte at byte 3",
+        "spanjet: latin.txt: not UTF-8 at byte 3; convert it: iconv -f ENCODING -t UTF-8",
         "spanjet: more: is a directory; expected files, such as 'more/*' or 'more/**/*.txt'",
         "spanjet: x*: no file matches",
         "spanjet: loop.txt: Too many levels of symbolic links",
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_reported_and_left_out(run: Run) -> None:
 
 
 def test_when_no_file_can_be_read(run: Run) -> None:
-    error = "spanjet: latin.txt: not UTF-8: invalid start byte at byte 3\n"
+    error = "spanjet: latin.txt: not UTF-8 at byte 3; convert it: iconv -f ENCODING -t UTF-8\n"
     assert run("latin.txt") == (2, "", error)
     code, out, _ = run("latin.txt", "--json")
     assert (code, json.loads(out)["answers"], json.loads(out)["files"]) == (2, [], 0)
@@ -168,9 +168,9 @@ def test_nothing_found(run: Run) -> None:
 def test_help() -> None:
     result = CliRunner().invoke(app, ["search", "--help"])
     assert result.exit_code == 0
-    said = " ".join(result.stdout.replace("│", " ").split())
-    assert "exit code is 1 where no file answers the question" in said
-    assert "UTF-8 texts, not directories" in said
+    said = " ".join(result.stdout.split())
+    assert "exit code is 1 if no file answers the question" in said
+    assert "UTF-8 text files, or patterns such as 'docs/**/*.txt'" in said
 
 
 def test_threshold(run: Run) -> None:

@@ -24,6 +24,7 @@ from spanjet.cli.options import (
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.texts import read_text
+from spanjet.config import check_count
 from spanjet.files import READERS, WRITERS, JobResult, answer_file
 from spanjet.files.row_queue import LOOK_AHEAD
 from spanjet.measure.progress import ignore_step
@@ -39,39 +40,59 @@ INTERRUPTED = 130
 InputArgument = Annotated[
     str,
     typer.Argument(
-        metavar="IN", help="JSON Lines, CSV, TSV, Parquet or SQuAD file; -: JSON Lines, from stdin."
+        metavar="IN", help="JSON Lines, CSV, TSV, Parquet or SQuAD file; - is JSON Lines from standard input."
     ),
 ]
 OutOption = Annotated[
     str,
     typer.Option(
-        "--out", "-o", metavar="OUT", help=".jsonl, .csv, .tsv or .parquet file; -: JSON Lines, to stdout."
+        "--out",
+        "-o",
+        metavar="OUT",
+        help="File to write: .jsonl, .csv, .tsv or .parquet; - is JSON Lines to standard output.",
     ),
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", metavar="|".join(READERS), help="Of IN. Default: by its name.")
+    str | None,
+    typer.Option("--format", metavar="|".join(READERS), help="Format of IN. Default: by its name."),
 ]
 OutFormatOption = Annotated[
-    str | None, typer.Option("--out-format", metavar="|".join(WRITERS), help="Of OUT. Default: by its name.")
+    str | None,
+    typer.Option("--out-format", metavar="|".join(WRITERS), help="Format of OUT. Default: by its name."),
 ]
-ColumnOption = Annotated[str, typer.Option(metavar="NAME", help="Column (not of SQuAD files).")]
-IdColumnOption = Annotated[str, typer.Option(metavar="NAME", help="Column; id may be missing.")]
+QuestionColumnOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Column that holds the questions (not in SQuAD files).")
+]
+ContextColumnOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Column that holds the texts (not in SQuAD files).")
+]
+IdColumnOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Column that holds the ids; the default one is optional.")
+]
 DelimiterOption = Annotated[
-    str | None, typer.Option(metavar="CHARACTER", help="Between the fields of CSV. Default: a comma.")
+    str | None,
+    typer.Option(metavar="CHARACTER", help="Character between the fields of a CSV file. Default: a comma."),
 ]
 ContextOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The text of all questions, instead of a column.")
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="UTF-8 file with the text that all questions are about, in place of a column."
+    ),
 ]
-TopKOption = Annotated[int, typer.Option("--top-k", "-k", min=1, help="Answers to each question.")]
+TopKOption = Annotated[
+    int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers to each question.")
+]
 LookAheadOption = Annotated[
     int,
     typer.Option(
-        min=1, help="Questions under way; more: a little faster, fewer: sooner, and less again after a kill."
+        min=1,
+        metavar="N",
+        help="Number of questions in flight; more are a little faster, fewer lose less in a kill.",
     ),
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped or killed.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT, or an unfinished run.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first row that is rejected.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume a run that was stopped or killed.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT or an unfinished run.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first rejected row.")]
 
 
 def answer(
@@ -80,8 +101,8 @@ def answer(
     out: OutOption,
     form: FormatOption = None,
     out_form: OutFormatOption = None,
-    question_column: ColumnOption = "question",
-    context_column: ColumnOption = "context",
+    question_column: QuestionColumnOption = "question",
+    context_column: ContextColumnOption = "context",
     id_column: IdColumnOption = "id",
     delimiter: DelimiterOption = None,
     context: ContextOption = None,
@@ -105,8 +126,9 @@ def answer(
 ) -> None:
     """Answer the questions of a file.
 
-    Rows that cannot be answered go to OUT.rejected.jsonl, with the reason; the exit code is 3 then. A run
-    that was stopped or killed goes on with --resume; until it is complete, OUT.partial holds what is done.
+    Rows that cannot be answered are written to OUT.rejected.jsonl with the reason, and the exit code is 3.
+    Until the run is complete, its answers are in OUT.partial; rerun the same command with --resume to resume
+    a run that was stopped or killed.
     """
     windows = {
         "max_length": max_length,
@@ -115,6 +137,7 @@ def answer(
         "max_question_length": max_question_length,
     }
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length, "overlap": overlap}
+    check_count("look_ahead", look_ahead)
     reader = open_reader(model, windows, decode, threshold=threshold, threads=threads, top_k=top_k)
     columns = {"question": question_column, "context": context_column, "id": id_column}
     formats = {"format": form, "out_format": out_form, "delimiter": delimiter}

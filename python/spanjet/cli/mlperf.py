@@ -1,6 +1,5 @@
 """`spanjet mlperf`: MLPerf Inference with LoadGen: one scenario, a submission, the table of this machine."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +21,10 @@ from spanjet.bench.mlperf.report.markdown import markdown, parts
 from spanjet.bench.mlperf.report.page import render_table
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING
 from spanjet.bench.mlperf.table.large import random_int8, shape_named
-from spanjet.cli.commands import RunByDefault
+from spanjet.cli.commands import STYLE, RunByDefault
 from spanjet.cli.options import HtmlFileOption, JsonFileOption, JsonOption, ThreadsOption
-from spanjet.cli.terminal.output import check_outputs, print_json, show
+from spanjet.cli.terminal.errors import show_warning
+from spanjet.cli.terminal.output import check_outputs, print_json, show, write_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.tables import show_table
 from spanjet.config import RuntimeConfig, default_cache_dir
@@ -37,64 +37,89 @@ from spanjet.storage import replace_file
 __all__ = ["mlperf"]
 
 SquadOption = Annotated[
-    Path, typer.Option(metavar="SQUAD.json", help="SQuAD v1.1 dev. Other files work, and do not count.")
+    Path,
+    typer.Option(
+        metavar="SQUAD.json", help="SQuAD v1.1 dev set; other files work, but such runs do not count."
+    ),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")]
 
 ModelArgument = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="Model directory. Default: the bundled one.", show_default=False),
+    typer.Argument(
+        metavar="MODEL",
+        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled model.",
+        show_default=False,
+    ),
 ]
 ScenarioOption = Annotated[
-    str, typer.Option(metavar="Offline|SingleStream|MultiStream|Server", help="How LoadGen asks.")
+    str, typer.Option(metavar="Offline|SingleStream|MultiStream|Server", help="Scenario of LoadGen.")
 ]
-ModeOption = Annotated[str, typer.Option(metavar="performance|accuracy|both", help="What is run.")]
+ModeOption = Annotated[str, typer.Option(metavar="performance|accuracy|both", help="Tests to run.")]
 ResultOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Result. Default: mlperf-MODEL-SCENARIO, here."),
+    typer.Option("--out", "-o", metavar="DIR", help="Directory to write. Default: mlperf-MODEL-SCENARIO."),
 ]
-ShortOption = Annotated[bool, typer.Option("--short", help="A short performance run, which is NOT VALID.")]
+ShortOption = Annotated[
+    bool, typer.Option("--short", help="Make the performance run short, and its result NOT VALID.")
+]
 SecondsOption = Annotated[
-    float, typer.Option(min=0.1, help="Of a short performance run; a valid one takes 600.")
+    float,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Duration of a short performance run; a valid one takes 600."
+    ),
 ]
 TargetQpsOption = Annotated[
     float | None,
-    typer.Option(help="Offline: samples/s expected; Server: asked for. Default: measured, and room."),
+    typer.Option(
+        metavar="QPS",
+        help="Samples per second, expected (Offline) or requested (Server). Default: from a measurement.",
+    ),
 ]
 TargetLatencyOption = Annotated[
     float | None,
-    typer.Option(metavar="MS", help="SingleStream, MultiStream: expected. Default: measured, and room."),
+    typer.Option(
+        metavar="MS", help="Expected latency (SingleStream, MultiStream). Default: from a measurement."
+    ),
 ]
 Test01Option = Annotated[
-    bool, typer.Option("--test01", help="Also run the compliance test TEST01, as long as performance.")
+    bool,
+    typer.Option(
+        "--test01", help="Also run the compliance test TEST01, which takes as long as the performance run."
+    ),
 ]
 
 ModelsArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[MODEL...]", help="Further models. The bundled one is always there."),
+    typer.Argument(metavar="[MODEL...]", help="Further models, besides the bundled one."),
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Keeps the random baseline model. Default: the user's cache."),
+    typer.Option(metavar="DIR", help="Directory that keeps the baseline model. Default: the user's cache."),
 ]
 BaselineOption = Annotated[
-    str, typer.Option(metavar="bert-large|bert-base", help="Shape of the baseline, of random weights.")
+    str,
+    typer.Option(
+        metavar="bert-large|bert-base", help="Shape of the baseline model, which has random weights."
+    ),
 ]
-RoundsOption = Annotated[int, typer.Option(help="Turns of each model.")]
-TurnSecondsOption = Annotated[float, typer.Option(help="Of a turn of the slowest, about.")]
-AccuracyOption = Annotated[bool, typer.Option(help="Measure F1 on all questions.")]
+RoundsOption = Annotated[int, typer.Option(metavar="N", help="Number of rounds.")]
+TurnSecondsOption = Annotated[
+    float, typer.Option(metavar="SECONDS", help="Duration of a round of the slowest model, roughly.")
+]
+AccuracyOption = Annotated[bool, typer.Option(help="Also measure F1 on all questions.")]
 MarkdownFileOption = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table in Markdown.")
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to a Markdown file.")
 ]
 
-mlperf = typer.Typer(cls=RunByDefault, no_args_is_help=True)
+mlperf = typer.Typer(cls=RunByDefault, no_args_is_help=True, **STYLE)
 
 
 @mlperf.callback()
 def about() -> None:
-    """MLPerf Inference, BERT on SQuAD v1.1, with LoadGen; needs the extra "mlperf".
+    """Run MLPerf Inference, BERT on SQuAD v1.1, with LoadGen; needs the extra "mlperf".
 
-    `spanjet mlperf MODEL …` is `spanjet mlperf run MODEL …`.
+    spanjet mlperf MODEL ... is short for spanjet mlperf run MODEL ...
     """
 
 
@@ -115,10 +140,10 @@ def run(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one scenario: LoadGen's logs and verdict, F1, and what they depend on."""
+    """Run one scenario; write LoadGen's logs and verdict, F1, and the settings."""
     options: dict[str, Any] = {"scenario": scenario, "mode": mode, "test01": test01}
     options |= {"target_qps": target_qps, "target_latency": target_latency}
-    config = RunConfig(**options, short=seconds if short else None)
+    config = RunConfig(**options, seconds=seconds if short else None)
     dataset = load_squad(squad)
     runtime = RuntimeConfig(threads=threads)
     reader = Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
@@ -131,7 +156,7 @@ def run(
     if not result["valid"]:
         label = "NOT VALID" if result["performance"] is not None else "no performance run"
         reasons = "; ".join(result["why_not"])
-        typer.secho(f"spanjet: {label}{': ' if reasons else ''}{reasons}", fg=typer.colors.YELLOW, err=True)
+        show_warning(f"{label}{': ' if reasons else ''}{reasons}")
 
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:
@@ -157,16 +182,17 @@ def _summary(result: dict[str, Any]) -> dict[str, Any]:
 def submission(
     *,
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Results of spanjet mlperf run, of mode both.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Directories that spanjet mlperf run wrote, in mode both."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to make.")],
-    submitter: Annotated[str, typer.Option(help="Who submits.")],
-    system: Annotated[str, typer.Option(help="What this machine is called.")] = "cpu",
-    division: Annotated[str, typer.Option(metavar="open|closed", help="Of MLPerf.")] = "open",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Directory to write.")],
+    submitter: Annotated[str, typer.Option(metavar="NAME", help="Name of the submitter.")],
+    system: Annotated[str, typer.Option(metavar="NAME", help="Name of this machine.")] = "cpu",
+    division: Annotated[str, typer.Option(metavar="open|closed", help="Division of MLPerf.")] = "open",
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put runs into a folder in the layout of MLPerf Inference's submissions (v6)."""
+    """Put runs into a directory in the layout of MLPerf Inference submissions (v6)."""
     options: dict[str, Any] = {"submitter": submitter, "system": system, "division": division}
     summary = write_submission(out, runs, **options, overwrite=overwrite)
     if as_json:
@@ -192,7 +218,7 @@ def table(
     json_file: JsonFileOption = None,
     html_file: HtmlFileOption = None,
 ) -> None:
-    """Compare a plain BERT-Large with our models in short Offline tests; NOT VALID as results of MLPerf."""
+    """Compare models with a plain BERT-Large in short Offline tests, which are NOT VALID for MLPerf."""
     config = TableConfig(rounds=rounds, seconds=seconds, accuracy=accuracy, threads=threads)
     shape_named(baseline)
     check_outputs(markdown_file, json_file, html=html_file)
@@ -205,7 +231,7 @@ def table(
     if markdown_file is not None:
         replace_file(markdown_file, markdown(found).encode())
     if json_file is not None:
-        replace_file(json_file, json.dumps(found.as_dict(), ensure_ascii=False, indent=1).encode())
+        write_json(json_file, found.as_dict())
     if html_file is not None:
         replace_file(html_file, render_table(found).encode())
 

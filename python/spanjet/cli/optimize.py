@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet.cli.commands import RunByDefault
+from spanjet.cli.commands import STYLE, RunByDefault
 from spanjet.cli.options import (
     CheckpointArgument,
     CpuOption,
@@ -19,6 +19,7 @@ from spanjet.cli.options import (
     OverwriteOption,
     SeedOption,
 )
+from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.optimize.config import OptimizeConfig
@@ -30,36 +31,51 @@ from spanjet.storage import check_writable
 
 __all__ = ["commands"]
 
-commands = typer.Typer(cls=RunByDefault, no_args_is_help=True)
+commands = typer.Typer(cls=RunByDefault, no_args_is_help=True, **STYLE)
 
 DataOption = Annotated[
     Path,
-    typer.Option(metavar="TRAIN.json", help="SQuAD file to learn from and to hold the floor on."),
+    typer.Option(metavar="TRAIN.json", help="SQuAD file to train on and to check the floor on."),
 ]
 FloorOption = Annotated[
-    float, typer.Option(metavar="SHARE", help="F1 at least, as a share of the checkpoint's in float32.")
+    float, typer.Option(metavar="SHARE", help="Minimum F1 as a share of the float32 checkpoint's.")
 ]
 BudgetOption = Annotated[
     float | None,
-    typer.Option(metavar="SHARE", help="Instead: time at most, as a share of the plain INT8 model's."),
+    typer.Option(
+        metavar="SHARE", help="Maximum time as a share of the plain INT8 model's, in place of --floor."
+    ),
 ]
-TrialsOption = Annotated[int, typer.Option(min=0, help="Candidates that are tried for each budget.")]
-SamplesOption = Annotated[int, typer.Option(min=8, help="Windows to fit weights and ranges to.")]
+TrialsOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Number of candidates tried for each budget.")
+]
+SamplesOption = Annotated[
+    int, typer.Option(min=8, metavar="N", help="Number of windows to fit weights and ranges to.")
+]
 TrainingOption = Annotated[
-    int, typer.Option(min=0, help="Windows to train what is left on; 0: fit its layers one after another.")
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Number of windows to train the pruned model on; 0: fit layer by layer instead.",
+    ),
 ]
 WorkOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Keeps what was found, also for other floors. Default: OUT.stages."),
+    typer.Option(
+        metavar="DIR",
+        help="Directory of intermediate results, which runs with other floors reuse. Default: OUT.stages.",
+    ),
 ]
 ExportOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Also write the float32 checkpoint, to train further.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Also write the pruned float32 checkpoint, for further training."),
 ]
 
 
 @commands.callback()
 def main() -> None:
-    """Find the architecture that this CPU runs fastest under an accuracy floor; needs the extra "quantize".
+    """Find the fastest architecture under an accuracy floor; needs the extra "quantize".
 
     spanjet optimize MODEL --data TRAIN.json -o DIR is short for spanjet optimize run MODEL ...
     """
@@ -88,7 +104,7 @@ def run(
 ) -> None:
     """Find the fastest architecture that holds the floor, and write it as an INT8 model directory.
 
-    Rerun the same command to resume; one with another floor or budget takes what was found before.
+    Rerun the same command to resume; a run with another floor or budget reuses what was found before.
     """
     config = OptimizeConfig(
         floor=floor,
@@ -120,15 +136,18 @@ def run(
 @commands.command("report")
 def report(
     *,
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="What spanjet optimize wrote.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Model directory that spanjet optimize wrote.")
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page. Default: DIR.html.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="HTML page to write. Default: DIR.html."),
     ] = None,
     png: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The plots as one picture. Default: none.")
+        Path | None, typer.Option(metavar="FILE", help="Also write the plots as one PNG picture.")
     ] = None,
 ) -> None:
-    """Draw the front, the chosen point and what is left of each layer; needs the extra "report"."""
+    """Plot the Pareto front, the chosen point and the layers that remain; needs the extra "report"."""
     out = model.with_name(f"{model.resolve().name}.html") if out is None else out
     for path in (out, png):
         if path is not None:
@@ -139,15 +158,21 @@ def report(
 @commands.command("verify")
 def verify(
     *,
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="What spanjet optimize wrote.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Model directory that spanjet optimize wrote.")
+    ],
     data: DataOption,
     checkpoint: Annotated[
         str | None,
-        typer.Option("--start", metavar="MODEL", help="The checkpoint: speed is compared with it in INT8."),
+        typer.Option(
+            "--start",
+            metavar="MODEL",
+            help="Checkpoint that the model was made of, to compare speeds with it in INT8.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Repeat the measurements of the card: F1 on its held-out questions, and windows a second."""
+    """Repeat the measurements of a model's card: F1 on its held-out questions, and windows per second."""
     found = repeat_measurements(model, data, checkpoint=checkpoint, progress=progress_bar)
     show(found, as_json=as_json)
     if not found["repeated"]:
@@ -169,7 +194,7 @@ def _show_result(card: dict[str, Any]) -> None:
     """Print the summary of a card, and a warning where the floor is not held."""
     show(_summary(card), as_json=False)
     if not card["optimization"]["held"]:
-        typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
+        show_warning("below the floor: the best of those tried")
 
 
 def _summary(card: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from spanjet.cli.options import (
     OverwriteOption,
     SeedOption,
 )
+from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.quantize.config import QuantizeConfig
@@ -25,30 +26,38 @@ __all__ = ["quantize"]
 
 DataOption = Annotated[
     Path,
-    typer.Option(metavar="SQUAD.json", help="Questions to calibrate with, and to hold the floor on."),
+    typer.Option(
+        metavar="SQUAD.json", help="SQuAD file with questions to calibrate with and to check the floor on."
+    ),
 ]
 FloorOption = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="F1 at least, as a share of the float32 model's: 0.99. Layers are left in floating point to "
-        "hold it.",
+        help="Minimum F1 as a share of the float32 model's, such as 0.99; layers are kept in floating point "
+        "until it holds.",
     ),
 ]
 MaxRestoredOption = Annotated[
-    int | None, typer.Option(min=0, help="Layers left in floating point at most. Default: half of them.")
+    int | None,
+    typer.Option(
+        min=0, metavar="N", help="Maximum number of layers kept in floating point. Default: half of them."
+    ),
 ]
 FittingOption = Annotated[
     Path | None,
     typer.Option(
-        "--calibrate", metavar="V2.json", help="Calibrate scores on a SQuAD v2.0 file: spanjet calibrate."
+        "--calibrate",
+        metavar="V2.json",
+        help="Also calibrate the scores on a SQuAD v2.0 file, as spanjet calibrate does.",
     ),
 ]
-SamplesOption = Annotated[int, typer.Option(min=1, help="Windows to calibrate with.")]
+SamplesOption = Annotated[int, typer.Option(min=1, metavar="N", help="Number of windows to calibrate with.")]
 LicenseFileOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Its text. Default: the checkpoint's LICENSE, if any.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Text of the license. Default: the checkpoint's LICENSE, if any."),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Let NNCF print.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show the output of NNCF.")]
 
 
 def quantize(
@@ -72,7 +81,7 @@ def quantize(
 ) -> None:
     """Make an INT8 model directory from a checkpoint; needs the extra "quantize".
 
-    What is finished is kept in DIR.partial until DIR is there: rerun the same command to resume.
+    Until DIR is written, finished steps are kept in DIR.partial: rerun the same command to resume.
     """
     config = QuantizeConfig(
         samples=samples,
@@ -98,4 +107,4 @@ def quantize(
     )
     show(card, as_json=False)
     if card["floor"] is not None and not card["floor"]["held"]:
-        typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
+        show_warning("below the floor: the best of those tried")
