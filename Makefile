@@ -86,7 +86,7 @@ bench-mlperf: .venv/tested  ## MLPerf's table of this machine: make bench-mlperf
 	  --json $(MLPERF_OUT)/table.json --html $(MLPERF_OUT)/table.html $(MLPERF_OPTIONS)
 
 parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json [STRINGS=5000000]
-	$(BIN)/python tests/parity.py --squad $(SQUAD) $(if $(STRINGS),--strings $(STRINGS))
+	$(BIN)/python tests/support/parity.py --squad $(SQUAD) $(if $(STRINGS),--strings $(STRINGS))
 
 FUZZ_SECONDS ?= 3600
 

@@ -8,6 +8,10 @@ import pytest
 from spanjet import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from spanjet.config import TUNED_DEFAULTS, default_cache_dir
 
+SIZE = "a finite number of at least 0 and at most 1e+30"
+ANY = "a finite number of at least -1e+30 and at most 1e+30"
+POSITIVE = "a finite number of at least 1e-30 and at most 1e+30"
+
 
 def test_defaults() -> None:
     assert dataclasses.asdict(WindowConfig()) == {
@@ -51,12 +55,18 @@ def test_defaults() -> None:
         (DecodeConfig, "max_answer_length", -1, ValueError, "an integer of at least 1"),
         (DecodeConfig, "overlap", 1, TypeError, "True or False"),
         (DecodeConfig, "align_to_words", None, TypeError, "True or False"),
-        (Calibration, "slope", -1, ValueError, "a finite number of at least 0"),
-        (Calibration, "slope", "1", TypeError, "a finite number of at least 0"),
-        (Calibration, "intercept", float("nan"), ValueError, "a finite number"),
-        (Calibration, "intercept", True, TypeError, "a finite number"),
-        (Calibration, "temperature", 0, ValueError, "a finite number greater than 0"),
-        (Calibration, "sentence_margin", -0.5, ValueError, "a finite number of at least 0"),
+        (Calibration, "slope", -1, ValueError, SIZE),
+        (Calibration, "slope", "1", TypeError, SIZE),
+        (Calibration, "slope", 1e308, ValueError, SIZE),
+        (Calibration, "slope", 10**400, ValueError, SIZE),
+        (Calibration, "intercept", -1e39, ValueError, ANY),
+        (Calibration, "temperature", 5e-324, ValueError, POSITIVE),
+        (Calibration, "temperature", float("inf"), ValueError, POSITIVE),
+        (Calibration, "sentence_margin", 1e39, ValueError, SIZE),
+        (Calibration, "intercept", float("nan"), ValueError, ANY),
+        (Calibration, "intercept", True, TypeError, ANY),
+        (Calibration, "temperature", 0, ValueError, POSITIVE),
+        (Calibration, "sentence_margin", -0.5, ValueError, SIZE),
         (Calibration, "threshold", 2, ValueError, "a probability, 0 to 1, or None"),
         (Calibration, "threshold", "model", TypeError, "a probability, 0 to 1, or None"),
         (RuntimeConfig, "threads", 0, ValueError, "an integer of at least 1"),

@@ -1,4 +1,4 @@
-"""spanjet reads answers out of text, exactly and fast, on CPUs, without torch.
+"""Read answers out of text, exactly and fast, on CPUs, without torch.
 
 >>> import spanjet
 >>> reader = spanjet.Reader()

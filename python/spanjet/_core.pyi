@@ -8,7 +8,7 @@ released while the core works, and all classes are immutable and safe to share b
 
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ class Tokenizer:
     1810.04805) runs on a path of its own. Every other kind, such as byte-level BPE (Radford et al. 2019)
     and Unigram (Kudo 2018, arXiv 1804.10959), runs on the package's own Rust crate, with the same
     interface. How a question and a context become one sequence comes from the file too.
+
+    It can be pickled: another process reads the files again. Tokenizers of equal files and settings take each
+    other's encodings.
 
     Args:
         path: a ``tokenizer.json``; a ``vocab.txt``; a ``vocab.json`` with ``merges.txt`` beside it
@@ -192,10 +195,14 @@ class Tokenizer:
             >>> [tokenizer.id_to_token(id) for id in windows.ids[: windows.indptr[1]]]
             ['[CLS]', 'how', 'long', '?', '[SEP]', 'it', 'is', '42', 'metres', '[SEP]']
         """
+    def __copy__(self) -> Tokenizer: ...
+    def __deepcopy__(self, _memo: Any, /) -> Tokenizer: ...
 
 @final
 class Encoding:
     """Tokens of one text; offsets are [start, end) of the original text.
+
+    It can be pickled: another process makes the tokens of the text again, with the same tokenizer files.
 
     Example:
         >>> import spanjet
@@ -230,6 +237,8 @@ class Encoding:
     def tokens(self) -> list[str]:
         """The vocabulary entries of the ids."""
     def __len__(self) -> int: ...
+    def __copy__(self) -> Encoding: ...
+    def __deepcopy__(self, _memo: Any, /) -> Encoding: ...
 
 @final
 class Encodings:

@@ -1,7 +1,7 @@
-"""Define the settings of a reader, validated when they are made."""
+"""Define the settings of a reader, validated on construction."""
 
-import math
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
@@ -30,30 +30,29 @@ __all__ = [
 _T = TypeVar("_T")
 
 DecodeMode = Literal["global", "squad"]
-"""A name of `spanjet._core.DECODE_MODES`."""
+"""Decoding mode, one of `spanjet._core.DECODE_MODES`."""
 
 Threshold = float | Literal["model", "reader"] | None
-"""The probability of an answer below which a question counts as not answered.
+"""Minimum probability that the text answers the question; below it, the null answer is given.
 
-``"model"``: the one in the model's card, if there is one; ``"reader"``: the reader's own; None: a span is
-always given.
+``"model"``: the one in the model's card, if there is one; ``"reader"``: the reader's own; None: always answer
+with a span.
 """
 
 MOST = 2**31 - 1
-"""The greatest number of anything."""
+"""Maximum of any integer setting."""
 
 SPECIAL_TOKENS = 3
-"""Tokens of a window that belong to neither text: ``[CLS]``, ``[SEP]`` and ``[SEP]``."""
+"""Number of special tokens of a window: ``[CLS]``, ``[SEP]`` and ``[SEP]``."""
 
 
 class SettingError(ValueError):
     """A setting is out of range.
 
     Attributes:
-        name: of the setting; a command's option has it too, with hyphens.
-        value: what it is.
+        name, value: of the setting; a command's option has the same name, with hyphens.
         expected: what it may be.
-        owner: the class that it belongs to; "" for an argument.
+        owner: class that it belongs to; "" for an argument.
     """
 
     def __init__(self, name: str, value: object, expected: str, owner: str = "") -> None:
@@ -68,8 +67,8 @@ class SettingError(ValueError):
 def default_cache_dir() -> Path | None:
     """Return the directory for compiled models: ``$XDG_CACHE_HOME/spanjet`` or ``~/.cache/spanjet``.
 
-    A relative ``XDG_CACHE_HOME`` is ignored, as the XDG Base Directory Specification asks. None where
-    the user has no home directory, which is never made.
+    A relative ``XDG_CACHE_HOME`` is ignored, as the XDG Base Directory Specification requires. None if the
+    user has no home directory, which is never created.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
@@ -88,16 +87,17 @@ class WindowConfig:
     """Settings for cutting a context into windows (see `Tokenizer.windows`).
 
     Attributes:
-        max_length: tokens of a window at most, the three special tokens included.
-        doc_stride: tokens from one window to the next (``advance``) or shared by both (``overlap``). Of texts
-            of 2,000 tokens, 256 in place of 128 takes 0.54 of the time and 1.5 from F1 (docs/long-texts.md).
+        max_length: maximum number of tokens of a window, including the three special tokens.
+        doc_stride: tokens between the starts of two windows (``advance``) or shared by both (``overlap``). On
+            texts of 2,000 tokens, 256 instead of 128 takes 0.54 of the time and lowers F1 by 1.5
+            (docs/long-texts.md).
         convention: ``"advance"`` as in run_squad.py (Devlin et al. 2019) and MLPerf, or ``"overlap"``,
             which Hugging Face calls ``stride``.
-        max_question_length: a longer question is cut to this many tokens; None: never cut.
+        max_question_length: maximum number of tokens of a question; the rest is cut off. None: no limit.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     max_length: int = 384
@@ -112,19 +112,16 @@ class WindowConfig:
         check_integer(self, "max_question_length", minimum=1, optional=True)
         room = self.max_length - SPECIAL_TOKENS - 1  # of a context, beside a question of one token
         if self.convention == "overlap" and self.doc_stride >= room:
-            raise _error(
-                self,
-                "doc_stride",
-                f"less than {room}, the text of a window of {self.max_length} tokens",
-            )
+            expected = f"less than {room}, the text of a window of {self.max_length} tokens"
+            raise _error(self, "doc_stride", expected)
 
     @classmethod
     def fitting(cls, max_length: int) -> "WindowConfig":
-        """Make the default windows, no longer than a model's ``max_length``."""
+        """Return the default settings, limited to a model's ``max_length``."""
         return cls(max_length=min(cls().max_length, max_length))
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `Tokenizer.windows` that these settings stand for."""
+        """Return the settings as arguments of `Tokenizer.windows`."""
         return asdict(self)
 
 
@@ -135,16 +132,15 @@ class DecodeConfig:
     Attributes:
         mode: ``"global"``: one list of candidates over all windows of a question; ``"squad"``: the
             rules of run_squad.py (Devlin et al. 2019), as MLPerf uses them.
-        n_best: candidates that share the score.
-        max_answer_length: tokens of an answer at most.
-        overlap: whether spans that overlap a better one are answers of their own; in mode ``squad`` they
-            always are.
-        align_to_words: whether answers are whole words (Unicode Standard Annex 29), or only whole graphemes;
-            mode ``squad`` keeps to what the tokens cover.
+        n_best: number of candidates that scores are normalised over.
+        max_answer_length: maximum number of tokens of an answer.
+        overlap: also return spans that overlap a better one; mode ``squad`` always does.
+        align_to_words: extend answers to whole words (Unicode Standard Annex 29), otherwise to whole
+            graphemes; mode ``squad`` returns the text of the tokens.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     mode: DecodeMode = "global"
@@ -163,24 +159,34 @@ class DecodeConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
-    """Parameters that turn logits into probabilities; fitted by `spanjet calibrate`, kept in the card.
+    """Parameters that convert logits to probabilities, fitted by `spanjet calibrate`.
 
     The margin of a span is its logit minus the null logit of its window. The probability that a text answers
     a question is the logistic function of ``slope * best margin + intercept`` (Platt 1999); the candidates
     share it by a softmax of margin / temperature (Guo et al. 2017, arXiv 1706.04599).
 
     Attributes:
-        slope: at least 0.
+    <<<<<<< HEAD
+        slope: slope of the logistic function, at least 0.
+        intercept: intercept of the logistic function.
+        temperature: temperature of the softmax, above 0.
+        sentence_margin: penalty on the margin of a span that crosses a sentence boundary, at least 0; not
+            used in mode ``squad``.
+        threshold: minimum probability that the text answers the question, below which the null answer is
+            given; None: always answer with a span.
+    =======
+        slope: at least 0; no parameter is beyond 1e30.
         intercept: any number.
-        temperature: greater than 0.
+        temperature: at least 1e-30.
         sentence_margin: what a span that reaches from one sentence into another loses of its margin; at
             least 0. Mode ``squad`` does not use it.
         threshold: the probability of an answer below which a question counts as not answered; None: a span
             is always given.
+    >>>>>>> work-faults-model
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     slope: float = 1.0
@@ -190,20 +196,21 @@ class Calibration:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        check_number(self, "slope", minimum=0)
-        check_number(self, "intercept")
-        check_number(self, "temperature", above=0)
-        check_number(self, "sentence_margin", minimum=0)
+        # What single precision holds, in which answers are ranked, with room for sums and products.
+        check_number(self, "slope", minimum=0, maximum=1e30)
+        check_number(self, "intercept", minimum=-1e30, maximum=1e30)
+        check_number(self, "temperature", minimum=1e-30, maximum=1e30)
+        check_number(self, "sentence_margin", minimum=0, maximum=1e30)
         check_threshold(f"{type(self).__name__}.threshold", self.threshold)
 
 
 def check_threshold(name: str, value: Any, others: str = "") -> None:
-    """Raise TypeError or ValueError unless a threshold is a probability or None.
+    """Check that a threshold is a probability or None.
 
     Args:
-        name: of the threshold.
-        value: the threshold.
-        others: what else it may be, for the message.
+        name: name of the threshold, for the message.
+        value: threshold to check.
+        others: other allowed values, for the message.
     """
     expected = f"{name} is {value!r}; expected {others}a probability, 0 to 1, or None"
     if value is None:
@@ -215,11 +222,11 @@ def check_threshold(name: str, value: Any, others: str = "") -> None:
 
 
 def check_count(name: str, value: Any) -> int:
-    """Read a number of things, at least 1, of Python's or numpy's integers.
+    """Check that a count is an integer of Python or NumPy and at least 1, and return it.
 
     Raises:
-        TypeError: another type.
-        ValueError: out of range.
+        TypeError: the value is not an integer.
+        ValueError: the value is out of range.
     """
     error = SettingError(name, value, f"an integer from 1 to {MOST}")
     if not isinstance(value, Integral) or isinstance(value, bool):
@@ -230,19 +237,19 @@ def check_count(name: str, value: Any) -> int:
 
 
 def check_type(name: str, value: _T, expected: type[_T]) -> _T:
-    """Return an argument, or raise the TypeError that says what it was and should be."""
+    """Check the type of an argument, and return it."""
     if not isinstance(value, expected):
         raise TypeError(f"{name}: expected {expected.__name__}, found {type(value).__name__}")
     return value
 
 
 def check_config(name: str, value: _T | None, expected: type[_T]) -> _T:
-    """Return settings, the defaults in place of None; raise TypeError for another type."""
+    """Check the type of settings, and return them, or the defaults for None."""
     return expected() if value is None else check_type(name, value, expected)
 
 
 def check_list(name: str, values: Iterable[_T]) -> list[_T]:
-    """List the items of an argument that is no text itself; raise the TypeError where there are none."""
+    """List the items of an iterable argument that is not a string; raise TypeError otherwise."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise TypeError(f"{name}: expected a sequence of texts, found {type(values).__name__}")
     return list(values)
@@ -250,39 +257,36 @@ def check_list(name: str, values: Iterable[_T]) -> list[_T]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuntimeConfig:
-    """Settings for running the model on this machine.
+    """Settings of the model's execution on this machine.
 
-    Where a field that `spanjet tune` measures is None, a reader takes what was measured on this machine
-    (see `spanjet.reader.tuned_settings`), or else the default.
+    If a field that `spanjet tune` measures is None, a reader uses the value tuned on this machine (see
+    `spanjet.reader.tuned_settings`), or else the default.
 
-    A machine of several sockets needs one process: OpenVINO spreads the streams of bulk work over all cores
-    and never mixes those of two NUMA nodes in a stream, which is what a process for each node would give,
-    without its second copy of the program and of what is read; a single question runs on one socket or
-    node ("Performance Hints and Thread Scheduling" in OpenVINO's documentation). A process that `numactl`
-    or `taskset` confines to a node keeps to it.
+    One process is enough for a machine with several sockets: OpenVINO distributes the streams of bulk work
+    over all cores and keeps each stream on one NUMA node, like one process per node, but without duplicating
+    the program and its data; a single question runs on one socket or node ("Performance Hints and Thread
+    Scheduling" in OpenVINO's documentation). A process confined to a node by `numactl` or `taskset` stays on
+    it.
 
     Attributes:
-        threads: threads for inference and tokenizing; None: the CPUs that this process may run on.
-        streams: batches that run at the same time in bulk work; None: tuned, or OpenVINO's choice.
-        precision: arithmetic of what is not INT8: ``"f32"``, ``"bf16"`` or ``"f16"``; None: OpenVINO's
-            choice for this CPU.
-        int8: whether the products of an INT8 model are computed in INT8; None: where the processor has VNNI
-            or AMX, and in floating point elsewhere, which is faster there (see `spanjet.runtime.precision`).
-        cache_dir: directory that keeps compiled models and tuned settings between runs; None: nothing
-            is kept.
-        batch_tokens: tokens of a batch at most, padding included; None: tuned, or 1,024. From 640 on,
-            larger ones were faster by 1 % at most.
-        static_lengths: whether bulk work has a compiled model for each length, which is faster and takes
-            memory and time to compile (see `spanjet.runtime.engine.Runtime`). With some models it rounds
-            differently, with the bundled one not; tuning keeps it only where it does not. None: tuned, or
-            False.
-        pinning: whether each inference thread stays on one CPU; None: OpenVINO's choice, which is yes on
-            Linux.
-        hyper_threading: whether both threads of a core are used; None: OpenVINO's choice.
+        threads: threads for inference and tokenization; None: one for each CPU that the process may run on.
+        streams: batches to run in parallel in bulk work; None: tuned, or OpenVINO's choice.
+        precision: precision of operations that are not INT8: ``"f32"``, ``"bf16"`` or ``"f16"``; None:
+            OpenVINO's choice for this CPU.
+        int8: compute the matrix products of an INT8 model in INT8; None: if the processor has VNNI or AMX,
+            otherwise in floating point, which is faster there (see `spanjet.runtime.precision`).
+        cache_dir: directory to cache compiled models and tuned settings in; None: no cache.
+        batch_tokens: maximum number of tokens of a batch, including padding; None: tuned, or 1,024. Above
+            640, larger ones were at most 1 % faster.
+        static_lengths: compile a model for each length in bulk work, which is faster, but takes memory and
+            time to compile (see `spanjet.runtime.engine.Runtime`). It changes the rounding of some models,
+            not of the bundled one; tuning only chooses it if it does not. None: tuned, or False.
+        pinning: pin each inference thread to one CPU; None: OpenVINO's choice, True on Linux.
+        hyper_threading: use both hardware threads of a core; None: OpenVINO's choice.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     threads: int | None = None
@@ -305,7 +309,7 @@ class RuntimeConfig:
             raise TypeError(str(_error(self, "cache_dir", "a path or None")))
 
     def completed(self, tuned: Mapping[str, Any] | None = None) -> "RuntimeConfig":
-        """Fill in tuned values and defaults where a field is None."""
+        """Replace None by tuned values and defaults."""
         values = {**TUNED_DEFAULTS, **(tuned or {})}
         return replace(self, **{name: value for name, value in values.items() if getattr(self, name) is None})
 
@@ -315,17 +319,17 @@ TUNED_DEFAULTS: dict[str, Any] = {
     "batch_tokens": 1024,
     "static_lengths": False,
 }
-"""The settings that `spanjet tune` measures, and what they are without it."""
+"""Settings that `spanjet tune` measures, with their defaults."""
 
 
 def check_integer(config: Any, name: str, *, minimum: int, optional: bool = False) -> None:
-    """Raise TypeError or ValueError unless a setting is an integer in range.
+    """Check that a setting is an integer in range.
 
     Args:
-        config: whose setting it is.
-        name: of the setting.
-        minimum: the least; the greatest is `MOST`.
-        optional: whether it may be None.
+        config: settings to check.
+        name: name of the setting.
+        minimum: minimum value; the maximum is `MOST`.
+        optional: allow None.
     """
     value = getattr(config, name)
     if optional and value is None:
@@ -349,16 +353,16 @@ def check_number(
     optional: bool = False,
     kind: str = "a finite number",
 ) -> None:
-    """Raise TypeError or ValueError unless a setting is a finite number in range.
+    """Check that a setting is a finite number in range.
 
     Args:
-        config: whose setting it is.
-        name: of the setting.
-        minimum: the least, itself allowed; None: no limit.
-        above: a lower limit that is not allowed itself; None: no such limit.
-        maximum: the greatest, itself allowed; None: no limit.
-        optional: whether it may be None.
-        kind: of number, for the message.
+        config: settings to check.
+        name: name of the setting.
+        minimum: inclusive lower limit; None: no limit.
+        above: exclusive lower limit; None: no limit.
+        maximum: inclusive upper limit; None: no limit.
+        optional: allow None.
+        kind: kind of number, for the message.
     """
     value = getattr(config, name)
     if optional and value is None:
@@ -369,7 +373,7 @@ def check_number(
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(str(_error(config, name, expected)))
     if (
-        not math.isfinite(value)
+        not abs(value) <= sys.float_info.max  # also of an integer that is too large for a float
         or (minimum is not None and value < minimum)
         or (above is not None and value <= above)
         or (maximum is not None and value > maximum)
@@ -378,14 +382,14 @@ def check_number(
 
 
 def check_bool(config: Any, name: str, *, optional: bool = False) -> None:
-    """Raise TypeError unless a setting is True or False, or None where that is allowed."""
+    """Check that a setting is True or False, or None if allowed."""
     value = getattr(config, name)
     if not isinstance(value, bool) and not (optional and value is None):
         raise TypeError(str(_error(config, name, "True, False or None" if optional else "True or False")))
 
 
 def check_choice(config: Any, name: str, choices: Sequence[str], *, optional: bool = False) -> None:
-    """Raise ValueError unless a setting is one of some words, or None where that is allowed."""
+    """Check that a setting is one of the given strings, or None if allowed."""
     value = getattr(config, name)
     if value not in choices and not (optional and value is None):
         raise _error(config, name, " or ".join(map(repr, choices)))

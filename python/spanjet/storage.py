@@ -24,16 +24,16 @@ __all__ = [
 ]
 
 STAGE_SUFFIX = ".new"
-"""End of the name of a file that is being written; one that a killed process has left may be removed."""
+"""Suffix of a file that is being written; one left by a killed process may be removed."""
 
 BLOCK = 1 << 20
 
 
 def check_writable(path: Path) -> None:
-    """Check that a file may be written to a path, before the work for it is done.
+    """Check in advance that a file may be written to a path.
 
     Raises:
-        IsADirectoryError: it is a directory.
+        IsADirectoryError: the path is a directory.
         FileNotFoundError: the parent directory does not exist.
         PermissionError: it may not be written.
     """
@@ -45,13 +45,13 @@ def check_writable(path: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; it is on the disk when the call returns.
+    """Replace a file atomically and durably.
 
-    The content goes to a hidden file of a name of its own beside ``path``, so that several processes may
+    The content is written to a uniquely named hidden file beside ``path``, so that several processes may
     replace one file: the last wins. A device or a pipe is written to, and a link keeps pointing to the file.
 
     Raises:
-        OSError: it cannot be written; what was there before is still there.
+        OSError: the file cannot be written; the previous one is unchanged.
     """
     try:
         if _is_device(path):
@@ -81,7 +81,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a file's content, or a directory's names, to the disk."""
+    """Flush a file's content, or a directory's entries, to disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -91,10 +91,10 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold the lock that a file stands for; it ends with the process, however that ends.
+    """Hold an exclusive lock on a file, which is released when the process ends in any way.
 
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process holds the lock.
     """
     with path.open("ab") as file:
         try:
@@ -105,7 +105,7 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def file_digest(path: Path) -> str:
-    """Compute the SHA-256 of a file's content, hexadecimal."""
+    """Compute the hexadecimal SHA-256 of a file's content."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -114,7 +114,7 @@ def file_digest(path: Path) -> str:
 
 
 def directory_digest(path: Path) -> str:
-    """Compute the SHA-256 of a directory's file names and contents, hexadecimal, without hidden files."""
+    """Compute the hexadecimal SHA-256 of a directory's file names and contents, without hidden files."""
     digest = hashlib.sha256()
     for file in sorted(path.iterdir()):
         if file.is_file() and not file.name.startswith("."):
@@ -123,17 +123,17 @@ def directory_digest(path: Path) -> str:
 
 
 def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
-    """Check that a directory may be written to a path, before the work for it is done.
+    """Check in advance that a directory may be written to a path.
 
     The directories above it are made with it.
 
     Args:
-        path: where the directory is to be.
-        mark: a file by which a directory of this kind is known; no other kind is ever replaced.
-        overwrite: whether a directory of this kind may be replaced.
+        path: path of the directory.
+        mark: name of a file that identifies a directory of this kind; no other directory is replaced.
+        overwrite: allow replacing a directory of this kind.
 
     Raises:
-        FileExistsError: there is something that may not be replaced.
+        FileExistsError: the path exists and may not be replaced.
         FileNotFoundError: a file stands where a directory above it is to be.
     """
     _check_directory(next(parent for parent in path.parents if parent.exists()))
@@ -147,10 +147,10 @@ def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
 
 @contextmanager
 def staged(path: Path, *, mark: str, overwrite: bool) -> Iterator[Path]:
-    """Give a new directory under a hidden name beside ``path``, renamed when the block ends well.
+    """Yield a new hidden directory beside ``path``, renamed to it if the block succeeds.
 
     Raises:
-        FileExistsError: see `check_free`; also when another process was faster.
+        FileExistsError: see `check_free`; also if another process was faster.
     """
     check_free(path, mark=mark, overwrite=overwrite)
     above = [parent for parent in path.parents if not parent.exists()]
@@ -182,7 +182,7 @@ def _hidden(path: Path) -> Path:
 
 
 def _exchange(stage: Path, path: Path) -> None:
-    """Put ``stage`` in the place of ``path``; the old directory is put back if that fails."""
+    """Replace ``path`` by ``stage``, and restore the old directory if that fails."""
     aside = _hidden(path)
     old = aside / path.name
     try:

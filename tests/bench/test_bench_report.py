@@ -245,7 +245,7 @@ def test_command_without_data() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere: no such directory"),
+        (["/no/such"], "/no/such: no such directory"),
         (["--squad", "nowhere.json"], "nowhere.json: No such file or directory"),
         (["--json", "/nowhere/x.json"], "/nowhere: no such directory"),
         (["--html", "/"], "/: is a directory"),

@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -73,7 +74,8 @@ def test_bad_rows(questions: Path, tmp_path: Path) -> None:
     questions.write_bytes(lines[0] + b"{\n" + lines[1] + tokenless.encode() + lines[2])
     out = tmp_path / "out.jsonl"
     code, printed, error = run(questions, "--out", out, "--json")
-    assert (code, error) == (3, "")
+    assert code == 3
+    assert error.startswith("spanjet: 2 rejected, first line 2: not JSON: ")
     summary = json.loads(printed)
     assert (summary["answered"], summary["rejected"]) == (3, 2)
     assert [row["row"] for row in rows_of(out)] == [0, 2, 4]
@@ -81,7 +83,7 @@ def test_bad_rows(questions: Path, tmp_path: Path) -> None:
     rejected = rows_of(Path(summary["rejected_rows"]))
     assert [(row["row"], row["place"]) for row in rejected] == [(1, "line 2"), (3, "line 4")]
     assert rejected[0]["reason"].startswith("not JSON: ")
-    assert "no tokens" in rejected[1]["reason"]
+    assert rejected[1]["reason"] == "column 'context': empty, expected some text"
 
 
 def test_strict_keeps_the_rows_before(questions: Path, tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_parquet(questions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     assert run(questions, "--out", out)[0] == 0
     found = pq.read_table(out).to_pylist()
-    assert found == [{**row, "id": str(row["id"])} for row in expected()]
+    assert found == [{**row, "id": str(row["id"]), "warning": None} for row in expected()]
     again = tmp_path / "again.jsonl"
     assert run(out, "--out", again, "--context-column", "question")[0] == 0
     assert [row["id"] for row in rows_of(again)] == ["0", "1", "2"]
@@ -187,7 +189,7 @@ def test_resume(questions: Path, tmp_path: Path) -> None:
         (("IN", "--out", "IN", "--overwrite"), "is the input too"),
         (
             ("IN", "--out", "OUT", "--format", "xml"),
-            "format is 'xml'; expected jsonl, csv, tsv, parquet, squad",
+            "format is 'xml'; expected jsonl, csv, tsv, parquet, json, squad",
         ),
         (("IN", "--out", "OUT", "--resume", "--overwrite"), "a run is either resumed or overwritten"),
         (("IN", "--out", "-", "--resume"), "resume needs files for both the input and the output"),
@@ -224,7 +226,7 @@ def test_an_output_is_not_replaced(questions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("precious")
     code, _, error = run(questions, "--out", out)
-    expected_error = "exists already; expected a new file, or to overwrite it or resume its run"
+    expected_error = "exists already; expected a new file, or to replace it (--overwrite, overwrite=True)"
     assert (code, error) == (2, f"spanjet: {out}: {expected_error}\n")
     assert out.read_text() == "precious"
     assert run(questions, "--out", out, "--overwrite")[0] == 0
@@ -298,7 +300,8 @@ def test_killed_again_and_again(tmp_path: Path, form: str) -> None:
             if process.returncode == -signal.SIGKILL:  # else: it ended by itself just before
                 kills += 1
                 continue
-        assert (process.returncode, error) == (3, "")
+        assert (process.returncode, error.count("\n")) == (3, 1)
+        assert re.fullmatch(r"spanjet: \d+ rejected, first line 6: not UTF-8: 0xFF at byte 0; .*\n", error)
         assert json.loads(printed)["resumed_at_row"] > 0
         break
     assert kills > 0

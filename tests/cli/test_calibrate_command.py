@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from dataclasses import asdict
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.cli import app
 from spanjet.compress.quantize import run
 from spanjet.evaluate import evaluate, load_squad
-from spanjet.model import load_model, write_model_directory
+from spanjet.model import card, load_model, write_model_directory
 from typer.testing import CliRunner
 
 RUNTIME = RuntimeConfig(precision="f32", cache_dir=None)
@@ -122,6 +123,30 @@ def test_command_refuses(squad2: Path, model: Path, data: Path, tmp_path: Path) 
     assert code == 2
     assert "a checkpoint has no card; make a model directory of it with spanjet quantize" in error
     assert not (tmp_path / "checkpoint" / "card.json").exists()
+
+
+def test_a_card_that_cannot_be_written_is_refused_before_the_work(
+    squad2: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(EACCES, "no permission to write", str(path))
+
+    monkeypatch.setattr(card, "check_writable", refuse)  # root may write everywhere
+    for name in ("calibrate_reader", "update_card"):
+        monkeypatch.setattr(
+            f"spanjet.cli.calibrate.{name}", lambda *_, **__: pytest.fail("the work has begun")
+        )
+    code, out, error = command("calibrate", model, "--data", squad2)
+    assert (code, out, error) == (2, "", f"spanjet: {model / 'card.json'}: no permission to write\n")
+
+
+@pytest.mark.parametrize("slope", ["1e308", "1e39", "1e400"])
+def test_a_card_with_a_number_that_is_too_large(model: Path, slope: str) -> None:
+    text = (model / "card.json").read_text()
+    (model / "card.json").write_text(f'{{"calibration": {{"slope": {slope}}}, {text.strip()[1:]}')
+    code, _, error = command("ask", "who?", "by clara", "--model", model)
+    found = f'spanjet: {model / "card.json"}: "calibration": slope is {float(slope)}; expected'
+    assert (code, error) == (2, f"{found} a finite number of at least 0 and at most 1e+30\n")
 
 
 def test_quantize_calibrates_and_keeps_it(

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 TOWER = "A city.\n\nThe tower was built in 1889 by an engineer. 東京 has a tower too.\n"
 BRIDGE = "The bridge was built in 1903.\r\n"
+WINDOWS = "if it is Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
 QUESTION = "When was the tower built?"
 
 
@@ -140,7 +141,7 @@ def test_what_cannot_be_read_is_reported_and_left_out(run: Run) -> None:
     assert out.startswith("tower.txt:")
     assert error.splitlines() == [
         "spanjet: nowhere: No such file or directory",
-        "spanjet: latin.txt: not UTF-8 at byte 3; convert it: iconv -f ENCODING -t UTF-8",
+        f"spanjet: latin.txt: not UTF-8: 0xFF at byte 3; {WINDOWS}",
         "spanjet: more: is a directory; expected files, such as 'more/*' or 'more/**/*.txt'",
         "spanjet: x*: no file matches",
         "spanjet: loop.txt: Too many levels of symbolic links",
@@ -148,7 +149,7 @@ def test_what_cannot_be_read_is_reported_and_left_out(run: Run) -> None:
 
 
 def test_when_no_file_can_be_read(run: Run) -> None:
-    error = "spanjet: latin.txt: not UTF-8 at byte 3; convert it: iconv -f ENCODING -t UTF-8\n"
+    error = f"spanjet: latin.txt: not UTF-8: 0xFF at byte 3; {WINDOWS}\n"
     assert run("latin.txt") == (2, "", error)
     code, out, _ = run("latin.txt", "--json")
     assert (code, json.loads(out)["answers"], json.loads(out)["files"]) == (2, [], 0)
@@ -170,7 +171,7 @@ def test_help() -> None:
     assert result.exit_code == 0
     said = " ".join(result.stdout.split())
     assert "exit code is 1 if no file answers the question" in said
-    assert "UTF-8 text files, or patterns such as 'docs/**/*.txt'" in said
+    assert "Text files, or patterns such as 'docs/**/*.txt'" in said
 
 
 def test_threshold(run: Run) -> None:
@@ -204,3 +205,11 @@ def test_names_that_are_no_text(run: Run) -> None:
     assert code == 0
     assert out.startswith("a\ufffd .txt:1:")
     assert out.count("\t") == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_column(run: Run, encoding: str) -> None:
+    Path("marked.txt").write_bytes(BRIDGE.encode(encoding))
+    (plain,) = found(run, "more/bridge.txt", "--top-k", "1")["answers"]
+    (marked,) = found(run, "marked.txt", "--top-k", "1")["answers"]
+    assert {**marked, "file": "more/bridge.txt"} == plain

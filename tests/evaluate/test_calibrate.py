@@ -164,6 +164,13 @@ def test_candidates(toy: Model) -> None:
     assert gather_candidates(reader, bare).article.tolist() == list(range(len(bare)))
 
 
+def test_a_question_without_tokens_is_named_by_its_id(toy: Model) -> None:
+    dataset = made_up(1)
+    blank = replace(dataset.questions[1], id="blank", question="\ufffd")
+    with pytest.raises(ValueError, match=r"^question 'blank': question is empty: it has no tokens"):
+        gather_candidates(reader_of(toy), replace(dataset, questions=(*dataset.questions, blank)))
+
+
 def test_other_paragraphs() -> None:
     dataset = made_up(3, articles=8)
     # Answers of one word are in many paragraphs.

@@ -57,7 +57,7 @@ def qa(root: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda root: root["data"], "the file: expected an object, found an array"),
+        (lambda _: 3, "the file: expected an object, found a number"),
         (lambda root: root.pop("data") and root, "the file: key 'data' is missing"),
         (lambda root: root | {"data": {}}, "data: expected an array, found an object"),
         (lambda root: root | {"data": [3]}, r"data\[0\]: expected an object, found a number"),

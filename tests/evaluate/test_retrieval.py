@@ -55,9 +55,9 @@ class Script:
         return SimpleNamespace(text=text)
 
     def stream(
-        self, pairs: Iterable[tuple[str, Any]], *, threshold: None, top_k: int = 1
+        self, pairs: Iterable[tuple[str, Any]], *, threshold: None, top_k: int = 1, errors: str
     ) -> Iterator[list[Any]]:
-        assert (threshold, top_k) == (None, 1)
+        assert (threshold, top_k, errors) == (None, 1, "return")
         for question, document in pairs:
             self.asked.append((question, document.text))
             number = question.split()[1].rstrip("?")

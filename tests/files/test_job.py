@@ -65,7 +65,7 @@ def test_formats_in_and_out(reader: Reader, source: Path, tmp_path: Path) -> Non
     answer_file(source, tmp_path / "out.parquet", reader=reader, top_k=2)
     rows = expected(reader, 2)
     flat = [
-        [str(row["row"]), str(row["id"]), row["question"], str(rank), *map(str, answer.values())]
+        [str(row["row"]), str(row["id"]), row["question"], str(rank), *map(str, answer.values()), ""]
         for row in rows
         for rank, answer in enumerate(row["answers"], start=1)
     ]

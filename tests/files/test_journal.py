@@ -148,7 +148,7 @@ def test_nothing_is_replaced_without_leave(out: Path) -> None:
     assert names(out) == ["out.jsonl"]
     stop(out, 0, 3, overwrite=True)
     assert out.read_text() == "precious"
-    with pytest.raises(FileExistsError, match="holds an unfinished run; resume or overwrite it"):
+    with pytest.raises(FileExistsError, match=r"holds an unfinished run; go on with it \(--resume, resume"):
         Journal(out, RUN)
     with Journal(out, RUN, resume=True) as sink:
         assert sink.rows == 3

@@ -77,7 +77,8 @@ def test_questions_without_an_answer(tmp_path: Path) -> None:
         ([HEADER, 3], "line 2: expected an object, found a number"),
         ([HEADER, {"qas": []}], "line 2: key 'context' is missing"),
         ([HEADER, line({"qid": "a", "question": "?"})], r"line 2\.qas\[0\]: key 'answers' is missing"),
-        ([HEADER, line({"question": "?", "answers": ["x"]})], r"line 2\.qas\[0\]: key 'qid' is missing"),
+        ([HEADER, line({"qid": "a", "answers": ["x"]})], r"line 2\.qas\[0\]: key 'question' is missing"),
+        ([HEADER, line(qa("a", question=" "))], r"line 2\.qas\[0\]\.question: empty, expected some text"),
         (
             [HEADER, line(qa("a", answers=[3]))],
             r"line 2\.qas\[0\]\.answers\[0\]: expected a string, found a number",

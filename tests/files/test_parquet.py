@@ -1,6 +1,9 @@
 """Parquet as an input and as an output."""
 
+import math
 import random
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,11 @@ from job_inputs import ANSWER, output_row, read, reasons, write_table
 from spanjet.files import Columns, Record, open_rows
 from spanjet.files.parquet import write_parquet
 
+WINDOWS = "if it is Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+KINDS = ("string", "large_string", "string_view", "binary", "large_binary", "dictionary")
 
-@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_parquet_texts_of_all_types(tmp_path: Path, kind: str) -> None:
     values = ["a", None, "", "é東"]
     column = pa.array(values, pa.string())
@@ -31,7 +37,7 @@ def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
     path = write_table(tmp_path / "in", {"question": column, "context": ["c"] * 4})
     found = read(path, "parquet")
     assert [row.question for row in found if isinstance(row, Record)] == ["a", "c"]
-    assert reasons(found)[0] == (1, "row 1", "column 'question': not valid Unicode at character 1")
+    assert reasons(found)[0] == (1, "row 1", f"column 'question': not UTF-8: 0xFF at byte 1; {WINDOWS}")
 
 
 def test_parquet_in_many_batches_and_groups(tmp_path: Path) -> None:
@@ -60,15 +66,43 @@ def test_parquet_row_groups_need_not_fit_into_memory(tmp_path: Path) -> None:
 def test_parquet_with_other_columns(tmp_path: Path) -> None:
     path = tmp_path / "in"
     for columns, message in (
-        ({"q": ["q"]}, "no column 'question'; it has 'q'"),
+        ({"q": ["q"]}, r"no column 'question' \(--question-column\); it has 'q'"),
         ({"question": [1], "context": ["c"]}, "column 'question' is of int64; expected strings"),
-        (
-            {"question": ["q"], "context": ["c"], "id": [0.5]},
-            "column 'id' is of double; expected strings or integers",
-        ),
     ):
         with pytest.raises(ValueError, match=message):
             read(write_table(path, columns), "parquet")
+
+
+EPOCH = "1970-01-01 00:00:00.00000000"
+IDS: dict[str, tuple[Any, list[str | int | None]]] = {
+    "double": ([7.0, math.nan, 1.5], [7, None, "1.5"]),
+    "decimal": ([Decimal("7.50"), None, Decimal(1)], ["7.50", None, "1.00"]),
+    "timestamp": ([datetime(2026, 1, 2, 3)] * 3, ["2026-01-02 03:00:00.000000"] * 3),
+    "nanoseconds": (pa.array([1, 2, None], pa.timestamp("ns")), [f"{EPOCH}1", f"{EPOCH}2", None]),
+    "date": ([date(2026, 1, 2), None, None], ["2026-01-02", None, None]),
+    "list": ([[1], ["a"][:0], None], ["[1]", "[]", None]),
+    "nanoseconds in lists": (pa.array([[1], [2], None], pa.list_(pa.timestamp("ns"))), [None] * 3),
+    "struct": ([{"a": datetime(2026, 1, 2)}] * 3, ['{"a": "2026-01-02 00:00:00"}'] * 3),
+    "boolean": ([True, False, None], ["true", "false", None]),
+    "null": (pa.nulls(3), [None] * 3),
+    "bytes": ([b"a", b"\xff", None], ["a", "\\xff", None]),
+    "dictionary": (pa.array([1, 2, 1]).dictionary_encode(), [1, 2, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_no_row_is_rejected_for_its_id(tmp_path: Path, kind: str) -> None:
+    column, expected = IDS[kind]
+    path = write_table(tmp_path / "in", {"question": ["q"] * 3, "context": ["c"] * 3, "id": column})
+    found = read(path, "parquet")
+    assert [row.id for row in found if isinstance(row, Record)] == expected
+
+
+def test_a_column_without_a_type(tmp_path: Path) -> None:
+    """All of its values are null, so that the writer knew none."""
+    path = write_table(tmp_path / "in", {"question": pa.nulls(2), "context": ["c"] * 2})
+    expected = "column 'question': expected a string, found null"
+    assert reasons(read(path, "parquet")) == [(0, "row 0", expected), (1, "row 1", expected)]
 
 
 def test_damaged_parquet(tmp_path: Path) -> None:
@@ -91,13 +125,15 @@ def test_parquet_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spanjet.files.parquet.ROW_GROUP_ROWS", 7)
     monkeypatch.setattr("spanjet.files.parquet.BATCH_ROWS", 3)
     ids: list[Any] = ["a", 7, None] * 6
-    rows = [Record(2 * row, "", name, f"q{row}", "東京") for row, name in enumerate(ids)]
+    warnings = [None, "cut"] * 9
+    rows = [Record(2 * row, "", name, f"q{row}", "東京", warnings[row]) for row, name in enumerate(ids)]
     write_parquet((output_row(row, [ANSWER] * (row.row % 3)) for row in rows), tmp_path / "out")
     table = pq.read_table(tmp_path / "out")
-    assert table.schema.names == ["row", "id", "question", "answers"]
+    assert table.schema.names == ["row", "id", "question", "answers", "warning"]
     found = table.to_pylist()
     assert [row["id"] for row in found] == ["a", "7", None] * 6
     assert [row["row"] for row in found] == [row.row for row in rows]
+    assert [row["warning"] for row in found] == warnings
     assert [row["answers"] for row in found] == [[ANSWER.as_dict()] * (row.row % 3) for row in rows]
     assert pq.ParquetFile(tmp_path / "out").metadata.num_row_groups == 3
 

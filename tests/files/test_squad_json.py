@@ -1,5 +1,6 @@
 """One parser of SQuAD's JSON, for answering and for evaluation: what both accept and what both refuse."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -38,20 +39,33 @@ FILES: dict[str, tuple[Any, str | None]] = {
     "empty lists of answers": (squad(qa(answers={"text": [], "answer_start": []})), None),
     "no title": ({"data": [{"paragraphs": squad(qa())["data"][0]["paragraphs"]}]}, None),
     "numeric title": (squad(qa(), title=3), None),
+    "list as title": (squad(qa(), title=["t"]), None),
+    "fractional id": (squad(qa(id=1.5), qa(id=float("nan"))), None),
+    "list as id": (squad(qa(id=[1])), None),
+    "UTF-16": (json.dumps(squad(qa())).encode("utf-16"), None),
+    "indented": (json.dumps(squad(qa()), indent=1).encode(), None),
+    "array of articles": (squad(qa())["data"], None),
+    "array of rows": ([qa(context=TEXT), qa(id="b", context=TEXT, answers={"text": ["the"]})], None),
+    "rows as data": ({"data": [qa(context=TEXT)]}, None),
+    "one row": (qa(context=TEXT), None),
+    "JSON Lines": (f"{json.dumps(qa(context=TEXT))}\n{json.dumps(qa(id=7, context=TEXT))}".encode(), None),
     "byte order mark": (b"\xef\xbb\xbf" + json.dumps(squad(qa())).encode(), None),
-    "empty file": (b"", "not JSON: Expecting value at character 0"),
+    "empty file": (b"", "not JSON: there is nothing but white space"),
     "no JSON": (b"{", "not JSON: Expecting property name"),
-    "not UTF-8": (b'{"data": "\xff"}', "not UTF-8: invalid start byte at byte 10"),
+    "not UTF-8": (
+        b'{"data": "\xff"}',
+        "not UTF-8: 0xFF at byte 10; if it is Windows-1252, convert it: iconv",
+    ),
     "nested deeply": (b"[" * 100_000, "not JSON that can be read: nested too deeply"),
     "an id nested deeply": (
         b'{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": ' + b"[" * 100_000,
         "nested too deeply",
     ),
-    "no object": ([], "the file: expected an object, found an array"),
+    "no object": (3, "the file: expected an object, found a number"),
+    "element": ([3], r"\[0\]: expected an object, found a number"),
     "no data": ({}, "the file: key 'data' is missing"),
     "data is no array": ({"data": {}}, "data: expected an array, found an object"),
     "article": ({"data": [3]}, r"data\[0\]: expected an object, found a number"),
-    "title": (squad(qa(), title=["t"]), r"data\[0\]\.title: expected a string or an integer, found an array"),
     "no paragraphs": ({"data": [{}]}, r"data\[0\]: key 'paragraphs' is missing"),
     "paragraph": ({"data": [{"paragraphs": [None]}]}, r"paragraphs\[0\]: expected an object, found null"),
     "context": (squad(qa(), context=5), r"paragraphs\[0\]\.context: expected a string, found a number"),
@@ -62,7 +76,9 @@ FILES: dict[str, tuple[Any, str | None]] = {
     "null question": (squad(qa(question=None)), rf"{Q}\.question: expected a string, found null"),
     "empty question": (squad(qa(question="")), rf"{Q}\.question: empty, expected some text"),
     "surrogate": (squad(qa(question="a\ud800")), rf"{Q}\.question: not valid Unicode at character 1"),
-    "id": (squad(qa(id=1.5)), rf"{Q}\.id: expected a string or an integer, found a number"),
+}
+# What is wrong for evaluation alone, as other questions do not depend on ids and answers.
+REFERENCES: dict[str, tuple[Any, str]] = {
     "the same id": (squad(qa(id=7), qa(id="7")), rf"qas\[1\]\.id: '7' is also at {Q}"),
     "answers": (squad(qa(answers="tower")), rf"{Q}\.answers: expected an array, found a string"),
     "answer": (squad(qa(answers=[3])), rf"{Q}\.answers\[0\]: expected an object, found a number"),
@@ -88,7 +104,7 @@ def test_both_accept_the_same(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "in.json", content)
 
     def answer() -> None:
-        for row in open_rows(path, "squad", Columns()):
+        for row in open_rows(path, "json", Columns()):
             if not isinstance(row, Record):
                 raise ValueError(f"{path}: {row.place}: {row.reason}")
 
@@ -101,7 +117,30 @@ def test_both_accept_the_same(tmp_path: Path, name: str) -> None:
             read_all()
 
 
-@pytest.mark.parametrize("name", ["v2.0", "numeric id", "no id", "lists of answers", "nested deeply", "id"])
+COMMANDS = (
+    "v2.0",
+    "numeric id",
+    "fractional id",
+    "no id",
+    "lists of answers",
+    "array of rows",
+    "JSON Lines",
+    "UTF-16",
+    "nested deeply",
+    "not UTF-8",
+)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_answers_and_ids_matter_for_evaluation_alone(tmp_path: Path, name: str) -> None:
+    content, message = REFERENCES[name]
+    path = write(tmp_path / "in.json", content)
+    assert all(isinstance(row, Record) for row in read(path, "json"))
+    with pytest.raises(ValueError, match=rf"in\.json: .*{message}"):
+        load_squad(path)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_both_commands(tmp_path: Path, name: str) -> None:
     content, message = FILES[name]
     path = write(tmp_path / "in.json", content)
@@ -161,3 +200,26 @@ def test_bad_rows(tmp_path: Path) -> None:
         (4, f"{place}[1]", "expected an object, found a string"),
         (5, f"{place}[2].context", "expected a string, found a number"),
     ]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.JSONL", "rows.ndjson", "rows.jsonl.gz", "rows.json"])
+def test_rows_of_the_datasets_library(tmp_path: Path, name: str) -> None:
+    rows = [qa(context=TEXT, title="t", answers={"text": ["tower"]}), qa(id="b", context="c", title=None)]
+    content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    dataset = load_squad(write(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content))
+    assert dataset.questions == (
+        Question(id="a", question="who?", context=TEXT, answers=("tower",), article="t"),
+        Question(id="b", question="who?", context="c", answers=("tower",), article=""),
+    )
+    assert dataset.articles == {"t": (TEXT,)}
+
+
+def test_a_document_that_is_called_jsonl(tmp_path: Path) -> None:
+    for content in (squad(qa()), [qa(context=TEXT)]):
+        assert len(load_squad(write(tmp_path / "in.jsonl", content))) == 1
+
+
+def test_articles_have_their_own_contexts(tmp_path: Path) -> None:
+    path = write(tmp_path / "in.json", squad(qa()))
+    with pytest.raises(ValueError, match=r"in\.json: the questions of a SQuAD file have their own contexts"):
+        read(path, "json", Columns(context=None))

@@ -144,10 +144,22 @@ def test_config_missing_key_and_defaults(checkpoint: Path) -> None:
         read_architecture(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"a": NaN', b'{"a":' + b"[" * 10**5])
-def test_config_that_is_no_json_object(checkpoint: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", r"not a JSON file: Expecting value: line 1 column 1 \(char 0\)"),
+        (b"{", "not a JSON file: Expecting property name"),
+        (b"[1]", "a JSON list, expected an object"),
+        (b"\xff\xfe", "not a JSON file: "),
+        (b'{"a": "\xe9"}', "not a JSON file: not UTF-8 at byte 7"),
+        (b'{"a": NaN', "not a JSON file: Expecting ',' delimiter"),
+        (b'{"a":' + b"[" * 10**5, "not a JSON file: it is nested too deeply"),
+        (b'{"a":' + b"9" * 5000 + b"}", "not a JSON file: a number has too many digits"),
+    ],
+)
+def test_config_that_is_no_json_object(checkpoint: Path, content: bytes, expected: str) -> None:
     (checkpoint / "config.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"config\.json"):
+    with pytest.raises(ValueError, match=rf"config\.json: {expected}"):
         load_model(checkpoint)
 
 

@@ -1,5 +1,6 @@
 """Models that others exported, as ONNX or OpenVINO IR: read by their ports' names, or refused."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,27 @@ def test_missing_companions(exported: Path, name: str) -> None:
     (exported / name).unlink()
     with pytest.raises(FileNotFoundError, match=r"config|tokenizer"):
         load_model(exported)
+
+
+@pytest.mark.parametrize("name", ["openvino_model.xml", "openvino_model.bin", "model.onnx", "card.json"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 7\n", "a Git LFS pointer"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (None, "a directory, expected a file"),
+    ],
+)
+def test_something_else_in_the_place_of_a_file(
+    tmp_path: Path, exported: Path, name: str, content: bytes | None, expected: str
+) -> None:
+    directory = exported if name == "model.onnx" else tmp_path / "ir"
+    if directory != exported:
+        save(directory)
+    if content is None:
+        (directory / name).unlink(missing_ok=True)
+        (directory / name).mkdir()
+    else:
+        (directory / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(name)}: {expected}"):
+        load_model(directory)

@@ -1,6 +1,7 @@
 """Hub ids: what is one, what is downloaded, and what the errors say; no network is needed."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,11 +13,20 @@ import pytest
 from checkpoints import TINY
 from huggingface_hub import errors
 from spanjet import Reader, RuntimeConfig
+from spanjet.cli import app
 from spanjet.model import load_model
 from spanjet.model.hub import HubModel
 from spanjet.runtime.openvino import ov
+from typer.testing import CliRunner
 
+DISTILBERT = "distilbert-base-cased-distilled-squad"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def known(name: str) -> Exception:
+    """One of the client's errors, which some versions do not have and some make of a response."""
+    kind: type[Exception] = getattr(errors, name, type(name, (Exception,), {}))
+    return kind.__new__(kind, "404 Client Error. (Request ID: 1)")
 
 
 @pytest.fixture
@@ -60,21 +70,55 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("a/b@main", HubModel("a/b", "main")),
         (f"a/b.c_d-e@{COMMIT}", HubModel("a/b.c_d-e", COMMIT)),
         ("a/b@refs/pr/1", HubModel("a/b", "refs/pr/1")),
-        ("bert-base-uncased", None),
-        ("a/b/c", None),
-        ("/a/b", None),
-        ("./a/b", None),
-        ("../b", None),
-        ("a/..", None),
-        ("a/b@", None),
-        ("a/b@../c", None),
-        ("a\n/b", None),
-        ("", None),
+        ("bert-base-uncased", HubModel("bert-base-uncased")),
+        ("distilbert-base-cased-distilled-squad@v1.0", HubModel(DISTILBERT, "v1.0")),
     ],
 )
-def test_parse(text: str, expected: HubModel | None) -> None:
+def test_parse(text: str, expected: HubModel) -> None:
     assert HubModel.parse(text) == expected
-    assert expected is None or str(expected) == text
+    assert str(expected) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["a/b/c", "/a/b", "./a/b", "../b", "~/b", "a/..", "a/b@", "a/b@../c", "a\n/b", "a b", "a/b/", ""]
+)
+def test_other_forms_are_directories(calls: list[dict[str, Any]], text: str) -> None:
+    local = not text or text[0] in "/.~"
+    expected = "no such directory" if local else "no such directory, nor the id of a model .* ORG/NAME or ORG"
+    with pytest.raises(FileNotFoundError, match=expected) as caught:
+        HubModel.parse(text)
+    assert (caught.value.filename, "ORG/NAME" in str(caught.value)) == (text, not local)
+    if text:
+        with pytest.raises(FileNotFoundError, match=expected):
+            load_model(text)
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://huggingface.co/deepset/roberta-base-squad2", ": deepset/roberta-base-squad2"),
+        ("https:/huggingface.co/deepset/roberta-base-squad2", ": deepset/roberta-base-squad2"),
+        ("http://www.huggingface.co/a/b/tree/v1.0", ": a/b@v1.0"),
+        ("https://huggingface.co/a/b/resolve/main/model.safetensors?download=true", ": a/b@main"),
+        ("https://hf.co/a/b/", ": a/b"),
+        ("https://huggingface.co/bert-base-uncased", ": bert-base-uncased"),
+        ("hf://a/b", ": a/b"),
+        ("https://example.org/model.zip", ""),
+        ("s3://bucket/model", ""),
+        ("file:///models/a", ""),
+    ],
+)
+def test_urls(calls: list[dict[str, Any]], text: str, expected: str) -> None:
+    whole = text if "://" in text else text.replace(":/", "://")
+    shown = whole.replace("///", "//")
+    ids = "the id of a model on the Hugging Face hub, ORG/NAME or ORG/NAME@REVISION"
+    tail = f"a URL, expected a directory or {ids}{expected}"
+    with pytest.raises(ValueError, match=f"^{re.escape(shown)}: {re.escape(tail)}$"):
+        load_model(text)
+    result = CliRunner().invoke(app, ["ask", "who?", "--model", text], input="by clara")
+    assert (result.exit_code, result.stderr) == (2, f"spanjet: {shown.rstrip('/')}: {tail}\n")
+    assert calls == []
 
 
 @pytest.mark.parametrize("as_path", [False, True])
@@ -152,11 +196,17 @@ def test_a_link_of_the_cache_to_elsewhere(cache: Path, tmp_path: Path) -> None:
         (
             errors.LocalEntryNotFoundError("gone\nand more"),
             FileNotFoundError,
-            "not found on the .* hub: gone:",
+            r"not found on the .* hub: it was not reached \(no network, or HF_HUB_OFFLINE\)",
         ),
+        (known("RepositoryNotFoundError"), FileNotFoundError, "no such model, or it is private"),
+        (known("GatedRepoError"), FileNotFoundError, "restricted: accept its terms"),
+        (known("RevisionNotFoundError"), FileNotFoundError, "no such revision"),
+        (known("IncompleteSnapshotError"), FileNotFoundError, "the copy in its cache is incomplete"),
         (ConnectionError("no network"), OSError, r"^team/tiny: not read from the .* hub: no network$"),
         (PermissionError(13, "denied"), OSError, r"^team/tiny: not read from the .* hub: .*denied$"),
         (ValueError("bad name"), OSError, r"^team/tiny: not read from the .* hub: bad name$"),
+        (Exception("Got: ProxyError: refused"), OSError, r"^team/tiny: not read from the .* hub: refused$"),
+        (Exception(), OSError, r"^team/tiny: not read from the .* hub: for no reason given$"),
     ],
 )
 def test_errors(
@@ -169,24 +219,85 @@ def test_errors(
     with pytest.raises(kind, match=expected) as caught:
         load_model("team/tiny")
     assert caught.value.__cause__ is error
+    assert "Error: " not in str(caught.value)
 
 
-def test_a_repository_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bare_name_that_the_hub_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> str:
+        raise known("RepositoryNotFoundError")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    result = CliRunner().invoke(app, ["ask", "who?", "--model", "nowhere"], input="by clara")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "spanjet: nowhere: no such directory, and not found on the Hugging Face hub: there is no such model, "
+        "or it is private and needs HF_TOKEN; most ids there have the form ORG/NAME\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            ["config.json", "pytorch_model.bin"],
+            r"no weights that are read \(.*\), but pytorch_model\.bin; pickled",
+        ),
+        (["config.json", "onnx/model.onnx", "tf_model.h5"], r"but onnx/model\.onnx, tf_model\.h5"),
+        (["config.json"], r"no weights that are read \(.*\), nor any others"),
+        (
+            ["config.json", "model.safetensors"],
+            "cache is incomplete: it lacks the weights, which the hub has",
+        ),
+        (ConnectionError("no network"), "cache is incomplete: it holds no weights, and no network"),
+        (errors.OfflineModeIsEnabled("x"), r"holds no weights, and the client is offline \(HF_HUB_OFFLINE\)"),
+    ],
+)
+def test_a_snapshot_without_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str] | Exception, expected: str
+) -> None:
+    def listed(*_: Any, **__: Any) -> list[str]:
+        if isinstance(files, Exception):
+            raise files
+        return files
+
     shutil.copyfile(TINY / "config.json", tmp_path / "config.json")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path))
-    expected = r"holds no weights that are read \(model\.safetensors, .*pytorch_model\.bin.*team/tiny"
-    with pytest.raises(FileNotFoundError, match=expected):
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", listed)
+    with pytest.raises(FileNotFoundError, match=f"{expected}.*team/tiny"):
         load_model("team/tiny")
+
+
+def test_an_incomplete_snapshot_offline(cache: Path) -> None:
+    """The client's own code gives what there is."""
+    for file in cache.glob("model*"):
+        file.unlink()
+    result = CliRunner().invoke(app, ["ask", "who?", "--model", "team/tiny"], input="by clara")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "spanjet: team/tiny: the copy in the hub's cache is incomplete: it holds no weights, and the client "
+        "is offline (HF_HUB_OFFLINE)\n",
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model-00002-of-00003.safetensors"])
+@pytest.mark.parametrize("left", ["nothing", "a link"])
+def test_a_snapshot_that_lacks_a_file(cache: Path, name: str, left: str) -> None:
+    (cache / "vocab.txt").unlink()
+    if left == "a link":
+        (cache / name).resolve().unlink()
+    else:
+        (cache / name).unlink()
+    if name == "tokenizer.json" and left == "nothing":
+        name = str(cache)
+    with pytest.raises(
+        FileNotFoundError, match="copy of team/tiny in the hub's cache is incomplete"
+    ) as caught:
+        load_model("team/tiny")
+    assert caught.value.filename.endswith(name)
 
 
 def test_without_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match=r"team/tiny: no such directory.*pip install 'spanjet\[hub\]'"):
-        load_model("team/tiny")
-
-
-@pytest.mark.parametrize("text", ["nowhere", "/no/where", "./no/where"])
-def test_other_forms_are_directories(calls: list[dict[str, Any]], text: str) -> None:
-    with pytest.raises(FileNotFoundError, match="no such directory"):
-        load_model(text)
-    assert calls == []
+    for text in ("team/tiny", "nowhere"):
+        with pytest.raises(ImportError, match=rf"{text}: no such directory.*pip install 'spanjet\[hub\]'"):
+            load_model(text)

@@ -1,8 +1,11 @@
 """Weights in all their forms: read, or refused with the file's and the tensor's names."""
 
+import gzip
 import json
 import os
+import re
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,11 @@ import numpy as np
 import pytest
 from checkpoints import INDEX, TINY, WEIGHTS, edit_tensors, write_safetensors
 from safetensors.numpy import load_file, save_file
+from spanjet.cli import app
 from spanjet.model import load_model
 from spanjet.model.safetensors import TensorFile
 from spanjet.model.weights import Weights
+from typer.testing import CliRunner
 
 SHARD = "model-00002-of-00003.safetensors"
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
@@ -166,15 +171,117 @@ def test_corrupt_header(checkpoint: Path) -> None:
         load_model(checkpoint)
 
 
-def test_no_regular_file(checkpoint: Path) -> None:
-    path = checkpoint / WEIGHTS
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+PAGE = b"\xef\xbb\xbf\n <!DOCTYPE html>\n<html><body>404</body></html>"
+MISTAKEN: list[tuple[bytes, str]] = [
+    (LFS, "a Git LFS pointer, expected the file itself: fetch it with `git lfs pull`"),
+    (PAGE, "a web page, expected the file itself"),
+    (b"<HTML lang=en>", "a web page, expected the file itself"),
+    (b"Entry not found", "a server's refusal, expected the file itself"),
+    (b"PK\x03\x04 and so on", "a zip archive"),
+]
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "config.json", "tokenizer.json"])
+@pytest.mark.parametrize(("content", "expected"), MISTAKEN)
+def test_something_else_in_the_place_of_a_file(
+    checkpoint: Path, name: str, content: bytes, expected: str
+) -> None:
+    (checkpoint / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(name)}: {re.escape(expected)}"):
         load_model(checkpoint)
+
+
+@pytest.mark.parametrize("name", [SHARD, INDEX])
+def test_a_git_lfs_pointer_in_the_place_of_a_part(index: Path, name: str) -> None:
+    (index.parent / name).write_bytes(LFS)
+    with pytest.raises(ValueError, match=rf"{re.escape(name)}: a Git LFS pointer"):
+        load_model(index.parent)
+
+
+def test_compressed_weights(checkpoint: Path) -> None:
+    path = checkpoint / WEIGHTS
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"not a safetensors file: it is compressed with gzip$"):
+        load_model(checkpoint)
+
+
+def test_weights_of_another_name_are_shown(checkpoint: Path) -> None:
+    (checkpoint / WEIGHTS).rename(checkpoint / "adapter_model.safetensors")
+    (checkpoint / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(
+        FileNotFoundError, match=r"no checkpoint, but adapter_model\.safetensors, model\.gguf"
+    ):
+        load_model(checkpoint)
+
+
+@pytest.mark.parametrize("content", [b"Not Found, said the server", b"{}" * 10])
+def test_a_text_in_the_place_of_weights(checkpoint: Path, content: bytes) -> None:
+    (checkpoint / WEIGHTS).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"not a safetensors file: it begins with '{content[:8].decode()}'"):
+        load_model(checkpoint)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("kind", ["a directory", "a pipe", "a socket", "a device", "a link to elsewhere"])
+def test_no_regular_file(checkpoint: Path, name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = checkpoint / name
     path.unlink()
-    path.symlink_to("/dev/zero")
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+    monkeypatch.chdir(checkpoint)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as end:
+        make: dict[str, Callable[[], Any]] = {
+            "a directory": path.mkdir,
+            "a pipe": lambda: os.mkfifo(path),
+            "a socket": lambda: end.bind(name),
+            "a device": lambda: path.symlink_to("/dev/zero"),
+            "a link to elsewhere": lambda: path.symlink_to("elsewhere"),
+        }
+        make[kind]()
+        with pytest.raises(
+            (ValueError, FileNotFoundError), match=f"{kind}.*(expected a file|missing)"
+        ) as caught:
+            load_model(checkpoint)
+    assert name in str(caught.value)
+
+
+def test_git_lfs_pointers_through_the_command(checkpoint: Path) -> None:
+    (checkpoint / WEIGHTS).write_bytes(LFS)
+    result = CliRunner().invoke(app, ["ask", "who?", "--model", str(checkpoint)], input="by clara")
+    expected = f"spanjet: {checkpoint / WEIGHTS}: {MISTAKEN[0][1]}\n"
+    assert (result.exit_code, result.stderr) == (2, expected)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda name: f"module.{name}",
+        lambda name: f"model.{name}",
+        lambda name: f"_orig_mod.module.{name}",
+        lambda name: name.replace("bert.", "bert._orig_mod."),
+        lambda name: f"model.{name.removeprefix('bert.')}",
+    ],
+)
+def test_names_that_a_training_wrapper_made(checkpoint: Path, wrapped: Callable[[str], str]) -> None:
+    edit_tensors(checkpoint, lambda tensors: {wrapped(name): tensor for name, tensor in tensors.items()})
+    inputs, _ = next(checkpoints.golden(checkpoints.GOLDEN / "tiny-bert-logits.npz", "gelu/"))
+    found, expected = (checkpoints.run(load_model(path).model, inputs) for path in (checkpoint, TINY))
+    for name, logits in expected.items():
+        np.testing.assert_array_equal(found[name], logits)
+
+
+def test_names_of_another_wrapper_are_shown(checkpoint: Path) -> None:
+    edit_tensors(checkpoint, lambda tensors: {f"net.{name}": tensor for name, tensor in tensors.items()})
+    expected = (
+        r"tensor 'embeddings\.word_embeddings\.weight' is missing, expected with shape \[159, 32\]; the file "
+        r"has 39 tensors, the nearest 'net\.bert\.embeddings\.word_embeddings\.weight', 'net\."
+    )
+    with pytest.raises(ValueError, match=expected):
+        load_model(checkpoint)
+
+
+def test_a_file_without_tensors(checkpoint: Path) -> None:
+    edit_tensors(checkpoint, lambda _: {})
+    with pytest.raises(ValueError, match=r"is missing, expected with shape .*; the file has none$"):
         load_model(checkpoint)
 
 

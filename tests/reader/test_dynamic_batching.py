@@ -80,8 +80,9 @@ def test_errors_go_to_the_caller_that_caused_them(fresh: Reader) -> None:
         first, empty, second, number, surrogate, third = asyncio.run(main())
     assert first == second == third == fresh.ask("who?", TEXT)
     assert isinstance(empty, ValueError)
-    assert "context 0 is empty" in str(empty)
+    assert "context is empty" in str(empty)
     assert isinstance(number, TypeError)
+    assert str(number) == "context is of type int, expected str"
     assert "lone surrogate" in str(surrogate)
 
 
@@ -129,7 +130,7 @@ def test_several_event_loops(fresh: Reader) -> None:
 
 
 def test_closing_answers_what_waits_and_asking_starts_anew(fresh: Reader) -> None:
-    futures = [fresh._batcher.submit("who?", TEXT, 1, None) for _ in range(30)]
+    futures = [fresh._parts.batcher.submit("who?", TEXT, 1, None) for _ in range(30)]
     fresh.close()
     assert [future.result(0) for future in futures] == [[fresh.ask("who?", TEXT)]] * 30
     assert not threads()
@@ -178,7 +179,7 @@ def test_a_program_ends_without_closing(tmp_path: Path) -> None:
             windows = WindowConfig(max_length=48, doc_stride=16)
             reader = Reader(model, window_config=windows, runtime_config=RuntimeConfig(cache_dir=None))
             print(asyncio.run(reader.ask_async("who", "the tower")).text)
-            future = reader._batcher.submit("who", "the tower", 1, None)
+            future = reader._parts.batcher.submit("who", "the tower", 1, None)
         """)
     )
     paths = [str(Path(toy_model.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,4 +1,4 @@
-"""Measure a model on this machine: throughput, latency, memory, and time lost outside the model."""
+"""Benchmark a model on this machine: throughput, latency, memory, and time spent outside the model."""
 
 from spanjet.bench.config import BenchConfig
 from spanjet.bench.result import BenchResult, Measurement

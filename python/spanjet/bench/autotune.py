@@ -1,4 +1,4 @@
-"""Find the fastest settings of bulk work on this machine by measurement."""
+"""Tune the runtime settings of bulk work on this machine by measurement."""
 
 import gc
 import statistics
@@ -22,33 +22,33 @@ __all__ = ["LENGTH_QUANTILES", "Candidate", "Tuned", "tune", "typical_lengths"]
 LENGTH_QUANTILES = (
     17, 38, 47, 55, 66, 83, 102, 115, 124, 132, 140, 148, 157, 166, 176, 188, 202, 221, 247, 286, 384,
 )  # fmt: skip
-"""Tokens of SQuAD v1.1 training windows (Rajpurkar et al. 2016), at the shares 0, 0.05, … 1 of them."""
+"""Quantiles 0, 0.05, … 1 of the lengths in tokens of SQuAD v1.1 training windows (Rajpurkar et al. 2016)."""
 
 BUDGETS = (512, 1024, 1536, 2048, 4096)
 
 GAIN = 0.01
-"""A setting must be faster than the best before it by this share to replace it, see `_is_faster`."""
+"""Minimum relative speed-up for a setting to replace the best one so far, see `_is_faster`."""
 
 STATIC_GAIN = 0.05
-"""A model for each length must be, since it takes memory and its compilation takes time."""
+"""Minimum relative speed-up for one compiled model per length, which takes memory and time to compile."""
 
 SURE = 0.25
-"""Of the rounds, at most so many may say otherwise: a median alone is above 1 by luck half of the time."""
+"""Maximum share of rounds without a speed-up: a median alone is above 1 by chance half of the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """Settings that were measured.
+    """Measured settings.
 
     Attributes:
-        settings: the names of `spanjet.config.TUNED_DEFAULTS`.
-        speed: median over the rounds of its tokens a second, padding not counted, over those of the
-            settings that were best before.
-        tokens_per_second: median, padding not counted.
+        settings: values by the names of `spanjet.config.TUNED_DEFAULTS`.
+        speed: median over the rounds of its tokens per second relative to the best settings so far, without
+            padding.
+        tokens_per_second: median over the rounds, without padding.
         padding: share of padding among all positions, 0 to 1.
-        megabytes: by which the process grew when the settings were first compiled and run; None where that
+        megabytes: growth of the process's resident memory by compiling and running the settings; None if it
             cannot be measured.
-        is_best: whether it was faster than the best before it.
+        is_best: True if it was faster than the best settings so far.
     """
 
     settings: dict[str, Any]
@@ -64,13 +64,12 @@ class Tuned:
     """Result of tuning: all candidates, the best settings and their gain.
 
     Attributes:
-        settings: the fastest ones, by the names of `spanjet.config.TUNED_DEFAULTS`.
-        candidates: all that were measured, in their order.
-        gain: their speed over that of the settings at the start, measured once more at the end; 1 where
-            those are kept.
-        windows: of the sample.
-        cpu_share: CPU time that the process got, of what its threads could have used. Where other
-            programs took much of it, what was found says little.
+        settings: fastest values by the names of `spanjet.config.TUNED_DEFAULTS`.
+        candidates: all measured settings, in order.
+        gain: speed relative to the initial settings, measured again at the end; 1 if those are kept.
+        windows: number of windows of the sample.
+        cpu_share: CPU time of the process as a share of what its threads could have used, 0 to 1; if it is
+            low, other programs were running and the result is unreliable.
     """
 
     settings: dict[str, Any]
@@ -80,13 +79,13 @@ class Tuned:
     cpu_share: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the attributes by name, ready for JSON."""
+        """Return the attributes by name, JSON-serialisable."""
         return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """Settings with their compiled model and their batches."""
+    """Settings with their compiled model and batches."""
 
     settings: dict[str, Any]
     runtime: Runtime
@@ -97,10 +96,10 @@ class _Trial:
             pass
 
     def equals(self, other: "_Trial") -> bool:
-        """Tell whether the other's model gives the same logits for this one's batches, to the bit.
+        """Return True if the other trial's model gives bit-identical logits for this trial's batches.
 
-        Fixed lengths let OpenVINO take other kernels, which may round differently: those of the bundled model
-        do not, those of a BERT with 32 columns do in bf16.
+        Static lengths let OpenVINO choose other kernels, which may round differently: those of the bundled
+        model do not, those of a BERT of hidden size 32 do in bf16.
         """
         runs = (each.runtime.run(self.batches) for each in (self, other))
         return self.runtime is other.runtime or all(
@@ -111,7 +110,7 @@ class _Trial:
 
 
 class _Search:
-    """Coordinate search: one setting after the other, each against the best so far."""
+    """Coordinate search over the settings, each compared with the best so far."""
 
     def __init__(
         self,
@@ -122,7 +121,7 @@ class _Search:
         progress: Callable[[int, int | None], None] | None,
     ) -> None:
         self._model = model
-        # What is compiled for trials alone is not to be kept.
+        # Models compiled for trials alone are not cached.
         self._config = replace(config.completed(), cache_dir=None)
         self._lengths = lengths
         self._rounds = rounds
@@ -150,7 +149,7 @@ class _Search:
     def compare(
         self, changes: dict[str, Any], *, gain: float = GAIN, max_megabytes: float | None = None
     ) -> None:
-        """Measure the best settings with some changes, in turns with the best; keep the faster."""
+        """Measure changed settings in alternation with the best ones, and keep the faster."""
         settings = {**self._best.settings, **changes}
         if any(candidate.settings == settings for candidate in self.candidates):
             return
@@ -167,12 +166,12 @@ class _Search:
         gc.collect()
 
     def confirm(self) -> float:
-        """Measure the best settings against those at the start once more; without a gain those are best.
+        """Measure the best settings against the initial ones again, and revert to those without a gain.
 
-        Of many settings the fastest has also had the most luck, which it does not have again.
+        The fastest of many settings is partly selected by noise, which a second measurement removes.
 
         Returns:
-            Speed of the best settings over those at the start.
+            Speed of the best settings relative to the initial ones.
         """
         first = self.candidates[0].settings
         if self._best.settings == first:
@@ -186,7 +185,7 @@ class _Search:
         return 1.0
 
     def _warm(self, settings: dict[str, Any]) -> tuple[_Trial, float | None]:
-        """Compile a trial and let OpenVINO see its shapes; return it, and the megabytes that took."""
+        """Compile a trial and run its shapes once; return it and the megabytes of memory it took."""
         before = resident_megabytes()
         key = (settings["streams"], settings["static_lengths"])
         config = replace(self._config, **settings)
@@ -243,25 +242,26 @@ def tune(
     max_static_megabytes: float = 2048,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Tuned:
-    """Find the fastest settings for bulk work on this machine.
+    """Tune the settings for bulk work on this machine.
 
-    Number of streams, budget of a batch, and a compiled model for each length are tried one after the
-    other, each in turns with the best settings before it, so that a machine whose speed wavers slows down
-    both. At the end, what was found must be faster than the beginning once more. What changes a bit of the
-    logits is never taken. Nothing is written: see `spanjet.reader.tuned_settings.save_tuning`.
+    The number of streams, the tokens of a batch, and one compiled model per length are tried one after the
+    other, each in alternation with the best settings so far, so that changes of the machine's speed affect
+    both. At the end, the result must be faster than the initial settings once more. Settings that change a
+    bit of the logits are never chosen. Nothing is written: see `spanjet.reader.tuned_settings.save_tuning`.
 
     Args:
-        model: what runs.
-        config: its threads, precision and pinning are used, and its values of tuned settings are where
-            the search begins; default: ``RuntimeConfig()``.
-        lengths: int64[windows], tokens of a sample of windows; default: `typical_lengths`.
-        rounds: turns of each comparison, at least 1.
-        max_static_megabytes: a model for each length is not kept if it takes more memory than this.
-        progress: called with the number of settings that were measured, and None.
+        model: the model to run.
+        config: its threads, precision and pinning are used, and its tuned settings are the initial values of
+            the search; default: ``RuntimeConfig()``.
+        lengths: int64[windows], lengths in tokens of a sample of windows; default: `typical_lengths`.
+        rounds: number of rounds of each comparison, at least 1.
+        max_static_megabytes: maximum memory of one compiled model per length, in megabytes of 1,000,000
+            bytes.
+        progress: called with the number of measured settings and None.
 
     Raises:
-        ValueError: no lengths, one that is less than 1 or more than the model takes, or ``rounds`` less
-            than 1.
+        ValueError: there are no lengths, a length is below 1 or exceeds the model's maximum, or ``rounds`` is
+            below 1.
     """
     config = RuntimeConfig() if config is None else config
     lengths = typical_lengths(model.max_length) if lengths is None else np.asarray(lengths, np.int64)
@@ -287,12 +287,12 @@ def tune(
 
 
 def _is_faster(speeds: Sequence[float], gain: float) -> bool:
-    """Tell whether speeds over another's are above 1 + gain in the median, and nearly all above 1."""
+    """Return True if the median relative speed exceeds 1 + gain and nearly all exceed 1."""
     return statistics.median(speeds) > 1 + gain and float(np.quantile(speeds, SURE)) > 1
 
 
 def _stream_counts(threads: int) -> list[int]:
-    """List 1, the threads, and the powers of 2 between them, from many to few."""
+    """List 1, the number of threads and the powers of 2 between them, in descending order."""
     counts = {threads}
     count = 1
     while count < threads:
@@ -302,7 +302,7 @@ def _stream_counts(threads: int) -> list[int]:
 
 
 def typical_lengths(max_length: int, *, windows: int = 400) -> NDArray[np.int64]:
-    """Make tokens of windows as SQuAD has them, int64[windows], but no more than fit."""
+    """Make window lengths in tokens with SQuAD's distribution, int64[windows], up to a maximum."""
     shares = (np.arange(windows) + 0.5) / windows
     places = np.linspace(0, 1, len(LENGTH_QUANTILES))
     return np.minimum(np.interp(shares, places, LENGTH_QUANTILES).astype(np.int64), max_length)

@@ -1,4 +1,4 @@
-"""Settings of a benchmark, validated when they are made."""
+"""Define the settings of a benchmark, validated on construction."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ __all__ = ["BenchConfig"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchConfig:
-    """Set how much a benchmark measures.
+    """Settings of a benchmark.
 
     Attributes:
-        limit: questions of the sample.
-        seed: chooses them.
-        rounds: alternating rounds, after one to warm up.
-        single_questions: questions of one window that are asked one at a time; 0: none.
-        document_questions: questions on one long document; 0: none.
-        document_tokens: tokens of that document at least.
-        operations: whether the time of each operation of the model is measured.
-        operation_questions: questions for that, at most.
+        limit: number of questions of the sample.
+        seed: seed of the sample.
+        rounds: number of alternating rounds, after one warm-up round.
+        single_questions: number of one-window questions to ask one at a time; 0: none.
+        document_questions: number of questions on one long document; 0: none.
+        document_tokens: minimum length of that document in tokens.
+        operations: measure the time of each operation of the model.
+        operation_questions: maximum number of questions for the operations.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a number out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a number is out of range.
     """
 
     limit: int = 1000

@@ -1,4 +1,4 @@
-"""Measure many questions on one long document: the time that is spent outside the model."""
+"""Measure many questions on one long document, and the share of time spent outside the model."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ class LongDocument:
     """Times of answering many questions on one document.
 
     Attributes:
-        tokens: of the document.
-        questions, windows: their numbers; each question has all windows of the document.
-        prepare_milliseconds: to tokenize the document, once.
-        turns: of ``answers`` (`Reader.ask_many` on the prepared document) and of ``inference`` (batches
-            made beforehand, and nothing but the model).
+        tokens: length of the document in tokens.
+        questions, windows: number of questions and windows; each question has all windows of the document.
+        prepare_milliseconds: time to tokenize the document once.
+        turns: times of ``answers`` (`Reader.ask_many` on the prepared document) and of ``inference`` (the
+            model alone, on prepared batches).
     """
 
     tokens: int
@@ -34,11 +34,11 @@ class LongDocument:
     turns: dict[str, list[Turn]]
 
     def rate(self, amount: float) -> Spread:
-        """Divide an amount by the seconds of each round."""
+        """Compute an amount per second in each round."""
         return Spread.of([amount / turn.wall for turn in self.turns["answers"]])
 
     def outside(self) -> Spread:
-        """Share of the time that is spent outside the model, round by round; below 0 is noise."""
+        """Compute the share of time spent outside the model in each round; below 0 is noise."""
         return Spread.of([1 - ratio for ratio in ratios(self.turns["inference"], self.turns["answers"])])
 
 
@@ -51,14 +51,14 @@ def measure_document(
     rounds: int,
     on_step: OnStep = ignore_step,
 ) -> LongDocument:
-    """Ask questions on one document that is made of their contexts.
+    """Time questions on one document that is joined from their contexts.
 
     Args:
-        reader: what answers.
-        questions: give the texts, at least one; where they do not suffice, they come again.
-        count: how many questions.
-        tokens: of the document at least.
-        rounds: at least 1.
+        reader: reader to measure.
+        questions: source of questions and contexts, at least one; repeated as often as needed.
+        count: number of questions to ask.
+        tokens: minimum length of the document in tokens.
+        rounds: number of rounds, at least 1.
         on_step: called after each run.
     """
     document, seconds = _document(reader, questions, tokens)
@@ -78,7 +78,7 @@ def measure_document(
 
 
 def _document(reader: Reader, questions: Sequence[Question], tokens: int) -> tuple[Document, float]:
-    """Make the document, and measure the seconds that its preparation takes."""
+    """Join contexts to a document, and time its preparation in seconds."""
     contexts = list(dict.fromkeys(question.context for question in questions))
     lengths = [len(encoding) for encoding in reader.tokenizer.encode_batch(contexts)]
     parts, found = [], 0

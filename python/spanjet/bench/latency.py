@@ -1,4 +1,4 @@
-"""Measure the latency of single questions, against inference alone."""
+"""Measure the latency of single questions against inference alone."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -20,16 +20,16 @@ class Latency:
     """Times of single questions.
 
     Attributes:
-        questions: their number; each has one window.
-        milliseconds: of every question in every round: ``answers`` (`Reader.ask`), and ``inference`` (the
-            batch made beforehand, and nothing but the model).
+        questions: number of questions; each has one window.
+        milliseconds: time of every question in every round: ``answers`` (`Reader.ask`), and ``inference``
+            (the model alone, on a prepared batch).
     """
 
     questions: int
     milliseconds: dict[str, list[float]]
 
     def percentile(self, percent: float, side: str = "answers") -> float:
-        """Find the milliseconds that this share of the answers takes at most."""
+        """Compute a percentile of the times, in milliseconds."""
         return float(np.percentile(self.milliseconds[side], percent))
 
 
@@ -41,17 +41,17 @@ def measure_single_questions(
     rounds: int,
     on_step: OnStep = ignore_step,
 ) -> Latency | None:
-    """Ask the first questions that have one window, each in turn with its inference alone.
+    """Time the first questions that have one window, each in alternation with inference alone.
 
     Args:
-        reader: what answers.
-        questions: what may be asked.
-        count: how many questions at most.
-        rounds: after one to warm up.
+        reader: reader to measure.
+        questions: questions to choose from.
+        count: maximum number of questions.
+        rounds: number of rounds, after one warm-up round.
         on_step: called after each round.
 
     Returns:
-        None where no question has one window.
+        The times; None if no question has one window.
     """
     works: list[tuple[Question, Workload]] = []
     for question in questions:
@@ -75,7 +75,7 @@ def measure_single_questions(
 
 
 def _pair(reader: Reader, question: Question, work: Workload, *, answers_first: bool) -> dict[str, float]:
-    """Seconds of both sides."""
+    """Time the answer and inference alone, in seconds."""
     sides: dict[str, Callable[[], object]] = {
         "answers": lambda: reader.ask(question.question, question.context),
         "inference": lambda: work.infer("LATENCY"),

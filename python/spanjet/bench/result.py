@@ -1,4 +1,4 @@
-"""Collect the measurements of a benchmark."""
+"""Define the result of a benchmark."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ __all__ = ["BenchResult", "Measurement"]
 
 
 class Measurement(NamedTuple):
-    """One number of a benchmark, with its quartiles.
+    """Number of a benchmark, with its quartiles.
 
     Attributes:
-        section: what was measured.
-        name: which of its numbers this is.
-        unit: of the number; "" for a count or a ratio.
-        value: the number; a median where there are quartiles.
-        low, high: its quartiles; None where it was measured once.
+        section: group of measurements.
+        name: name within the section.
+        unit: unit of the number; "" for a count or a ratio.
+        value: the number; the median if there are quartiles.
+        low, high: lower and upper quartile; None if it was measured once.
     """
 
     section: str
@@ -33,17 +33,17 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class BenchResult:
-    """All that a benchmark measured.
+    """Result of a benchmark.
 
     Attributes:
-        date: when it began, ISO 8601.
+        date: start of the benchmark, ISO 8601.
         data: name of the questions' source.
         machine: see `spanjet.measure.environment.describe_environment`.
-        settings: of the model, the windows, the decoding, the runtime and the benchmark.
-        first_answer_seconds: from the model's directory to the first answer.
-        ready_megabytes: resident memory of this process after that; None where Linux does not tell.
-        peak_megabytes: the most while all questions were answered for the first time.
-        throughput, latency, document, operations: see their classes; None where left out.
+        settings: settings of the model, windows, decoding, runtime and benchmark.
+        first_answer_seconds: time from loading the model to the first answer.
+        ready_megabytes: resident memory of the process after that; None if unavailable.
+        peak_megabytes: peak resident memory while all questions are answered for the first time.
+        throughput, latency, document, operations: measurements; None if not measured.
     """
 
     date: str
@@ -59,7 +59,7 @@ class BenchResult:
     operations: OperationTimes | None
 
     def rows(self) -> list[Measurement]:
-        """List all numbers, section by section."""
+        """List all numbers by section."""
         found = _throughput_rows(self.throughput)
         found.append(Measurement("start", "first answer after", "s", self.first_answer_seconds))
         memory = {"after the first answer": self.ready_megabytes, "peak, all questions": self.peak_megabytes}
@@ -88,7 +88,7 @@ class BenchResult:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The table and every single measurement, ready for JSON."""
+        """Return the table and all raw measurements, JSON-serialisable."""
         values = asdict(self)
         values["table"] = [row._asdict() for row in self.rows()]
         values["warnings"] = self.warnings()

@@ -1,4 +1,4 @@
-"""Run all measurements of a benchmark, one after the other."""
+"""Run all measurements of a benchmark."""
 
 import time
 from collections.abc import Sequence
@@ -34,18 +34,18 @@ def run_bench(
     runtime: RuntimeConfig | None = None,
     progress: Progress = no_progress,
 ) -> BenchResult:
-    """Measure a model on this machine.
+    """Benchmark a model on this machine.
 
     Args:
-        model: as `Reader` takes it.
-        dataset: the questions to draw a sample from.
-        data: what the result calls their source.
-        config: how much is measured; default: ``BenchConfig()``.
-        runtime: how the model runs; default: ``RuntimeConfig()``.
-        progress: shows a bar for each part.
+        model: the model, as `Reader` takes it.
+        dataset: questions to sample from.
+        data: name of the data set in the result.
+        config: settings of the benchmark; default: ``BenchConfig()``.
+        runtime: runtime settings; default: ``RuntimeConfig()``.
+        progress: progress bars.
 
     Raises:
-        OSError, ValueError: the model cannot be loaded, as `Reader` says.
+        OSError, ValueError: the model cannot be loaded, see `Reader`.
         RuntimeError: OpenVINO failed.
     """
     config = config or BenchConfig()
@@ -73,7 +73,7 @@ def run_bench(
 def _times(
     reader: Reader, questions: Sequence[Question], config: BenchConfig, progress: Progress
 ) -> dict[str, Any]:
-    """Measure what takes turns, by its name in the result."""
+    """Run the timed measurements, by name in the result."""
     found: dict[str, Any] = dict.fromkeys(("latency", "document", "operations"))
     with progress("throughput") as bar:
         found["throughput"] = measure_throughput(reader, questions, rounds=config.rounds, on_step=bar)
@@ -100,7 +100,7 @@ def _times(
 
 
 def _memory(reader: Reader, questions: tuple[Question, ...]) -> tuple[float | None, float | None]:
-    """Measure resident memory before all questions are answered, and the most while they are."""
+    """Measure the resident memory before answering all questions, and its peak meanwhile."""
     ready = resident_megabytes()
     reset_peak()
     reader.ask_many([each.question for each in questions], [each.context for each in questions])

@@ -1,4 +1,4 @@
-"""Measure the throughput of many questions, from texts to answers, against inference alone."""
+"""Measure the throughput from texts to answers against inference alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Throughput:
     """Times of answering many questions.
 
     Attributes:
-        questions, windows, batches: their numbers.
-        tokens: of all windows, without padding.
+        questions, windows, batches: number of each.
+        tokens: number of tokens of all windows, without padding.
         padding: share of padding among all positions of the batches, 0 to 1.
-        turns: of ``answers`` (`Reader.ask_many` from texts), ``stream`` (`Reader.stream` from texts), and
-            ``inference`` (the same windows in batches made beforehand, and nothing but the model).
+        turns: times of ``answers`` (`Reader.ask_many` from texts), ``stream`` (`Reader.stream` from texts),
+            and ``inference`` (the model alone, on prepared batches of the same windows).
     """
 
     questions: int
@@ -32,15 +32,15 @@ class Throughput:
     turns: dict[str, list[Turn]]
 
     def rate(self, amount: float, side: str = "answers") -> Spread:
-        """Divide an amount by the seconds of each round."""
+        """Compute an amount per second in each round."""
         return Spread.of([amount / turn.wall for turn in self.turns[side]])
 
     def ratio(self, side: str = "answers") -> Spread:
-        """Divide the speed of a side by that of inference alone, round by round."""
+        """Compute the speed of a side relative to inference alone in each round."""
         return Spread.of(ratios(self.turns["inference"], self.turns[side]))
 
     def cores(self, side: str = "answers") -> Spread:
-        """CPU seconds in a second; fewer than the threads where other programs took their time."""
+        """Compute the CPU seconds per second; less than the threads if other programs compete for CPUs."""
         return Spread.of([turn.cpu / turn.wall for turn in self.turns[side]])
 
 
@@ -51,12 +51,12 @@ def measure_throughput(
     rounds: int,
     on_step: OnStep = ignore_step,
 ) -> Throughput:
-    """Answer all questions in alternating rounds.
+    """Time answering all questions in alternating rounds.
 
     Args:
-        reader: what answers.
-        questions: what is asked, at least one.
-        rounds: at least 1.
+        reader: reader to measure.
+        questions: questions to ask, at least one.
+        rounds: number of rounds, at least 1.
         on_step: called after each run.
     """
     asked, contexts = [each.question for each in questions], [each.context for each in questions]

@@ -1,4 +1,4 @@
-"""The `spanjet` command: one module for each of its commands, loaded when it is called."""
+"""Define the `spanjet` command, whose subcommands are modules loaded on demand."""
 
 from typing import Annotated
 

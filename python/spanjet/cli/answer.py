@@ -1,5 +1,6 @@
-"""`spanjet answer`: answer the questions of a file."""
+"""Implement `spanjet answer`: answer the questions of a file."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from spanjet.cli.options import (
     ThresholdOption,
     open_reader,
 )
+from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.texts import read_text
@@ -29,18 +31,16 @@ from spanjet.files import READERS, WRITERS, JobResult, answer_file
 from spanjet.files.row_queue import LOOK_AHEAD
 from spanjet.measure.progress import ignore_step
 
-__all__ = ["SOME_REJECTED", "answer"]
-
-SOME_REJECTED = 3
-"""Exit code of a run that is complete and has rejected rows."""
+__all__ = ["answer"]
 
 INTERRUPTED = 130
-"""Exit code of a run that was stopped with Ctrl-C, as shells have it."""
+"""Exit code of a run that was interrupted with Ctrl-C, as in shells."""
 
 InputArgument = Annotated[
     str,
     typer.Argument(
-        metavar="IN", help="JSON Lines, CSV, TSV, Parquet or SQuAD file; - is JSON Lines from standard input."
+        metavar="IN",
+        help="JSON Lines, CSV, TSV, Parquet, JSON array or SQuAD file; - is JSON Lines from standard input.",
     ),
 ]
 OutOption = Annotated[
@@ -67,17 +67,17 @@ ContextColumnOption = Annotated[
     str, typer.Option(metavar="NAME", help="Column that holds the texts (not in SQuAD files).")
 ]
 IdColumnOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Column that holds the ids; the default one is optional.")
+    str, typer.Option(metavar="NAME", help='Column that holds the ids; may be missing if it is called "id".')
 ]
 DelimiterOption = Annotated[
     str | None,
-    typer.Option(metavar="CHARACTER", help="Character between the fields of a CSV file. Default: a comma."),
+    typer.Option(
+        metavar="CHARACTER", help="Character between the fields of CSV; '\\t': a tab. Default: a comma."
+    ),
 ]
 ContextOption = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="UTF-8 file with the text that all questions are about, in place of a column."
-    ),
+    typer.Option(metavar="FILE", help="Text file that all questions are about, in place of a column."),
 ]
 TopKOption = Annotated[
     int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers to each question.")
@@ -149,20 +149,30 @@ def answer(
         typer.echo(f"spanjet: {result.answered} answered, {result.rejected} rejected", err=True)
     else:
         show(_summary(result, resume=resume), as_json=as_json)
-    if result.rejected:
-        raise typer.Exit(SOME_REJECTED)
+    _report_rejected(result)
 
 
 def _answer(file: str, out: str, reader: Reader, options: dict[str, Any]) -> JobResult:
-    """Run the job with a progress bar; say after how many rows it was stopped."""
+    """Run the job with a progress bar; on an interrupt, report the number of finished rows."""
     try:
         with progress_bar("questions") as bar:
-            # To know the total, the file is read twice.
+            # Counting the total reads the file twice.
             progress = None if bar is ignore_step else bar
             return answer_file(file, out, reader=reader, progress=progress, **options)
     except KeyboardInterrupt as stop:
         typer.echo(f"spanjet: {str(stop) or 'stopped'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _report_rejected(result: JobResult) -> None:
+    """Say where the first rejected row is and why, which is often why all of them are, and exit."""
+    if not result.rejected:
+        return
+    if result.rejected_out is not None:
+        with result.rejected_out.open("rb") as lines:
+            first = json.loads(lines.readline())
+        show_warning(f"{result.rejected} rejected, first {first['place']}: {first['reason']}")
+    raise typer.Exit(SOME_REJECTED)
 
 
 def _summary(result: JobResult, *, resume: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`spanjet ask`: ask one question about a text."""
+"""Implement `spanjet ask`: ask one question about a text."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from spanjet.cli.options import (
     ThresholdOption,
     open_reader,
 )
-from spanjet.cli.terminal.output import print_json
+from spanjet.cli.terminal.output import print_json, warning_of
 from spanjet.cli.terminal.tables import show_answers
 from spanjet.cli.terminal.texts import argument_text, read_text
 
@@ -28,7 +28,7 @@ def ask(
         str | None, typer.Argument(metavar="TEXT", help="The text to read. Default: standard input.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a UTF-8 file.")
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a file.")
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers.")] = 1,
     model: ModelOption = None,
@@ -37,14 +37,18 @@ def ask(
     overlap: OverlapOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question about a text."""
+    """Answer a question about a text.
+
+    Piped, each answer is a line; an empty line says that the text does not answer the question.
+    """
     question = argument_text("the question", question)
     context = _read_context(text, file)
     decode = {"mode": mode, "overlap": overlap}
     reader = open_reader(model, {}, decode, threshold=threshold, top_k=top_k)
     answers = reader.ask(question, context, top_k=top_k)
     if as_json:
-        print_json({"question": question, "answers": [answer.as_dict() for answer in answers]})
+        values = {"question": question, "answers": [answer.as_dict() for answer in answers]}
+        print_json({**values, **warning_of(question, reader)})
     else:
         show_answers(context, answers)
 

@@ -1,4 +1,4 @@
-"""`spanjet bench`: measure a model on this machine."""
+"""Implement `spanjet bench`: benchmark a model on this machine."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`spanjet calibrate`: fit a model's scores to probabilities."""
+"""Implement `spanjet calibrate`: fit a model's scores to probabilities."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,12 +65,12 @@ def calibrate(
 
 
 def _fitted(described: dict[str, Any]) -> dict[str, str]:
-    """Write the fitted numbers with the digits that mean something."""
+    """Format the fitted parameters."""
     names = ("slope", "intercept", "temperature", "sentence_margin", "threshold")
     return {name: f"{described[name]:.4f}" for name in names}
 
 
 def _show_table(report: CalibrationReport) -> None:
-    """Print the measures before and after."""
+    """Print the measures before and after calibration."""
     rows = [(name, f"{report.before[name]:.4f}", f"{value:.4f}") for name, value in report.after.items()]
     show_table(("measure", "before", "after"), rows)

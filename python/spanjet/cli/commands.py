@@ -1,4 +1,4 @@
-"""Find commands by their names and end their errors with one line."""
+"""Load commands by name, and report their errors in one line."""
 
 import sys
 import warnings
@@ -18,19 +18,19 @@ COMMANDS = {
     "answer": "Answer the questions of a file.",
     "ask": "Answer a question about a text.",
     "bench": "Measure throughput, latency, memory, operations, and the time spent outside the model.",
-    "calibrate": "Fit a model's scores to probabilities and keep the calibration in its card.",
+    "calibrate": "Calibrate scores and the no-answer threshold, and store them in the model's card.",
     "eval": "Measure exact match, F1 and calibration on a SQuAD or MRQA file.",
-    "info": "Show versions, this CPU, and a model: its parts, how it is computed here, and its card.",
+    "info": "Show versions, this CPU, and a model's parameters, execution and card.",
     "mlperf": 'Run MLPerf Inference, BERT on SQuAD v1.1, with LoadGen; needs the extra "mlperf".',
     "optimize": 'Find the fastest architecture under an accuracy floor; needs the extra "quantize".',
-    "quantize": 'Make an INT8 model directory from a checkpoint; needs the extra "quantize".',
+    "quantize": 'Quantize a checkpoint to an INT8 model directory; needs the extra "quantize".',
     "search": "Find the best answers to a question in files.",
-    "tune": "Find the fastest batch settings for this machine; readers use them from then on.",
+    "tune": "Find the fastest batch settings for this machine, and save them for all readers.",
 }
-"""The commands and the first lines of their help, so that listing them loads none of them."""
+"""First line of each command's help, so that listing commands loads none of them."""
 
 MODULES = {"eval": "evaluate"}
-"""The modules of `spanjet.cli` that are not named as their commands."""
+"""Modules of `spanjet.cli` by command, if they differ in name."""
 
 
 STYLE: dict[str, Any] = {
@@ -43,9 +43,9 @@ STYLE: dict[str, Any] = {
 
 
 class Commands(TyperGroup):
-    """Load a command when it is called, and end what goes wrong in it with one line.
+    """Command group that loads commands on demand and reports their errors in one line.
 
-    The exit code is 2 for the user's input and 1 for the machine's part.
+    The exit code is 2 for errors in the user's input and 1 for failures of the machine or installation.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -77,13 +77,13 @@ class Commands(TyperGroup):
         sys.exit(code)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Put the command itself in the place of its name and help."""
+        """Resolve a command's name, and load the command."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if name is None else _load(name), rest
 
 
 class RunByDefault(TyperGroup):
-    """Take `spanjet GROUP MODEL …` as `spanjet GROUP run MODEL …`."""
+    """Command group with the default command ``run``: `spanjet GROUP MODEL …`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -92,14 +92,14 @@ class RunByDefault(TyperGroup):
             command.short_help = " ".join((command.help or "").partition("\n\n")[0].split())
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put ``run`` before arguments that begin with no command's name."""
+        """Insert ``run`` if the first argument is not a command's name."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
 
 def _load(name: str) -> Any:
-    """Make a command of the function, or of the Typer application, that its module exports."""
+    """Load a command from the function or Typer application that its module exports."""
     module = import_module(f"spanjet.cli.{MODULES.get(name, name)}")
     exported = module.__all__[-1]
     command = getattr(module, exported)

@@ -1,4 +1,4 @@
-"""`spanjet eval`: measure exact match, F1, calibration and selective reading."""
+"""Implement `spanjet eval`: measure exact match, F1, calibration and selective prediction."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from spanjet.cli.options import (
     open_reader,
     threshold_of,
 )
+from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show, write_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.config import Threshold
@@ -43,7 +44,10 @@ __all__ = ["evaluate"]
 
 
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="SQuAD v1.1 or v2.0 file, or MRQA .jsonl or .jsonl.gz file.")
+    Path,
+    typer.Argument(
+        metavar="DATA", help="SQuAD v1.1 or v2.0 file, also as rows, or MRQA .jsonl file; .gz is read too."
+    ),
 ]
 PassagesOption = Annotated[
     int | None,
@@ -121,6 +125,9 @@ def evaluate(
     Exact match and F1 are those of the official scripts. ece and brier rate the score as the probability that
     the best span is an exact match; auc rates the probability of no answer; exact_at_coverage is the exact
     match among the given share of the questions, the most confident ones.
+
+    A question that cannot be asked, such as a blank one, counts as answered by nothing; these are listed at
+    the end, and the exit code is 3.
     """
     windows = {
         "max_length": max_length,
@@ -130,25 +137,26 @@ def evaluate(
     }
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length}
     outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
-    _check_options(outputs, passages=passages, articles=articles)
-    dataset = load_squad(data)
+    _check_options(data, outputs, passages=passages, articles=articles)
+    dataset = load_squad(data, check_texts=False)
     reader = open_reader(model, windows, decode, threshold=threshold, threads=threads)
     if passages is not None or articles:
-        numbers, confidence = _retrieval(reader, dataset, passages, {"limit": limit, "seed": seed})
+        numbers, confidence, rejected = _retrieval(reader, dataset, passages, {"limit": limit, "seed": seed})
     else:
         given: Threshold = "reader" if threshold == "model" else threshold_of(threshold)
-        numbers, confidence = _reading(reader, dataset, outputs, {"limit": limit, "threshold": given})
+        options = {"limit": limit, "threshold": given}
+        numbers, confidence, rejected = _reading(reader, dataset, outputs, options)
     if "--html" in outputs:
         _write_page(outputs["--html"], reader, data, numbers, confidence)
-    show(numbers, as_json=as_json)
+    _show(numbers, rejected, as_json=as_json)
 
 
 def _outputs(**paths: Path | None) -> dict[str, Path]:
-    """List the files to write by their options."""
+    """Collect the given output files by their options."""
     return {f"--{name.replace('_', '-')}": path for name, path in paths.items() if path is not None}
 
 
-def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
+def _check_options(data: Path, outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
     """Refuse what cannot be done before the work is done."""
     if passages is not None and articles:
         raise ValueError("--passages and --articles are given; expected one of them at a time")
@@ -156,32 +164,47 @@ def _check_options(outputs: dict[str, Path], *, passages: int | None, articles: 
         if name != "--html" and (passages is not None or articles):
             raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
         check_writable(path)
+        if path.exists() and data.exists() and path.samefile(data):
+            raise ValueError(f"{name}: {path}: is the input too")
     if "--html" in outputs:
         check_report_extra()
 
 
 def _retrieval(
     reader: Reader, dataset: SquadDataset, passages: int | None, options: dict[str, Any]
-) -> tuple[dict[str, Any], Confidence]:
+) -> tuple[dict[str, Any], Confidence, dict[str, str]]:
     """Ask about passages, or about whole articles where ``passages`` is None."""
     with progress_bar("questions") as bar:
         if passages is None:
             found = evaluate_articles(reader, dataset, on_step=bar, **options)
         else:
             found = evaluate_passages(reader, dataset, passages=passages, on_step=bar, **options)
-    return found.as_dict(), found.confidence
+    return found.as_dict(), found.confidence, found.rejected
 
 
 def _reading(
     reader: Reader, dataset: SquadDataset, outputs: dict[str, Path], options: dict[str, Any]
-) -> tuple[dict[str, Any], Confidence]:
+) -> tuple[dict[str, Any], Confidence, dict[str, str]]:
     """Ask each question about its own context; write the predictions that are wanted."""
     with progress_bar("questions") as bar:
         evaluation = evaluate_reader(reader, dataset, on_step=bar, **options)
     _write_predictions(outputs, evaluation)
     confidence = measure_confidence(dataset, evaluation)
     speed = {"seconds": evaluation.seconds, "questions_per_second": evaluation.questions_per_second}
-    return {**evaluation.scores.as_dict(), **confidence.as_dict(), **speed}, confidence
+    return {**evaluation.scores.as_dict(), **confidence.as_dict(), **speed}, confidence, evaluation.rejected
+
+
+def _show(numbers: dict[str, Any], rejected: dict[str, str], *, as_json: bool) -> None:
+    """Print the numbers, and the questions that could not be asked."""
+    if as_json and rejected:
+        numbers["rejected"] = [{"id": name, "reason": reason} for name, reason in rejected.items()]
+    show(numbers, as_json=as_json)
+    if rejected:
+        count = "1 question" if len(rejected) == 1 else f"{len(rejected)} questions"
+        show_warning(f"{count} could not be asked and counted as answered by nothing:")
+        for name, reason in rejected.items():
+            show_warning(f"{name}: {reason}")
+        raise typer.Exit(SOME_REJECTED)
 
 
 def _write_predictions(outputs: dict[str, Path], evaluation: Evaluation) -> None:

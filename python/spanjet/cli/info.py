@@ -1,4 +1,4 @@
-"""`spanjet info`: show versions, this machine and a model."""
+"""Implement `spanjet info`: show versions, this machine and a model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ def info(
     ] = BUNDLED_MODEL,
     as_json: JsonOption = False,
 ) -> None:
-    """Show versions, this CPU, and a model: its parts, how it is computed here, and its card."""
+    """Show versions, this CPU, and a model's parameters, execution and card."""
     loaded = load_model(model)
     about = {"directory": str(loaded.path), **describe_model(loaded), "here": describe_execution(loaded)}
     machine = {**describe_machine(), "arithmetic": inference_paths()}

@@ -1,4 +1,4 @@
-"""`spanjet mlperf`: MLPerf Inference with LoadGen: one scenario, a submission, the table of this machine."""
+"""Implement `spanjet mlperf`: run MLPerf scenarios, pack submissions, compare models."""
 
 import sys
 from pathlib import Path
@@ -160,7 +160,7 @@ def run(
 
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:
-    """Choose what is shown of a result."""
+    """Summarise a result for display."""
     shown: dict[str, Any] = {"scenario": result["scenario"], "model": result["model"]["name"]}
     shown["data"] = result["data"]
     performance, accuracy, test01 = (result[name] for name in ("performance", "accuracy", "test01"))
@@ -237,7 +237,7 @@ def table(
 
 
 def _baseline(name: str, cache: Path | None) -> Model:
-    """Make the baseline model, or load it from where it is kept."""
+    """Build the baseline model, or load it from its cache directory."""
     if cache is None:
         place = default_cache_dir()
         if place is None:

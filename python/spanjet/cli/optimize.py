@@ -1,4 +1,4 @@
-"""`spanjet optimize`: find a faster architecture for a checkpoint."""
+"""Implement `spanjet optimize`: find a faster architecture for a checkpoint."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -191,14 +191,14 @@ def _clock(seconds: float) -> str:
 
 
 def _show_result(card: dict[str, Any]) -> None:
-    """Print the summary of a card, and a warning where the floor is not held."""
+    """Print the summary of a card, and a warning if the floor is not held."""
     show(_summary(card), as_json=False)
     if not card["optimization"]["held"]:
         show_warning("below the floor: the best of those tried")
 
 
 def _summary(card: dict[str, Any]) -> dict[str, Any]:
-    """Pick out of a card what a person wants to know first."""
+    """Summarise a card for display."""
     found = card["optimization"]
     layers = found["layers"]
     return {

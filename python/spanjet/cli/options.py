@@ -1,4 +1,4 @@
-"""Define the options that several commands share, and the settings they stand for."""
+"""Define the options shared by several commands, and convert them to settings."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -126,16 +126,16 @@ EvaluationOption = Annotated[
     ),
 ]
 LicenseOption = Annotated[
-    str | None, typer.Option("--license", metavar="SPDX", help="License of the weights, for the model card.")
+    str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, for the model card.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all random choices.")]
 
 
 def threshold_of(value: str) -> Threshold:
-    """Read the value of ``--threshold``.
+    """Parse the value of ``--threshold``.
 
     Raises:
-        ValueError: it is neither ``model`` nor ``none`` nor a probability.
+        ValueError: the value is neither ``model`` nor ``none`` nor a probability.
     """
     if value in ("model", "none"):
         return "model" if value == "model" else None
@@ -156,17 +156,17 @@ def open_reader(
     threads: int | None = None,
     top_k: int = 1,
 ) -> Reader:
-    """Make a reader of options; the settings' own classes check them.
+    """Open a reader with the settings of options, which the settings' classes validate.
 
-    In mode ``squad`` there are no more answers than ``n_best``, which ``top_k`` raises.
+    Mode ``squad`` gives at most ``n_best`` answers, so ``top_k`` raises ``n_best``.
 
     Args:
         model: the model's directory; None: the bundled one.
         windows: fields of `WindowConfig`; none: the default ones, as far as they fit the model.
         decode: fields of `DecodeConfig`.
         threshold: the value of ``--threshold``.
-        threads: threads; None: all CPUs.
-        top_k: answers to each question.
+        threads: number of threads; None: all CPUs.
+        top_k: maximum number of answers to each question.
     """
     decode_config = DecodeConfig(**decode)
     if decode_config.mode == "squad":

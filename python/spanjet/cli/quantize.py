@@ -1,4 +1,4 @@
-"""`spanjet quantize`: make an INT8 model of a checkpoint."""
+"""Implement `spanjet quantize`: quantize a checkpoint to INT8."""
 
 from pathlib import Path
 from typing import Annotated
@@ -55,7 +55,7 @@ FittingOption = Annotated[
 SamplesOption = Annotated[int, typer.Option(min=1, metavar="N", help="Number of windows to calibrate with.")]
 LicenseFileOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Text of the license. Default: the checkpoint's LICENSE, if any."),
+    typer.Option(metavar="FILE", help="Text of the licence. Default: the checkpoint's LICENSE, if any."),
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show the output of NNCF.")]
 
@@ -79,7 +79,7 @@ def quantize(
     overwrite: OverwriteOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Make an INT8 model directory from a checkpoint; needs the extra "quantize".
+    """Quantize a checkpoint to an INT8 model directory; needs the extra "quantize".
 
     Until DIR is written, finished steps are kept in DIR.partial: rerun the same command to resume.
     """

@@ -1,4 +1,4 @@
-"""`spanjet search`: ask one question about many files."""
+"""Implement `spanjet search`: ask one question about many files."""
 
 import os
 from collections.abc import Iterator
@@ -12,29 +12,29 @@ import typer
 from spanjet import PassageAnswer, SearchResult
 from spanjet.cli.options import JsonOption, ModelOption, ThresholdOption, open_reader
 from spanjet.cli.terminal.errors import show_error
-from spanjet.cli.terminal.output import print_json
+from spanjet.cli.terminal.output import print_json, warning_of
 from spanjet.cli.terminal.tables import show_found
 from spanjet.cli.terminal.texts import argument_text, read_text
 
 __all__ = ["search"]
 
 NOTHING_FOUND = 1
-"""Exit code where no file answers the question, as grep has it."""
+"""Exit code if no file answers the question, as in grep."""
 
 SOME_UNREADABLE = 2
-"""Exit code where a file could not be searched, whatever the others hold."""
+"""Exit code if a file could not be read, regardless of answers in others."""
 
 STANDARD_INPUT = "(standard input)"
 
 
 def search(
     *,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="Question to ask.")],
     files: Annotated[
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="UTF-8 text files, or patterns such as 'docs/**/*.txt'; - is standard input.",
+            help="Text files, or patterns such as 'docs/**/*.txt'; - is standard input.",
         ),
     ],
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers.")] = 5,
@@ -53,7 +53,7 @@ def search(
     reader = open_reader(model, {}, {}, threshold=threshold)
     found = reader.search(question, files_read, top_k=top_k)
     if as_json:
-        print_json(_as_dict(question, found))
+        print_json({**_as_dict(question, found), **warning_of(question, reader)})
     elif found:
         show_found([("{}:{}:{}".format(*_place(answer)), answer) for answer in found])
     elif found.passages:
@@ -66,13 +66,13 @@ def search(
 
 
 class _Files:
-    """Read files one by one when they are asked for, as name and text; a file given twice is read once.
+    """Iterable of distinct files as name and text, read one by one on demand.
 
     Args:
-        patterns: paths, patterns or ``-``.
+        patterns: paths, glob patterns or ``-``.
 
     Attributes:
-        failed: whether a file could not be read; each such has been reported.
+        failed: True if a file could not be read, which has been reported.
     """
 
     def __init__(self, patterns: list[str]) -> None:
@@ -95,7 +95,7 @@ class _Files:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Report that a file cannot be read, and go on."""
+        """Report a file that cannot be read, and continue."""
         try:
             yield
         except (OSError, ValueError) as error:
@@ -104,7 +104,7 @@ class _Files:
 
 
 def _expanded(pattern: str) -> list[Path | None]:
-    """Find the files that an argument stands for; None is standard input."""
+    """Expand an argument to file paths; None is standard input."""
     if pattern == "-":
         return [None]
     path = Path(pattern)
@@ -122,19 +122,19 @@ def _expanded(pattern: str) -> list[Path | None]:
 
 
 def _name(path: Path) -> str:
-    """Make a path printable, whatever bytes it is made of."""
+    """Decode a path for display, with invalid bytes replaced."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def _place(answer: PassageAnswer) -> tuple[str, int, int]:
-    """Find file, line and column of an answer; lines end with line feeds."""
+    """Find the file, line and column of an answer; lines end with line feeds."""
     text = answer.passage_text
     line = text.count("\n", 0, answer.start) + 1
     return answer.passage_id, line, answer.start - text.rfind("\n", 0, answer.start)
 
 
 def _as_dict(question: str, found: SearchResult) -> dict[str, Any]:
-    """Gather what --json prints."""
+    """Build the output of --json."""
     answers = []
     for answer in found:
         values = answer.as_dict()

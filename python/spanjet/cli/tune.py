@@ -1,4 +1,4 @@
-"""`spanjet tune`: find the fastest batch settings for this machine."""
+"""Implement `spanjet tune`: find the fastest batch settings for this machine."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ from spanjet.reader.tuned_settings import save_tuning
 __all__ = ["tune"]
 
 MIN_CPU_SHARE = 0.85
-"""With less of the CPUs' time than this, what was measured says little."""
+"""Minimum share of CPU time for reliable measurements."""
 
 COLUMNS = (
     "streams",
@@ -65,7 +65,7 @@ def tune(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the fastest batch settings for this machine; readers use them from then on."""
+    """Find the fastest batch settings for this machine, and save them for all readers."""
     config = RuntimeConfig(threads=threads)
     check_count("limit", limit)
     check_count("rounds", rounds)
@@ -92,7 +92,7 @@ def tune(
 
 
 def _lengths(model: Model, squad: Path, limit: int) -> NDArray[np.int64]:
-    """Count the tokens of the windows of a file's first questions."""
+    """Compute the window lengths in tokens of a file's first questions."""
     questions = load_squad(squad).questions[:limit]
     windows = Reader(model, window_config=WindowConfig.fitting(model.max_length)).windows(
         [each.question for each in questions], [each.context for each in questions]
@@ -120,7 +120,7 @@ def _rows(tuned: Tuned) -> list[tuple[str, ...]]:
 
 
 def _show(tuned: Tuned, path: Path | None) -> None:
-    """Print all that was measured, and what of it is kept."""
+    """Print all measured settings and the chosen ones."""
     best = [index for index, each in enumerate(tuned.candidates) if each.settings == tuned.settings]
     show_table(COLUMNS, _rows(tuned), left=(2, 7), kept=best)
     if not sys.stdout.isatty():

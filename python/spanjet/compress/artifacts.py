@@ -1,11 +1,10 @@
-"""Keep the artifacts of a long run on disk, so that it can be resumed."""
+"""Cache the intermediate results of a long run on disk, so that it can be resumed."""
 
 import hashlib
 import io
 import json
 import os
 import shutil
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.runtime.openvino import ov
+from spanjet.runtime.warnings import warn_caller
 from spanjet.storage import STAGE_SUFFIX, lock, replace_file
 
 __all__ = ["ArtifactStore", "digest"]
@@ -28,27 +28,27 @@ _DAMAGED = (ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError)
 
 
 def digest(value: Any) -> str:
-    """Return the first 16 digits of the SHA-256 of a value that is ready for JSON."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a JSON-serialisable value."""
     text = json.dumps(value, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class ArtifactStore:
-    """Keep results of stages in files whose names hold the digest of all that they were made from.
+    """Content-addressed cache of intermediate results: file names contain a digest of all inputs.
 
-    Results of other settings, data or models lie beside each other, and none is ever taken for another. Each
-    file is written whole or not at all, so that a process may end at any time. A damaged file is made anew,
-    with a RuntimeWarning that names it.
+    Results for different settings, data or models coexist and are never confused. Each file is written
+    atomically, so the process may be killed at any time. A damaged file is computed again, with a
+    RuntimeWarning that names it.
 
-    The methods that make results take the name of the stage; the key, which is all that the result depends
-    on, ready for JSON; and a function that makes the result where it is not there.
+    The methods that compute results take the name of the stage; the key, a JSON-serialisable value of
+    everything that the result depends on; and a function that computes the result if it is not cached.
 
     Args:
-        path: the directory; made, or continued.
+        path: directory of the cache; created if it does not exist.
 
     Raises:
-        FileExistsError: there is something else.
-        OSError: it cannot be written.
+        FileExistsError: the path exists and is not such a directory.
+        OSError: the directory cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,10 +64,10 @@ class ArtifactStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out, and remove what one that was killed has left half written.
+        """Lock the directory against other processes, and remove partial files of a killed one.
 
         Raises:
-            BlockingIOError: another process is at work.
+            BlockingIOError: another process holds the lock.
         """
         with lock(self.path / _MARK):
             for path in self.path.iterdir():
@@ -78,11 +78,11 @@ class ArtifactStore:
             yield
 
     def file(self, stage: str, key: Any, suffix: str = "") -> Path:
-        """Return the place of a result, which need not be there."""
+        """Return the path of a result, which need not exist."""
         return self.path / f"{stage}-{digest(key)}{suffix}"
 
     def value(self, stage: str, key: Any, make: Callable[[], Any]) -> Any:
-        """Return a value that is ready for JSON."""
+        """Return a JSON-serialisable value, from the cache or computed."""
 
         def write(file: Path) -> None:
             replace_file(file, json.dumps(make(), allow_nan=False).encode())
@@ -92,7 +92,7 @@ class ArtifactStore:
     def arrays(
         self, stage: str, key: Any, make: Callable[[], Mapping[str, NDArray[Any]]]
     ) -> dict[str, NDArray[Any]]:
-        """Return named arrays."""
+        """Return arrays by name, from the cache or computed."""
 
         def write(file: Path) -> None:
             content = io.BytesIO()
@@ -106,7 +106,7 @@ class ArtifactStore:
         return self._kept(self.file(stage, key, ".npz"), write, read)
 
     def model(self, stage: str, key: Any, make: Callable[[], ov.Model]) -> ov.Model:
-        """Return a model, kept in full precision and read anew in each call."""
+        """Return a model, stored in full precision and read from disk in each call."""
 
         def write(file: Path) -> None:
             staged = file.with_suffix(f"{STAGE_SUFFIX}.xml")
@@ -117,7 +117,7 @@ class ArtifactStore:
         return self._kept(self.file(stage, key, ".xml"), write, ov.Core().read_model)
 
     def measurement(self, stage: str, key: Any, name: str, measure: Callable[[], float]) -> float:
-        """Return one of many numbers of a stage, by its name; a new one is appended to the stage's file."""
+        """Return one named number of a stage; append it to the stage's file if it is new."""
         known = self._load_measurements(stage, key)
         if name not in known:
             known[name] = float(measure())
@@ -128,11 +128,11 @@ class ArtifactStore:
         return known[name]
 
     def measurements(self, stage: str, key: Any) -> Mapping[str, float]:
-        """Return all numbers of a stage that are there, by their names."""
+        """Return all cached numbers of a stage, by name."""
         return self._load_measurements(stage, key)
 
     def remove(self) -> None:
-        """Remove the directory: its results are no longer needed."""
+        """Delete the directory and all results in it."""
         shutil.rmtree(self.path)
 
     def _load_measurements(self, stage: str, key: Any) -> dict[str, float]:
@@ -157,7 +157,7 @@ def _line(name: str, value: float) -> bytes:
 
 
 def _parsed(line: bytes) -> tuple[str, float] | None:
-    """Read a number and its name; None: the line is damaged, or was half written."""
+    """Parse a name and a number from a line; None if the line is damaged or incomplete."""
     if not line.endswith(b"\n"):
         return None
     try:
@@ -168,7 +168,7 @@ def _parsed(line: bytes) -> tuple[str, float] | None:
 
 
 def _read_lines(file: Path) -> dict[str, float]:
-    """Read a stage's numbers; lines that are damaged are removed."""
+    """Read the numbers of a stage, and delete damaged lines from its file."""
     lines = [_parsed(line) for line in file.read_bytes().splitlines(keepends=True)]
     known = dict(line for line in lines if line is not None)
     if None in lines:
@@ -178,4 +178,4 @@ def _read_lines(file: Path) -> dict[str, float]:
 
 
 def _warn(file: Path, damage: object) -> None:
-    warnings.warn(f"{file}: damaged, what is lost is made anew: {damage}", RuntimeWarning, stacklevel=4)
+    warn_caller(f"{file}: damaged, what is lost is made anew: {damage}", RuntimeWarning)

@@ -1,4 +1,4 @@
-"""Describe a model in its card: source, quantization, scores, calibration and tools."""
+"""Build the sections of a model card: source, quantization, scores, calibration and tools."""
 
 import os
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def describe_source(model: Model) -> dict[str, Any]:
-    """Describe what a model was made of: its directory's name, or its hub repository and commit."""
+    """Describe the source of a model: its directory's name, or its hub repository and commit."""
     name = {"name": model.path.resolve().name}
     if model.repository is not None:
         name = {"name": model.repository, "revision": model.path.name}
@@ -38,12 +38,12 @@ def describe_source(model: Model) -> dict[str, Any]:
 
 
 def describe_data(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Identify a data file by its name and content."""
+    """Identify a data file by its name and SHA-256."""
     return {"data": Path(path).name, "sha256": file_digest(Path(path))}
 
 
 def describe_quantization(windows: WindowConfig, config: QuantizeConfig) -> dict[str, Any]:
-    """Describe the method and settings of a quantization, and the windows that it was calibrated on."""
+    """Describe the method and settings of a quantization, and the windows it was calibrated on."""
     return {
         "method": METHOD,
         "cpu": config.target,
@@ -60,7 +60,7 @@ def describe_scores(
     questions: int,
     threshold: float | None = None,
 ) -> dict[str, Any]:
-    """Describe F1 and EM of some models, in percent by their names, and what they were measured with."""
+    """Describe F1 and exact match of models, in percent by model name, and the data they were measured on."""
     return {
         **describe_data(path),
         "questions": questions,
@@ -86,7 +86,7 @@ def rounded(scores: Mapping[str, Any]) -> dict[str, Any]:
 def describe_calibration(
     report: CalibrationReport, path: str | os.PathLike[str], reader: Reader, *, negatives: float, seed: int
 ) -> dict[str, Any]:
-    """Describe a calibration: what it was fitted on and how, and its quality on unseen articles."""
+    """Describe a calibration: its data, its settings, and its quality on held-out articles."""
     return {
         **report.as_dict(),
         **describe_data(path),
@@ -98,7 +98,7 @@ def describe_calibration(
 
 
 def describe_tools() -> dict[str, Any]:
-    """Describe the date, versions, and the CPU that calibrated and measured."""
+    """Describe the date, the package versions and the CPU of calibration and measurement."""
     machine = describe_machine()
     versions = {name: machine[name] for name in ("spanjet", "openvino", "numpy", "python")}
     return {

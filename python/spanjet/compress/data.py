@@ -1,4 +1,4 @@
-"""Choose questions of a SQuAD file to calibrate with and to hold out, and make their model inputs."""
+"""Sample calibration and held-out questions from a SQuAD file, and make their model inputs."""
 
 import os
 from collections.abc import Sequence
@@ -15,39 +15,39 @@ from spanjet.storage import file_digest
 
 __all__ = ["QuestionFile", "calibration_inputs", "choose_questions", "hold_out"]
 
-# Code points: a short paragraph of SQuAD. What is shorter is often one sentence, whose windows have
-# neither the lengths nor the far attention of real ones.
+# Code points: a short paragraph of SQuAD. A shorter context is often one sentence, whose windows have neither
+# the lengths nor the long-range attention of real ones.
 _LONG_CONTEXT = 400
 
 
 @dataclass(frozen=True)
 class QuestionFile:
-    """A SQuAD file and its questions."""
+    """SQuAD file and its questions."""
 
     path: Path
     dataset: SquadDataset
 
     @property
     def digest(self) -> str:
-        """First 12 digits of the file's SHA-256, for names of results."""
+        """First 12 hexadecimal digits of the file's SHA-256, for names of results."""
         return file_digest(self.path)[:12]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "QuestionFile":
-        """Load a file; errors as of `load_squad`."""
+        """Load a file; raise the errors of `load_squad`."""
         return cls(Path(path), load_squad(path))
 
 
 def choose_questions(dataset: SquadDataset, *, count: int, seed: int) -> list[Question]:
-    """Choose questions at random, with a preference for variety.
+    """Sample questions at random, with a preference for distinct and long contexts.
 
     Questions on long contexts not chosen before come first, then those on short contexts, then further
     questions on the same contexts.
 
     Args:
-        dataset: what to choose from.
-        count: questions at most.
-        seed: the same seed gives the same choice.
+        dataset: data set to sample from.
+        count: maximum number of questions.
+        seed: seed of the random choice.
     """
     order = np.random.default_rng(seed).permutation(len(dataset))
     seen: set[str] = set()
@@ -61,16 +61,16 @@ def choose_questions(dataset: SquadDataset, *, count: int, seed: int) -> list[Qu
 
 
 def hold_out(dataset: SquadDataset, calibrated: Sequence[Question], *, count: int, seed: int) -> SquadDataset:
-    """Choose questions at random on contexts that are not calibrated with, in the data set's order.
+    """Sample questions whose contexts are not used for calibration, in the data set's order.
 
     Args:
-        dataset: what to choose from.
-        calibrated: what `choose_questions` chose from it.
-        count: questions at most.
-        seed: the same seed gives the same choice.
+        dataset: data set to sample from.
+        calibrated: the calibration questions, as `choose_questions` returned them.
+        count: maximum number of questions.
+        seed: seed of the random choice.
 
     Raises:
-        ValueError: there is no other context.
+        ValueError: every context is used for calibration.
     """
     used = {question.context for question in calibrated}
     others = [question for question in dataset.questions if question.context not in used]
@@ -86,12 +86,12 @@ def hold_out(dataset: SquadDataset, calibrated: Sequence[Question], *, count: in
 def calibration_inputs(
     reader: Reader, questions: Sequence[Question], *, count: int
 ) -> list[dict[str, NDArray[np.int32]]]:
-    """Make the model inputs of single windows, without padding: int32[1, tokens] each.
+    """Make the model inputs of single windows without padding, int32[1, tokens] each.
 
     Args:
-        reader: of the model, with the windows that it will read.
-        questions: what to make windows of, in this order.
-        count: windows at most.
+        reader: reader of the model, with the window settings to calibrate for.
+        questions: questions to make windows of, in this order.
+        count: maximum number of windows.
 
     Raises:
         ValueError: a question or context has no tokens.

@@ -1,4 +1,4 @@
-"""Measure readers: exact match and F1, calibration, selective reading, passages and articles."""
+"""Evaluate readers: exact match and F1, calibration, selective prediction, passages and articles."""
 
 from spanjet.evaluate.calibrate import CalibrationReport, calibrate_reader
 from spanjet.evaluate.confidence import Confidence, measure_confidence

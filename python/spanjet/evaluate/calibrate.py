@@ -27,7 +27,7 @@ from spanjet.evaluate.squad import grade
 from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model import Model
-from spanjet.reader.answer import Answer
+from spanjet.reader.answer import Answer, Failure
 from spanjet.reader.reader import Reader
 
 __all__ = [
@@ -42,17 +42,18 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrationReport:
-    """A calibration and what it is worth.
+    """Calibration and its cross-validated quality.
 
     Attributes:
-        calibration: fitted on all pairs.
+        calibration: calibration fitted on all pairs.
         before: ``ece``, ``brier``, ``auc``, ``log_loss`` (of exact match) as shares, and ``f1`` in percent,
             with the reader's calibration and threshold.
-        after: the same, honestly: each half of the articles by a calibration fitted on the other half.
-        articles: articles that were fitted on.
-        answerable: pairs with an answer.
-        unanswerable: the data set's own pairs without an answer.
-        other_paragraphs: pairs with another paragraph of the article.
+        after: the same, cross-validated: each half of the articles with a calibration fitted on the other
+            half.
+        articles: number of articles.
+        answerable: number of pairs with an answer.
+        unanswerable: number of the data set's pairs without an answer.
+        other_paragraphs: number of pairs with another paragraph of the article.
     """
 
     calibration: Calibration
@@ -64,7 +65,7 @@ class CalibrationReport:
     other_paragraphs: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the calibration's fields and the data it was fitted on, ready for a card."""
+        """Return the calibration's fields and the counts of its data, for a card."""
         return {
             **asdict(self.calibration),
             "articles": self.articles,
@@ -83,20 +84,20 @@ def calibrate_reader(
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> CalibrationReport:
-    """Fit a calibration to a reader's margins, and measure it on articles that it was not fitted on.
+    """Fit a calibration to a reader's margins, and measure its quality on held-out articles.
 
-    As many pairs with an answer as without are fitted on (see `balance`).
+    It is fitted on equal numbers of pairs with and without an answer (see `balance`).
 
     Args:
-        reader: what answers, in mode ``global``.
-        dataset: questions with and without an answer, of at least two articles.
-        negatives: share of the questions with an answer that are also asked about another paragraph.
-        seed: chooses those, and the paragraphs.
-        on_step: called with the numbers of answered and of all pairs.
+        reader: reader to calibrate, in mode ``global``.
+        dataset: questions with and without an answer, from at least two articles.
+        negatives: share of the questions with an answer, 0 to 1, to ask about another paragraph as well.
+        seed: seed of the choice of those questions and paragraphs.
+        on_step: called with the number of answered and of all pairs.
 
     Raises:
-        ValueError: the reader's mode is another, every question has an answer, there are fewer than two
-            articles, or the model does not tell questions without an answer from others.
+        ValueError: the reader is in another mode, every question has an answer, there are fewer than two
+            articles, or the margins do not separate questions with and without an answer.
     """
     if reader.decode_config.mode != "global":
         raise ValueError(f"the reader's mode is {reader.decode_config.mode!r}; expected 'global'")
@@ -120,10 +121,10 @@ def calibrate_reader(
 
 
 def check_unanswerable(dataset: SquadDataset) -> None:
-    """Refuse a data set in which every question has an answer, or none has.
+    """Check that a data set has questions with and without an answer.
 
     Raises:
-        ValueError: it is one.
+        ValueError: all questions have an answer, or none has.
     """
     answered = [bool(question.answers) for question in dataset.questions]
     if all(answered):
@@ -133,18 +134,18 @@ def check_unanswerable(dataset: SquadDataset) -> None:
 
 
 def other_paragraphs(dataset: SquadDataset, share: float, *, seed: int = 0) -> list[Question]:
-    """Ask questions about a paragraph of their article that does not answer them.
+    """Pair questions with another paragraph of their article, as negatives.
 
-    A paragraph that contains a reference answer is not taken, as it might. What becomes of a question
-    depends on the seed and on the question alone.
+    Paragraphs that contain a reference answer are excluded, as they may answer the question. The choice for a
+    question depends only on the seed and the question.
 
     Args:
-        dataset: questions; those with an answer, and with other paragraphs in their article, take part.
-        share: of those questions, 0 to 1.
-        seed: chooses questions and paragraphs.
+        dataset: questions; only those with an answer and with other paragraphs in their article are used.
+        share: share of those questions, 0 to 1.
+        seed: seed of the choice of questions and paragraphs.
 
     Returns:
-        The questions, without answers, their ids with ``/other`` behind them.
+        The questions, without answers, with ``/other`` appended to their ids.
 
     Raises:
         ValueError: the share is not between 0 and 1.
@@ -172,13 +173,13 @@ def gather_candidates(
     *,
     on_step: OnStep = ignore_step,
 ) -> Candidates:
-    """Ask a reader, and keep the margins of all candidates, those that overlap a better one included.
+    """Collect the margins of a reader's candidates, including those that overlap a better one.
 
     Args:
-        reader: what answers; its calibration and threshold do not count, but for the sentence margin.
-        dataset: questions that are asked about their own paragraphs.
-        others: questions that are asked about other paragraphs.
-        on_step: called with the numbers of answered and of all pairs.
+        reader: reader to ask; of its calibration and threshold only the sentence margin is used.
+        dataset: questions to ask about their own paragraphs.
+        others: questions to ask about other paragraphs.
+        on_step: called with the number of answered and of all pairs.
 
     Raises:
         ValueError: a context has no span.
@@ -195,19 +196,19 @@ def gather_by_sentence_margin(
     *,
     on_step: OnStep = ignore_step,
 ) -> dict[float, Candidates]:
-    """Ask a reader once, and rank its candidates with several sentence margins.
+    """Collect a reader's candidates once, and rank them with several sentence margins.
 
-    The candidates are the best without a sentence margin.
+    The candidates are the best ones without a sentence margin.
 
     Args:
-        reader: what answers; its calibration and threshold do not count.
-        dataset: questions that are asked about their own paragraphs.
-        others: questions that are asked about other paragraphs.
-        sentence_margins: what spans that reach over a sentence lose.
-        on_step: called with the numbers of answered and of all pairs.
+        reader: reader to ask; its calibration and threshold are not used.
+        dataset: questions to ask about their own paragraphs.
+        others: questions to ask about other paragraphs.
+        sentence_margins: penalties on the margin of spans that cross a sentence boundary.
+        on_step: called with the number of answered and of all pairs.
 
     Returns:
-        The candidates in the order of each sentence margin.
+        The candidates, ranked by each sentence margin.
 
     Raises:
         ValueError: a context has no span.
@@ -237,8 +238,10 @@ def _gather(
     ranked = {cost: _Ranked(len(questions), width) for cost in costs}
     pairs = ((question.question, question.context) for question in questions)
     on_step(0, len(questions))
-    for row, answers in enumerate(apart.stream(pairs, top_k=width, threshold=None)):
+    for row, answers in enumerate(apart.stream(pairs, top_k=width, threshold=None, errors="return")):
         question = questions[row]
+        if isinstance(answers, Failure):
+            raise ValueError(f"question {question.id!r}: {answers.reason}")
         if answers[0].is_null:
             raise ValueError(f"question {question.id!r}: its context has no span")
         for cost, kept in ranked.items():
@@ -260,7 +263,7 @@ def _gather(
 
 
 class _Ranked:
-    """Candidates of each pair in the order of their margins, and what the best one is worth."""
+    """Candidates of each pair ranked by margin, with the scores of the best one."""
 
     def __init__(self, count: int, width: int) -> None:
         self.margin = np.full((count, width), -np.inf)
@@ -274,7 +277,7 @@ class _Ranked:
         cost: float,
         version: Literal["1.1", "2.0"],
     ) -> None:
-        """Take in a pair's answers; those that reach over a sentence lose the cost."""
+        """Add a pair's answers; the margin of those that cross a sentence boundary is reduced by the cost."""
         margins = np.array([answer.margin for answer in answers], np.float64)
         if cost:
             margins -= [cost * _crosses_sentences(question.context, answer) for answer in answers]
@@ -286,7 +289,7 @@ class _Ranked:
 
 def _article_numbers(questions: Sequence[Question]) -> NDArray[np.int64]:
     numbers: dict[str, int] = {}
-    # Without an article, a paragraph stands for itself.
+    # A paragraph without an article counts as an article of its own.
     titles = (question.article or question.context for question in questions)
     return np.array([numbers.setdefault(title, len(numbers)) for title in titles], np.int64)
 
@@ -308,7 +311,7 @@ def _quality(candidates: Candidates, predicted: Predictions) -> dict[str, float]
     return {
         "ece": confidence.bins.error,
         "brier": confidence.brier,
-        # There are pairs with and without an answer, or nothing would have been fitted.
+        # There are pairs with and without an answer, as fitting requires.
         "auc": confidence.auc or 0.0,
         "log_loss": log_loss(predicted.score, candidates.exact),
         "f1": 100 * float(f1.mean()),

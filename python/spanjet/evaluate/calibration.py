@@ -34,27 +34,26 @@ __all__ = [
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# Probabilities are kept this far from 0 and 1 where their logarithm is taken.
+# Probabilities are clipped to this distance from 0 and 1 before taking logarithms.
 _LEAST = 1e-12
 SENTENCE_MARGINS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
-"""Sentence margins that are tried."""
+"""Sentence margins to try."""
 
-# Temperatures that are tried: from nearly the best candidate alone to nearly equal shares.
+# Range of temperatures to try: from almost only the best candidate to almost equal shares.
 _TEMPERATURES = (0.05, 50.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidates:
-    """The candidate spans of many pairs of question and context, and whether the best one is right.
+    """Candidate spans of pairs of question and context, with the correctness of the best one.
 
     Attributes:
-        margin: float64[pairs, candidates], logit minus null logit, greatest first; -inf where a pair has
-            fewer candidates.
-        exact: float64[pairs], exact match of the best candidate, 0 or 1; 0 where there is no answer.
-        f1: float64[pairs], its F1, 0 to 1; 0 where there is no answer.
-        answerable: bool[pairs], whether the context answers the question.
-        article: int64[pairs], number of the article.
-        own: bool[pairs], whether the data set has the pair; False: another paragraph was put in its place.
+        margin: float64[pairs, candidates], logit minus null logit in descending order, padded with -inf.
+        exact: float64[pairs], exact match of the best candidate, 0 or 1; 0 if there is no answer.
+        f1: float64[pairs], its F1, 0 to 1; 0 if there is no answer.
+        answerable: bool[pairs], True if the context answers the question.
+        article: int64[pairs], index of the article.
+        own: bool[pairs], True if the data set has the pair, False if it has another paragraph.
     """
 
     margin: Floats
@@ -69,22 +68,22 @@ class Candidates:
 
     @property
     def best(self) -> Floats:
-        """float64[pairs]: the best margin."""
+        """Best margin of each pair, float64[pairs]."""
         return self.margin[:, 0]
 
     def where(self, chosen: Bools) -> "Candidates":
-        """Keep some of the pairs."""
+        """Select pairs by a mask."""
         return Candidates(**{name: getattr(self, name)[chosen] for name in self.__slots__})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Predictions:
-    """Probabilities that a calibration gives to candidates.
+    """Calibrated probabilities of candidates.
 
     Attributes:
         answered: float64[pairs], probability that the context answers the question.
         score: float64[pairs], score of the best candidate: the probability that it is the answer.
-        null: bool[pairs], whether the threshold gives no answer.
+        null: bool[pairs], True if the probability is below the threshold.
     """
 
     answered: Floats
@@ -93,17 +92,17 @@ class Predictions:
 
 
 def fit(candidates: Candidates, *, sentence_margin: float = 0.0) -> Calibration:
-    """Fit a calibration.
+    """Fit a calibration to candidates.
 
-    Slope and intercept by log loss of answerability; then the temperature by log loss of exact match of the
-    best candidate; then the threshold with the best F1. The same input gives the same calibration.
+    First slope and intercept by log loss of answerability, then the temperature by log loss of exact match of
+    the best candidate, then the threshold by F1. Deterministic.
 
     Args:
-        candidates: of questions with and without an answer.
-        sentence_margin: what the margins were made with (see `fit_sentence_margin`).
+        candidates: candidates of questions with and without an answer.
+        sentence_margin: sentence margin of the candidates (see `fit_sentence_margin`).
 
     Raises:
-        ValueError: all pairs are answerable, or none is, or margins do not tell which.
+        ValueError: all pairs are answerable, or none is, or margins do not separate them.
     """
     slope, intercept = fit_answerability(candidates.best, candidates.answerable)
     answered = sigmoid(slope * candidates.best + intercept)
@@ -119,17 +118,17 @@ def fit(candidates: Candidates, *, sentence_margin: float = 0.0) -> Calibration:
 
 
 def balance(candidates: Candidates, *, seed: int) -> Candidates:
-    """Keep as many pairs with an answer as without, and as many other paragraphs as unanswerable questions.
+    """Balance pairs with and without an answer, and among the latter, unanswerable and other paragraphs.
 
-    How often texts do not answer is for nobody to know beforehand: files of questions differ (a third of
-    SQuAD v2.0's training set, half of its dev set), and so do passages.
+    The share of texts without an answer is unknown in advance: data sets differ (a third of SQuAD v2.0's
+    training set, half of its dev set), and so do passages.
 
     Args:
-        candidates: pairs of all kinds; where one is missing, the others are balanced.
-        seed: chooses what is kept.
+        candidates: pairs of all kinds; if one is missing, the others are balanced.
+        seed: seed of the choice.
 
     Returns:
-        The chosen pairs, in their order.
+        The chosen pairs, in order.
     """
     rng = np.random.default_rng(seed)
     unanswerable, other = (~candidates.answerable & kind for kind in (candidates.own, ~candidates.own))
@@ -141,16 +140,16 @@ def balance(candidates: Candidates, *, seed: int) -> Candidates:
 
 
 def _some(kind: Bools, count: int, rng: np.random.Generator) -> Bools:
-    """Choose so many of the pairs of a kind at most."""
+    """Choose at most ``count`` pairs of a kind at random."""
     chosen = np.zeros_like(kind)
     chosen[rng.permutation(np.flatnonzero(kind))[:count]] = True
     return chosen
 
 
 def fit_sentence_margin(by_margin: Mapping[float, Candidates]) -> float:
-    """Find the greatest sentence margin that costs no F1.
+    """Find the largest sentence margin that does not lower F1.
 
-    F1 hardly depends on it, so that a difference of 0.05 percent counts as none.
+    F1 hardly depends on it, so differences up to 0.05 percentage points are ignored.
 
     Args:
         by_margin: the same candidates, ranked with each sentence margin.
@@ -160,7 +159,7 @@ def fit_sentence_margin(by_margin: Mapping[float, Candidates]) -> float:
 
 
 def predict(calibration: Calibration, candidates: Candidates) -> Predictions:
-    """Compute the probabilities that a reader with this calibration gives."""
+    """Compute the probabilities of a reader with the given calibration."""
     answered = sigmoid(calibration.slope * candidates.best + calibration.intercept)
     threshold = 0.0 if calibration.threshold is None else calibration.threshold
     return Predictions(
@@ -171,7 +170,7 @@ def predict(calibration: Calibration, candidates: Candidates) -> Predictions:
 
 
 def cross_predict(candidates: Candidates) -> Predictions:
-    """Compute the probabilities of each half of the articles by a calibration fitted on the other half.
+    """Cross-validate: predict each half of the articles with a calibration fitted on the other half.
 
     Raises:
         ValueError: there are fewer than two articles, or a half cannot be fitted.
@@ -188,7 +187,7 @@ def cross_predict(candidates: Candidates) -> Predictions:
 
 
 def folds(article: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Divide pairs into two folds, whole articles each: the largest first, each into the smaller fold.
+    """Split pairs by article into two folds: the largest article first, each into the smaller fold.
 
     Returns:
         int64[pairs], 0 or 1.
@@ -209,16 +208,16 @@ def folds(article: NDArray[np.int64]) -> NDArray[np.int64]:
 def fit_answerability(best: Floats, answerable: Bools) -> tuple[float, float]:
     """Fit slope and intercept of a logistic function by Newton's method.
 
-    With Platt's targets (1999), which keep the slope finite where margins tell all pairs apart; the step is
-    halved where it would raise the loss (Lin, Lin and Weng 2007, Machine Learning 68).
+    With Platt's targets (1999), which keep the slope finite for separable margins; steps are halved until
+    they do not raise the loss (Lin, Lin and Weng 2007, Machine Learning 68).
 
     Args:
         best: float64[pairs], best margins.
         answerable: bool[pairs].
 
     Raises:
-        ValueError: all pairs are answerable, or none is, or a margin is not finite, or greater margins do
-            not mean that an answer is likelier.
+        ValueError: all pairs are answerable, or none is, or a margin is not finite, or the slope is not
+            positive.
     """
     positives = int(answerable.sum())
     negatives = len(answerable) - positives
@@ -250,7 +249,7 @@ def fit_temperature(candidates: Candidates, answered: Floats) -> float:
         share = share_of_best(candidates.margin, float(np.exp(log_temperature)))
         return log_loss(answered * share, candidates.exact)
 
-    # The loss need not have one valley only.
+    # The loss may have several local minima.
     low, high = np.log(_TEMPERATURES).tolist()
     grid = np.linspace(low, high, 41)
     lowest = int(np.argmin([loss(value) for value in grid]))
@@ -263,7 +262,7 @@ def fit_threshold(answered: Floats, f1: Floats, answerable: Bools) -> float:
 
     Args:
         answered: float64[pairs], probability of an answer.
-        f1: float64[pairs], F1 of the best candidate, 0 where there is no answer.
+        f1: float64[pairs], F1 of the best candidate, 0 if there is no answer.
         answerable: bool[pairs].
 
     Raises:
@@ -271,7 +270,7 @@ def fit_threshold(answered: Floats, f1: Floats, answerable: Bools) -> float:
     """
     order = np.argsort(-answered, kind="stable")
     probability = answered[order]
-    # What each answer adds to no answers at all; equal probabilities are answered together.
+    # Gain of each answer over no answers at all; equal probabilities are answered together.
     gain = np.cumsum(f1[order] - ~answerable[order])
     ends = np.flatnonzero(np.diff(probability, append=-1.0) != 0)
     if not len(ends) or gain[ends].max() <= 0:
@@ -289,7 +288,7 @@ def share_of_best(margin: Floats, temperature: float) -> Floats:
     """Compute the best candidate's share of the softmax of margins over a temperature.
 
     Args:
-        margin: float64[pairs, candidates], greatest first.
+        margin: float64[pairs, candidates], in descending order.
         temperature: greater than 0.
 
     Returns:
@@ -302,8 +301,8 @@ def log_loss(probability: Floats, target: Floats) -> float:
     """Compute the mean negative log likelihood of events.
 
     Args:
-        probability: float64[items], of the event.
-        target: float64[items], whether it happened, 0 or 1.
+        probability: float64[items], predicted probability of the event.
+        target: float64[items], outcome, 0 or 1.
     """
     probability = np.clip(probability, _LEAST, 1 - _LEAST)
     return float(-np.mean(target * np.log(probability) + (1 - target) * np.log1p(-probability)))

@@ -1,4 +1,4 @@
-"""Measure how far scores can be trusted: calibration and selective reading."""
+"""Measure the reliability of scores: calibration and selective prediction."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,15 +26,15 @@ __all__ = ["Confidence", "assess", "measure_confidence"]
 class Confidence:
     """Calibration and risk-coverage of the scores of the best spans.
 
-    The event is an exact match of the best span by ``score``, a span being taken always: to a question
-    without an answer every span is wrong.
+    The event is an exact match of the best span by ``score``, regardless of the threshold: every span is
+    wrong for a question without an answer.
 
     Attributes:
-        bins: the reliability diagram.
+        bins: bins of the reliability diagram.
         brier: Brier score.
-        auc: area under the ROC curve of ``no_answer`` for questions without an answer; None where all
-            questions have one, or none has.
-        exact, f1: risk-coverage of exact match and of F1.
+        auc: area under the ROC curve of ``no_answer`` for questions without an answer; None if all questions
+            have one, or none has.
+        exact, f1: risk-coverage curves of exact match and of F1.
     """
 
     bins: ReliabilityBins
@@ -44,10 +44,10 @@ class Confidence:
     f1: RiskCoverage
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers, ready for JSON.
+        """Return the numbers by name, JSON-serialisable.
 
         ``ece``, ``brier``, ``auc`` and ``aurc`` (of exact match) are shares; ``exact_at_coverage`` and
-        ``f1_at_coverage`` are percentages by the percentage of the questions that are covered.
+        ``f1_at_coverage`` are percentages by the percentage of covered questions.
         """
         found = {"ece": self.bins.error, "brier": self.brier, "auc": self.auc, "aurc": self.exact.area}
         curves = {"exact_at_coverage": self.exact, "f1_at_coverage": self.f1}
@@ -64,8 +64,8 @@ def measure_confidence(dataset: SquadDataset, evaluation: Evaluation) -> Confide
     """Measure calibration and risk-coverage of a reader's answers.
 
     Args:
-        dataset: what was asked, or more.
-        evaluation: what a reader answered; its threshold does not count.
+        dataset: data set that contains the questions.
+        evaluation: the reader's answers; its threshold is not used.
     """
     asked = [question for question in dataset.questions if question.id in evaluation.spans]
     graded = [
@@ -87,19 +87,19 @@ def assess(
     """Measure calibration and risk-coverage of confidences.
 
     Args:
-        confidence: float[questions], of the best span.
+        confidence: float[questions], confidence of the best span.
         exact: float[questions], its exact match, 0 or 1.
         f1: float[questions], its F1, 0 to 1.
         no_answer: float[questions], probability of no answer.
         answerable: bool[questions].
 
     Raises:
-        ValueError: the arrays differ in length, are empty or hold what is no probability.
+        ValueError: the arrays differ in length, are empty or have a value that is not a probability.
     """
     unanswerable = ~np.asarray(answerable, np.bool_)
     both = unanswerable.any() and not unanswerable.all()
     confidence = np.asarray(confidence, np.float64)
-    # A sum of float32 shares may exceed 1 by its rounding.
+    # A sum of float32 shares may exceed 1 by rounding.
     confidence = np.where(confidence < 1 + 1e-5, np.minimum(confidence, 1.0), confidence)
     return Confidence(
         bins=reliability_bins(confidence, exact),

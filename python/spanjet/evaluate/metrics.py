@@ -1,6 +1,6 @@
-"""Metrics of confidence: calibration error, Brier score, AUC and risk-coverage.
+"""Compute metrics of confidence: calibration error, Brier score, AUC and risk-coverage.
 
-All of them are permutation invariant: items of equal confidence count as if their order were random, so that
+All metrics are permutation invariant: they are averaged over the orders of items of equal confidence, so that
 no number depends on the order of a file.
 """
 
@@ -35,9 +35,9 @@ class ReliabilityBins:
     """Equal-mass bins of confidences, least confident first.
 
     Attributes:
-        count: int64[bins], items of each bin; sizes differ by one at most.
+        count: int64[bins], number of items of each bin; sizes differ by at most one.
         confidence: float64[bins], mean confidence.
-        accuracy: float64[bins], share of events that happened.
+        accuracy: float64[bins], share of events that occurred.
     """
 
     count: NDArray[np.int64]
@@ -52,7 +52,7 @@ class ReliabilityBins:
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """Accuracy of the most confident answers, for every number of them.
+    """Risk-coverage curve: accuracy of the most confident answers, for every number of them.
 
     Attributes:
         accuracy: float64[items], mean value of the 1, 2, ... most confident items, 0 to 1.
@@ -62,7 +62,7 @@ class RiskCoverage:
 
     @property
     def coverage(self) -> Floats:
-        """float64[items]: the share of all items that each accuracy is of."""
+        """Coverage of each accuracy, float64[items]."""
         return np.arange(1, len(self.accuracy) + 1) / len(self.accuracy)
 
     @property
@@ -74,7 +74,7 @@ class RiskCoverage:
         """Return the accuracy of the most confident share of the items, rounded up to whole items.
 
         Raises:
-            ValueError: the share is not above 0 and at most 1.
+            ValueError: the share is not above 0, or above 1.
         """
         if not 0 < coverage <= 1:
             raise ValueError(f"coverage is {coverage}; expected a share above 0 and at most 1")
@@ -87,11 +87,11 @@ def reliability_bins(confidence: ArrayLike, event: ArrayLike, *, bins: int = BIN
 
     Args:
         confidence: float[items], predicted probabilities of the event.
-        event: bool[items] or float[items], whether it happened.
-        bins: number of bins; there are as many as items at most.
+        event: bool[items] or float[items], True or 1 if the event occurred.
+        bins: number of bins, limited to the number of items.
 
     Raises:
-        ValueError: the arrays are empty, differ in length or hold what is no probability.
+        ValueError: the arrays are empty, differ in length or have a value that is not a probability.
     """
     confidence, event = _checked(confidence, event)
     if bins < 1:
@@ -113,7 +113,7 @@ def expected_calibration_error(confidence: ArrayLike, event: ArrayLike, *, bins:
 
     Args:
         confidence: float[items], predicted probabilities of the event.
-        event: bool[items] or float[items], whether it happened.
+        event: bool[items] or float[items], True or 1 if the event occurred.
         bins: number of bins.
 
     Raises:
@@ -127,7 +127,7 @@ def brier_score(confidence: ArrayLike, event: ArrayLike) -> float:
 
     Args:
         confidence: float[items], predicted probabilities of the event.
-        event: bool[items] or float[items], whether it happened.
+        event: bool[items] or float[items], True or 1 if the event occurred.
 
     Raises:
         ValueError: see `reliability_bins`.
@@ -143,7 +143,7 @@ def area_under_roc(score: ArrayLike, positive: ArrayLike) -> float:
     O(n log n).
 
     Args:
-        score: float[items], greater for items that are likelier positive.
+        score: float[items], higher for items that are more likely positive.
         positive: bool[items].
 
     Raises:
@@ -161,24 +161,24 @@ def area_under_roc(score: ArrayLike, positive: ArrayLike) -> float:
     if not (positives and negatives):
         raise ValueError(f"{positives} positive and {negatives} negative items; expected some of both")
     _, group, count = np.unique(score, return_inverse=True, return_counts=True)
-    # The mean rank, from 1, of each group of equal scores.
+    # Mean rank, from 1, of each group of equal scores.
     rank = np.cumsum(count) - (count - 1) / 2
     above = rank[group][positive].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
 
 
 def risk_coverage(confidence: ArrayLike, value: ArrayLike) -> RiskCoverage:
-    """Compute accuracy against coverage of a selective reader (El-Yaniv and Wiener 2010, JMLR 11).
+    """Compute the risk-coverage curve of a selective predictor (El-Yaniv and Wiener 2010, JMLR 11).
 
     Its area is AURC (Geifman et al. 2019, arXiv 1805.08206); for question answering see Kamath et al. 2020,
     arXiv 2006.09462.
 
     Args:
-        confidence: float[items], greater for answers that are kept longer.
-        value: float[items], what an answer is worth, 0 to 1: exact match or F1.
+        confidence: float[items], higher for answers that are kept longer.
+        value: float[items], score of each answer, 0 to 1: exact match or F1.
 
     Raises:
-        ValueError: the arrays are empty, differ in length or hold what is not a number.
+        ValueError: the arrays are empty, differ in length or have a value that is not a number.
     """
     confidence, value = _paired(confidence, value)
     order = np.argsort(-confidence, kind="stable")
@@ -187,7 +187,7 @@ def risk_coverage(confidence: ArrayLike, value: ArrayLike) -> RiskCoverage:
 
 
 def _mean_of_ties(confidence: Floats, value: Floats) -> Floats:
-    """Average the values of items of equal confidence; the items are in that order."""
+    """Average the values of items of equal confidence; items are sorted by confidence."""
     starts = np.flatnonzero(np.diff(confidence, prepend=np.nan) != 0)
     count = np.diff(starts, append=len(confidence))
     return np.repeat(np.add.reduceat(value, starts) / count, count)

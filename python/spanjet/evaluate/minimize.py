@@ -1,4 +1,4 @@
-"""Minimise the losses of a calibration: logistic regression and golden-section search."""
+"""Minimise losses by logistic regression and golden-section search."""
 
 from collections.abc import Callable
 
@@ -19,16 +19,16 @@ def sigmoid(odds: Floats) -> Floats:
 
 
 def logistic_regression(design: Floats, target: Floats) -> Floats:
-    """Fit the weights of a logistic regression by Newton's method, to rounding.
+    """Fit the weights of a logistic regression by Newton's method, to machine precision.
 
-    A step is halved until it does not raise the loss (Lin, Lin and Weng 2007, Machine Learning 68).
+    Steps are halved until they do not raise the loss (Lin, Lin and Weng 2007, Machine Learning 68).
 
     Args:
-        design: float64[items, features], of like scale.
-        target: float64[items], probabilities; all above 0 and below 1, so that the weights are finite.
+        design: design matrix, float64[items, features], with features of similar scale.
+        target: float64[items], probabilities strictly between 0 and 1, so that the weights are finite.
 
     Returns:
-        float64[features].
+        Weights, float64[features].
     """
 
     def loss(weights: Floats) -> float:
@@ -41,7 +41,7 @@ def logistic_regression(design: Floats, target: Floats) -> Floats:
         probability = sigmoid(design @ weights)
         gradient = design.T @ (probability - target) / len(target)
         curvature = (design * (probability * (1 - probability))[:, None]).T @ design / len(target)
-        # A trace more than the curvature: it may be singular, as where all margins are equal.
+        # Slightly regularised, as the curvature may be singular, for example if all margins are equal.
         step = np.linalg.solve(curvature + 1e-12 * np.eye(len(weights)), gradient)
         size = 1.0
         while size > 1e-10 and loss(weights - size * step) > current:
@@ -56,7 +56,7 @@ def logistic_regression(design: Floats, target: Floats) -> Floats:
 
 
 def golden_section(loss: Callable[[float], float], low: float, high: float) -> float:
-    """Find a minimum between two bounds by golden-section search (Kiefer 1953, Proceedings of the AMS 4)."""
+    """Minimise between two bounds by golden-section search (Kiefer 1953, Proceedings of the AMS 4)."""
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     losses = loss(left), loss(right)
     while high - low > 1e-7:

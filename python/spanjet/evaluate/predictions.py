@@ -1,4 +1,4 @@
-"""Lay predictions out for other tools."""
+"""Format predictions for other tools."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ __all__ = ["squad_v2_predictions"]
 
 
 def squad_v2_predictions(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Lay predictions out as Hugging Face's metric ``squad_v2`` takes them.
+    """Format predictions for Hugging Face's metric ``squad_v2``.
 
     Returns:
-        For each question ``{"id", "prediction_text", "no_answer_probability"}``.
+        One ``{"id", "prediction_text", "no_answer_probability"}`` per question.
     """
     return [
         {"id": name, "prediction_text": text, "no_answer_probability": evaluation.no_answer[name]}

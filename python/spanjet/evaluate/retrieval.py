@@ -1,19 +1,20 @@
-"""Measure reading over several passages, and over whole articles, with the questions of a data set."""
+"""Evaluate reading over several passages, and over whole articles."""
 
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from spanjet.evaluate.confidence import Confidence, assess
+from spanjet.evaluate.evaluation import NOTHING
 from spanjet.evaluate.squad import grade, normalize
 from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
-from spanjet.reader.answer import Answer, Document
+from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.reader import Reader
 
 __all__ = [
@@ -32,12 +33,12 @@ BETWEEN_PARAGRAPHS = "\n\n"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassageCase:
-    """A question and the passages that it is asked about.
+    """Question with the passages to ask it about.
 
     Attributes:
-        question: has an answer.
-        passages: its own paragraph among others of its article, all different.
-        right: place of its own paragraph.
+        question: question with an answer.
+        passages: its own paragraph among others of its article, all distinct.
+        right: index of its own paragraph.
     """
 
     question: Question
@@ -47,17 +48,18 @@ class PassageCase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetrievalScores:
-    """Scores of the best answer over passages or in a whole article.
+    """Scores of the best answers over passages or in whole articles.
 
     Attributes:
-        total: questions that were asked.
-        exact, f1: in percent, of the best answer's text, whichever passage it is from.
-        confidence: what its ``score`` says; the event is an exact match from the right passage.
+        total: number of questions.
+        exact, f1: exact match and F1 of the best answer's text in percent, whichever passage it is from.
+        confidence: reliability of its ``score``; the event is an exact match from the right passage.
         seconds: wall time from texts to answers; each passage or article is tokenized once.
         passages: number of passages of each question; None: a whole article.
         right_passage: share in percent of questions whose best answer is from their own paragraph.
         reference_elsewhere: share in percent of the other passages that contain a reference answer too; an
             answer from there counts as from the wrong passage.
+        rejected: why, of each question that cannot be asked, by its id; it counts as answered by nothing.
     """
 
     total: int
@@ -68,9 +70,10 @@ class RetrievalScores:
     passages: int | None = None
     right_passage: float | None = None
     reference_elsewhere: float | None = None
+    rejected: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers, ready for JSON, without what does not apply."""
+        """Return the applicable numbers by name, JSON-serialisable."""
         names = ("passages", "total", "right_passage", "exact", "f1", "reference_elsewhere")
         values = {name: getattr(self, name) for name in names}
         return {
@@ -84,15 +87,15 @@ class RetrievalScores:
 def choose_passages(
     dataset: SquadDataset, count: int, *, limit: int | None = None, seed: int = 0
 ) -> list[PassageCase]:
-    """Put the paragraph of each question among others of its article.
+    """Mix the paragraph of each question with others of its article.
 
     A question's passages depend on the seed and on the question, not on the sample.
 
     Args:
-        dataset: questions; those without an answer, or of an article with too few paragraphs, are left out.
-        count: passages of each question, its own included.
-        limit: only a sample of so many questions; default: all.
-        seed: chooses passages, their order and the sample.
+        dataset: questions; those without an answer, or of an article with too few paragraphs, are skipped.
+        count: number of passages per question, its own included.
+        limit: size of a random sample of the questions; None: all.
+        seed: seed of the choice of passages, their order and the sample.
 
     Raises:
         ValueError: ``count`` is less than 2, or no question is left.
@@ -122,12 +125,12 @@ def _case(dataset: SquadDataset, question: Question, count: int, seed: int) -> P
 
 
 def question_generator(question: Question, seed: int) -> np.random.Generator:
-    """Make a random generator of a question's own, whatever else is asked."""
+    """Make a random generator that depends only on the seed and the question's id."""
     return np.random.default_rng([seed, zlib.crc32(question.id.encode())])
 
 
 def holds_reference(text: str, question: Question) -> bool:
-    """Tell whether a text contains a reference answer, word for word after normalisation."""
+    """Return True if a normalised text contains a normalised reference answer."""
     words = f" {normalize(text)} "
     found = (normalize(answer) for answer in question.answers)
     return any(answer and f" {answer} " in words for answer in found)
@@ -142,22 +145,23 @@ def evaluate_passages(
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> RetrievalScores:
-    """Ask each question about several passages of its article, and score the answer that ranks first.
+    """Ask each question about several passages of its article, and score the best answer.
 
     Args:
-        reader: what answers; its threshold does not count, a span is taken always.
+        reader: reader to evaluate; its threshold is not used.
         dataset: see `choose_passages`.
         passages: see `choose_passages`.
         limit: see `choose_passages`.
         seed: see `choose_passages`.
-        on_step: called with the numbers of answered and of all questions.
+        on_step: called with the number of answered and of all questions.
 
     Raises:
         ValueError: see `choose_passages`.
     """
     cases = choose_passages(dataset, passages, limit=limit, seed=seed)
     began = time.perf_counter()
-    best = list(_best_of_passages(reader, cases, on_step))
+    rejected: dict[str, str] = {}
+    best = list(_best_of_passages(reader, cases, rejected, on_step))
     seconds = time.perf_counter() - began
     found = [place == case.right for case, (place, _) in zip(cases, best, strict=True)]
     others = [
@@ -173,6 +177,7 @@ def evaluate_passages(
         passages=passages,
         right_passage=100 * float(np.mean(found)),
         reference_elsewhere=100 * float(np.mean(others)),
+        rejected=rejected,
     )
 
 
@@ -184,14 +189,14 @@ def evaluate_articles(
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> RetrievalScores:
-    """Ask each question about its whole article, the paragraphs joined by an empty line.
+    """Ask each question about its whole article, with paragraphs joined by empty lines.
 
     Args:
-        reader: what answers; its threshold does not count, a span is taken always.
-        dataset: questions; those without an answer are left out.
-        limit: only a sample of so many questions; default: all.
-        seed: chooses the sample.
-        on_step: called with the numbers of answered and of all questions.
+        reader: reader to evaluate; its threshold is not used.
+        dataset: questions; those without an answer are skipped.
+        limit: size of a random sample of the questions; None: all.
+        seed: seed of the sample.
+        on_step: called with the number of answered and of all questions.
 
     Raises:
         ValueError: no question has an answer and an article.
@@ -202,48 +207,65 @@ def evaluate_articles(
     questions = _sample(eligible, limit, seed)
     on_step(0, len(questions))
     answers = []
+    rejected: dict[str, str] = {}
     began = time.perf_counter()
     texts = {title: BETWEEN_PARAGRAPHS.join(paragraphs) for title, paragraphs in dataset.articles.items()}
     documents = _Documents(reader)
     pairs = ((question.question, documents[texts[question.article]]) for question in questions)
-    for (answer,) in reader.stream(pairs, threshold=None):
-        answers.append(answer)
+    stream = reader.stream(pairs, threshold=None, errors="return")
+    for question, result in zip(questions, stream, strict=True):
+        if isinstance(result, Failure):
+            rejected[question.id] = result.reason
+        answers.append(_best(result))
         on_step(len(answers), len(questions))
     seconds = time.perf_counter() - began
-    return _scores(dataset, questions, answers, [True] * len(questions), seconds)
+    scores = _scores(dataset, questions, answers, [True] * len(questions), seconds)
+    return replace(scores, rejected=rejected)
 
 
 def _best_of_passages(
-    reader: Reader, cases: Sequence[PassageCase], on_step: OnStep
+    reader: Reader, cases: Sequence[PassageCase], rejected: dict[str, str], on_step: OnStep
 ) -> Iterator[tuple[int, Answer]]:
-    """Yield the answer to each question that ranks first, and its passage's place.
+    """Yield the best answer to each question, with the index of its passage.
 
-    The ranking is that of `Reader.search`, but the passages of all questions are asked in one stream.
+    A question that cannot be asked is put into ``rejected``. The ranking is that of `Reader.search`, but the
+    passages of all questions are asked in one stream.
     """
     documents = _Documents(reader)
     pairs = ((case.question.question, documents[text]) for case in cases for text in case.passages)
-    answers = reader.stream(pairs, threshold=None)
+    results = reader.stream(pairs, threshold=None, errors="return")
     on_step(0, len(cases))
     for done, case in enumerate(cases, 1):
-        found = [answer for (answer,) in islice(answers, len(case.passages))]
+        own = list(islice(results, len(case.passages)))
+        failures = [result for result in own if isinstance(result, Failure)]
+        if len(failures) == len(own):
+            rejected[case.question.id] = failures[0].reason
+        found = [_best(result) for result in own]
         place = max(range(len(found)), key=lambda index: found[index].margin)
         yield place, found[place]
         on_step(done, len(cases))
 
 
-class _Documents(dict[str, Document]):
+def _best(result: list[Answer] | Failure) -> Answer:
+    return NOTHING if isinstance(result, Failure) else result[0]
+
+
+class _Documents(dict[str, Document | str]):
     """Prepare each text when it comes for the first time."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__()
         self._reader = reader
 
-    def __missing__(self, text: str) -> Document:
-        return self.setdefault(text, self._reader.prepare(text))
+    def __missing__(self, text: str) -> Document | str:
+        try:
+            return self.setdefault(text, self._reader.prepare(text))
+        except ValueError:
+            return text  # so that the question fails and no other
 
 
 def _sample(questions: list[Question], limit: int | None, seed: int) -> list[Question]:
-    """Choose some of the questions, in their order."""
+    """Sample questions, and keep their order."""
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1")
     if limit is None or limit >= len(questions):

@@ -18,7 +18,7 @@ WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """Scores of a part of the questions, in percent."""
+    """Scores of a subset of the questions, in percent."""
 
     exact_match: float
     f1: float
@@ -30,14 +30,13 @@ class Scores:
     """Scores of predictions, in percent.
 
     Attributes:
-        exact_match: share of predictions equal to a right answer after normalisation.
-        f1: mean overlap in words with the best right answer.
-        total: questions that count.
-        version: of the data set.
-        has_answer, no_answer: v2.0: questions with and without an answer; None: there are none.
-        best_exact_match, best_exact_match_threshold, best_f1, best_f1_threshold: v2.0: the scores with the
-            threshold on the probability of no answer that is best for these very questions, and that
-            threshold.
+        exact_match: share of predictions equal to a reference answer after normalisation.
+        f1: mean word overlap F1 with the best reference answer.
+        total: number of scored questions.
+        version: version of the data set.
+        has_answer, no_answer: v2.0: scores of questions with and without an answer; None: no such questions.
+        best_exact_match, best_exact_match_threshold, best_f1, best_f1_threshold: v2.0: the scores at the
+            threshold on the no-answer probability that is best for these questions, and that threshold.
     """
 
     exact_match: float
@@ -52,7 +51,7 @@ class Scores:
     best_f1_threshold: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the scores by their names in the official scripts, without what does not apply.
+        """Return the applicable scores by their names in the official scripts.
 
         v1.1: ``exact_match`` and ``f1``, and ``total``. v2.0: ``exact``, ``f1``, ``total``, ``HasAns_exact``,
         ``HasAns_f1``, ``HasAns_total``, ``NoAns_...``, ``best_exact``, ``best_exact_thresh``, ``best_f1`` and
@@ -75,13 +74,13 @@ class Scores:
 
 
 def exact_match(scores: Mapping[str, Any]) -> float:
-    """Look up exact match in `Scores.as_dict`, whose name for it depends on the version."""
+    """Look up exact match in the output of `Scores.as_dict`, by its name in either version."""
     found: float = scores["exact_match"] if "exact_match" in scores else scores["exact"]
     return found
 
 
 def best_f1(scores: Mapping[str, Any]) -> float:
-    """Look up F1 in `Scores.as_dict`, at the best threshold where questions may have no answer."""
+    """Look up F1 in the output of `Scores.as_dict`; at the best threshold for v2.0."""
     found: float = scores["best_f1"] if "best_f1" in scores else scores["f1"]
     return found
 
@@ -90,9 +89,9 @@ def grade(prediction: str, question: Question, version: Version) -> tuple[float,
     """Compute exact match and F1 of one prediction, 0 to 1, against its best reference.
 
     Args:
-        prediction: the answer; "" is the null answer.
-        question: with its reference answers.
-        version: whose script counts.
+        prediction: predicted answer; "" is the null answer.
+        question: question with its reference answers.
+        version: version of the official script.
     """
     predicted = normalize(prediction)
     references = [normalize(answer) for answer in _references(question, version)]
@@ -105,14 +104,13 @@ def score(
 ) -> Scores:
     """Compute exact match and F1 of predictions.
 
-    As in the official scripts, a question without a prediction counts as wrong in v1.1 and does not
-    count in v2.0.
+    As in the official scripts, a question without a prediction is wrong in v1.1 and ignored in v2.0.
 
     Args:
-        dataset: questions and right answers.
-        predictions: answer of each question by its id; "" is the null answer.
-        no_answer: of each question by its id, the greater the likelier it has no answer (the scripts'
-            ``na_prob``); if given and the data set is v2.0, the best thresholds are searched.
+        dataset: questions with reference answers.
+        predictions: answers by question id; "" is the null answer.
+        no_answer: no-answer scores by question id, higher for questions that are more likely unanswerable
+            (the scripts' ``na_prob``); if given and the data set is v2.0, the best thresholds are searched.
 
     Raises:
         ValueError: no question of the data set has a prediction.
@@ -149,7 +147,7 @@ def score(
 
 @lru_cache(maxsize=1 << 14)
 def normalize(text: str) -> str:
-    """Lower-case a text, without punctuation and articles, with single spaces."""
+    """Normalise a text: lower-case it, and remove punctuation, articles and extra white space."""
     return " ".join(ARTICLES.sub(" ", text.lower().translate(WITHOUT_PUNCTUATION)).split())
 
 
@@ -189,9 +187,9 @@ def _best_threshold(
     no_answer: Mapping[str, float],
     answerable: Mapping[str, bool],
 ) -> tuple[float, float]:
-    """Find the best score in percent that a threshold can reach, and that threshold.
+    """Find the best score in percent over all thresholds, and its threshold.
 
-    Starts with every question unanswered and answers them one by one, least likely unanswerable first.
+    Starts with every question unanswered, and answers them one by one, the least likely unanswerable first.
     """
     best, threshold = float(sum(not has_answer for has_answer in answerable.values())), 0.0
     current = best

@@ -1,4 +1,4 @@
-"""The formats of inputs and outputs; a new one is a file of its own and a line here."""
+"""Register the input and output formats; a new one is a module of its own and a line here."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from spanjet.files.csv import CsvTable, write_csv
 from spanjet.files.datasets.squad import SquadJson
-from spanjet.files.jsonl import JsonLines
+from spanjet.files.jsonl import JsonLines, is_json_lines
 from spanjet.files.parquet import ParquetTable, load_pyarrow, write_parquet
 from spanjet.files.record import Columns, Record, Rejected
 
@@ -15,20 +15,25 @@ __all__ = ["READERS", "WRITERS", "RowReader", "RowWriter", "find_format", "open_
 
 
 class RowReader(Protocol):
-    """The rows of an input; they can be iterated over again, unless they come from standard input."""
+    """Rows of an input, which can be iterated repeatedly unless it is standard input."""
 
     def count(self) -> int | None:
-        """Return about the number of rows; None where it cannot be known before they are read."""
+        """Estimate the number of rows; None if it is unknown before they are read."""
 
     def __iter__(self) -> Iterator[Record | Rejected]:
-        """Read the rows in their order; raises ValueError where the file as a whole cannot be read."""
+        """Yield the rows in order; raise ValueError if the file as a whole cannot be read."""
 
 
 class RowWriter(Protocol):
-    """Writes the rows of an output, which are those of `answers_row`, as a file."""
+    """Writer of output rows, which are those of `answers_row`, to a file."""
 
     def __call__(self, rows: Iterable[dict[str, Any]], path: Path) -> None:
-        """Write a file."""
+        """Write the rows to a file."""
+
+
+def open_json(path: Path, columns: Columns) -> RowReader:
+    """Open a file with JSON in it: SQuAD's, an array of rows, or JSON Lines."""
+    return JsonLines(path, columns) if is_json_lines(path) else SquadJson(path, columns)
 
 
 READERS: dict[str, Callable[[Path, Columns], RowReader]] = {
@@ -36,27 +41,28 @@ READERS: dict[str, Callable[[Path, Columns], RowReader]] = {
     "csv": CsvTable,
     "tsv": partial(CsvTable, delimiter="\t"),
     "parquet": ParquetTable,
+    "json": open_json,
     "squad": SquadJson,
 }
 
 WRITERS: dict[str, RowWriter | None] = {
-    "jsonl": None,  # as a job writes its rows anyway
+    "jsonl": None,  # the format of a job's own files
     "csv": write_csv,
     "tsv": partial(write_csv, delimiter="\t"),
     "parquet": write_parquet,
 }
 
-SUFFIXES = {".ndjson": "jsonl", ".pq": "parquet", ".json": "squad"}
+SUFFIXES = {".ndjson": "jsonl", ".tab": "tsv", ".pq": "parquet"}
 """Ends of names besides those that are the format's name."""
 
 
 def find_format(path: Path, formats: Collection[str]) -> str:
-    """Return the format that a file's name stands for.
+    """Determine the format of a file by its name.
 
     Raises:
-        ValueError: none of ``formats``.
+        ValueError: the name is of none of ``formats``.
     """
-    suffixes = {f".{name}": name for name in formats}
+    suffixes = {f".{name}": name for name in formats if name != "squad"}  # no file is called x.squad
     suffixes |= {suffix: name for suffix, name in SUFFIXES.items() if name in formats}
     name = suffixes.get(path.suffix.lower())
     if name is None:
@@ -68,19 +74,19 @@ def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str 
     """Open the rows of an input.
 
     Args:
-        path: the file; None: standard input, for JSON Lines alone.
+        path: the file; None: standard input, only for JSON Lines.
         form: a key of `READERS`.
         columns: names of the columns; SQuAD files have their own.
-        delimiter: the character between two fields of a CSV file; None: a comma.
+        delimiter: the character between two fields of a CSV or TSV file; None: a comma or a tab.
 
     Raises:
         OSError: the file cannot be read.
         ImportError: the format is Parquet and pyarrow is not installed.
-        ValueError: an unknown format, or one that is not read from standard input or has no delimiter.
+        ValueError: the format is unknown, cannot be read from standard input, or has no delimiter.
     """
     _check_format(form, READERS)
-    if delimiter is not None and form != "csv":
-        raise ValueError(f"a delimiter is given; expected none, as the format is {form} and not csv")
+    if delimiter is not None and form not in ("csv", "tsv"):
+        raise ValueError(f"a delimiter is given; expected none, as the format is {form} and not csv or tsv")
     if path is None:
         if form != "jsonl":
             raise ValueError(f"standard input is read as JSON Lines only, not as {form}")
@@ -91,11 +97,11 @@ def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str 
 
 
 def row_writer(form: str) -> RowWriter | None:
-    """Return what writes a format; None for JSON Lines.
+    """Return the writer of a format; None for JSON Lines.
 
     Raises:
         ImportError: the format is Parquet and pyarrow is not installed.
-        ValueError: an unknown format.
+        ValueError: the format is unknown.
     """
     _check_format(form, WRITERS)
     if form == "parquet":

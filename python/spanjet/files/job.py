@@ -1,4 +1,4 @@
-"""Answer the questions of a file into a file: a job that can be stopped or killed, and resumed."""
+"""Answer the questions of a file to a file, as a job that can be interrupted and resumed."""
 
 import hashlib
 import os
@@ -10,15 +10,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from spanjet._core import __version__
+from spanjet._core import Tokenizer, __version__
 from spanjet.config import Threshold
-from spanjet.files.formats import READERS, WRITERS, find_format, open_rows, row_writer
+from spanjet.files.formats import READERS, WRITERS, RowReader, find_format, open_rows, row_writer
 from spanjet.files.journal import Journal
 from spanjet.files.output_rows import StandardOutput
 from spanjet.files.record import Columns
 from spanjet.files.row_queue import LOOK_AHEAD, answer_records
 from spanjet.reader.answer import Document
 from spanjet.reader.reader import Reader
+from spanjet.reader.warnings import question_warning
 from spanjet.storage import check_writable, directory_digest, file_digest
 
 __all__ = ["JobResult", "answer_file"]
@@ -26,14 +27,14 @@ __all__ = ["JobResult", "answer_file"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class JobResult:
-    """Result of a job: its output and the numbers of its rows.
+    """Result of a job: its output files and row counts.
 
     Attributes:
-        out: the file of the answers; None: standard output.
-        rejected_out: the file of the rejected rows; None where there are none, or it is standard error.
-        rows: rows of the input.
-        answered, rejected: how many of them have answers, and how many could not be answered.
-        resumed: how many of them earlier runs of the job had done.
+        out: file of the answers; None: standard output.
+        rejected_out: file of the rejected rows; None if there are none or they went to standard error.
+        rows: number of rows of the input.
+        answered, rejected: number of rows with answers, and of rows that could not be answered.
+        resumed: number of rows finished by earlier runs of the job.
         seconds: wall-clock time of this run.
     """
 
@@ -47,7 +48,7 @@ class JobResult:
 
     @property
     def questions_per_second(self) -> float:
-        """Rows that this run has done, in a second."""
+        """Rows per second of this run."""
         return (self.rows - self.resumed) / self.seconds
 
     def __repr__(self) -> str:
@@ -79,27 +80,29 @@ def answer_file(
     strict: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> JobResult:
-    """Answer the questions of a file, in bounded memory; the job survives being killed at any moment.
+    """Answer the questions of a file in bounded memory, resumable after a kill at any moment.
 
-    Until the job is complete, a directory ``OUT.partial`` holds what is done. Then ``out`` appears, with
-    ``OUT.run.json``, which says what it was made of. Rows that cannot be answered go to
-    ``OUT.rejected.jsonl``, each with its place and the reason.
+    Until the job is complete, its progress is kept in a directory ``OUT.partial``. Then ``out`` is written,
+    with ``OUT.run.json``, which records its input and settings. Rows that cannot be answered go to
+    ``OUT.rejected.jsonl``, each with its location and the reason.
 
-    JSON Lines, CSV, TSV and Parquet have a row for each question; SQuAD's JSON has articles. JSON Lines and
-    Parquet get a row for each question with a list of answers, CSV and TSV a row for each answer.
+    JSON Lines, CSV, TSV and Parquet inputs have a row for each question; SQuAD's JSON has articles. JSON
+    Lines and Parquet outputs have a row for each question with a list of answers, CSV and TSV a row for each
+    answer.
 
     Args:
-        source: the file of the questions; ``"-"``: standard input, as JSON Lines.
-        out: the file of the answers; ``"-"``: standard output, as JSON Lines, and rejected rows to standard
+        source: file of the questions; ``"-"``: standard input, as JSON Lines.
+        out: file of the answers; ``"-"``: standard output, as JSON Lines, with rejected rows on standard
             error.
         reader: what answers.
         question: column of the questions (not of SQuAD files).
         context: column of the texts that may hold the answers (not of SQuAD files).
-        id: column of strings or integers that go to the output. It may be missing if it is called ``"id"``.
+        id: column whose values go to the output. It may be missing if it is called ``"id"``.
         text: the context of all questions, instead of the column.
-        format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"`` or ``"squad"``; None: by name.
+        format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"``, ``"json"`` (SQuAD, an array
+            of rows, or JSON Lines) or ``"squad"``; None: by name.
         out_format: of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by name.
-        delimiter: the character between two fields of a CSV file; None: a comma.
+        delimiter: the character between two fields of a CSV or TSV file; None: a comma or a tab.
         top_k: answers to each question at most, best first.
         threshold: as of `Reader.ask`.
         look_ahead: questions under way (see `Reader.stream`).
@@ -111,11 +114,11 @@ def answer_file(
 
     Raises:
         OSError: a file cannot be read or written.
-        FileExistsError: there is an output or an unfinished job, and neither ``resume`` nor ``overwrite``.
-        ImportError: Parquet without pyarrow.
-        ValueError: the input cannot be read as a whole; the job to resume was another; or a row was
-            rejected and the job is ``strict``.
-        KeyboardInterrupt: the job was stopped; the message says after how many rows.
+        FileExistsError: an output or an unfinished job exists, without ``resume`` or ``overwrite``.
+        ImportError: a file is Parquet and pyarrow is not installed.
+        ValueError: the input cannot be read as a whole; the job to resume has other input or settings; or a
+            row is rejected and the job is ``strict``.
+        KeyboardInterrupt: the job was interrupted; the message states the number of finished rows.
     """
     began = time.perf_counter()
     given, target = (None if os.fspath(path) == "-" else Path(path) for path in (source, out))
@@ -133,10 +136,7 @@ def answer_file(
         if not sink.complete:
             report = None if progress is None else partial(_report, progress, rows.count())
             options |= {"context": document, "threshold": threshold, "strict": strict, "progress": report}
-            try:
-                answer_records(reader, rows, sink, **options)
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
+            _answer(reader, rows, sink, options)
         sink.finish()
     return JobResult(
         out=target,
@@ -149,8 +149,16 @@ def answer_file(
     )
 
 
+def _answer(reader: Reader, rows: RowReader, sink: StandardOutput | Journal, options: dict[str, Any]) -> None:
+    warning = partial(question_warning, tokenizer=reader.tokenizer, config=reader.window_config)
+    try:
+        answer_records(reader, rows, sink, warning=warning, **options)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
+
+
 def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
-    """Return what answers depend on, besides the rows: values that are compared when a job is resumed."""
+    """Return the settings that answers depend on, which must be equal to resume a job."""
     thresholds = {"model": reader.calibration.threshold, "reader": reader.threshold}
     return {
         "spanjet": __version__,
@@ -160,8 +168,15 @@ def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
         "calibration": asdict(reader.calibration),
         "precision": reader.runtime_config.precision,
         "int8": reader.runtime_config.int8,
+        "match_special_tokens": _matches_special_tokens(reader.tokenizer),
         "threshold": thresholds.get(threshold, threshold) if isinstance(threshold, str) else threshold,
     }
+
+
+def _matches_special_tokens(tokenizer: Tokenizer) -> bool:
+    """Tell whether a separator that is typed in a text becomes the token."""
+    separator = tokenizer.sep_token_id
+    return list(tokenizer.encode(tokenizer.id_to_token(separator) or "").ids) == [separator]
 
 
 def _open_sink(
@@ -174,7 +189,7 @@ def _open_sink(
     resume: bool,
     overwrite: bool,
 ) -> StandardOutput | Journal:
-    """Open the output, after a check that it can be written; a job to resume must have the same settings."""
+    """Open the output after checking that it can be written; a resumed job must have the same settings."""
     form = out_format or ("jsonl" if out is None else find_format(out, WRITERS))
     writer = row_writer(form)
     if out is None:

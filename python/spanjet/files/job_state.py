@@ -1,4 +1,4 @@
-"""The state of a job: what it reads and how, and how many of its rows are done."""
+"""Read and write the state of a job: its input, settings and progress."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,15 +13,15 @@ __all__ = ["State", "differences", "read_state", "write_state"]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Progress of a run: its settings, rows and the sizes of its files.
+    """State of a job: its settings, row counts and file sizes.
 
     Attributes:
-        run: what it reads and how, by names.
-        replaces: whether it may replace an output.
-        rows: rows of the input that are done.
-        answered, rejected: how many of them were.
-        answers_bytes, rejected_bytes: sizes of the two files.
-        complete: whether the input has no more rows.
+        run: input and settings, by name.
+        replaces: True if it may replace an output.
+        rows: number of finished rows of the input.
+        answered, rejected: number of answered and of rejected rows.
+        answers_bytes, rejected_bytes: sizes of the files of answers and rejected rows in bytes.
+        complete: True if all rows of the input are finished.
     """
 
     run: dict[str, Any]
@@ -35,24 +35,32 @@ class State:
 
 
 def read_state(path: Path) -> State:
-    """Read a state.
+    """Read the state of a job.
 
     Raises:
-        ValueError: the file is no state.
+        ValueError: the file is not a state.
     """
     try:
-        return State(**json.loads(path.read_bytes()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: damaged: {error}") from None
+        state = State(**json.loads(path.read_bytes()))
+    except (ValueError, TypeError):  # TypeError: other keys, or no object
+        state = None
+    counts = ("rows", "answered", "rejected", "answers_bytes", "rejected_bytes")
+    if (
+        state is None
+        or not isinstance(state.run, dict)
+        or not all(isinstance(getattr(state, name), int) for name in (*counts, "replaces", "complete"))
+    ):
+        raise ValueError(f"{path}: damaged; start the run again with --overwrite (overwrite=True)")
+    return state
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a state whole or not at all, in the place of the one before."""
+    """Replace the state of a job atomically."""
     replace_file(path, f"{json.dumps(asdict(state), indent=1)}\n".encode())
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """List what changed between two nested mappings, one text for each value: ``"top_k was 1, is 3"``."""
+    """Describe each difference between two nested mappings: ``"top_k was 1, is 3"``."""
     old, new = dict(_leaves(before)), dict(_leaves(now))
     return [
         f"{name} was {old.get(name)!r:.16}, is {new.get(name)!r:.16}"

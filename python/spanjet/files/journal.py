@@ -1,11 +1,11 @@
-"""Keep the output of a job so that it survives being killed at any moment.
+"""Write the output of a job crash-safely, so that it can be resumed after a kill at any moment.
 
-While a run is under way, a directory ``OUT.partial`` holds its answers and rejected rows, in files that
-only grow, and its state: how many rows are done and how many bytes of the files they are. The state is
-replaced atomically, after these bytes have reached the disk, and only where the run says that it can be
-resumed. A run that is resumed cuts the files to these sizes and goes on with the row behind them, so nothing
-is lost and nothing is there twice. ``OUT`` appears when it is complete, with ``OUT.rejected.jsonl`` (if rows
-were rejected) and the last state as ``OUT.run.json``, which says what the output was made of.
+During a run, a directory ``OUT.partial`` has its answers and rejected rows, in append-only files, and its
+state: the number of finished rows and their bytes in the files. The state is replaced atomically, after these
+bytes are on disk, and only at points where the run can be resumed. A resumed run truncates the files to these
+sizes and continues with the next row, so that no row is lost or duplicated. ``OUT`` is written when the run
+is complete, with ``OUT.rejected.jsonl`` (if rows were rejected) and the last state as ``OUT.run.json``, which
+records the input and settings.
 """
 
 import json
@@ -28,30 +28,30 @@ from spanjet.storage import STAGE_SUFFIX, lock, sync
 __all__ = ["Journal"]
 
 COMMIT_SECONDS = 1.0
-"""Time between two states: what was settled since the last one is answered again after a kill."""
+"""Seconds between two states: rows settled since the last one are answered again after a kill."""
 
 ANSWERS, REJECTED, STATE, LOCK, OUTPUT = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
 OWN_FILES = {ANSWERS, REJECTED, STATE, LOCK, OUTPUT}
 
 
 class Journal:
-    """A sink for answers that becomes a file; a context manager, which keeps what is settled on any exit.
+    """Crash-safe sink for answers; a context manager that commits the settled rows on any exit.
 
     Args:
-        out: the file.
-        run: what the run reads and how, by names, ready for JSON; only a run with the same is resumed.
-        resume: go on with the unfinished run of ``out``, if there is one.
-        overwrite: replace ``out`` when the run is complete, and drop an unfinished run now.
-        writer: writes ``out`` when all rows are done; None: ``out`` has the lines of `answers_line`.
+        out: output file.
+        run: input and settings by name, JSON-serialisable; only a run with the same is resumed.
+        resume: resume the unfinished run of ``out``, if there is one.
+        overwrite: replace ``out`` when the run is complete, and discard an unfinished run now.
+        writer: writer of ``out`` when all rows are finished; None: ``out`` has the lines of `answers_line`.
 
     Attributes:
-        resumed_rows: rows that earlier runs have done.
-        rejected_out: the file of the rejected rows.
+        resumed_rows: number of rows finished by earlier runs.
+        rejected_out: file of the rejected rows.
 
     Raises:
-        FileExistsError: there is an output or an unfinished run, and no leave to resume or overwrite.
-        BlockingIOError: another process is at it.
-        ValueError: the run to resume had another ``run``, or its files are damaged.
+        FileExistsError: an output or an unfinished run exists, without ``resume`` or ``overwrite``.
+        BlockingIOError: another process is running the job.
+        ValueError: the run to resume has another ``run``, or its files are damaged.
         OSError: the directory cannot be written.
     """
 
@@ -74,9 +74,12 @@ class Journal:
         unfinished = (self._directory / STATE).exists()
         if unfinished and not (resume or overwrite):
             raise FileExistsError(
-                EEXIST, "holds an unfinished run; resume or overwrite it", str(self._directory)
+                EEXIST,
+                "holds an unfinished run; go on with it (--resume, resume=True) or drop it (--overwrite, "
+                "overwrite=True)",
+                str(self._directory),
             )
-        self._writing = threading.Lock()  # guards the two files and the state, which belong together
+        self._writing = threading.Lock()  # guards the consistency of the two files and the state
         self._committing = threading.Lock()
         self._stopping = threading.Event()
         self._committer = threading.Thread(target=self._keep_committing, name="journal", daemon=True)
@@ -110,7 +113,7 @@ class Journal:
 
     @property
     def rows(self) -> int:
-        """Rows of the input that are done."""
+        """Number of finished rows of the input."""
         return self._state.rows
 
     @property
@@ -125,11 +128,11 @@ class Journal:
 
     @property
     def complete(self) -> bool:
-        """True when all rows are done."""
+        """True if all rows are finished."""
         return self._state.complete
 
     def answer(self, record: Record, answers: Sequence[Answer]) -> None:
-        """Add the answers to the next row."""
+        """Append the answers of the next row."""
         line = answers_line(record, answers)
         with self._writing:
             state = self._state
@@ -143,7 +146,7 @@ class Journal:
         self._check_commits()
 
     def reject(self, rejected: Rejected) -> None:
-        """Add the next row as rejected."""
+        """Append the next row as rejected."""
         line = rejected_line(rejected)
         with self._writing:
             state = self._state
@@ -157,11 +160,11 @@ class Journal:
         self._check_commits()
 
     def settle(self) -> None:
-        """Take the rows so far as a point to resume at."""
+        """Mark the rows so far as a point to resume at."""
         self._settled = self._state
 
     def commit(self) -> None:
-        """Bring everything that is settled to the disk."""
+        """Flush all settled rows and the state to disk."""
         with self._committing:
             with self._writing:
                 state = self._settled
@@ -172,7 +175,7 @@ class Journal:
             write_state(self._directory / STATE, state)
 
     def finish(self) -> None:
-        """Put the output in its place; the input has no more rows."""
+        """Complete the run, and write the output."""
         self._stop_commits()
         if not self._state.complete:
             self._state = self._settled = replace(self._state, complete=True)
@@ -193,7 +196,7 @@ class Journal:
             self._remove_directory(record=True)
 
     def _keep_committing(self) -> None:
-        """Commit again and again, in a thread: answers come in bursts, whose end nothing tells."""
+        """Commit periodically in a thread, as answers arrive in bursts of unknown end."""
         try:
             while not self._stopping.wait(COMMIT_SECONDS):
                 self.commit()
@@ -226,9 +229,10 @@ class Journal:
         sync(self._out.parent)
 
     def _completed(self) -> State:
-        """Read the state of the output that is there already, which is that of this very run."""
+        """Read the state of the existing output, which must be of the same run."""
         if not self._record.exists():
-            raise FileExistsError(EEXIST, "exists already, and there is nothing to resume", str(self._out))
+            message = "exists already, and there is nothing to resume; expected a new file, or to replace it"
+            raise FileExistsError(EEXIST, f"{message} (--overwrite, overwrite=True)", str(self._out))
         state = read_state(self._record)
         self._check_same(state, self._record)
         with suppress(OSError):
@@ -239,7 +243,7 @@ class Journal:
         if not resume and not self._state.replaces and self._out.exists():
             raise FileExistsError(
                 EEXIST,
-                "exists already; expected a new file, or to overwrite it or resume its run",
+                "exists already; expected a new file, or to replace it (--overwrite, overwrite=True)",
                 str(self._out),
             )
         self._directory.mkdir(exist_ok=True)
@@ -267,7 +271,7 @@ class Journal:
             raise ValueError(f"{path}: another run than this: {'; '.join(changes)}")
 
     def _open(self, name: str, size: int) -> BinaryIO:
-        """Open a file of the directory to append, cut to the size that the state knows."""
+        """Open a file of the directory for appending, truncated to its size in the state."""
         path = self._directory / name
         file = self._files.enter_context(path.open("ab"))
         found = path.stat().st_size

@@ -1,40 +1,40 @@
-"""Read the lines of a file, as bytes and of bounded length."""
+"""Read the lines of a text of bounded length."""
 
-from typing import BinaryIO
+from typing import TextIO
 
-__all__ = ["BYTE_ORDER_MARK", "MAX_LINE_BYTES", "LineTooLongError", "Lines"]
+__all__ = ["MAX_LINE_CHARACTERS", "LineTooLongError", "Lines"]
 
-MAX_LINE_BYTES = 1 << 26
+MAX_LINE_CHARACTERS = 1 << 26
 """A longer line is an error of its own instead of filling the memory."""
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LINE_ENDS = ("\n", "\r")
 
 
 class LineTooLongError(ValueError):
-    """A line of more than `MAX_LINE_BYTES`; the iteration goes on behind it."""
+    """A line of more than `MAX_LINE_CHARACTERS`; the iteration goes on behind it."""
 
 
 class Lines:
-    """Iterates over the lines of a binary file, without a byte order mark at its beginning.
+    """Iterates over the lines of a text, with their ends.
 
     Attributes:
-        number: number of the line that came last, from 1.
+        number: number of the last line, from 1.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: TextIO) -> None:
         self._file = file
         self.number = 0
 
     def __iter__(self) -> "Lines":
         return self
 
-    def __next__(self) -> bytes:
-        line = self._file.readline(MAX_LINE_BYTES + 1)
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_LINE_CHARACTERS + 1)
         if not line:
             raise StopIteration
         self.number += 1
-        if len(line) > MAX_LINE_BYTES:
-            while line and not line.endswith(b"\n"):
-                line = self._file.readline(MAX_LINE_BYTES)
-            raise LineTooLongError(f"line longer than {MAX_LINE_BYTES:,} bytes")
-        return line.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else line
+        if len(line) > MAX_LINE_CHARACTERS:
+            while line and not line.endswith(LINE_ENDS):
+                line = self._file.readline(MAX_LINE_CHARACTERS)
+            raise LineTooLongError(f"line longer than {MAX_LINE_CHARACTERS:,} characters")
+        return line

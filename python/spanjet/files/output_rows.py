@@ -1,4 +1,4 @@
-"""A row of the output, and standard output as the place for rows."""
+"""Format output rows, and write them to standard output."""
 
 import json
 import sys
@@ -13,33 +13,36 @@ __all__ = ["StandardOutput", "answers_line", "rejected_line"]
 
 
 def answers_line(record: Record, answers: Sequence[Answer]) -> bytes:
-    """Write the answers to a question as a line of JSON.
+    """Format the answers to a question as a line of JSON.
 
     ``{"row": 0, "id": "a", "question": "…", "answers": […]}``: ``row`` counts the input's rows from 0, the
-    rejected ones included; ``id`` is a string, an integer or null; each answer is `Answer.as_dict`.
+    rejected ones included; ``id`` is a string, an integer or null; each answer is `Answer.as_dict`. A row
+    whose question was cut has a ``warning`` too.
     """
     found = [answer.as_dict() for answer in answers]
-    return _line({"row": record.row, "id": record.id, "question": record.question, "answers": found})
+    warning = {} if record.warning is None else {"warning": record.warning}
+    values = {"row": record.row, "id": record.id, "question": record.question, "answers": found}
+    return _line({**values, **warning})
 
 
 def rejected_line(rejected: Rejected) -> bytes:
-    """Write a rejected row as a line of JSON: ``{"row": 3, "place": "line 4", "reason": "…"}``."""
+    """Format a rejected row as a line of JSON: ``{"row": 3, "place": "line 4", "reason": "…"}``."""
     return _line({"row": rejected.row, "place": rejected.place, "reason": rejected.reason})
 
 
 def _line(value: dict[str, Any]) -> bytes:
-    # A lone surrogate, which a reason may quote, has no UTF-8; JSON's escape for it is Python's.
+    # A lone surrogate, which a reason may quote, has no UTF-8; Python's escape for it is valid JSON.
     return f"{json.dumps(value, ensure_ascii=False)}\n".encode("utf-8", "backslashreplace")
 
 
 class StandardOutput(nullcontext[None]):
-    """Writes answers to standard output, as JSON Lines, and rejected rows to standard error.
+    """Sink that writes answers to standard output as JSON Lines, and rejected rows to standard error.
 
-    It has what a `Journal` has, and never anything to resume.
+    It has the interface of a `Journal`, without resuming.
 
     Attributes:
-        rows: rows of the input that are done.
-        answered, rejected: how many of them were.
+        rows: number of finished rows of the input.
+        answered, rejected: number of answered and of rejected rows.
     """
 
     complete, resumed_rows, rejected_out = False, 0, None
@@ -49,7 +52,7 @@ class StandardOutput(nullcontext[None]):
         self.rows = self.answered = self.rejected = 0
 
     def answer(self, record: Record, answers: Sequence[Answer]) -> None:
-        """Write the answers to the next row."""
+        """Write the answers of the next row."""
         sys.stdout.buffer.write(answers_line(record, answers))
         sys.stdout.buffer.flush()
         self.answered += 1
@@ -62,7 +65,7 @@ class StandardOutput(nullcontext[None]):
         self.rows = rejected.row + 1
 
     def settle(self) -> None:
-        """Do nothing: what is written stays written."""
+        """Do nothing: written rows are final."""
 
     def finish(self) -> None:
-        """Do nothing: the output is in its place."""
+        """Do nothing: the output is already written."""

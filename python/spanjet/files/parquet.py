@@ -12,7 +12,7 @@ __all__ = ["ParquetTable", "load_pyarrow", "write_parquet"]
 
 BATCH_ROWS = 1024
 BUFFER_BYTES = 1 << 20
-"""Read from a column at a time, so that a row group need not fit into memory."""
+"""Bytes to read from a column at a time, so that a row group need not fit into memory."""
 
 ROW_GROUP_ROWS = 1 << 16
 
@@ -33,15 +33,15 @@ def load_pyarrow() -> tuple[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ParquetTable:
-    """The rows of a Parquet file.
+    """Rows of a Parquet file.
 
     Attributes:
         path: the file.
-        columns: names of columns of texts; the id's may also be of integers.
+        columns: names of columns; those of texts may also be of bytes in UTF-8, that of the ids of any type.
 
     Raises:
         ImportError: pyarrow is not installed.
-        ValueError: when iterated: not a Parquet file, or a column is missing or of another type.
+        ValueError: when iterated: not a Parquet file, or a column is missing or holds no texts.
     """
 
     path: Path
@@ -73,19 +73,20 @@ class ParquetTable:
 
     def _names(self, schema: Any) -> list[str]:
         """Return the columns to read, after a check of their types."""
-        columns = self.columns
-        texts = [columns.question, *filter(None, [columns.context])]
-        names = [*texts, *([columns.id] if columns.id_required or columns.id in schema.names else [])]
-        for name in dict.fromkeys(names):
+        roles = dict(self.columns.required())
+        if self.columns.id in schema.names:
+            roles["id"] = self.columns.id
+        for role, name in roles.items():
             if schema.names.count(name) != 1:
                 number = "no" if name not in schema.names else "more than one"
                 found = ", ".join(repr(name) for name in schema.names)
-                raise ValueError(f"{self.path}: {number} column {name!r}; it has {found:.200}")
-            if name in texts:
-                _check_type(self.path, schema.field(name), integers=False)
-            else:
-                _check_type(self.path, schema.field(name), integers=True)
-        return list(dict.fromkeys(names))
+                raise ValueError(
+                    f"{self.path}: {number} column {name!r} (--{role}-column); it has {found:.200}"
+                )
+            kind = schema.field(name).type
+            if role != "id" and not _may_hold_text(kind):
+                raise ValueError(f"{self.path}: column {name!r} is of {kind}; expected strings")
+        return list(dict.fromkeys(roles.values()))
 
 
 def write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> None:
@@ -93,7 +94,7 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> None:
 
     Columns: ``row`` int64; ``id`` string (integers in decimal); ``question`` string; ``answers``, a list
     of structs of ``text`` string, ``start``, ``end``, ``byte_start``, ``byte_end`` int32 and ``score``,
-    ``logit``, ``null_logit``, ``no_answer`` float32.
+    ``logit``, ``null_logit``, ``no_answer`` float32; ``warning`` string, of a cut question, else null.
 
     Raises:
         ImportError: pyarrow is not installed.
@@ -120,49 +121,62 @@ def _schema() -> Any:
     numbers = [(name, pa.float32()) for name in ("score", "logit", "null_logit", "no_answer")]
     answer = pa.struct([("text", pa.string()), *places, *numbers])
     columns = [("row", pa.int64()), ("id", pa.string()), ("question", pa.string())]
-    return pa.schema([*columns, ("answers", pa.list_(answer))])
+    return pa.schema([*columns, ("answers", pa.list_(answer)), ("warning", pa.string())])
 
 
 def _opened(path: Path) -> Any:
     pa, pq = load_pyarrow()
-    with path.open("rb"):  # a missing file is the same error as in the other formats
+    with path.open("rb"):  # a missing file raises the same error as in the other formats
         pass
     try:
-        # Its default, pre-buffering, reads whole row groups: 234 MiB where this takes 5.
+        # Pre-buffering, the default, reads whole row groups: 234 MiB instead of 5.
         return pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except pa.ArrowException as error:
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
 
 
-def _value_type(kind: Any) -> Any:
+def _may_hold_text(kind: Any) -> bool:
+    """Tell whether a column is of strings, of bytes that may be some, or of nothing."""
     pa, _ = load_pyarrow()
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(_is_bytes(kind) or _is_string(kind) or pa.types.is_null(kind))
 
 
-def _is_text(kind: Any) -> bool:
-    pa, _ = load_pyarrow()
-    kind = _value_type(kind)
-    return any(
-        check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    )
+def _is_string(kind: Any) -> bool:
+    types = load_pyarrow()[0].types
+    return any(check(kind) for check in (types.is_string, types.is_large_string, types.is_string_view))
 
 
-def _check_type(path: Path, field: Any, *, integers: bool) -> None:
-    pa, _ = load_pyarrow()
-    if not (_is_text(field.type) or (integers and pa.types.is_integer(_value_type(field.type)))):
-        expected = "strings or integers" if integers else "strings"
-        raise ValueError(f"{path}: column {field.name!r} is of {field.type}; expected {expected}")
+def _is_bytes(kind: Any) -> bool:
+    types = load_pyarrow()[0].types
+    checks = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    return any(check(kind) for check in checks)
 
 
-def _values(column: Any) -> list[str | int | None]:
-    """Return the values; bytes that are not UTF-8 become lone surrogates, which `read_record` finds."""
+def _values(column: Any) -> list[Any]:
+    """Return the values; a text that is not UTF-8 is bytes."""
     pa, _ = load_pyarrow()
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if not _is_text(column.type):
-        return list(column.to_pylist())
+    if _is_bytes(column.type):
+        return [_decoded(value) for value in column.to_pylist()]
+    if _is_string(column.type):
+        try:
+            return list(column.to_pylist())
+        except UnicodeDecodeError:
+            return [_decoded(value) for value in column.cast(pa.large_binary()).to_pylist()]
     try:
-        return list(column.to_pylist())
+        # Python has no nanoseconds; Arrow writes all times.
+        return list((column.cast(pa.string()) if pa.types.is_temporal(column.type) else column).to_pylist())
+    except ValueError:  # of ids with nanoseconds or invalid Unicode deep inside
+        return [None] * len(column)
+
+
+def _decoded(value: bytes | None) -> str | bytes | None:
+    if value is None:
+        return None
+    try:
+        return value.decode()
     except UnicodeDecodeError:
-        values = column.cast(pa.large_binary()).to_pylist()
-        return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
+        return value

@@ -1,25 +1,30 @@
-"""A row of an input: a question that can be asked, or the reason why it cannot."""
+"""Define input rows, valid or rejected, and validate their values."""
 
-from collections.abc import Callable, Mapping
+import json
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from spanjet.files.datasets.json_node import json_type
+from spanjet.files.datasets.json_node import LayoutError, Node, json_type
+from spanjet.files.encoding import describe_undecodable
 
-__all__ = ["Columns", "Record", "Rejected", "check_id", "check_text", "read_record"]
+__all__ = ["Columns", "Record", "Rejected", "check_text", "read_id", "read_record", "read_text"]
 
-_T = TypeVar("_T")
+INVISIBLE = ("Cc", "Cf")
+"""Unicode's general categories of control and format characters, such as the zero-width space."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Names of the columns that are read; all others are ignored.
+    """Names of the input columns; all others are ignored.
 
     Attributes:
         question: strings.
         context: strings; None: the input has no contexts, one text is read for all rows.
-        id: strings or integers, which go to the output as they are; a row without one is rejected, unless the
-            column is called "id".
+        id: what goes to the output (see `read_id`); a row without one is rejected, unless the column is
+            called "id".
     """
 
     question: str = "question"
@@ -31,10 +36,18 @@ class Columns:
         """True if a row needs an id."""
         return self.id != "id"
 
+    def required(self) -> Iterator[tuple[str, str]]:
+        """Yield the roles that need a column, and the names of those."""
+        yield "question", self.question
+        if self.context is not None:
+            yield "context", self.context
+        if self.id_required:
+            yield "id", self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A question and its context.
+    """Valid row: a question and its context.
 
     Attributes:
         row: index among the rows of the input, the rejected ones included.
@@ -42,6 +55,7 @@ class Record:
         id: the row's own name, if it has one.
         question: not empty, without lone surrogates.
         context: the same; empty where the input has no contexts.
+        warning: what makes the answers worth less than they seem, if anything does.
     """
 
     row: int
@@ -49,16 +63,17 @@ class Record:
     id: str | int | None
     question: str
     context: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that cannot be asked.
+    """Invalid row, with the reason.
 
     Attributes:
         row: index among the rows of the input.
-        place: where the row is, for people: ``"line 3"``.
-        reason: what is wrong and what was expected.
+        place: location of the row for messages, such as ``"line 3"``.
+        reason: description of the fault and of the expected value.
     """
 
     row: int
@@ -67,60 +82,81 @@ class Rejected:
 
 
 def check_text(value: Any) -> str:
-    """Return a question or context, which is a string with something in it.
+    """Check that a question or context is a non-empty string, and return it.
+
+    Args:
+        value: bytes are a string that is not UTF-8.
 
     Raises:
-        ValueError: it is no string, empty, or holds lone surrogates; the message does not say where.
+        ValueError: it is no string, shows nothing, or holds lone surrogates; the message does not say where.
     """
+    if isinstance(value, bytes):
+        raise ValueError(describe_undecodable(value))
     if not isinstance(value, str):
         raise ValueError(f"expected a string, found {json_type(value)}")
-    if not value or value.isspace():
+    if all(sign.isspace() or unicodedata.category(sign) in INVISIBLE for sign in value):
         raise ValueError("empty, expected some text")
-    _check_unicode(value)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"not valid Unicode at character {error.start}") from None
     return value
 
 
-def check_id(value: Any) -> str | int:
-    """Return an id as it is: a string or an integer.
+def read_id(value: Any) -> str | int | None:
+    """Read an id of any type, since no answer is to be lost for it.
 
-    Raises:
-        ValueError: it is neither, or holds lone surrogates; the message does not say where.
+    Strings and integers stay as they are; of a number without a fraction the integer is taken, of other
+    values the text, in JSON where they are arrays or objects. Null and NaN are no id. What is not valid
+    Unicode is escaped.
     """
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        raise ValueError(f"expected a string or an integer, found {json_type(value)}")
-    if isinstance(value, str):
-        _check_unicode(value)
-    return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, bool | dict | list):
+        value = json.dumps(value, ensure_ascii=False, default=read_id)
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def read_record(row: int, place: str, values: Mapping[str, Any], columns: Columns) -> Record | Rejected:
     """Read the question of a row from the values of its columns."""
+    for role, name in columns.required():
+        if name not in values:
+            found = ", ".join(repr(key) for key in list(values)[:10]) or "none"
+            return Rejected(row, place, f"no column {name!r} (--{role}-column); the row has {found}")
+    found_id = read_id(values.get(columns.id))
+    if found_id is None and columns.id_required:
+        return Rejected(row, place, f"column {columns.id!r}: expected an id, found none")
     try:
-        has_id = columns.id_required or values.get(columns.id) is not None
-        return Record(
-            row,
-            place,
-            _read(values, columns.id, check_id) if has_id else None,
-            _read(values, columns.question, check_text),
-            "" if columns.context is None else _read(values, columns.context, check_text),
-        )
+        question = _read_column(values, columns.question)
+        context = "" if columns.context is None else _read_column(values, columns.context)
     except ValueError as error:
         return Rejected(row, place, str(error))
+    return Record(row, place, found_id, question, context)
 
 
-def _read(values: Mapping[str, Any], name: str, check: Callable[[Any], _T]) -> _T:
-    if name not in values:
-        found = ", ".join(repr(key) for key in list(values)[:10]) or "none"
-        raise ValueError(f"column {name!r} is missing; the row has {found}")
+def read_text(node: Node, key: str, *, check: bool = True) -> str:
+    """Read a question or context at a key of a JSON object; without the check, any string is one.
+
+    Raises:
+        LayoutError: there is none.
+    """
+    child = node.child(key)
+    if not check:
+        return str(child.expect(str))
     try:
-        return check(values[name])
+        return check_text(child.value)
+    except ValueError as error:
+        raise LayoutError(child.place, str(error)) from None
+
+
+def _read_column(values: Mapping[str, Any], name: str) -> str:
+    try:
+        return check_text(values[name])
     except ValueError as error:
         raise ValueError(f"column {name!r}: {error}") from None
-
-
-def _check_unicode(text: str) -> None:
-    """Refuse lone surrogates, which is also what bytes that are not UTF-8 are decoded to."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"not valid Unicode at character {error.start}") from None

@@ -1,7 +1,8 @@
-"""Answer rows in their order and in bounded memory, with the rejected ones in their places."""
+"""Answer rows in order and in bounded memory, with rejected rows in their positions."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -15,29 +16,29 @@ from spanjet.reader.reader import Reader
 __all__ = ["LOOK_AHEAD", "Sink", "answer_records"]
 
 LOOK_AHEAD = 2048
-"""Default of `answer_records`, as of `Reader.stream`."""
+"""Default number of questions to read ahead, as in `Reader.stream`."""
 
 _Stream = Callable[[Iterator[Pair]], Iterator[list[Answer] | Failure]]
 
 MAX_WAITING_REJECTED = 10_000
-"""Rejected rows that may wait for the answers to rows before them."""
+"""Maximum number of rejected rows that wait for the answers of earlier rows."""
 
 
 class Sink(Protocol):
-    """Receiver of the rows of an input, one after the other."""
+    """Receiver of finished rows in order."""
 
     @property
     def rows(self) -> int:
-        """Rows of the input that are done."""
+        """Number of finished rows of the input."""
 
     def answer(self, record: Record, answers: Sequence[Answer]) -> None:
-        """Add the answers to the next row."""
+        """Append the answers of the next row."""
 
     def reject(self, rejected: Rejected) -> None:
-        """Add the next row as rejected."""
+        """Append the next row as rejected."""
 
     def settle(self) -> None:
-        """Take the rows so far as a point to resume at: the rows behind it do not depend on them."""
+        """Mark the rows so far as a point to resume at, on which later rows do not depend."""
 
 
 def answer_records(
@@ -51,6 +52,7 @@ def answer_records(
     look_ahead: int = LOOK_AHEAD,
     strict: bool = False,
     progress: Callable[[int], None] | None = None,
+    warning: Callable[[str], str | None] = lambda _: None,
 ) -> None:
     """Answer the rows that a sink does not have yet.
 
@@ -64,9 +66,10 @@ def answer_records(
         look_ahead: questions that are read before their answers come out (see `Reader.stream`).
         strict: whether the first rejected row ends the run.
         progress: called with the number of rows that are done, first with those that are done already.
+        warning: what is to be said of the answers to a question, if anything is.
 
     Raises:
-        ValueError: ``strict`` and a row was rejected; the rows before it are in the sink.
+        ValueError: a row is rejected and ``strict`` is set; the rows before it are in the sink.
     """
     if progress is not None:
         progress(sink.rows)
@@ -74,7 +77,7 @@ def answer_records(
     stream = partial(reader.stream, top_k=top_k, threshold=threshold, look_ahead=look_ahead, errors="return")
     for row, result in queue.results(stream):
         if isinstance(row, Record):
-            sink.answer(row, result)
+            sink.answer(replace(row, warning=warning(row.question)), result)
         elif strict:
             raise ValueError(f"{row.place}: {row.reason}")
         else:
@@ -86,14 +89,14 @@ def answer_records(
 
 
 class _Queue:
-    """The rows that are under way: those that were read and whose turn has not come.
+    """Queue of rows that were read and are not finished yet.
 
-    A stream batches its questions part by part, half of the look-ahead each, and what shares a batch with a
-    question can move its logits by a rounding. A run that is resumed between two parts makes the same
-    parts of the rest, and so the same answers to the last bit.
+    A stream batches its questions in parts of half the look-ahead each, and the other questions of a batch
+    can change the rounding of logits. A run that is resumed between two parts has the same remaining parts,
+    and therefore bit-identical answers.
 
     Attributes:
-        is_between_parts: whether the row that came last was the last of a part.
+        is_between_parts: True if the last returned row was the last of a part.
     """
 
     def __init__(self, rows: Iterator[Record | Rejected], context: Document | None, look_ahead: int) -> None:
@@ -108,7 +111,7 @@ class _Queue:
     def results(
         self, stream: Callable[[Iterator[Pair]], Iterator[list[Answer] | Failure]]
     ) -> Iterator[tuple[Record | Rejected, list[Answer]]]:
-        """Give each row with its answers, a rejected one with none; last the input's error, if any."""
+        """Yield each row with its answers, rejected ones with none; then raise the input's error, if any."""
         while not self._exhausted:
             for index, result in enumerate(stream(self._pairs()), start=1):
                 yield from self._rejected()
@@ -117,22 +120,23 @@ class _Queue:
                 if isinstance(result, list):
                     yield record, result
                 else:
-                    yield Rejected(record.row, record.place, _reason(result)), []
+                    yield Rejected(record.row, record.place, result.reason), []
             yield from self._rejected()
         if self._error is not None:
             raise self._error
 
     def _pairs(self) -> Iterator[Pair]:
-        """Read questions and contexts, up to a part with too many rejected rows among its own.
+        """Yield questions and contexts, and stop after a part with too many rejected rows.
 
-        A stream reads ahead until it has enough to do, which a long run of rejected rows never gives it.
+        A stream reads ahead until it has enough questions, which may never happen in a long run of rejected
+        rows.
         """
         pairs = rejected = 0
         while rejected < MAX_WAITING_REJECTED:
             try:
                 row = next(self._rows, None)
             except Exception as error:
-                self._error, row = error, None  # raised when the rows before it are done
+                self._error, row = error, None  # raised after the rows before it are finished
             if row is None:
                 self._exhausted = True
                 return
@@ -145,13 +149,8 @@ class _Queue:
                 yield row.question, row.context if self._context is None else self._context
 
     def _rejected(self) -> Iterator[tuple[Rejected, list[Answer]]]:
-        """Give the rejected rows whose turn has come."""
+        """Yield the rejected rows that are next in order."""
         while self._waiting and isinstance(row := self._waiting[0], Rejected):
             self._waiting.popleft()
             self.is_between_parts = not (self._waiting or self._exhausted)
             yield row, []
-
-
-def _reason(failure: Failure) -> str:
-    """Say why a pair was not answered, without its place among the pairs, which is not the row's."""
-    return str(failure.error).removeprefix(f"pair {failure.index}: ")

@@ -1,1 +1,1 @@
-"""Measure time, memory and progress side by side, and draw what was measured."""
+"""Measure time, memory and progress, and plot the results."""

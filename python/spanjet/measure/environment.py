@@ -1,4 +1,4 @@
-"""Describe the machine and what else moves a benchmark's numbers."""
+"""Describe the machine and other factors that affect a benchmark."""
 
 import os
 import platform
@@ -14,9 +14,9 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def describe_environment() -> dict[str, str]:
-    """Describe the machine, and its kernel, microcode, governor, memory and load where they can be read.
+    """Describe the machine, with its kernel, microcode, governor, memory and load if readable.
 
-    The load is the mean number of running threads of the whole machine over the last minute.
+    The load is the mean number of running threads on the machine over the last minute.
     """
     read = {
         "kernel": platform.release(),
@@ -43,7 +43,7 @@ def _value(path: Path, name: str) -> str | None:
 
 
 def read_text(path: Path) -> str | None:
-    """Read one of the system's files; None where it is missing or empty."""
+    """Read a system file; None if it is missing or empty."""
     with suppress(OSError):
         return path.read_text(encoding="utf-8", errors="replace").strip() or None
     return None

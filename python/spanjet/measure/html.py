@@ -1,4 +1,4 @@
-"""Render HTML pages of measurements: each one file that needs no other."""
+"""Render self-contained HTML pages of measurements."""
 
 from importlib.resources import files
 from importlib.util import find_spec
@@ -8,10 +8,10 @@ __all__ = ["check_report_extra", "render"]
 
 
 def check_report_extra() -> None:
-    """Check that what a page needs is installed, before the work for it is done.
+    """Check in advance that the extra ``report`` is installed.
 
     Raises:
-        ImportError: it is not.
+        ImportError: the extra is not installed.
     """
     missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
     if missing:
@@ -19,12 +19,12 @@ def check_report_extra() -> None:
 
 
 def render(template: str, values: dict[str, Any], *, package: str) -> str:
-    """Render a template of a package, which may extend and import those beside this module.
+    """Render a template of a package, which may extend and import the templates of `spanjet.measure`.
 
     Args:
-        template: its file.
-        values: what it names.
-        package: where the file is.
+        template: file name of the template.
+        values: variables of the template.
+        package: package of the file.
 
     Raises:
         ImportError: the extra ``report`` is not installed.
@@ -49,7 +49,7 @@ def render(template: str, values: dict[str, Any], *, package: str) -> str:
 
 
 def _words(value: Any) -> str:
-    """Write a setting in words: lists with commas, None as "default"."""
+    """Format a setting: lists with commas, None as "default"."""
     if value is None:
         return "default"
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

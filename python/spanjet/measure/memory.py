@@ -1,4 +1,4 @@
-"""Read the memory of this process, as Linux counts it, in megabytes of 1,000,000 bytes."""
+"""Read the memory of the process from /proc, in megabytes of 1,000,000 bytes."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,17 +10,17 @@ CLEAR = Path("/proc/self/clear_refs")
 
 
 def resident_megabytes() -> float | None:
-    """Read the resident memory now; None where there is no /proc."""
+    """Read the current resident memory; None without /proc."""
     return _megabytes("VmRSS")
 
 
 def peak_megabytes() -> float | None:
-    """Read the most resident memory since `reset_peak`, or since the start where that is not allowed."""
+    """Read the peak resident memory since `reset_peak`, or since the start if resetting is not permitted."""
     return _megabytes("VmHWM")
 
 
 def reset_peak() -> None:
-    """Begin to measure the peak anew (``5`` in clear_refs, proc(5)); nothing where that is not allowed."""
+    """Reset the peak resident memory (``5`` in clear_refs, proc(5)), if permitted."""
     with suppress(OSError):
         CLEAR.write_text("5", encoding="ascii")
 

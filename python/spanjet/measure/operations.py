@@ -1,4 +1,4 @@
-"""Measure the model's time by operation, and by the part of the model that it belongs to."""
+"""Profile a model's time by operation and by part of the model."""
 
 import re
 import time
@@ -13,7 +13,7 @@ from spanjet.runtime.openvino import ov
 
 __all__ = ["Operation", "OperationTimes", "Operations", "measure_operations"]
 
-# By what the names of nodes hold (see `spanjet.model.graph.blocks`); the first that matches counts.
+# Patterns of node names (see `spanjet.model.graph.blocks`); the first match wins.
 PARTS = {
     r"\.(query|key|value)\b": "query, key, value",
     r"\.attention\.output\b": "attention output",
@@ -29,12 +29,12 @@ _Key = tuple[str, str, str, str]
 
 
 class Operations(NamedTuple):
-    """Operations that have something in common.
+    """Group of operations with their total time.
 
     Attributes:
-        name: what they have in common.
-        milliseconds: of all of them together.
-        share: of the time of all operations, 0 to 1.
+        name: name of the group.
+        milliseconds: total time of the group.
+        share: share of the time of all operations, 0 to 1.
     """
 
     name: str
@@ -44,17 +44,17 @@ class Operations(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """All operations of one kind in one part of the model.
+    """Operations of one kind in one part of the model.
 
     Attributes:
-        kind: OpenVINO's name, such as ``FullyConnected``; what it fused into an operation is in its time.
-        part: ``"feed-forward"``, ``"query, key, value"``, …; ``"other"`` where the node's name does not tell,
+        kind: OpenVINO's name, such as ``FullyConnected``; its time includes fused operations.
+        part: ``"feed-forward"``, ``"query, key, value"``, …; ``"other"`` if the node's name does not match,
             as in models that `spanjet.model` did not build.
-        precision: of its arithmetic, such as ``i8``, ``f32`` or ``bf16``.
+        precision: precision of its arithmetic, such as ``i8``, ``f32`` or ``bf16``.
         implementation: OpenVINO's name, such as ``brgemm_avx512``.
-        nodes: how many the model has.
-        milliseconds: of all nodes and batches.
-        share: of the time of all operations, 0 to 1.
+        nodes: number of nodes in the model.
+        milliseconds: total time of all nodes and batches.
+        share: share of the time of all operations, 0 to 1.
     """
 
     kind: str
@@ -68,12 +68,12 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class OperationTimes:
-    """The operations' times in a run of batches.
+    """Times of operations in a run of batches.
 
     Attributes:
-        operations: the slowest first.
-        batches: of the run.
-        milliseconds: from the first batch to the last.
+        operations: operations, the slowest first.
+        batches: number of batches of the run.
+        milliseconds: wall time of the run.
     """
 
     operations: list[Operation]
@@ -82,15 +82,15 @@ class OperationTimes:
 
     @property
     def idle(self) -> float:
-        """Share of the run in which no operation was counted: what lies between them, and waiting."""
+        """Share of the run outside any operation: overhead between operations, and waiting."""
         return 1 - sum(operation.milliseconds for operation in self.operations) / self.milliseconds
 
     def by_kind(self) -> list[Operations]:
-        """By kind and precision, the slowest first."""
+        """Group operations by kind and precision, the slowest first."""
         return self._grouped(lambda operation: f"{operation.kind}, {operation.precision}")
 
     def by_part(self) -> list[Operations]:
-        """By part of the model, the slowest first."""
+        """Group operations by part of the model, the slowest first."""
         return self._grouped(lambda operation: operation.part)
 
     def _grouped(self, key: Callable[[Operation], str]) -> list[Operations]:
@@ -105,22 +105,21 @@ class OperationTimes:
 def measure_operations(
     engine: Runtime, batches: Sequence[ModelInputs], *, on_step: OnStep = ignore_step
 ) -> OperationTimes:
-    """Run batches in one of the streams that bulk work has, while OpenVINO counts (PERF_COUNT).
+    """Profile batches in a single stream of bulk work with OpenVINO's PERF_COUNT.
 
     Args:
-        engine: the model on this machine, such as `Reader.engine`.
-        batches: model inputs, at least one; they run twice, and the first time does not count, since
-            OpenVINO then sees the shapes for the first time.
+        engine: engine of the model, such as `Reader.engine`.
+        batches: model inputs, at least one; they run twice, and the first run is a warm-up for the shapes.
         on_step: called after each of the two runs.
 
     Raises:
         RuntimeError: OpenVINO failed.
     """
     compiled = engine.compile_counting()
-    queue = ov.AsyncInferQueue(compiled, 2)  # the second, so that the stream finds its next batch waiting
+    queue = ov.AsyncInferQueue(compiled, 2)  # two, so that the next batch is queued for the stream
     names = [each.any_name for each in compiled.inputs]
     microseconds: Counter[_Key] = Counter()
-    # What a node tells is its mean over all batches since it was compiled.
+    # A node reports its mean over all batches since compilation.
     for runs, weight in ((1, -1), (2, 1)):
         began = time.perf_counter()
         for batch in batches:
@@ -145,7 +144,7 @@ def _key(node: ov.ProfilingInfo) -> _Key:
 
 
 def _operations(microseconds: Counter[_Key], nodes: Counter[_Key]) -> list[Operation]:
-    # Means are whole microseconds: the difference of two may fall below 0.
+    # Means are rounded to microseconds, so the difference of two may be negative.
     spent = Counter({key: max(0, value) for key, value in microseconds.items()})
     total = max(1, spent.total())
     return [

@@ -1,4 +1,4 @@
-"""Draw plots: as SVG in the colours of a page, with their numbers as a table, and as PNG on white paper."""
+"""Draw plots as SVG in the colours of a page, with a table of their numbers, or as PNG on white."""
 
 import io
 import re
@@ -15,7 +15,7 @@ __all__ = ["PAGE", "PAPER", "Palette", "Plot", "write_png"]
 
 
 class Palette(NamedTuple):
-    """Colours of lines and text, of the grid, and of two series."""
+    """Colours of lines and text, the grid, and two series."""
 
     ink: str
     grid: str
@@ -23,7 +23,7 @@ class Palette(NamedTuple):
     second: str
 
 
-# Matplotlib knows no CSS: each of these stands for a variable of the page.
+# Matplotlib does not know CSS: each of these is a placeholder for a variable of the page.
 PAGE = Palette("#010101", "#020202", "#030303", "#040404")
 PAPER = Palette("#1d2330", "#dde1e8", "#1f5fbf", "#a84300")
 VARIABLES = {color: f"--{name}" for name, color in PAGE._asdict().items()}
@@ -31,14 +31,14 @@ VARIABLES = {color: f"--{name}" for name, color in PAGE._asdict().items()}
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A plot, its words and its numbers.
+    """Plot with its title, caption and numbers.
 
     Attributes:
-        name: tells the plots of a page apart.
-        title: what it is.
-        caption: what it shows.
-        header, rows: its numbers, as a table.
-        draw: draws it, in the colours of a palette.
+        name: unique name on the page.
+        title: title of the plot.
+        caption: summary of the plot in words.
+        header, rows: table of its numbers.
+        draw: function that draws it on axes, in the colours of a palette.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Plot:
 
     @property
     def svg(self) -> str:
-        """One ``<svg>`` element, with title and description for those who cannot see it.
+        """``<svg>`` element, with title and description for screen readers.
 
         Raises:
             ImportError: the extra ``report`` is not installed.
@@ -61,7 +61,7 @@ class Plot:
 
 
 def write_png(plots: Sequence[Plot], path: Path) -> None:
-    """Write plots as one picture, one below the other, with their titles.
+    """Write plots to one PNG, one below the other, with their titles.
 
     Raises:
         ImportError: the extra ``report`` is not installed.
@@ -99,14 +99,14 @@ def _save(
 
 
 def _embedded(svg: str, plot: Plot) -> str:
-    """Cut out the element, with names of its own, the page's colours, and words for what it shows."""
+    """Extract the SVG element, with unique ids, the page's colours, and a title and description."""
     name = plot.name
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     for color, variable in VARIABLES.items():
         svg = svg.replace(color, f"var({variable})")
-    # Fonts of the page, not those that Matplotlib has found on this machine.
+    # Fonts of the page, not those that Matplotlib found on this machine.
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     words = f'<title id="{name}-title">{escape(plot.title)}</title>'
     words += f'<desc id="{name}-words">{escape(plot.caption)}</desc>'

@@ -1,4 +1,4 @@
-"""Report the progress of long work: one bar for each part of it."""
+"""Define the protocol for progress reports: one bar for each part of the work."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,17 +6,17 @@ from contextlib import AbstractContextManager, contextmanager
 __all__ = ["OnStep", "Progress", "ignore_step", "no_progress"]
 
 OnStep = Callable[[int, int | None], None]
-"""Called with the numbers of finished and of all steps, None where the latter is unknown."""
+"""Callback with the number of finished and of all steps; the latter is None if unknown."""
 
 Progress = Callable[[str], AbstractContextManager[OnStep]]
-"""Opens a bar with a title; what the context manager gives moves the bar."""
+"""Context manager of a bar with a title, which yields the callback that updates it."""
 
 
 def ignore_step(_done: int, _total: int | None) -> None:
-    """Report a step to nobody: the default of every `OnStep`."""
+    """Ignore a step: the default of every `OnStep`."""
 
 
 @contextmanager
 def no_progress(_title: str) -> Iterator[OnStep]:
-    """Show no bar: the default of every `Progress`."""
+    """Show no progress bar: the default of every `Progress`."""
     yield ignore_step

@@ -1,4 +1,4 @@
-"""Sample the questions of a SQuAD file, or make some of the sentences that come with the package."""
+"""Sample questions of a data set, or generate some from bundled sentences."""
 
 import math
 import random
@@ -10,21 +10,21 @@ from spanjet.files.datasets.dataset import Question, SquadDataset
 
 __all__ = ["built_in", "sample"]
 
-# A context has a log-normal number of words: the median and the spread of SQuAD's paragraphs, roughly.
+# Contexts have a log-normal number of words, with roughly the median and spread of SQuAD's paragraphs.
 MEDIAN_WORDS, SPREAD, FEWEST_WORDS, MOST_WORDS = 122, 0.45, 25, 600
 QUESTIONS_OF_A_CONTEXT = 5
 
-# Invented places and people, written for spanjet: sentence, question, and the answer as the sentence has it.
+# Fictional places and people, written for spanjet: sentence, question, and the answer as in the sentence.
 SENTENCES = "sentences.tsv"
 
 
 def sample(dataset: SquadDataset, limit: int | None, seed: int) -> SquadDataset:
-    """Draw questions of a data set without replacement, in a random order.
+    """Sample questions of a data set without replacement, in random order.
 
     Args:
         dataset: all questions.
-        limit: how many; None, or more than there are: all.
-        seed: chooses them and their order.
+        limit: number of questions; all if None or larger than the data set.
+        seed: seed of the sample and its order.
 
     Raises:
         ValueError: ``limit`` is less than 1.
@@ -36,14 +36,14 @@ def sample(dataset: SquadDataset, limit: int | None, seed: int) -> SquadDataset:
 
 
 def built_in(limit: int, seed: int) -> SquadDataset:
-    """Make questions on contexts of shuffled sentences, as long and as varied as SQuAD's paragraphs.
+    """Generate questions on contexts of shuffled sentences, with the lengths of SQuAD's paragraphs.
 
-    The sentences are few, so words come again more often than in a text of the same size from elsewhere;
-    the model does the same work.
+    There are few sentences, so words repeat more often than in real texts of the same size; the work of the
+    model is the same.
 
     Args:
-        limit: how many questions.
-        seed: chooses the sentences.
+        limit: number of questions.
+        seed: seed of the choice of sentences.
 
     Raises:
         ValueError: ``limit`` is less than 1.

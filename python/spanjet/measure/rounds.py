@@ -1,4 +1,4 @@
-"""Time things in turn, so that a busy machine slows all of them alike."""
+"""Time alternatives in interleaved rounds, so that other load affects all of them equally."""
 
 import gc
 import statistics
@@ -19,7 +19,7 @@ WARM_UPS = 2
 UNSTEADY = 0.1
 """Where the quartiles are further apart, as a share of the median, the rounds disagree."""
 
-# Sides that run between two runs of the anchor.
+# Number of sides between two runs of the anchor.
 _BETWEEN = 4
 
 
@@ -33,7 +33,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Summarise at least one value; quartiles as NumPy interpolates them."""
+        """Summarise at least one value; quartiles are interpolated as by NumPy."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -50,8 +50,8 @@ class Turn:
     """Time of one run.
 
     Attributes:
-        wall: seconds.
-        cpu: seconds of all threads of this process.
+        wall: wall time in seconds.
+        cpu: CPU time of all threads of the process in seconds.
     """
 
     wall: float
@@ -59,11 +59,11 @@ class Turn:
 
 
 def timed(run: Callable[[], Any], *, collect: bool = True) -> Turn:
-    """Run once and measure the time; the result is freed after the clock has stopped.
+    """Time one run; its result is freed after the clock has stopped.
 
     Args:
-        run: what is timed.
-        collect: whether garbage is collected before.
+        run: function to time.
+        collect: collect garbage before the run.
     """
     if collect:
         gc.collect()
@@ -81,16 +81,16 @@ def alternate(
     *,
     warm_ups: int = 1,
 ) -> dict[str, list[Turn]]:
-    """Time each side once in every round, in the opposite order every other round.
+    """Time each side once per round, in alternating order.
 
     Args:
-        sides: what is compared, by name.
-        rounds: at least 1.
+        sides: functions to compare, by name.
+        rounds: number of rounds, at least 1.
         on_step: called after each run.
-        warm_ups: rounds beforehand that do not count.
+        warm_ups: number of warm-up rounds.
 
     Returns:
-        The turns of each side, in the order of the rounds.
+        Times of each side, in the order of the rounds.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
     done, total = 0, len(sides) * (warm_ups + rounds)
@@ -105,7 +105,7 @@ def alternate(
 
 
 def ratios(one: Sequence[Turn], two: Sequence[Turn]) -> list[float]:
-    """Divide the wall times of the one by those of the other, round by round."""
+    """Compute the ratio of two sides' wall times in each round."""
     return [first.wall / second.wall for first, second in zip(one, two, strict=True)]
 
 
@@ -116,15 +116,15 @@ def relative_times(
     rounds: int,
     on_step: OnStep = ignore_step,
 ) -> tuple[dict[str, float], float]:
-    """Time many sides as shares of one anchor, which runs again and again between them.
+    """Time many sides relative to one anchor, which runs repeatedly between them.
 
-    With an anchor many sides need no more than two turns' distance from what they are divided by, where in
-    `alternate` a round of all of them would lie between. Sides run in random order.
+    Each side runs close in time to the anchor's run that it is divided by, where in `alternate` a whole round
+    of all sides could lie between. Sides run in random order.
 
     Args:
-        sides: what is timed, by name; each runs `WARM_UPS` times beforehand.
-        anchor: runs before and after every few sides.
-        rounds: at least 1.
+        sides: functions to time, by name; each has `WARM_UPS` warm-up runs.
+        anchor: reference function, run before and after every few sides.
+        rounds: number of rounds, at least 1.
         on_step: called after each run of a side.
 
     Returns:

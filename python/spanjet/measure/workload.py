@@ -1,4 +1,4 @@
-"""Run inference alone: batches that were made beforehand, and nothing but the model."""
+"""Run inference alone, on prepared batches."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ __all__ = ["InferenceSpeed", "Workload", "compare_inference", "run_batches"]
 
 
 def run_batches(runtime: Runtime, batches: Iterable[ModelInputs], hint: Hint = "THROUGHPUT") -> None:
-    """Infer all batches, and let go of their logits."""
+    """Run inference on all batches, and discard the logits."""
     for _ in runtime.run(batches, hint=hint):
         pass
 
 
 class Workload:
-    """The batches that a reader makes of all questions at once, and its engine.
+    """Batches that a reader makes of all questions, and its engine.
 
     Args:
-        reader: plans the batches.
+        reader: reader that plans the batches.
         questions: one question for each context.
         contexts: texts, or encodings made by the reader's tokenizer.
 
     Attributes:
-        questions: their number.
-        windows: their number.
-        tokens: of all windows, without padding.
+        questions: number of questions.
+        windows: number of windows.
+        tokens: number of tokens of all windows, without padding.
         padding: share of padding among all positions of the batches, 0 to 1.
         batches: model inputs.
     """
@@ -49,21 +49,21 @@ class Workload:
 
     @classmethod
     def of(cls, reader: Reader, questions: Sequence[Question]) -> "Workload":
-        """Make the batches of questions on their own contexts."""
+        """Make the workload of questions on their own contexts."""
         return cls(reader, [each.question for each in questions], [each.context for each in questions])
 
     def infer(self, hint: Hint = "THROUGHPUT") -> None:
-        """Run all batches, and let go of their logits."""
+        """Run inference on all batches, and discard the logits."""
         run_batches(self._engine, self.batches, hint)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceSpeed:
-    """Times of inference alone, of readers that ran in turn on the same windows.
+    """Inference times of readers in alternating rounds on the same windows.
 
     Attributes:
-        turns: of each reader, by its name.
-        windows, tokens: of a turn.
+        turns: times of each round, by the reader's name.
+        windows, tokens: number of windows and tokens per round.
     """
 
     turns: dict[str, list[Turn]]
@@ -71,11 +71,11 @@ class InferenceSpeed:
     tokens: int
 
     def speed_up(self, name: str, over: str) -> Spread:
-        """Speed of one reader over another's, round by round."""
+        """Compute the speed-up of one reader over another in each round."""
         return Spread.of(ratios(self.turns[over], self.turns[name]))
 
     def as_dict(self, speed_ups: Mapping[str, Any]) -> dict[str, Any]:
-        """The median rates, the speed-ups given, and what was run, ready for JSON."""
+        """Return the median rates, the given speed-ups and the workload, JSON-serialisable."""
         return {
             "unit": "windows/s",
             **{
@@ -97,11 +97,11 @@ def compare_inference(
     warm_ups: int = 1,
     on_step: OnStep = ignore_step,
 ) -> InferenceSpeed:
-    """Time inference alone with several readers, in alternating rounds.
+    """Time inference of several readers in alternating rounds.
 
     Args:
-        readers: what is compared, by name; their windows are of the same lengths.
-        questions: whose windows are inferred.
+        readers: readers to compare, by name; their windows must have the same lengths.
+        questions: questions to make windows of.
         rounds: at least 1.
         warm_ups: rounds beforehand that do not count.
         on_step: called after each run.

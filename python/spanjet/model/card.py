@@ -1,4 +1,4 @@
-"""Read and update a model directory's card, ``card.json``."""
+"""Read and update the card of a model directory, ``card.json``."""
 
 import json
 from dataclasses import fields
@@ -8,7 +8,7 @@ from typing import Any
 from spanjet.config import Calibration
 from spanjet.model.config_json import read_json
 from spanjet.model.exported import find_exported
-from spanjet.storage import replace_file
+from spanjet.storage import check_writable, replace_file
 
 __all__ = ["CARD", "check_has_card", "read_calibration", "update_card"]
 
@@ -16,45 +16,48 @@ CARD = "card.json"
 
 
 def read_calibration(file: Path, card: dict[str, Any] | None) -> Calibration | None:
-    """Read the calibration of a card; None without one.
+    """Read the calibration from a card; None if it has none.
 
     Args:
-        file: the card's, for messages.
-        card: its values.
+        file: path of the card, for error messages.
+        card: content of the card; None: no card.
 
     Raises:
-        ValueError: the card holds something else in its place.
+        ValueError: the card's calibration is malformed.
     """
     kept = (card or {}).get("calibration")
     if kept is None:
         return None
     if not isinstance(kept, dict):
-        raise ValueError(f'{file}: "calibration" is {kept!r:.80}; expected an object')
+        raise ValueError(f'{file}: "calibration" is {json.dumps(kept):.80}; expected an object')
     try:
         names = [field.name for field in fields(Calibration)]
         return Calibration(**{name: kept[name] for name in names if name in kept})
     except (TypeError, ValueError) as error:
-        raise ValueError(f'{file}: "calibration" is {kept!r:.80}: {error}') from None
+        reason = str(error).removeprefix(f"{Calibration.__name__}.")  # a class, which the file does not name
+        raise ValueError(f'{file}: "calibration": {reason}') from None
 
 
 def check_has_card(path: Path) -> None:
-    """Check that a directory may have a card.
+    """Check that a directory may have a card, which can be written, before the work for it is done.
 
     Raises:
         ValueError: it is no model directory, but a checkpoint.
+        OSError: as `check_writable`.
     """
     if find_exported(path) is None:
         raise ValueError(
             f"{path}: a checkpoint has no card; make a model directory of it with spanjet quantize"
         )
+    check_writable(path / CARD)
 
 
 def update_card(path: Path, **values: Any) -> None:
-    """Change values of a model directory's card, or begin one, atomically.
+    """Set values in the card of a model directory, or create the card, atomically.
 
     Args:
-        path: the directory.
-        values: what is set in ``card.json``, ready for JSON.
+        path: the model directory.
+        values: JSON-serialisable values to set in ``card.json``.
 
     Raises:
         ValueError: see `check_has_card`.

@@ -1,6 +1,7 @@
 """Read and write model directories: a graph with its tokenizer, configuration and card."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from spanjet.model.card import CARD
 from spanjet.model.config_json import read_json
+from spanjet.model.content import check_content
 from spanjet.model.exported import GRAPH, find_exported, read_exported
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 BUNDLED_MODEL = Path(__file__).parent / "assets" / "minilm-l6-squad2-int8"
-"""The model directory of the reader that comes with the package."""
+"""Model directory of the bundled reader."""
 
 WEIGHTS, CONFIG = "openvino_model.bin", "config.json"
 _MERGES = "merges.txt"
@@ -46,15 +48,15 @@ COMPANIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDirectory:
-    """A model directory whose files are all there and whole.
+    """Model directory with checked files.
 
     Attributes:
         path: the directory.
-        graph: its ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
+        graph: ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
             `find_exported`.
-        tokenizer: see `find_tokenizer`.
-        config: the sizes of the encoder that it was made of.
-        card: its ``card.json``: where the model comes from and what it is worth; None without one.
+        tokenizer: tokenizer file, see `find_tokenizer`.
+        config: architecture of the encoder.
+        card: ``card.json`` with the model's source and quality; None if there is none.
     """
 
     path: Path
@@ -65,12 +67,12 @@ class ModelDirectory:
 
     @property
     def max_position_embeddings(self) -> int:
-        """Rows of the encoder's position table."""
+        """Number of rows of the encoder's position table."""
         return self.config.max_position_embeddings
 
     @classmethod
     def read(cls, path: Path) -> "ModelDirectory":
-        """Find and check the files of a model directory; the weights themselves are not read.
+        """Find and check the files of a model directory, without reading the weights.
 
         Raises:
             FileNotFoundError: a file is missing; the message names it.
@@ -85,11 +87,11 @@ class ModelDirectory:
             graph=graph,
             tokenizer=find_tokenizer(path),
             config=read_architecture(path / CONFIG),
-            card=read_json(card) if card.is_file() else None,
+            card=read_json(card) if card.exists() else None,
         )
 
     def load(self) -> ov.Model:
-        """Load the model, its weights mapped into memory.
+        """Load the model with memory-mapped weights.
 
         Raises:
             ValueError: as `read_exported`.
@@ -98,16 +100,22 @@ class ModelDirectory:
 
 
 def find_tokenizer(path: Path) -> Path:
-    """Find the tokenizer's file in a directory.
+    """Find the tokenizer file of a directory.
 
-    It is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
+    That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
 
     Raises:
+    <<<<<<< HEAD
+        FileNotFoundError: none of them exists.
+        ValueError: the directory has a SentencePiece model instead.
+    =======
         FileNotFoundError: there is none of them.
-        ValueError: there is a SentencePiece model in their place.
+        ValueError: there is a SentencePiece model in their place, or something that is no tokenizer's file.
+    >>>>>>> work-faults-model
     """
     for name in _TOKENIZERS:
-        if (path / name).is_file() and (name != "vocab.json" or (path / _MERGES).is_file()):
+        if os.path.lexists(path / name) and (name != "vocab.json" or (path / _MERGES).is_file()):
+            check_content(path / name)
             return path / name
     for file in sorted(path.glob("*.model")):
         raise ValueError(
@@ -129,15 +137,15 @@ def write_model_directory(
     """Write a model directory atomically.
 
     Args:
-        path: the directory to make; its parent exists.
-        model: the model; float weights are stored as float16 unless it is quantized.
-        card: what goes into ``card.json``, besides the sizes of the other files in bytes.
-        companions: files to copy, by their names in the directory; ``config.json`` and a tokenizer's
-            are needed.
-        overwrite: whether a model directory at ``path`` is replaced.
+        path: directory to create; its parent must exist.
+        model: the model; its float weights are stored as float16 unless it is quantized.
+        card: content of ``card.json``, to which the sizes of the other files in bytes are added.
+        companions: files to copy, by their names in the directory; must include ``config.json`` and a
+            tokenizer's.
+        overwrite: replace an existing model directory at ``path``.
 
     Returns:
-        The card that was written.
+        The written card.
 
     Raises:
         FileExistsError: see `spanjet.storage.check_free`.
@@ -155,11 +163,12 @@ def write_model_directory(
 
 
 def _check_weights(graph: Path) -> None:
-    """Check that an OpenVINO model's two files are there and of one length."""
+    """Check that an OpenVINO model's two files exist and that the weights have the expected size."""
     weights = graph.with_suffix(".bin")
     for file in (graph, weights):
-        if not file.is_file():
+        if not os.path.lexists(file):
             raise FileNotFoundError(ENOENT, "missing from the model directory", str(file))
+        check_content(file)
     expected, found = _weights_size(graph), weights.stat().st_size
     if found != expected:
         raise ValueError(
@@ -168,7 +177,7 @@ def _check_weights(graph: Path) -> None:
 
 
 def _weights_size(graph: Path) -> int:
-    """Compute the size of the ``.bin`` that an ``.xml`` describes: the end of its last constant."""
+    """Compute the expected size of a ``.bin`` from its ``.xml``: the end of the last constant."""
     content = graph.read_bytes()
     if not content.rstrip().endswith(b"</net>"):
         raise ValueError(f"{graph}: truncated or not an OpenVINO model")

@@ -1,17 +1,17 @@
-"""Read question-answering models that other tools exported as OpenVINO IR or ONNX."""
+"""Read question-answering models exported by other tools as OpenVINO IR or ONNX."""
 
 import re
-from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
+from spanjet.model.content import check_content
 from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import INPUTS, OUTPUTS, adapt
 
 __all__ = ["GRAPH", "ONNX", "find_exported", "read_exported"]
 
 GRAPH, ONNX = "openvino_model.xml", "model.onnx"
-# The names that spanjet uses -> what else they are called, without the ":0" that TensorFlow adds.
+# spanjet's names and their aliases, without the ":0" that TensorFlow adds.
 _OTHER_NAMES = {
     "attention_mask": "input_mask",
     "token_type_ids": "segment_ids",
@@ -21,13 +21,13 @@ _OTHER_NAMES = {
 
 
 def find_exported(directory: Path) -> Path | None:
-    """Find the exported model of a directory: IR or else ONNX, by its usual name or alone.
+    """Find the exported model of a directory, IR or else ONNX: by its usual name, or the only one.
 
     Raises:
-        ValueError: several models, and none has the usual name.
+        ValueError: there are several models, none of which has the usual name.
     """
     for usual in (GRAPH, ONNX):
-        if (directory / usual).is_file():
+        if (directory / usual).exists():
             return directory / usual
         others = sorted(directory.glob(f"*{Path(usual).suffix}"))
         if len(others) > 1:
@@ -39,27 +39,26 @@ def find_exported(directory: Path) -> Path | None:
 
 
 def read_exported(path: Path) -> ov.Model:
-    """Read an exported model; its ports get spanjet's names and types.
+    """Read an exported model, and give its ports spanjet's names and types.
 
     Args:
         path: an ``.xml`` with its ``.bin`` beside it, which is mapped into memory, or an ``.onnx``.
 
     Returns:
-        A model with the inputs ``input_ids``, ``attention_mask`` and, where it has them,
-        ``token_type_ids``, int32, and the outputs ``start_logits`` and ``end_logits``, float32.
+        A model with the inputs ``input_ids``, ``attention_mask`` and optionally ``token_type_ids``, int32,
+        and the outputs ``start_logits`` and ``end_logits``, float32.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: OpenVINO cannot read it, or it has other inputs or outputs; the message names the file,
-            what was expected and what was found.
+        FileNotFoundError: the file does not exist.
+        ValueError: OpenVINO cannot read the file, or it has other inputs or outputs; the message names the
+            file, what was expected and what was found.
     """
-    if not path.is_file():
-        raise FileNotFoundError(ENOENT, "no such file", str(path))
+    check_content(path)
     kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
     try:
         model = ov.Core().read_model(path)
         _rename([*model.inputs, *model.outputs])
-    except (RuntimeError, UnicodeDecodeError) as error:  # the latter from names, or OpenVINO's message
+    except (RuntimeError, UnicodeDecodeError) as error:  # the latter from undecodable text
         raise ValueError(f"{path}: not an {kind} model: {_last_line(error)}") from error
     try:
         return adapt(model)[0]
@@ -68,7 +67,7 @@ def read_exported(path: Path) -> ov.Model:
 
 
 def _rename(ports: list[Any]) -> None:
-    """Give spanjet's names to ports that have others of the same meaning."""
+    """Rename ports from aliases to spanjet's names."""
     taken = {name for port in ports for name in port.get_names()}
     for port in ports:
         names = {name.removesuffix(":0") for name in port.get_names()}

@@ -1,4 +1,4 @@
-"""Download models from the Hugging Face hub through its own client and cache."""
+"""Download models from the Hugging Face hub with its own client and cache."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["HubModel"]
 
-# What a model may be made of; nothing else of a repository is downloaded.
+# Files that a model may consist of; nothing else of a repository is downloaded.
 _FILES = [
     "config.json",
     "card.json",
@@ -29,16 +29,36 @@ _FILES = [
     "model.onnx_data",
 ]
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "openvino_model.xml", "model.onnx")
+_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".ot", ".onnx", ".safetensors", ".gguf")
+# What the client's errors mean, by the names of their classes, which differ from version to version; kinds of
+# another come before it.
+_REASONS = {
+    "GatedRepoError": "access to it is restricted: accept its terms on its page there and set HF_TOKEN",
+    "RepositoryNotFoundError": "there is no such model, or it is private and needs HF_TOKEN",
+    "RevisionNotFoundError": "the model has no such revision",
+    "IncompleteSnapshotError": "the copy in its cache is incomplete, and the hub was not reached",
+    "OfflineModeIsEnabled": "the client is offline (HF_HUB_OFFLINE)",
+    "LocalEntryNotFoundError": "it was not reached (no network, or HF_HUB_OFFLINE), and its cache lacks it",
+    "HFValidationError": "this is no id of a model",
+}
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_ID = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
+# The hub's first models have no organisation: bert-base-uncased.
+_ID = re.compile(rf"(?P<repository>(?:{_PART}/)?{_PART})(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
+# A URL, also one of whose slashes a path has kept a single one.
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+_PAGE = re.compile(
+    rf"(?:(?:www\.)?(?:huggingface\.co|hf\.co)/(?:models/)?)?(?P<repository>(?:{_PART}/)?{_PART})"
+    r"(?:/(?:tree|blob|resolve)/(?P<revision>[^/?#]+))?(?:[/?#].*)?"
+)
+_IDS = "the id of a model on the Hugging Face hub, ORG/NAME or ORG/NAME@REVISION"
 
 
 @dataclass(frozen=True)
 class HubModel:
-    """A repository of the hub.
+    """Repository of the hub, at a revision.
 
     Attributes:
-        repository: ``organisation/name``.
+        repository: ``organisation/name``, or the bare name of one of the hub's first models.
         revision: a commit, tag or branch; None: the main branch as it is now.
     """
 
@@ -46,16 +66,33 @@ class HubModel:
     revision: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> "HubModel | None":
-        """Parse ``organisation/name`` or ``organisation/name@revision``; None for another form."""
+    def parse(cls, text: str) -> "HubModel":
+        """Parse ``organisation/name``, ``organisation/name@revision``, or the same with a bare name.
+
+        Raises:
+            FileNotFoundError: it has another form, so that it can only be a directory, and there is none.
+            ValueError: it is a URL; the message says the id that stands for it.
+        """
         match = _ID.fullmatch(text)
-        return None if match is None else cls(match["repository"], match["revision"])
+        if match is not None:
+            return cls(match["repository"], match["revision"])
+        if (url := _URL.fullmatch(text)) is not None:
+            page = _PAGE.fullmatch(url["rest"])
+            on_hub = page is not None and (
+                "huggingface.co/" in text or "hf.co/" in text or url["scheme"] == "hf"
+            )
+            known = f": {cls(page['repository'], page['revision'])}" if page is not None and on_hub else ""
+            raise ValueError(f"{url['scheme']}://{url['rest']}: a URL, expected a directory or {_IDS}{known}")
+        local = not text or text[0] in "/.~"
+        raise FileNotFoundError(
+            ENOENT, "no such directory" if local else f"no such directory, nor {_IDS}", text
+        )
 
     def __str__(self) -> str:
         return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
 
     def download(self) -> Path:
-        """Return the repository's directory in the client's cache, downloading what is missing.
+        """Download missing files, and return the repository's directory in the client's cache.
 
         The client reads its own settings from the environment: ``HF_HUB_OFFLINE=1`` for the cache alone,
         ``HF_HOME`` for its place, ``HF_TOKEN`` for private repositories.
@@ -68,36 +105,52 @@ class HubModel:
         """
         try:
             import huggingface_hub  # noqa: PLC0415  (an extra)
-            from huggingface_hub import errors  # noqa: PLC0415  (an extra)
         except ImportError as error:
             raise ImportError(
                 f"{self}: no such directory, and to read it from the Hugging Face hub needs its client: "
                 "pip install 'spanjet[hub]'"
             ) from error
-        absent = (
-            errors.LocalEntryNotFoundError,
-            errors.RepositoryNotFoundError,
-            errors.RevisionNotFoundError,
-        )
         try:
             snapshot = huggingface_hub.snapshot_download(
                 self.repository, revision=self.revision, allow_patterns=_FILES
             )
-        except absent as error:
-            reason = f"no such directory, and not found on the Hugging Face hub: {_first_line(error)}"
+        except Exception as error:  # those of the client's network libraries have no common base
+            if (known := _known_reason(error)) is None:
+                raise OSError(f"{self}: not read from the Hugging Face hub: {_first_line(error)}") from error
+            hint = "" if "/" in self.repository else "; most ids there have the form ORG/NAME"
+            reason = f"no such directory, and not found on the Hugging Face hub: {known}{hint}"
             raise FileNotFoundError(ENOENT, reason, str(self)) from error
-        except (OSError, ValueError) as error:
-            raise OSError(f"{self}: not read from the Hugging Face hub: {_first_line(error)}") from error
         directory = Path(snapshot)
         if not any((directory / name).is_file() for name in _WEIGHTS):
-            raise FileNotFoundError(
-                ENOENT,
-                f"the repository holds no weights that are read ({', '.join(_WEIGHTS)}); pickled ones "
-                "(pytorch_model.bin) can run code, so they are not",
-                str(self),
-            )
+            raise FileNotFoundError(ENOENT, self._without_weights(), str(self))
         return directory
+
+    def _without_weights(self) -> str:
+        """Say why a snapshot has no weights: the repository has none, or the copy is in part."""
+        import huggingface_hub  # noqa: PLC0415  (an extra)
+
+        try:
+            names = huggingface_hub.list_repo_files(self.repository, revision=self.revision)
+        except Exception as error:  # as above
+            reason = _known_reason(error) or _first_line(error)
+            return f"the copy in the hub's cache is incomplete: it holds no weights, and {reason}"
+        if set(names) & set(_WEIGHTS):
+            return "the copy in the hub's cache is incomplete: it lacks the weights, which the hub has"
+        others = [name for name in sorted(names) if name.endswith(_OTHER_WEIGHTS)]
+        found = f"but {', '.join(others[:3])}" if others else "nor any others"
+        return (
+            f"the repository holds no weights that are read ({', '.join(_WEIGHTS)}), {found}; pickled ones "
+            "(pytorch_model.bin) can run code, so they are not"
+        )
+
+
+def _known_reason(error: Exception) -> str | None:
+    """Say in the user's terms what an error of the client means; None: it is not one of the known ones."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return next((reason for name, reason in _REASONS.items() if name in kinds), None)
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """Return what an error says, without the names of classes that the client puts before it."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "for no reason given")
+    return re.sub(r"^(?:Got: )?(?:\w+(?:Error|Exception|Timeout): )*", "", text)

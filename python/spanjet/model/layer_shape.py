@@ -1,4 +1,4 @@
-"""The shape of one encoder layer: how many attention heads and feed-forward units it has."""
+"""Describe the shape of an encoder layer: its numbers of attention heads and feed-forward units."""
 
 import json
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ KEY = "spanjet"
 
 @dataclass(frozen=True, slots=True, order=True)
 class LayerShape:
-    """Parts that are left of one encoder layer.
+    """Number of heads and units of one encoder layer.
 
     Attributes:
-        heads: attention heads; 0: there is no attention, only the bias of its output.
-        units: units of the feed-forward block; 0: there is none, only the bias of its output.
+        heads: number of attention heads; 0: no attention, only the bias of its output.
+        units: number of feed-forward units; 0: no feed-forward block, only the bias of its output.
     """
 
     heads: int
@@ -27,7 +27,7 @@ class LayerShape:
 
 
 def describe_shapes(shapes: Sequence[LayerShape]) -> dict[str, Any]:
-    """Describe the layers for ``config.json``, where `KEY` holds them."""
+    """Return the value of `KEY` in ``config.json``."""
     return {"layers": [asdict(shape) for shape in shapes]}
 
 
@@ -35,12 +35,12 @@ def read_shapes(config: Fields, *, layers: int, full: LayerShape) -> tuple[Layer
     """Read the shapes of all layers from ``"spanjet": {"layers": [{"heads": 7, "units": 544}, …]}``.
 
     Args:
-        config: a configuration; without that key, nothing was cut.
-        layers: how many there must be.
-        full: the shape of a layer before anything was cut.
+        config: fields of a configuration; without the key, all layers are unpruned.
+        layers: required number of layers.
+        full: shape of an unpruned layer.
 
     Raises:
-        ValueError: the key holds something else; the message names the file and the place.
+        ValueError: the value is malformed; the message names the file and the place.
     """
     found = config.get(KEY)
     if found is None:

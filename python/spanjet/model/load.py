@@ -1,9 +1,11 @@
-"""Load any kind of model: a model directory, a checkpoint, an exported model or a hub id."""
+"""Load models from model directories, checkpoints, exported models or hub ids."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 from spanjet.config import Calibration
@@ -30,21 +32,28 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A question-answering model and what is needed to feed it.
+    """Loaded question-answering model with its tokenizer, limits and card.
 
     Attributes:
-        model: inputs ``input_ids``, ``attention_mask`` and, where ``layout`` says so, ``token_type_ids``,
-            int32[batch, length]; outputs ``start_logits``, ``end_logits``, float32[batch, length].
+        model: graph with the inputs ``input_ids``, ``attention_mask`` and, if ``layout`` has it,
+            ``token_type_ids``, int32[batch, length], and the outputs ``start_logits``, ``end_logits``,
+            float32[batch, length].
         tokenizer: file of the tokenizer.
-        max_length: tokens of a sequence at most; the model fails on a longer one.
-        vocab_size: rows of the embedding table; a greater token id has no row, and the model does
-            not notice.
-        card: where the model comes from and what it is worth; None for a checkpoint.
+        max_length: maximum length of a sequence in tokens; the model fails on a longer one.
+        vocab_size: number of rows of the embedding table; the model does not detect token ids beyond it.
+        card: card with the model's source and quality; None for a checkpoint.
         path: the directory.
-        layout: of its inputs.
+        layout: layout of its inputs.
         architecture: ``model_type`` of its ``config.json``.
+    <<<<<<< HEAD
+        weights: weight files.
+        repository: hub repository that the directory is a snapshot of; None: a local directory.
+    =======
         weights: the files that hold the weights.
         repository: of the hub, that the directory is a snapshot of; None: the directory is the user's.
+        source: the directory, absolute, that `load_model` read just this model from, so that another process
+            can; None: the graph was made in memory.
+    >>>>>>> work-faults-model
     """
 
     model: ov.Model
@@ -57,18 +66,41 @@ class Model:
     architecture: str = "bert"
     weights: tuple[Path, ...] = ()
     repository: str | None = None
+    source: Path | None = field(default=None, init=False)  # which dataclasses.replace does not keep
+
+    def stored(self) -> Path:
+        """Return the directory that another process can load the model from.
+
+        Raises:
+            PicklingError: there is none.
+        """
+        if self.source is None:
+            raise PicklingError(
+                "the model was made in memory, so that it cannot go to another process; expected one that "
+                "was read from a directory: write it with write_model_directory and load that"
+            )
+        return self.source
+
+    def __reduce__(self) -> tuple[Callable[[Path, str | None], "Model"], tuple[Path, str | None]]:
+        return _load, (self.stored(), self.repository)
+
+    def __copy__(self) -> "Model":
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Model":
+        return replace(self, model=self.model.clone())
 
     @property
     def weight_bytes(self) -> int:
-        """Size of the weights' files."""
+        """Size of the weight files in bytes."""
         return sum(file.stat().st_size for file in self.weights)
 
     @property
     def calibration(self) -> Calibration | None:
-        """Calibration of the model's scores, from its card; None without one.
+        """Calibration of the model's scores, from its card; None if there is none.
 
         Raises:
-            ValueError: the card holds something else in its place.
+            ValueError: the card's calibration is malformed.
         """
         return read_calibration(self.path / CARD, self.card)
 
@@ -80,32 +112,50 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         path: one of
 
             - a model directory: ``openvino_model.xml`` and its companions, see `ModelDirectory`;
-            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or the several
-              files that ``model.safetensors.index.json`` names; it becomes a float32 graph;
+            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or the files
+            that ``model.safetensors.index.json`` names; it becomes a float32 graph;
             - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
               ``config.json`` and a tokenizer;
-            - where there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
+    <<<<<<< HEAD
+            - if there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
               branch, ``organisation/name@revision``; see `HubModel`.
+    =======
+            - where there is no such directory, a hub id, ``organisation/name``, for the hub's first models
+              ``name``, or, pinned to a commit, tag or branch, ``organisation/name@revision``; see `HubModel`.
+    >>>>>>> work-faults-model
 
     Raises:
         FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.
         ValueError: a file is damaged or describes a model that cannot be read; the message names
             the file, what was found and what was expected.
         OSError: a file cannot be read, or the hub cannot be reached.
-        ImportError: a hub id, and the hub's client is not installed.
+        ImportError: the path is a hub id and the hub's client is not installed.
     """
-    directory, repository = find_directory(path)
+    return _load(*find_directory(path))
+
+
+def _load(directory: Path, repository: str | None) -> Model:
     ready = any((directory / name).exists() for name in (GRAPH, WEIGHTS, CARD))
-    if ready or (not has_weights(directory) and find_exported(directory) is not None):
-        return replace(_load_ready(directory), repository=repository)
-    return replace(load_checkpoint(directory), repository=repository)
+    try:
+        exported = ready or (not has_weights(directory) and find_exported(directory) is not None)
+        model = _load_ready(directory) if exported else load_checkpoint(directory)
+    except FileNotFoundError as error:
+        if repository is None:
+            raise
+        reason = (
+            f"{error.strerror}; the copy of {repository} in the hub's cache is incomplete, or the hub's own"
+        )
+        raise FileNotFoundError(ENOENT, reason, error.filename) from error
+    model = replace(model, repository=repository)
+    object.__setattr__(model, "source", directory.absolute())
+    return model
 
 
 def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
-    """Find the directory of a model: a local one, or a hub model's, downloaded if need be.
+    """Find the directory of a model: a local one, or a hub model's, downloaded if necessary.
 
     Returns:
-        The directory, and the hub's repository that it is a snapshot of; None: it is local.
+        The directory, and the hub repository that it is a snapshot of; None for a local one.
 
     Raises:
         FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
@@ -113,11 +163,9 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     directory, repository = Path(path), None
     if not directory.exists():
         hub_model = HubModel.parse(os.fspath(path))
-        if hub_model is None:
-            raise FileNotFoundError(ENOENT, "no such directory", str(path))
         directory, repository = hub_model.download(), hub_model.repository
     if not directory.is_dir():
-        raise NotADirectoryError(ENOTDIR, "not a directory", str(path))
+        raise NotADirectoryError(ENOTDIR, "not a directory, expected that of a model", str(path))
     return directory, repository
 
 
@@ -125,8 +173,7 @@ def load_checkpoint(path: Path) -> Model:
     """Build the float32 graph of a checkpoint directory.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_model`; also when the weights are there in a form that is
-            not read.
+        FileNotFoundError, ValueError: as `load_model`; also if the weights are in an unsupported format.
     """
     config, weights = open_checkpoint(path)
     model = config.build(weights)
@@ -135,7 +182,7 @@ def load_checkpoint(path: Path) -> Model:
 
 
 def open_checkpoint(path: Path) -> tuple[Architecture, Weights]:
-    """Read the sizes of a checkpoint and find its weights, which are not read yet.
+    """Read the configuration of a checkpoint and open its weights, without reading them yet.
 
     Raises:
         FileNotFoundError, ValueError: as `load_checkpoint`.
@@ -147,13 +194,13 @@ def open_checkpoint(path: Path) -> tuple[Architecture, Weights]:
 
 
 def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[Path, ...]) -> Model:
-    """Make the `Model` of a checkpoint whose graph was built already.
+    """Make the `Model` of a checkpoint from its built graph.
 
     Args:
         model: the graph.
-        config: what built it.
-        path: the checkpoint's directory.
-        weights: the files that hold the weights.
+        config: architecture that built it.
+        path: directory of the checkpoint.
+        weights: weight files.
     """
     return Model(
         model=model,

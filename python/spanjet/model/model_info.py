@@ -1,4 +1,4 @@
-"""Describe a model's parameters, precisions and operations, as loaded and as this CPU runs it."""
+"""Describe a model's parameters, precisions and operations, as loaded and as executed on this CPU."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ __all__ = ["describe_execution", "describe_model"]
 
 _PRECISIONS = {"i8": "int8", "u8": "int8", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 _LOOKUPS = ("Gather", "Slice")
-# Operations of a compiled model that compute nothing.
+# Operations of a compiled model without computation.
 _IDLE = {"Const", "Input", "Output", "Reshape", "ShapeOf", "Memory"}
 
 NOT_CALIBRATED = "none: scores rank answers, but are no probabilities (see spanjet calibrate)"
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """Describe a model: architecture, parameters and their precision by part, operations by kind, bytes.
+    """Describe a model: architecture, parameters by part and precision, operations by kind, size in bytes.
 
-    A product counts as ``int8`` where an input is: its weights, or one of the activations that it multiplies.
+    A matrix product counts as ``int8`` if one of its inputs is: its weights or an activation.
     """
     nodes = model.model.get_ordered_ops()
     products = [node for node in nodes if is_product(node)]
@@ -46,12 +46,12 @@ def describe_model(model: Model) -> dict[str, Any]:
 
 
 def describe_execution(model: Model) -> dict[str, Any]:
-    """Compile a model and describe how OpenVINO runs it on this CPU.
+    """Compile a model, and describe its execution by OpenVINO on this CPU.
 
     Returns:
-        ``int8``: how INT8 products are computed; ``float``: what the rest is computed in; ``streams``:
-        batches that run at the same time;
-        ``operations``: of the compiled model, by kind and precision.
+        ``int8``: arithmetic of INT8 matrix products; ``float``: precision of other operations; ``streams``:
+        number of parallel batches; ``operations``: number of operations of the compiled model, by kind and
+        precision.
     """
     compiled = ov.Core().compile_model(suited(model.model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
     operations: dict[str, Counter[str]] = {}
@@ -74,12 +74,12 @@ def _by_precision(products: Iterable[ov.Node]) -> dict[str, int]:
 
 
 def _has_weight(product: ov.Node) -> bool:
-    """Tell products with weights from those of two activations."""
+    """Return True if a matrix product has a weight, rather than two activations."""
     return any(map(is_weight, product.input_values()))
 
 
 def _parts(nodes: Iterable[ov.Node]) -> dict[str, Counter[str]]:
-    """Count parameters by part and precision; scales and the limits of quantizers are none."""
+    """Count parameters by part and precision, without scales and limits of quantizers."""
     parts: dict[str, Counter[str]] = {"embeddings": Counter(), "products": Counter(), "vectors": Counter()}
     for node in nodes:
         if node.get_type_name() != "Constant":
@@ -92,7 +92,7 @@ def _parts(nodes: Iterable[ov.Node]) -> dict[str, Counter[str]]:
 
 
 def _part(constant: ov.Node) -> str | None:
-    """Name the part that a constant belongs to; None: it is a scale or a limit of a quantizer."""
+    """Name the part of a constant; None for scales and limits of quantizers."""
     shape = constant.data.shape
     if len(shape) == 1:
         return "vectors" if shape[0] > 1 else None
@@ -102,7 +102,7 @@ def _part(constant: ov.Node) -> str | None:
 
 
 def _readers(constant: ov.Node) -> set[str]:
-    """Collect the kinds of operations that read a constant, or what it is converted to."""
+    """Collect the kinds of operations that read a constant, directly or converted."""
     nodes = [port.get_node() for port in constant.output(0).get_target_inputs()]
     kinds = {node.get_type_name() for node in nodes if node.get_type_name() != "Convert"}
     return kinds.union(*(_readers(node) for node in nodes if node.get_type_name() == "Convert"))

@@ -1,4 +1,4 @@
-"""Make BERT checkpoints of any shape with random weights, as fast as real ones."""
+"""Write BERT checkpoints of any size with random weights, as fast as trained ones."""
 
 import json
 import math
@@ -12,14 +12,14 @@ import numpy as np
 
 __all__ = ["SHAPES", "Shape", "write_checkpoint"]
 
-# Standard deviation of the weights that BERT's training starts from.
+# Standard deviation of BERT's weight initialisation.
 SPREAD = 0.02
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The sizes of a BERT (Devlin et al. 2019, arXiv 1810.04805)."""
+    """Sizes of a BERT (Devlin et al. 2019, arXiv 1810.04805)."""
 
     width: int
     layers: int
@@ -28,7 +28,7 @@ class Shape:
     positions: int = 512
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Return names and shapes as BertForQuestionAnswering saves them."""
+        """Yield names and shapes of the tensors, as BertForQuestionAnswering saves them."""
         width, units = self.width, 4 * self.width
         tables = {"word": self.vocabulary, "position": self.positions, "token_type": 2}
         for name, rows in tables.items():
@@ -56,14 +56,14 @@ def write_checkpoint(directory: Path, shape: Shape, *, seed: int = 0, vocabulary
     """Write ``config.json``, ``vocab.txt`` and ``model.safetensors`` (float32), tensor by tensor.
 
     Args:
-        directory: made; its parent exists.
-        shape: the sizes.
-        seed: of the weights.
-        vocabulary: a ``vocab.txt`` to copy, so that texts have as many tokens as real ones; None: letters
-            and made-up words.
+        directory: directory to create; its parent must exist.
+        shape: sizes of the model.
+        seed: seed of the weights.
+        vocabulary: ``vocab.txt`` to copy, so that texts have realistic token counts; None: characters and
+            synthetic words.
 
     Returns:
-        Bytes of the weights.
+        Size of the weights in bytes.
     """
     directory.mkdir()
     config = {
@@ -102,7 +102,7 @@ def _affine(name: str, weight: tuple[int, ...]) -> Iterator[tuple[str, tuple[int
 
 
 def _vocabulary(size: int) -> list[str]:
-    """List special tokens, all that ASCII text falls into, and made-up words for the rest."""
+    """List special tokens, the pieces of any ASCII text, and synthetic words for the rest."""
     characters = string.ascii_lowercase + string.digits + string.punctuation
     tokens = [*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)]
     if size < len(tokens):

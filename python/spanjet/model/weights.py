@@ -1,6 +1,7 @@
-"""Look up the tensors of a checkpoint by the names that its architecture gives them."""
+"""Look up the tensors of a checkpoint by its architecture's names."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,28 @@ from spanjet.model.safetensors import TensorFile, open_weights
 
 __all__ = ["Weights"]
 
-# What checkpoints converted from TensorFlow call the two vectors of a layer normalisation.
+# Names of layer normalisation tensors in checkpoints converted from TensorFlow.
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 _HEAD = "qa_outputs."
+# What training wrappers put before names: DataParallel and Lightning at the front, torch.compile anywhere.
+_WRAPPERS = re.compile(r"^(?:(?:module|model|_orig_mod)\.)+|(?<=\.)_orig_mod\.")
 
 
 class Weights:
-    """The named tensors of a checkpoint, converted to float32 when they are taken.
+    """Source of a checkpoint's tensors, converted to float32 when taken.
 
     Args:
         path: the ``model.safetensors`` file, or ``model.safetensors.index.json``.
+    <<<<<<< HEAD
+        prefix: prefix of the encoder's names in task models (``"bert."``); names are looked up without it, so
+            that files with and without it are both read.
+        ignored: regular expression of names, without the prefix, that need not be taken.
+    =======
         prefix: what task models put before the encoder's names (``"bert."``); names are looked up
-            without it, so that a file with and one without it read alike.
+            without it, so that a file with and one without it read alike. What DataParallel (``module.``),
+            Lightning (``model.``) and torch.compile (``_orig_mod.``) add is taken off too.
         ignored: a regular expression of the names that need not be taken, without the prefix.
+    >>>>>>> work-faults-model
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -38,7 +48,7 @@ class Weights:
         self._places: dict[str, tuple[TensorFile, str]] = {}
         for file in files:
             for full_name in file.names:
-                name = _modern(full_name.removeprefix(prefix))
+                name = _modern(_WRAPPERS.sub("", full_name).removeprefix(prefix))
                 if name in self._places:
                     other, first = self._places[name]
                     raise ValueError(
@@ -48,11 +58,11 @@ class Weights:
         self._left = {name for name in self._places if not re.fullmatch(ignored, name)}
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Take one tensor as float32[shape], C-contiguous; not to be written to.
+        """Take one tensor as float32[shape], C-contiguous; it must not be modified.
 
         Args:
             name: the tensor's name without the prefix.
-            shape: the shape that it must have.
+            shape: required shape.
 
         Raises:
             ValueError: the tensor is missing, has another shape, a dtype other than F32, F16 and
@@ -65,17 +75,26 @@ class Weights:
                 else ""
             )
             raise ValueError(
-                f"{self.path}: tensor {name!r} is missing, expected with shape {list(shape)}{head}"
+                f"{self.path}: tensor {name!r} is missing, expected with shape {list(shape)}"
+                f"{head or self._like(name)}"
             )
         file, full_name = self._places[name]
         self._left.discard(name)
         return file.read(full_name, shape)
 
+    def _like(self, name: str) -> str:
+        """Say which of the file's names are most like one that is missing."""
+        names = [full_name for _, full_name in self._places.values()]
+        last = name.rpartition(".")[2]
+        alike = get_close_matches(name, [other for other in names if other.endswith(last)], n=2, cutoff=0)
+        found = ", ".join(map(repr, alike or sorted(names)[:2]))
+        return f"; the file has {len(names)} tensors, the nearest {found}" if names else "; the file has none"
+
     def finish(self) -> None:
         """Check that every tensor was taken or ignored.
 
         Raises:
-            ValueError: some were not, so the graph is not the one the file was saved from.
+            ValueError: some tensors were not taken, so the checkpoint is of another architecture.
         """
         if self._left:
             names = ", ".join(repr(self._places[name][1]) for name in sorted(self._left)[:3])

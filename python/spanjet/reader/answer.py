@@ -1,4 +1,4 @@
-"""Represent prepared documents, answers and failures."""
+"""Define answers, prepared documents and failures."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,17 +15,17 @@ __all__ = ["Answer", "Document", "Failure", "answers_of"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A span of the context that answers the question; ``context[start:end] == text`` always holds.
+    """Span of the context that answers the question; ``context[start:end] == text`` always holds.
 
     Attributes:
-        text: the span; "" for the null answer.
-        start, end: first code point and the one after the last.
-        byte_start, byte_end: the same in bytes of the context's UTF-8.
-        score: the probability that this is the answer, 0 to 1, as far as the model is calibrated; the scores
-            of a question's answers and ``no_answer`` add up to 1 at most. Of the null answer: ``no_answer``.
+        text: text of the span; "" for the null answer.
+        start, end: offsets in code points, end exclusive.
+        byte_start, byte_end: the same offsets in bytes of the context's UTF-8.
+        score: probability that this is the answer, 0 to 1, if the model is calibrated; the scores of a
+            question's answers and ``no_answer`` add up to at most 1. For the null answer: ``no_answer``.
         logit: start logit plus end logit.
-        null_logit: start plus end logit of ``[CLS]`` in the same window.
-        no_answer: the probability that the context does not answer the question.
+        null_logit: start logit plus end logit of ``[CLS]`` in the same window.
+        no_answer: probability that the context does not answer the question, 0 to 1.
     """
 
     text: str
@@ -45,27 +45,29 @@ class Answer:
 
     @property
     def margin(self) -> float:
-        """``logit - null_logit``, comparable between windows and between texts."""
+        """Margin ``logit - null_logit``, comparable between windows and between texts."""
         return self.logit - self.null_logit
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the attributes by name, ready for JSON."""
+        """Return the attributes by name, JSON-serialisable."""
         return asdict(self)
 
 
 @final
 class Document:
-    """A context that is tokenized once and can be asked often; made by `Reader.prepare`.
+    """Context that is tokenized once for many questions; made by `Reader.prepare`.
+
+    It can be pickled, and asked of any reader whose tokenizer has equal files and settings.
 
     Args:
-        encoding: the tokens of the context, of the reader's own tokenizer; they keep its text.
+        encoding: encoding of the context by the reader's tokenizer, which includes its text.
 
     Attributes:
-        text: the context.
-        encoding: its tokens.
+        text: text of the context.
+        encoding: encoding of the context.
 
     Raises:
-        TypeError: no `Encoding`.
+        TypeError: ``encoding`` is not an `Encoding`.
     """
 
     __slots__ = ("_encoding", "_text")
@@ -76,16 +78,19 @@ class Document:
 
     @property
     def text(self) -> str:
-        """The context."""
+        """Text of the context."""
         return self._text
 
     @property
     def encoding(self) -> _core.Encoding:
-        """The tokens of the context."""
+        """Encoding of the context."""
         return self._encoding
 
+    def __reduce__(self) -> tuple[type["Document"], tuple[_core.Encoding]]:
+        return Document, (self._encoding,)
+
     def __len__(self) -> int:
-        """Number of tokens."""
+        """Return the number of tokens."""
         return len(self._encoding)
 
     def __repr__(self) -> str:
@@ -95,15 +100,20 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """In place of the answers to a pair that cannot be answered (see `Reader.stream`).
+    """Result of a pair that cannot be answered (see `Reader.stream`).
 
     Attributes:
-        index: the pair's place in the whole run, from 0.
-        error: why; a ValueError or TypeError whose message begins with ``pair <index>:``.
+        index: index of the pair in the whole stream, from 0.
+        error: the reason, a ValueError or TypeError whose message begins with ``pair <index>:``.
     """
 
     index: int
     error: Exception
+
+    @property
+    def reason(self) -> str:
+        """The message of the error, without the pair's place."""
+        return str(self.error).removeprefix(f"pair {self.index}: ")
 
 
 def answers_of(contexts: Sequence[str | Document], spans: _core.Spans) -> list[list[Answer]]:

@@ -8,23 +8,24 @@ from numpy.typing import NDArray
 __all__ = ["VECTOR", "PlannedBatch", "padded_lengths", "schedule"]
 
 BATCH_OVERHEAD = 40
-"""What a batch costs beside its positions, in positions: measured 0.5 to 1.3 ms, at 0.04 ms a position."""
+"""Overhead of a batch in equivalent positions: measured 0.5 to 1.3 ms, at 0.04 ms per position."""
 
 VECTOR = 16
-"""Lengths of batches are multiples of this: then neither padding nor neighbours change a bit of a window.
+"""Batch lengths are multiples of this, so that neither padding nor other windows change a bit of the logits.
 
-OpenVINO's attention takes 16 positions at a time and the rest in another way, which rounds differently.
-Float32 logits then differ by 1e-5, INT8 ones by up to 0.35 (docs/performance.md). Lengths 4 above a multiple
-had 1.8 % fewer positions but no less CPU time, twice the shapes, and other bits with ``static_lengths``.
+OpenVINO's attention processes 16 positions at a time and the remainder in another kernel, which rounds
+differently. Float32 logits then differ by 1e-5, INT8 ones by up to 0.35 (docs/performance.md). Lengths 4
+above a multiple had 1.8 % fewer positions, but the same CPU time, twice as many shapes, and different bits
+with ``static_lengths``.
 """
 
 
 class PlannedBatch(NamedTuple):
-    """A batch to be made.
+    """Batch to make.
 
     Attributes:
         rows: int64[rows], indices of its windows.
-        length: its columns, at least the tokens of its longest window.
+        length: padded length, at least that of the longest window.
     """
 
     rows: NDArray[np.int64]
@@ -34,27 +35,27 @@ class PlannedBatch(NamedTuple):
 def schedule(
     lengths: NDArray[np.int64], *, batch_tokens: int = 1024, max_length: int | None = None, streams: int = 0
 ) -> list[PlannedBatch]:
-    """Group windows of like length, so that a batch is padded to little more than its windows.
+    """Group windows of similar length into batches with little padding.
 
-    The windows are sorted by length, longest first, and cut into batches that are full (rows times length
-    just within the budget), half full, of one window or, where none follow, of what is left, whichever
-    way has the fewest positions in all, a batch's overhead included. Where others follow, batches are full
-    as long as there are windows for them. Few numbers of rows and few lengths keep the number of shapes
-    small: each costs OpenVINO about 7 ms and 1 MB in every stream when it first comes, and 18 ms and 5 MB
-    where no other had as many positions (MiniLM-L6; cut to layers that all differ: 10 and 33 ms, 2 and
-    12 MB). Equal lengths keep their order: the result depends on the arguments alone.
+    The windows are sorted by length, longest first, and split into batches that are full (rows times length
+    just within the budget), half full, of one window or, if no others follow, of the remainder, in the way
+    that minimises the total number of positions, including the batches' overhead. If others follow, batches
+    are full as long as there are enough windows. Few distinct row counts and lengths keep the number of
+    shapes small: each new shape costs OpenVINO about 7 ms and 1 MB in every stream, or 18 ms and 5 MB if it
+    is the first with that many positions (MiniLM-L6; pruned to layers that all differ: 10 and 33 ms, 2 and 12
+    MB). Equal lengths keep their order: the result is deterministic.
 
     Streamed in parts of 1,024, 11,793 SQuAD questions make 29 shapes, 27 of them in the first third. Without
-    the rule that batches are full where others follow it was 51, and with batches of any number of rows 73,
-    for 0.1 and 0.2 % fewer positions.
+    the rule that batches are full if others follow there were 51, and with any number of rows 73, for 0.1 and
+    0.2 % fewer positions.
 
     Args:
-        lengths: int64[windows], tokens of each window, at least 1.
-        batch_tokens: rows times length of a batch at most; a longer window is a batch of its own.
-        max_length: the longest that the model takes (see `padded_lengths`).
-        streams: batches that run at the same time and end with the last of these batches; those at the
-            end have half and a quarter of the budget, so that all streams end at nearly the same time
-            (guided self-scheduling, Polychronopoulos and Kuck 1987). 0: other batches follow.
+        lengths: int64[windows], length of each window in tokens, at least 1.
+        batch_tokens: maximum of rows times length of a batch; a longer window is a batch of its own.
+        max_length: maximum length of the model in tokens (see `padded_lengths`).
+        streams: number of parallel streams that finish with these batches; the last batches have half and a
+            quarter of the budget, so that all streams finish at nearly the same time (guided self-scheduling,
+            Polychronopoulos and Kuck 1987). 0: other batches follow.
 
     Returns:
         The batches; every window is in exactly one.
@@ -62,7 +63,7 @@ def schedule(
     order = np.argsort(-lengths, kind="stable").astype(np.int64, copy=False)
     padded = padded_lengths(lengths[order], max_length=max_length)
     full = _full_rows(padded, batch_tokens, streams)
-    # Windows of the model's very last positions, where these are no multiple, share no batch with others.
+    # Windows that reach the model's maximum length, if it is not a multiple, share no batch with others.
     odd = int(np.count_nonzero(padded % VECTOR))
     batches = []
     for start, end in ((0, odd), (odd, len(order))):
@@ -74,18 +75,18 @@ def schedule(
 
 
 def padded_lengths(lengths: NDArray[np.int64], *, max_length: int | None = None) -> NDArray[np.int64]:
-    """Round lengths up to multiples of `VECTOR`, but not beyond what the model takes.
+    """Round lengths up to multiples of `VECTOR`, but not beyond the model's maximum.
 
     Args:
         lengths: int64[n], at least 1.
-        max_length: the longest that the model takes; None: no limit.
+        max_length: maximum length of the model in tokens; None: no limit.
     """
     padded = -(-lengths // VECTOR) * VECTOR
     return padded if max_length is None else np.minimum(padded, max_length)
 
 
 def _full_rows(padded: NDArray[np.int64], batch_tokens: int, streams: int) -> NDArray[np.int64]:
-    """Count the rows of a full batch that begins with each window, int64[n]."""
+    """Compute the rows of a full batch that begins with each window, int64[n]."""
     budget: int | NDArray[np.int64] = batch_tokens
     if streams > 1:
         remaining = np.cumsum(padded[::-1])[::-1] // (2 * streams)
@@ -98,12 +99,12 @@ def _full_rows(padded: NDArray[np.int64], batch_tokens: int, streams: int) -> ND
 
 
 def _cut(padded: list[int], full: list[int], *, last: bool) -> list[int]:
-    """Count the rows of each batch, by dynamic programming: the fewest positions, overhead included.
+    """Split windows into batches by dynamic programming with the fewest positions; return their rows.
 
     Args:
-        padded: lengths, the longest first.
-        full: rows of a full batch that begins with each window.
-        last: whether no other batches follow.
+        padded: padded lengths, the longest first.
+        full: number of rows of a full batch that begins with each window.
+        last: True if no other batches follow.
     """
     count = len(padded)
     best = [0] * (count + 1)
@@ -111,7 +112,7 @@ def _cut(padded: list[int], full: list[int], *, last: bool) -> list[int]:
     for first in range(count - 1, -1, -1):
         left = count - first
         options = {rows for rows in (full[first], full[first] // 2, 1) if 0 < rows <= left}
-        # A rest of any size, or a change of size at any length, would be another shape each time.
+        # A remainder of any size, or a change of size at any length, would be a new shape each time.
         if last and left < full[first]:
             options.add(left)
         if not last and left >= full[first]:

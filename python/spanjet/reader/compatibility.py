@@ -1,4 +1,4 @@
-"""Check that a model, its tokenizer and the windows fit together."""
+"""Check that a model, its tokenizer and the window settings are compatible."""
 
 from spanjet._core import Tokenizer
 from spanjet.config import SettingError, WindowConfig
@@ -8,10 +8,11 @@ __all__ = ["check_compatible"]
 
 
 def check_compatible(model: Model, tokenizer: Tokenizer, window_config: WindowConfig) -> None:
-    """Check that every id and position of a window has its row in the model's tables.
+    """Check that every token id and position of a window has a row in the model's embedding tables.
 
     Raises:
-        ValueError: it has none; OpenVINO would read past the table or stop in the middle of a batch.
+        ValueError: an id or position has no row, so that OpenVINO would read past the table or fail in the
+            middle of a batch.
     """
     if window_config.max_length > model.max_length:
         expected = f"at most {model.max_length}, the positions of the model {model.path}"
@@ -21,8 +22,8 @@ def check_compatible(model: Model, tokenizer: Tokenizer, window_config: WindowCo
             f"{model.tokenizer}: {tokenizer.vocab_size} ids; expected at most {model.vocab_size}, the "
             f"vocabulary of the model {model.path}"
         )
-    # How many tokens open and separate is for the tokenizer to say: some RoBERTas were trained with BERT's,
-    # and some BERTs with XLM-RoBERTa's. Positions that count from the padding token's id bind the two.
+    # The number of special tokens is the tokenizer's: some RoBERTas were trained with BERT's, and some BERTs
+    # with XLM-RoBERTa's. Positions that start after the padding token's id tie model and tokenizer together.
     layout = model.layout
     if layout.first_position and tokenizer.pad_token_id != layout.pad_token_id:
         raise ValueError(

@@ -1,7 +1,9 @@
 """Answer the questions of concurrent callers in shared batches (dynamic batching)."""
 
+import os
 import threading
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,13 +16,13 @@ from spanjet.reader.pipeline import Pipeline
 __all__ = ["DynamicBatcher"]
 
 MAX_WAIT = 0.002
-"""Seconds that a question waits for others at most."""
+"""Maximum seconds that a question waits for others."""
 
 MAX_GAP = 0.0003
-"""Seconds without another question after which those that are there are answered."""
+"""Seconds without a new question after which the waiting ones are answered."""
 
 MAX_CALLS = 128
-"""Questions that are answered together; the others' turn comes after them."""
+"""Maximum number of questions to answer together."""
 
 
 class _Call(NamedTuple):
@@ -32,16 +34,20 @@ class _Call(NamedTuple):
 
 
 class DynamicBatcher:
-    """Answer concurrent questions in batches, in one background thread that starts when first needed.
+    """Dynamic batcher of concurrent questions, with one background thread, started on first use.
 
-    While it works on some questions others gather, so that the busier it is the larger its batches are.
+    While it answers some questions others queue up, so that batches grow with the load.
 
     Args:
-        pipeline: answers.
+        pipeline: pipeline to answer with.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._start_anew()
+        _BATCHERS.add(self)
+
+    def _start_anew(self) -> None:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -49,10 +55,9 @@ class DynamicBatcher:
     def submit(
         self, question: str, context: str | Document, top_k: int, threshold: float | None
     ) -> "Future[list[Answer]]":
-        """Queue a question; its future holds the answers, or the error that the question caused."""
+        """Queue a question, and return a future of its answers or error."""
         call = _Call(question, context, top_k, threshold, Future())
         with self._lock:
-            # A process made by fork has none of its parent's threads.
             if self._thread is None or not self._thread.is_alive():
                 self._queue = SimpleQueue()
                 self._thread = threading.Thread(
@@ -63,7 +68,7 @@ class DynamicBatcher:
         return call.future
 
     def close(self) -> None:
-        """Stop the thread once it has answered what is queued; a later question starts another."""
+        """Stop the thread after the queued questions; a later question starts another."""
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -72,8 +77,20 @@ class DynamicBatcher:
             thread.join()
 
 
+_BATCHERS: "weakref.WeakSet[DynamicBatcher]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Forget the parent's threads, which the child does not have, and the locks that one of them may hold."""
+    for batcher in list(_BATCHERS):
+        batcher._start_anew()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
-    """Run the thread; it holds no reader, so that readers can be freed."""
+    """Run the thread, which does not reference the reader, so that readers can be freed."""
     goes_on = True
     while goes_on:
         calls, goes_on = _gather(queue)
@@ -86,7 +103,7 @@ def _work(pipeline: Pipeline, queue: "SimpleQueue[_Call | None]") -> None:
 
 
 def _gather(queue: "SimpleQueue[_Call | None]") -> tuple[list[_Call], bool]:
-    """Collect calls that arrive at nearly the same time; tell whether more may come."""
+    """Collect calls that arrive at nearly the same time; return False with them after a close."""
     call = queue.get()
     calls: list[_Call] = []
     end = time.monotonic() + MAX_WAIT

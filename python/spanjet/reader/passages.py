@@ -1,4 +1,4 @@
-"""Represent searched passages and the answers found in them."""
+"""Define passages, and the answers of a search in them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,19 +9,19 @@ from spanjet.reader.answer import Answer, Document
 __all__ = ["Passage", "PassageAnswer", "SearchResult"]
 
 Passage = str | Document | tuple[Any, str | Document]
-"""A text, a prepared document, or one of them behind the caller's id for it."""
+"""Text or prepared document, or a pair of the caller's id and either."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassageAnswer(Answer):
-    """An answer from one of many passages; ``passage_text[start:end] == text`` always holds.
+    """Answer from one of many passages; ``passage_text[start:end] == text`` always holds.
 
     Attributes:
-        passage: the passage's position among those that were searched, from 0.
-        passage_id: the id that it was given with, else None.
-        passage_text: its text.
-        sentence_start, sentence_end: first code point of the answer's sentence (UAX 29) in the passage,
-            and the one after the last; of all its sentences where it lies in several.
+        passage: index of the passage among the searched ones, from 0.
+        passage_id: id that the caller gave it, or None.
+        passage_text: text of the passage.
+        sentence_start, sentence_end: offsets of the answer's sentence (UAX 29) in the passage in code points,
+            end exclusive; of all its sentences if it crosses several.
     """
 
     passage: int
@@ -39,18 +39,18 @@ class PassageAnswer(Answer):
         """Mark the answer in its sentence.
 
         Args:
-            before: put before the answer.
-            after: put behind it.
+            before: text to insert before the answer.
+            after: text to insert after the answer.
         """
         text = self.passage_text
         left, right = text[self.sentence_start : self.start], text[self.end : self.sentence_end]
         return f"{left}{before}{self.text}{after}{right}"
 
     def to_citation(self) -> dict[str, Any]:
-        """Return the answer in the layout that citation APIs share.
+        """Return the answer in the common layout of citation APIs.
 
         Returns:
-            ``type`` ("char_location"), ``cited_text``, ``document_index`` (the passage's position),
+            ``type`` ("char_location"), ``cited_text``, ``document_index`` (the passage's index),
             ``document_title`` (its id as text, or None), ``start_char_index`` and ``end_char_index`` (in code
             points).
         """
@@ -64,9 +64,9 @@ class PassageAnswer(Answer):
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the attributes by name, ready for JSON, without the passage's text.
+        """Return the attributes by name, JSON-serialisable, without the passage's text.
 
-        An id that JSON does not have becomes text.
+        An id of a type that JSON does not have becomes text.
         """
         values = asdict(self)
         del values["passage_text"]
@@ -77,14 +77,14 @@ class PassageAnswer(Answer):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult(Sequence[PassageAnswer]):
-    """The answers found in passages: a sequence, best first.
+    """Sequence of the answers found in passages, best first.
 
     Attributes:
-        answers: best first; none where no passage is likely enough to hold one.
-        no_answer: probability that no passage answers the question, 0 to 1: the product of the passages'
-            own. It takes them to err independently of each other: passages that say the same, or are
-            misread in the same way, make it too small.
-        passages: how many passages were searched, blank ones included.
+        answers: answers, best first; empty if no passage reaches the threshold.
+        no_answer: probability that no passage answers the question, 0 to 1: the product of the passages' own.
+            It assumes independent errors: it is too small for passages that say the same, or are misread in
+            the same way.
+        passages: number of searched passages, blank ones included.
     """
 
     answers: tuple[PassageAnswer, ...]
@@ -102,6 +102,6 @@ class SearchResult(Sequence[PassageAnswer]):
         return len(self.answers)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the attributes by name, ready for JSON, without the passages' texts."""
+        """Return the attributes by name, JSON-serialisable, without the passages' texts."""
         answers = [answer.as_dict() for answer in self.answers]
         return {"passages": self.passages, "no_answer": self.no_answer, "answers": answers}

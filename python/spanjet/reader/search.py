@@ -11,24 +11,24 @@ from spanjet import _core
 from spanjet.config import Calibration
 from spanjet.reader.answer import Answer, Document
 from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
-from spanjet.reader.pipeline import Chunk, Pipeline, encoded
+from spanjet.reader.pipeline import Chunk, Pipeline, encoded, of_one_pair
 
 __all__ = ["Search"]
 
 CHUNK_PAIRS = 1024
-"""Questions of passages that are prepared together at most; half as many cost 1.4 % in smaller batches."""
+"""Maximum number of pairs of a chunk; half as many take 1.4 % longer in smaller batches."""
 
 CHUNK_TOKENS = 1 << 17
-"""Tokens of their passages after which a chunk is full; its windows take some megabytes."""
+"""Number of passage tokens that fill a chunk; its windows take some megabytes."""
 
 
 class _Candidate(NamedTuple):
-    """A passage that may hold answers.
+    """Passage that may have answers.
 
     Attributes:
-        position: among all passages.
-        id: the caller's, or None.
-        document: its text and tokens.
+        position: index among all passages.
+        id: the caller's id, or None.
+        document: text and encoding.
     """
 
     position: int
@@ -42,25 +42,25 @@ class _Pair(NamedTuple):
 
 
 class _Best:
-    """Keep the best answers to one question so far, and the probability that there is none."""
+    """Best answers to one question so far, and the probability that there is none."""
 
     def __init__(self, top_k: int, calibration: Calibration) -> None:
         self._top_k = top_k
         self._calibration = calibration
-        # The worst is first; no two keys are equal, so answers are never compared.
+        # A min-heap by unique keys, so that answers are never compared.
         self._heap: list[tuple[tuple[float, int, int], Answer, _Candidate]] = []
         self.no_answer = 1.0
 
     def add(self, candidate: _Candidate, answers: Sequence[Answer]) -> None:
-        """Take in a passage's answers, best first."""
+        """Add the answers of a passage, best first."""
         self.no_answer *= answers[0].no_answer
         margin = math.inf
         for rank, answer in enumerate(answers):
-            if answer.is_null:  # squad mode may find no span
+            if answer.is_null:  # mode squad may find no span
                 continue
-            # Scores are also less where it is not sure how far the answer reaches, and so say less of which
-            # passage is right: of 5 passages the right one in 94.6 % for 96.1 %, F1 82.3 for 83.3 (800
-            # held-out questions). A passage's own order, which sentences have a say in, is kept.
+            # Scores are also lower if the extent of the answer is uncertain, so they rank passages less well:
+            # of 5 passages the right one in 94.6 % instead of 96.1 %, F1 82.3 instead of 83.3 (800 held-out
+            # questions). The order within a passage, which depends on sentences, is kept.
             margin = min(margin, answer.margin)
             entry = ((margin, -candidate.position, -rank), answer, candidate)
             if len(self._heap) < self._top_k:
@@ -69,7 +69,7 @@ class _Best:
                 heapq.heappushpop(self._heap, entry)
 
     def result(self, passages: int, threshold: float | None) -> SearchResult:
-        """Return what is kept, without answers that are less likely than the threshold."""
+        """Return the best answers whose probability reaches the threshold."""
         answers = tuple(
             _passage_answer(answer, candidate)
             for key, answer, candidate in sorted(self._heap, reverse=True)
@@ -78,7 +78,7 @@ class _Best:
         return SearchResult(answers, self.no_answer, passages)
 
     def _answered(self, key: tuple[float, int, int], answer: Answer) -> float:
-        """Compute the probability of an answer from its margin; a passage's best answer has it already."""
+        """Compute the probability of an answer from its margin, at most that of its passage's best answer."""
         margin, _, rank = key
         best = 1 - answer.no_answer
         if rank == 0:
@@ -88,25 +88,25 @@ class _Best:
 
 
 class Search:
-    """Search passages once, for one or several questions.
+    """Search over passages for one or several questions; to be run once.
 
-    Two chunks of questions and passages are under way at a time: while OpenVINO's threads infer the last
-    batches of one, the next is read, tokenized, cut into windows and its first batches are queued. What
-    is not among the best answers is forgotten when its chunk is decoded.
+    Two chunks of questions and passages are in progress at a time: while OpenVINO's threads infer the last
+    batches of one, the next is read, tokenized and split into windows, and its first batches are queued.
+    Answers that are not among the best are discarded when their chunk is decoded.
 
     Args:
-        pipeline: prepares, infers and decodes.
-        questions: each is asked of every passage.
-        top_k: answers to each question that are kept.
-        calibration: what margins are worth; None: the defaults.
-        single: whether there is one question, which errors then name without an index.
-        chunk_pairs: questions of passages in a chunk at most.
-        chunk_tokens: tokens of passages, counted once for each question, that fill a chunk.
+        pipeline: pipeline to answer with.
+        questions: questions, each of which is asked of every passage.
+        top_k: maximum number of answers per question.
+        calibration: calibration of margins; None: the default.
+        single: True for a single question, which errors then name without an index.
+        chunk_pairs: maximum number of pairs of question and passage of a chunk.
+        chunk_tokens: number of passage tokens, counted once per question, that fill a chunk.
 
     Raises:
-        ValueError: a question without tokens, too long for a window or with a lone surrogate, or ``top_k``
-            less than 1 or more than decoding allows; with the question's index.
-        TypeError: a question that is not a text; with its index.
+        ValueError: a question has no tokens, is too long for a window or has a lone surrogate, or ``top_k``
+            is less than 1 or more than decoding allows; the message has the question's index.
+        TypeError: a question is not a string; the message has its index.
     """
 
     def __init__(
@@ -135,19 +135,19 @@ class Search:
         self._under_way: deque[list[_Pair]] = deque()
 
     def run(self, passages: Iterable[Passage], threshold: float | None) -> list[SearchResult]:
-        """Search passages, which are read once and in order; to be called once.
+        """Search passages, which are read once and in order; can be called only once.
 
         Args:
-            passages: any number of them.
-            threshold: probability of an answer below which it is left out; None: never.
+            passages: any number of passages.
+            threshold: minimum probability of an answer; None: no threshold.
 
         Returns:
             The result of each question.
 
         Raises:
-            ValueError: a passage with a lone surrogate, of another tokenizer, or whose logits are no
-                numbers; with its index.
-            TypeError: something else than passages, or a passage of another type; with its index.
+            ValueError: a passage has a lone surrogate, is of another tokenizer, or has logits that are not
+                numbers; the message has its index.
+            TypeError: ``passages`` or a passage has the wrong type; the message has the passage's index.
         """
         pairs = self._pairs(_checked_passages(passages) if self._questions else [])
         first = self._read(pairs)
@@ -156,7 +156,7 @@ class Search:
             (chunk,) = self._pipeline.run([chunk], hint=hint)
             self._collect(first, chunk)
         elif first:
-            # An iterator that has come to its end lets its list go, and the passages in it.
+            # An exhausted iterator frees its list, and the passages in it.
             chunks = self._chunks(chain(iter(first), pairs))
             del first
             for chunk in self._pipeline.run(chunks):
@@ -164,7 +164,7 @@ class Search:
         return [best.result(self._passages, threshold) for best in self._best]
 
     def _pairs(self, passages: Iterable[Any]) -> Iterator[_Pair]:
-        """Pair each passage that has tokens with each question; a text is tokenized once for all of them."""
+        """Pair each non-blank passage, tokenized once, with each question."""
         for position, passage in enumerate(passages):
             candidate = _candidate(position, passage, self._pipeline.tokenizer)
             self._passages += 1
@@ -173,7 +173,7 @@ class Search:
                     yield _Pair(question, candidate)
 
     def _read(self, pairs: Iterator[_Pair]) -> list[_Pair]:
-        """Take the pairs of the next chunk; fewer than fill it when they are the last."""
+        """Read the pairs of the next chunk, which the last ones may not fill."""
         read: list[_Pair] = []
         tokens = 0
         while len(read) < self._chunk_pairs and tokens < self._chunk_tokens:
@@ -192,10 +192,10 @@ class Search:
             yield Chunk(documents, windows, self._pipeline.plan(windows))
 
     def _prepared(self, pairs: list[_Pair]) -> tuple[list[Document], _core.Windows]:
-        """Cut the passages of pairs into windows; return both."""
+        """Make windows of pairs; return their documents and the windows."""
         documents = [pair.candidate.document for pair in pairs]
         try:
-            # A question that is cut has been warned of once.
+            # The warning of a truncated question was given once.
             windows = self._pipeline.windows(self._asked(pairs), encoded(documents), warn=False)
         except (ValueError, TypeError) as error:
             causes = [self._pipeline.preparation_error(pair) for pair in self._questions_and_texts(pairs)]
@@ -203,10 +203,10 @@ class Search:
         return documents, windows
 
     def _collect(self, pairs: list[_Pair], chunk: Chunk) -> None:
-        """Decode a complete chunk and keep what is among the best."""
+        """Decode a complete chunk, and keep the best answers."""
         try:
             found = self._pipeline.decode(chunk, self._top_k, None)
-        except ValueError as error:  # logits that are no numbers
+        except ValueError as error:  # logits that are not numbers
             results = self._pipeline.answer_each(self._questions_and_texts(pairs), self._top_k, None)
             raise _located(pairs, results, error) from None
         for pair, answers in zip(pairs, found, strict=True):
@@ -220,11 +220,11 @@ class Search:
 
 
 def _located(pairs: list[_Pair], results: Iterable[object], error: Exception) -> Exception:
-    """Find the first error among the pairs' own results and name its passage."""
+    """Find the first error among the results of single pairs, and name its passage."""
     for pair, result in zip(pairs, results, strict=True):
         if isinstance(result, Exception):
             kind = TypeError if isinstance(result, TypeError) else ValueError
-            return kind(f"passages[{pair.candidate.position}]: {str(result).removeprefix('context 0 ')}")
+            return kind(f"passages[{pair.candidate.position}]: {str(result).removeprefix('context ')}")
     return error
 
 
@@ -249,16 +249,16 @@ def _check_questions(pipeline: Pipeline, questions: Sequence[str], *, single: bo
         try:
             empty = not len(pipeline.tokenizer.encode(question))
             if not empty:
-                # Whether a window has room for it beside a context; it is its own here.
+                # Check that a window has room for it beside a context, here the question itself.
                 pipeline.windows([question], [question])
         except ValueError as error:
-            raise ValueError(f"{name}: {str(error).removeprefix('question 0 ')}") from None
+            raise ValueError(f"{name}: {str(of_one_pair(error)).removeprefix('question ')}") from None
         if empty:
             raise ValueError(f"{name} is empty: it has no tokens, expected some text")
 
 
 def _checked_passages(passages: Any) -> Iterable[Any]:
-    """Refuse what would be searched letter by letter, or by its keys."""
+    """Reject a string or mapping, which would be searched by letters or keys."""
     expected = "passages: expected an iterable of texts, Documents or pairs (id, text)"
     if isinstance(passages, str | bytes | bytearray | Document):
         raise TypeError(f"{expected}, found one {type(passages).__name__}; give [passage]")

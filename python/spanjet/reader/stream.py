@@ -1,4 +1,4 @@
-"""Answer a stream of pairs in order and in bounded memory."""
+"""Answer a stream of pairs in order, in bounded memory."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,12 +13,12 @@ __all__ = ["Stream"]
 
 
 class _Part(NamedTuple):
-    """The pairs that are read together.
+    """Part of a stream: pairs that are read together.
 
     Attributes:
-        pairs: as they came.
-        errors: of each pair that cannot be prepared, else None.
-        chunk: the others.
+        pairs: pairs in order.
+        errors: error of each pair that cannot be prepared, else None.
+        chunk: chunk of the other pairs.
     """
 
     pairs: list[Pair]
@@ -27,23 +27,22 @@ class _Part(NamedTuple):
 
 
 class Stream:
-    """Answer one stream of pairs, chunk after chunk.
+    """Stream of pairs that are answered chunk by chunk.
 
-    Two parts of the run are under way at a time: while OpenVINO's threads infer the last batches of one,
-    the next is read, tokenized, cut into windows and its first batches are queued; then the answers of
-    the first are decoded while the second is inferred.
+    Two parts of the stream are in progress at a time: while OpenVINO's threads infer the last batches of one,
+    the next is read, tokenized and split into windows, and its first batches are queued; then the answers of
+    the first are decoded during inference of the second.
 
     Args:
-        pipeline: prepares, infers and decodes.
-        pairs: the run.
-        top_k: answers to each question at most.
-        threshold: see `spanjet.decode_spans`.
-        look_ahead: pairs that are read before their answers come out.
-        errors: ``"raise"``: nothing is read or answered after the first pair that fails; ``"return"``: the
-            run goes on.
+        pipeline: pipeline to answer with.
+        pairs: the pairs.
+        top_k: maximum number of answers per question.
+        threshold: minimum probability of an answer, see `spanjet.decode_spans`.
+        look_ahead: number of pairs to read ahead.
+        errors: ``"raise"``: stop reading and answering at the first pair that fails; ``"return"``: continue.
 
     Raises:
-        TypeError, ValueError: an argument of another type, or out of range.
+        TypeError, ValueError: an argument has the wrong type, or is out of range.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Stream:
         self._pairs = pairs
         self._top_k = top_k
         self._threshold = threshold
-        # Without room for two parts, one is finished before the next is read.
+        # If two parts do not fit, one is finished before the next is read.
         self._size = max(1, look_ahead // 2)
         self._alone = look_ahead == 1
         self._stop_at_failure = errors == "raise"
@@ -80,7 +79,7 @@ class Stream:
             yield result
 
     def results(self) -> Iterator[list[Answer] | Failure]:
-        """Yield answers or failure of each pair in order; raise the error of the source itself last."""
+        """Yield the answers or failure of each pair in order; raise an error of the source itself last."""
         index = 0
         while not self._exhausted:
             parts: dict[Chunk, _Part] = {}
@@ -93,7 +92,7 @@ class Stream:
             raise self._source_error
 
     def _chunks(self, parts: dict[Chunk, _Part]) -> Iterator[Chunk]:
-        """Read and prepare parts, until the answers to those that were read have to come out first."""
+        """Read and prepare parts until the look-ahead is used up."""
         while pairs := self._read():
             part = self._prepare(pairs)
             parts[part.chunk] = part
@@ -105,7 +104,7 @@ class Stream:
         pairs: list[Pair] = []
         try:
             pairs.extend(islice(self._pairs, 0 if self._exhausted else self._size))
-        except Exception as error:  # the caller's own, raised when the pairs before it are answered
+        except Exception as error:  # of the caller's iterator, raised after the answers to earlier pairs
             self._source_error = error
         self._exhausted = self._exhausted or len(pairs) < self._size
         return pairs
@@ -129,9 +128,9 @@ class Stream:
         return Chunk(contexts, windows, self._pipeline.plan(windows))
 
     def _encoded(self, contexts: list[str | Document]) -> list[str | _core.Encoding]:
-        """Tokenize contexts, except those that this part or the last one had already.
+        """Tokenize contexts, except those already in this part or the last one.
 
-        Each text is tokenized on its own, since one that stays would keep those of its batch.
+        Each text is tokenized on its own, since a cached one would keep all others of a batch alive.
         """
         known, self._encodings = self._encodings, {}
         found: list[str | _core.Encoding] = []
@@ -139,7 +138,7 @@ class Stream:
             if isinstance(context, Document):
                 found.append(context.encoding)
             elif not isinstance(context, str):
-                found.append(context)  # which has its error from the windows
+                found.append(context)  # whose error windowing raises
             else:
                 encoding = self._encodings.get(context) or known.get(context)
                 if encoding is None:
@@ -152,7 +151,7 @@ class Stream:
         results: Iterator[list[Answer] | Exception]
         try:
             results = iter(self._pipeline.decode(part.chunk, self._top_k, self._threshold))
-        except ValueError:  # one question's logits are no numbers
+        except ValueError:  # logits of a question that are not numbers
             good = [pair for pair, error in zip(part.pairs, part.errors, strict=True) if error is None]
             results = iter(self._pipeline.answer_each(good, self._top_k, self._threshold))
         return [next(results) if error is None else error for error in part.errors]

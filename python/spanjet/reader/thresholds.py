@@ -1,25 +1,26 @@
-"""Resolve a threshold to the probability below which a text counts as without an answer."""
+"""Resolve a threshold setting to the minimum probability of an answer."""
 
 from spanjet.config import Calibration, Threshold, check_threshold
 from spanjet.model.load import Model
-from spanjet.reader.warnings import Uncalibrated, warn_caller
+from spanjet.reader.warnings import Uncalibrated
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["Thresholds"]
 
 
 class Thresholds:
-    """Resolve the thresholds of one reader and its model.
+    """Resolver of threshold settings for one reader and its model.
 
     Args:
-        model: gives the calibration, and what ``"model"`` stands for.
-        default: what ``"reader"`` stands for: ``"model"``, a probability or None.
+        model: model with the calibration and the threshold of ``"model"``.
+        default: threshold of ``"reader"``: ``"model"``, a probability or None.
 
     Attributes:
-        calibration: the model's, or the defaults where it has none.
-        default: the probability, or None: a span is always given.
+        calibration: the model's calibration, or the default.
+        default: minimum probability; None: no threshold.
 
     Raises:
-        TypeError, ValueError: ``default`` is none of these.
+        TypeError, ValueError: ``default`` is not a valid threshold.
     """
 
     def __init__(self, model: Model, default: Threshold) -> None:
@@ -32,7 +33,7 @@ class Thresholds:
         self.default = self.resolve(default)
 
     def resolve(self, threshold: Threshold) -> float | None:
-        """Give the probability that a threshold stands for; None: a span is always given."""
+        """Return the minimum probability of a threshold setting; None: no threshold."""
         if isinstance(threshold, str):
             if threshold == "reader":
                 return self.default
@@ -48,7 +49,7 @@ class Thresholds:
         return float(threshold)
 
     def warn_uncalibrated(self, use: str) -> None:
-        """Warn once where scores of a model without a calibration are used as probabilities."""
+        """Warn once that uncalibrated scores are used as probabilities."""
         if self._model.calibration is None and not self._warned:
             self._warned = True
             warn_caller(

@@ -1,9 +1,8 @@
-"""Keep the settings that `spanjet tune` found on this machine in the user's cache directory."""
+"""Store the settings that `spanjet tune` found on this machine in the user's cache directory."""
 
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
 from spanjet.model import Model
 from spanjet.runtime.cpu import describe_machine, usable_cpus
 from spanjet.runtime.openvino import ov
+from spanjet.runtime.warnings import warn_caller
 from spanjet.storage import replace_file
 
 __all__ = ["save_tuning", "tuned_settings", "tuning_file"]
@@ -21,9 +21,9 @@ DIRECTORY = "tuning"
 
 
 def tuned_settings(model: Model, config: RuntimeConfig) -> dict[str, Any]:
-    """Load the settings measured for a model on this machine; empty where there are none.
+    """Load the tuned settings of a model on this machine; empty if there are none.
 
-    A file that cannot be read or is damaged is left aside with a RuntimeWarning.
+    An unreadable or damaged file is ignored with a RuntimeWarning.
     """
     if config.cache_dir is None or not (Path(config.cache_dir) / DIRECTORY).is_dir():
         return {}  # the digest takes 10 ms
@@ -38,24 +38,24 @@ def tuned_settings(model: Model, config: RuntimeConfig) -> dict[str, Any]:
         replace(RuntimeConfig(cache_dir=None), **settings)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        warnings.warn(f"{path}: tuned settings are ignored: {reason}", RuntimeWarning, stacklevel=3)
+        warn_caller(f"{path}: tuned settings are ignored: {reason}", RuntimeWarning)
         return {}
     return settings
 
 
 def save_tuning(model: Model, config: RuntimeConfig, found: Mapping[str, Any]) -> Path | None:
-    """Save settings for readers of the same model on this machine, atomically.
+    """Save tuned settings for readers of the same model on this machine, atomically.
 
     Args:
-        model: what was measured.
-        config: its ``cache_dir``, ``threads``, ``precision`` and ``int8`` are part of the place.
-        found: ``settings`` (the names of `TUNED_DEFAULTS`) and whatever else is to be kept beside them.
+        model: the tuned model.
+        config: its ``cache_dir``, ``threads``, ``precision`` and ``int8`` determine the file.
+        found: ``settings``, by the names of `TUNED_DEFAULTS`, and any other values to store with them.
 
     Returns:
-        The file; None where nothing is kept.
+        The file; None without a cache directory.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path = tuning_file(model, config)
     if path is None:
@@ -66,9 +66,9 @@ def save_tuning(model: Model, config: RuntimeConfig, found: Mapping[str, Any]) -
 
 
 def tuning_file(model: Model, config: RuntimeConfig) -> Path | None:
-    """Return the path of the settings of a model on this machine, or None without a cache directory.
+    """Return the path of a model's tuned settings on this machine, or None without a cache directory.
 
-    Its name holds the model's digest, the processor, the threads, the arithmetic and OpenVINO's version.
+    Its name depends on the model's digest, the processor, threads, precision and OpenVINO's version.
     """
     if config.cache_dir is None:
         return None
@@ -91,7 +91,7 @@ def _key(model: Model, config: RuntimeConfig) -> str:
 
 
 def _digest(model: ov.Model) -> str:
-    """Hash a graph's operations, types and shapes; weights do not change the speed."""
+    """Hash a graph's operations, types and shapes, but not its weights, which do not affect the speed."""
     digest = hashlib.sha256()
     for operation in model.get_ordered_ops():
         digest.update(operation.get_type_name().encode())

@@ -1,4 +1,4 @@
-"""Describe the processor as far as it decides the speed of inference."""
+"""Describe the processor features that affect inference."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 CPU_FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-"""Instructions that decide how fast INT8 and bf16 run, by Linux's names for x86."""
+"""Instruction sets that determine the speed of INT8 and bf16, by Linux's names for x86."""
 
 INT8_PATHS = (
     ("amx_int8", "AMX tiles"),
@@ -33,7 +33,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_machine() -> dict[str, str]:
-    """Describe versions, processor, its instructions, and the CPUs that this process may run on."""
+    """Describe versions, the processor, its instruction sets, and the usable CPUs."""
     processor, flags = _processor()
     return {
         "spanjet": __version__,
@@ -49,12 +49,12 @@ def describe_machine() -> dict[str, str]:
 
 
 def usable_cpus() -> int:
-    """Count the CPUs that this process may run on."""
+    """Return the number of CPUs that the process may run on."""
     return len(os.sched_getaffinity(0))
 
 
 def inference_paths() -> dict[str, str]:
-    """Name the instructions that OpenVINO uses here for INT8 and bf16 products."""
+    """Name the instruction sets that OpenVINO uses on this CPU for INT8 and bf16 matrix products."""
     _, flags = _processor()
     return {
         "int8": next((path for flag, path in INT8_PATHS if flag in flags), "no vector path known: slow"),
@@ -63,31 +63,31 @@ def inference_paths() -> dict[str, str]:
 
 
 def int8_saturates() -> bool:
-    """Tell whether INT8 sums can saturate on this CPU (x86 without VNNI and AMX).
+    """Return True if INT8 sums can saturate on this CPU (x86 without VNNI and AMX).
 
-    Such a processor adds two products of 8-bit numbers in 16 bits (``vpmaddubsw``), which is enough for
-    weights from -64 to 64 and not for those beyond.
+    Such a processor adds two products of 8-bit numbers in 16 bits (``vpmaddubsw``), which suffices only for
+    weights from -64 to 64.
     """
     _, flags = _processor()
     return bool(flags & {"sse4_1", "avx2", "avx512f"}) and not flags & set(VNNI_FLAGS)
 
 
 def int8_unless_saturating(*, half_range: bool) -> bool | None:
-    """Choose `RuntimeConfig.int8` to measure a model in INT8 arithmetic, wherever that is right.
+    """Choose `RuntimeConfig.int8` to measure a model in INT8 unless sums would saturate.
 
-    Sums that saturate here would say nothing about the CPUs that the model is for.
+    Saturating sums here would not be representative of the CPUs that the model is for.
 
     Args:
-        half_range: whether the model's weights lie within ±64, so that no sums saturate.
+        half_range: True if the model's weights lie within ±64, so that no sums saturate.
 
     Returns:
-        True, or None where sums can saturate.
+        True, or None if sums can saturate.
     """
     return None if int8_saturates() and not half_range else True
 
 
 def _processor() -> tuple[str, set[str]]:
-    """Read name and flags of the first processor that Linux lists."""
+    """Read the name and flags of the first processor in /proc/cpuinfo."""
     fields: dict[str, str] = {}
     if CPUINFO.exists():
         for line in CPUINFO.read_text(errors="replace").splitlines():

@@ -3,13 +3,13 @@
 import ctypes
 import os
 import threading
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from pickle import PicklingError
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from spanjet.config import RuntimeConfig
 from spanjet.runtime.openvino import ov
 from spanjet.runtime.ports import OUTPUTS, adapt
 from spanjet.runtime.precision import suited
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["Logits", "ModelInputs", "Runtime"]
 
@@ -25,44 +26,43 @@ Hint = Literal["LATENCY", "THROUGHPUT"]
 
 
 class ModelInputs(Protocol):
-    """The arrays of one batch: int32[rows, length], C-contiguous and writable, as `Batch` has them."""
+    """Model inputs of one batch: int32[rows, length], C-contiguous and writable, such as a `Batch`."""
 
     @property
     def input_ids(self) -> NDArray[np.int32]:
-        """Vocabulary ids."""
+        """Token ids, int32[rows, length]."""
 
     @property
     def attention_mask(self) -> NDArray[np.int32]:
-        """1 for tokens, 0 for padding."""
+        """Attention mask, 1 for tokens and 0 for padding."""
 
     @property
     def token_type_ids(self) -> NDArray[np.int32]:
-        """The part of the pair that a token belongs to."""
+        """Segment of each token: 0 for the question, 1 for the context."""
 
 
 class Logits(NamedTuple):
-    """float32[rows, length] each: views of OpenVINO's memory, valid until the next batch is asked for."""
+    """Start and end logits, float32[rows, length]: views of OpenVINO's memory, valid until the next batch."""
 
     start: NDArray[np.float32]
     end: NDArray[np.float32]
 
 
 class Runtime:
-    """Run one question-answering model on the CPUs of this machine; safe to share between threads.
+    """Engine that runs one question-answering model on the CPUs of this machine; thread-safe.
 
-    The model is compiled when it is first needed, on its own for single batches (OpenVINO's LATENCY
-    hint: all threads on one batch) and for bulk work (THROUGHPUT: several batches side by side). A process
-    forked before that may use the runtime; one forked later may not.
+    The model is compiled on first use, separately for single batches (OpenVINO's LATENCY hint: all threads on
+    one batch) and for bulk work (THROUGHPUT: several batches in parallel). A process forked before that may
+    use the runtime; one forked later may not.
 
-    The lengths vary by default. With ``static_lengths``, each length in bulk work has a compiled model of
-    its own, made when the length first comes: MiniLM-L6 INT8 then takes 6 % less time (10 % if the
-    number of rows were fixed too), but each of 24 lengths takes 36 MB and 0.6 s to compile, 0.9 GB and
-    14 s in all.
+    Lengths are dynamic by default. With ``static_lengths``, each length in bulk work has a compiled model of
+    its own, made on its first use: MiniLM-L6 INT8 then takes 6 % less time (10 % if the number of rows were
+    static too), but each of 24 lengths takes 36 MB and 0.6 s to compile, 0.9 GB and 14 s in total.
 
     Args:
-        model: an ``openvino.Model`` with the inputs ``input_ids``, ``attention_mask`` and, if it has
-            any, ``token_type_ids`` [rows, length], and the outputs ``start_logits`` and ``end_logits``
-            [rows, length]. Other element types than int32 and float32 are converted in the model.
+        model: an ``openvino.Model`` with the inputs ``input_ids``, ``attention_mask`` and optionally
+            ``token_type_ids`` [rows, length], and the outputs ``start_logits`` and ``end_logits`` [rows,
+            length]. Other element types than int32 and float32 are converted in the model.
         config: threads, streams, precision and cache; default: OpenVINO's choices.
 
     Raises:
@@ -76,27 +76,29 @@ class Runtime:
         self._lock = threading.Lock()
         self._lanes: dict[tuple[Hint, int | None], _Lane] = {}
 
+    def __reduce__(self) -> NoReturn:
+        raise PicklingError("a compiled model cannot go to another process; expected the Reader, which can")
+
     def run(
         self, batches: Iterable[ModelInputs | None], *, hint: Hint = "THROUGHPUT"
     ) -> Generator[Logits, None, None]:
-        """Run batches side by side; the next ones are taken from ``batches`` while others run.
+        """Run batches in parallel, taking the next ones from ``batches`` while others run.
 
-        The batch's arrays are the model's input memory: nothing is copied, and they must not change
-        until their logits are out. When the iterator is closed, or an error ends it, nothing is left
-        running.
+        The batch's arrays are the model's input memory: nothing is copied, and they must not change until
+        their logits are yielded. When the iterator is closed, or an error ends it, no batch is left running.
 
         Args:
-            batches: any iterable; it is read only a few batches ahead. None in place of a batch: the
-                next one is asked for when the oldest that runs has its logits out.
-            hint: what to compile for (see `Runtime`).
+            batches: any iterable, which is read only a few batches ahead. None instead of a batch: wait for
+                the logits of the oldest running batch before the next one is requested.
+            hint: OpenVINO's performance hint (see `Runtime`).
 
         Yields:
             The logits of each batch, in the order of ``batches``.
 
         Raises:
-            RuntimeError: OpenVINO failed; the message is its own. Or this process was forked from one that
-                had compiled a model.
-            TypeError: an array that is not int32, C-contiguous and writable.
+            RuntimeError: OpenVINO failed, with its message; or the process was forked from one that had
+                compiled a model.
+            TypeError: an array is not int32, C-contiguous and writable.
         """
         pending: deque[tuple[_Lane, _Request]] = deque()
         try:
@@ -132,11 +134,11 @@ class Runtime:
 
     @property
     def streams(self) -> int:
-        """Batches that run at the same time in bulk work."""
+        """Number of parallel batches in bulk work."""
         return self._lane("THROUGHPUT", None).streams
 
     def compile_counting(self) -> ov.CompiledModel:
-        """Compile one stream of bulk work that counts the time of each operation."""
+        """Compile a single stream of bulk work with profiling of each operation."""
         bulk = self._lane("THROUGHPUT", None).compiled
         threads = bulk.get_property("INFERENCE_NUM_THREADS") // bulk.get_property("NUM_STREAMS")
         single = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": max(1, threads)}
@@ -144,7 +146,7 @@ class Runtime:
 
     @staticmethod
     def check_process() -> None:
-        """Raise the RuntimeError that a process forked after inference gets."""
+        """Raise RuntimeError in a process that was forked after inference."""
         _Fork.check()
 
     def _lane(self, hint: Hint, batch: ModelInputs | None) -> "_Lane":
@@ -165,7 +167,7 @@ class Runtime:
         if length is not None:
             model = model.clone()
             model.reshape({name: [-1, length] for name in self._inputs})
-            # Models side by side would be pinned to the same CPUs.
+            # Several compiled models would be pinned to the same CPUs.
             properties.setdefault("ENABLE_CPU_PINNING", False)
         compiled = ov.Core().compile_model(model, "CPU", properties)
         _Fork.compiled.add(compiled)
@@ -173,7 +175,7 @@ class Runtime:
 
 
 def _properties(config: RuntimeConfig, hint: Hint) -> dict[str, Any]:
-    """Translate the settings to OpenVINO's properties."""
+    """Convert the settings to OpenVINO's properties."""
     given: dict[str, Any] = {
         "PERFORMANCE_HINT": hint,
         "INFERENCE_NUM_THREADS": config.threads,
@@ -190,12 +192,12 @@ def _properties(config: RuntimeConfig, hint: Hint) -> dict[str, Any]:
 class _Fork:
     """Guard against inference in a forked child.
 
-    It has none of its parent's threads, but OpenVINO and TBB in it count on them: inference hung in one of
-    ten children, and to free a compiled model in most.
+    It has none of its parent's threads, on which OpenVINO and TBB rely: inference hung in one of ten
+    children, and freeing a compiled model in most.
     """
 
-    started = False  # whether this process has compiled a model, which starts threads
-    orphaned = False  # whether the parent had, when this process was made
+    started = False  # True if the process has compiled a model, which starts threads
+    orphaned = False  # True if the parent had when the process was forked
     compiled: ClassVar[weakref.WeakSet[ov.CompiledModel]] = weakref.WeakSet()
 
     @classmethod
@@ -211,19 +213,19 @@ class _Fork:
     def after_in_child(cls) -> None:
         cls.orphaned = cls.orphaned or cls.started
         for compiled in list(cls.compiled):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # so that it is never freed
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # never freed
 
 
 os.register_at_fork(after_in_child=_Fork.after_in_child)
 
 
 class _Lane:
-    """A compiled model and its idle requests, which are kept for later runs."""
+    """Compiled model with a pool of idle inference requests."""
 
     def __init__(self, compiled: ov.CompiledModel, inputs: tuple[str, ...]) -> None:
         self.compiled = compiled
         self.streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        # Twice the streams, so that a stream which is done early finds its next batch waiting.
+        # Twice the streams, so that a stream that finishes early has its next batch queued.
         self.depth = 2 * self.streams
         self._inputs = inputs
         self._idle: list[_Request] = []
@@ -239,7 +241,7 @@ class _Lane:
 
 
 def _finish(pending: "deque[tuple[_Lane, _Request]]") -> Iterator[Logits]:
-    """Wait for the oldest request; it is free again when its logits have been used."""
+    """Yield the logits of the oldest request, and free it after their use."""
     lane, request = pending[0]
     logits = request.logits()
     pending.popleft()
@@ -250,7 +252,7 @@ def _finish(pending: "deque[tuple[_Lane, _Request]]") -> Iterator[Logits]:
 
 
 class _Request:
-    """An inference request and the batch whose memory it reads."""
+    """Inference request with the batch whose memory it reads."""
 
     def __init__(self, compiled: ov.CompiledModel, inputs: tuple[str, ...]) -> None:
         self._request = compiled.create_infer_request()
@@ -272,17 +274,17 @@ class _Request:
         return Logits(*(self._request.get_tensor(name).data for name in OUTPUTS))
 
     def abandon(self) -> None:
-        """Wait for the end without a result, before the batch's memory is freed.
+        """Wait for the request and discard its result, before the batch's memory is freed.
 
-        It is not cancelled: in 6 of 180 runs, OpenVINO 2026.4 then failed in later batches of other
-        shapes, whose sizes it had half taken over.
+        It is not cancelled: in 6 of 180 runs, OpenVINO 2026.4 then failed in later batches of other shapes,
+        whose sizes it had partly adopted.
         """
         with suppress(RuntimeError):  # the caller already has an error, or wants no result
             self._request.wait()
 
 
 def _usable(cache_dir: Path) -> bool:
-    """Tell whether compiled models can be cached there; without, only the start is slower."""
+    """Return True if compiled models can be cached in a directory; without, only the start is slower."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -291,5 +293,5 @@ def _usable(cache_dir: Path) -> bool:
         if os.access(cache_dir, os.W_OK | os.X_OK):
             return True
         reason = "no permission to write"
-    warnings.warn(f"compiled models are not kept: {cache_dir}: {reason}", RuntimeWarning, stacklevel=2)
+    warn_caller(f"compiled models are not kept: {cache_dir}: {reason}", RuntimeWarning)
     return False

@@ -1,4 +1,4 @@
-"""Adapt the inputs and outputs of question-answering models to one set of names and types."""
+"""Normalise the names and types of question-answering models' inputs and outputs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ OUTPUTS = ("start_logits", "end_logits")
 
 
 def adapt(model: ov.Model) -> tuple[ov.Model, tuple[str, ...]]:
-    """Convert a model to int32 inputs and float32 outputs; return it and the names of its inputs."""
+    """Convert a model to int32 inputs and float32 outputs; return it with the names of its inputs."""
     inputs = _named(model.inputs, INPUTS, REQUIRED_INPUTS, "inputs")
     for name, port in inputs.items():
         if any(dimension.is_static for dimension in port.get_partial_shape()):
@@ -35,7 +35,7 @@ def adapt(model: ov.Model) -> tuple[ov.Model, tuple[str, ...]]:
 def _named(
     ports: Iterable[Any], known: tuple[str, ...], required: tuple[str, ...], kind: str
 ) -> dict[str, Any]:
-    """Find the model's ports by their names, which must be the known ones."""
+    """Find the model's ports by name; reject unknown ones."""
     named: dict[str, Any] = {}
     for port in ports:
         names = port.get_names()

@@ -1,12 +1,11 @@
-"""Choose between INT8 and floating point for the products of a quantized model on this CPU."""
-
-import warnings
+"""Choose INT8 or floating point for the matrix products of a quantized model on this CPU."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.runtime.cpu import int8_saturates
 from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.warnings import warn_caller
 
 __all__ = [
     "HALF_RANGE",
@@ -20,14 +19,14 @@ __all__ = [
 ]
 
 HALF_RANGE = 64
-"""The greatest weight, in steps of INT8, with which no sum saturates: 2 * 255 * 64 is less than 2^15."""
+"""Maximum INT8 weight without saturation of 16-bit sums: 2 * 255 * 64 is less than 2^15."""
 
-# What may lie between a stored weight and the product that reads it.
+# Operations that may lie between a stored weight and the matrix product that reads it.
 _WEIGHT_STEPS = ("Convert", "Multiply", "Subtract", "Reshape", "Transpose")
 
 
 def is_weight(value: ov.Output) -> bool:
-    """Tell whether a value is computed from constants alone, as a scaled INT8 weight is."""
+    """Return True if a value is computed only from constants, like a scaled INT8 weight."""
     node = value.get_node()
     if node.get_type_name() == "Constant":
         return True
@@ -35,50 +34,49 @@ def is_weight(value: ov.Output) -> bool:
 
 
 def is_product(node: ov.Node) -> bool:
-    """Tell whether a node is a matrix product."""
+    """Return True if a node is a matrix product."""
     return bool(node.get_type_name() == "MatMul")
 
 
 def is_quantized_product(node: ov.Node) -> bool:
-    """Tell whether a node is a matrix product with an INT8 weight or a quantized activation."""
+    """Return True if a node is a matrix product with an INT8 weight or a quantized activation."""
     return is_product(node) and any(map(_is_quantized, node.input_values()))
 
 
 def is_quantized_model(model: ov.Model) -> bool:
-    """Tell whether a model has quantized activations."""
+    """Return True if a model has quantized activations."""
     return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
 
 
 def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
-    """Return the form of a model that this CPU is to compute.
+    """Return the model in INT8 or floating point, as suits this CPU.
 
     Args:
-        model: any model; it is not changed.
-        int8: whether INT8 products are computed as such; None: where the CPU has VNNI or AMX. Without them
-            OpenVINO's INT8 products are slower than float32 ones: on two cores of EPYC Zen 3, MiniLM-L6 ran
-            24.6 windows/s in INT8, 28.3 in float32, and 30.3 with the INT8 weights as `in_float` leaves them.
+        model: any model; not modified.
+        int8: compute INT8 matrix products in INT8; None: if the CPU has VNNI or AMX. Without them OpenVINO's
+            INT8 products are slower than float32 ones: on two cores of EPYC Zen 3, MiniLM-L6 ran 24.6
+            windows/s in INT8, 28.3 in float32, and 30.3 with the INT8 weights as `in_float` converts them.
 
     Warns:
-        RuntimeWarning: ``int8`` is True, and sums can saturate with this model on this CPU.
+        RuntimeWarning: ``int8`` is True, and sums of this model can saturate on this CPU.
     """
     if not is_quantized_model(model):
         return model
     if int8 is False or (int8 is None and int8_saturates()):
         return in_float(model)
     if int8_saturates() and can_saturate(model):
-        warnings.warn(
+        warn_caller(
             f"{model.get_friendly_name()}: this CPU has no VNNI, and the INT8 weights use the full range: "
             "sums can saturate, and answers be wrong; quantize with --cpu any, or let int8 be None",
             RuntimeWarning,
-            stacklevel=2,
         )
     return model
 
 
 def in_float(model: ov.Model) -> ov.Model:
-    """Copy a quantized model so that it multiplies in floating point.
+    """Copy a quantized model with matrix products in floating point.
 
-    Activations are not quantized; the weights keep their values, as float32. Embedding tables stay INT8.
+    Activations are not quantized; the weights have their INT8 values in float32. Embedding tables stay INT8.
     """
     model = model.clone()
     for node in model.get_ordered_ops():
@@ -91,9 +89,9 @@ def in_float(model: ov.Model) -> ov.Model:
 
 
 def can_saturate(model: ov.Model) -> bool:
-    """Tell whether a model multiplies activations by INT8 weights beyond ±64.
+    """Return True if a model multiplies activations by INT8 weights beyond ±64.
 
-    Rows of INT8 tables are converted before anything is multiplied, and are no such weights.
+    INT8 embedding tables are not such weights: their rows are converted to float first.
     """
     return any(
         int(np.abs(node.data.astype(np.int16)).max(initial=0)) > HALF_RANGE
@@ -105,7 +103,7 @@ def can_saturate(model: ov.Model) -> bool:
 
 
 def _is_quantized(value: ov.Output) -> bool:
-    """Tell whether an input of a product is a weight of 8 bits, or an activation behind a quantizer."""
+    """Return True if an input of a matrix product is an 8-bit weight or a quantized activation."""
     node = value.get_node()
     if node.get_type_name() == "Constant":
         return node.get_element_type() in (ov.Type.i8, ov.Type.u8)
@@ -115,7 +113,7 @@ def _is_quantized(value: ov.Output) -> bool:
 
 
 def _unpack(product: ov.Node) -> None:
-    """Replace a product's scaled INT8 weights by float32 ones."""
+    """Replace a matrix product's scaled INT8 weights by float32 ones."""
     for port in product.inputs():
         weight = port.get_source_output()
         node = weight.get_node()

@@ -9,7 +9,7 @@ use crate::tokenizer::PairLayout;
 use crate::tokenizer::bert::Normalization;
 use crate::tokenizer::bert::words;
 use crate::tokenizer::bert::{Bert, Settings};
-use crate::tokenizer::{Engine, Tokenizer};
+use crate::tokenizer::{Engine, Origin, Tokenizer};
 use crate::tokenizer::{SpecialTokens, Vocabulary};
 use crate::windows::Windows;
 
@@ -25,7 +25,7 @@ pub(crate) fn layout() -> PairLayout {
 #[allow(clippy::unwrap_used)] // The vocabulary above is right.
 pub fn tokenizer(normalization: [bool; 4], threads: usize) -> Tokenizer {
     let pool = Pool::new(Some(threads)).unwrap();
-    Tokenizer::new(Engine::Bert(Box::new(bert(normalization))), layout(), pool)
+    Tokenizer::new(Origin::default(), Engine::Bert(Box::new(bert(normalization))), layout(), pool)
 }
 
 #[allow(clippy::unwrap_used)] // As above.

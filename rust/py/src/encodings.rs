@@ -1,20 +1,27 @@
 //! `Encoding` and `Encodings`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyString};
-use spanjet_core::tokenizer as core;
+use spanjet_core::tokenizer::{self as core, Origin, read_again};
 use spanjet_core::windows::Context;
 
 use crate::arguments::index as checked_index;
 use crate::arrays::{Array1, Matrix, view};
 use crate::boundary::run;
+use crate::tokenizer::Tokenizer;
+
+/// What an encoding is made of again: its text, and the origin of its tokenizer.
+type Pickled<'py> = (Bound<'py, PyAny>, PathBuf, bool, Option<usize>, u64);
 
 /// Characters of a text that a representation shows.
 const SHOWN: usize = 40;
 
 /// Tokens of one text; offsets are [start, end) of the original text.
+///
+/// It can be pickled: another process makes the tokens of the text again, with the same tokenizer files.
 ///
 /// Example:
 ///     >>> import spanjet
@@ -78,6 +85,36 @@ impl Encoding {
 
     fn __len__(&self) -> usize {
         self.context.encodings.rows(self.context.index).len()
+    }
+
+    /// Cross to another process as a text and its tokenizer's files, with which its tokens are made again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
+        let origin = slf.get().tokenizer.origin().clone();
+        let text = PyString::new(slf.py(), slf.get().text()).into_any();
+        let arguments = (text, origin.path, origin.match_special_tokens, origin.threads, origin.identity);
+        Ok((slf.get_type().getattr("_again")?, arguments))
+    }
+
+    #[staticmethod]
+    fn _again(
+        text: &Bound<'_, PyAny>,
+        path: PathBuf,
+        match_special_tokens: bool,
+        threads: Option<usize>,
+        identity: u64,
+    ) -> PyResult<Encoding> {
+        let py = text.py();
+        let origin = Origin { path, match_special_tokens, threads, identity };
+        Tokenizer { tokenizer: run(py, || read_again(&origin))? }.encode(py, text)
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (_memo, /))]
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use spanjet_core::Role;
 use spanjet_core::text::check_size;
-use spanjet_core::tokenizer::{self as core, read_tokenizer};
+use spanjet_core::tokenizer::{self as core, in_use, read_tokenizer};
 use spanjet_core::windows::{Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows};
 
 use crate::arguments::{self, choice, count, items, optional_count};
@@ -20,12 +20,18 @@ use crate::windows::Windows;
 /// Ids of texts and where each text's begin.
 type FlatIds = (Py<PyArray1<i32>>, Py<PyArray1<i64>>);
 
+/// A path and settings, of which a tokenizer is read again.
+type Pickled = (PathBuf, bool, Option<usize>);
+
 /// Split text into tokens, equal in ids and offsets to those of the Hugging Face ``tokenizers`` package.
 ///
 /// BERT's tokenizer (normalisation, pre-tokenization and greedy WordPiece; Devlin et al. 2019, arXiv
 /// 1810.04805) runs on a path of its own. Every other kind, such as byte-level BPE (Radford et al. 2019)
 /// and Unigram (Kudo 2018, arXiv 1804.10959), runs on the package's own Rust crate, with the same
 /// interface. How a question and a context become one sequence comes from the file too.
+///
+/// It can be pickled: another process reads the files again. Tokenizers of equal files and settings take each
+/// other's encodings.
 ///
 /// Args:
 ///     path: a ``tokenizer.json``; a ``vocab.txt``; a ``vocab.json`` with ``merges.txt`` beside it
@@ -52,7 +58,7 @@ type FlatIds = (Py<PyArray1<i32>>, Py<PyArray1<i64>>);
 ///     ['when', 'was', 'it', 'built', '?']
 #[pyclass(frozen, module = "spanjet._core")]
 pub(crate) struct Tokenizer {
-    tokenizer: Arc<core::Tokenizer>,
+    pub(crate) tokenizer: Arc<core::Tokenizer>,
 }
 
 #[pymethods]
@@ -66,8 +72,7 @@ impl Tokenizer {
         threads: Option<i64>,
     ) -> PyResult<Tokenizer> {
         let threads = optional_count("threads", threads)?;
-        let tokenizer = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
-        Ok(Tokenizer { tokenizer: Arc::new(tokenizer) })
+        Tokenizer::_again(py, path, match_special_tokens, threads)
     }
 
     /// Number of ids: the largest id of the vocabulary plus one.
@@ -144,7 +149,7 @@ impl Tokenizer {
     ///     >>> encoding.offsets[2].tolist()
     ///     [6, 8]
     #[pyo3(signature = (text))]
-    fn encode(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<Encoding> {
+    pub(crate) fn encode(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<Encoding> {
         let text = arguments::text("text", text)?;
         let encodings = self.encode_texts(py, vec![text])?;
         let context = Context { encodings: Arc::new(encodings), index: 0 };
@@ -259,6 +264,33 @@ impl Tokenizer {
         let questions: Vec<&str> = questions.iter().map(|text| &**text).collect();
         let windows = run(py, || CoreWindows::new(&self.tokenizer, &questions, contexts, &options))?;
         Ok(Windows { windows, tokenizer: Arc::clone(&self.tokenizer) })
+    }
+
+    /// Cross to another process as a path and settings, with which it is read again there.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled)> {
+        let origin = slf.get().tokenizer.origin();
+        let arguments = (origin.path.clone(), origin.match_special_tokens, origin.threads);
+        Ok((slf.get_type().getattr("_again")?, arguments))
+    }
+
+    #[staticmethod]
+    fn _again(
+        py: Python<'_>,
+        path: PathBuf,
+        match_special_tokens: bool,
+        threads: Option<usize>,
+    ) -> PyResult<Tokenizer> {
+        let tokenizer = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
+        Ok(Tokenizer { tokenizer: in_use(tokenizer) })
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (_memo, /))]
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
     }
 
     fn __repr__(&self) -> String {

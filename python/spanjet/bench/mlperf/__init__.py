@@ -1,8 +1,9 @@
-"""Run MLPerf Inference, BERT on SQuAD v1.1: LoadGen, accuracy, submissions, and a table of one machine.
+"""Run MLPerf Inference (BERT on SQuAD v1.1) with LoadGen: accuracy, compliance, submissions, comparisons.
 
-In `loadgen`, samples become batches that a reader's engine runs (`system`) as LoadGen asks; its logs become a
-verdict, F1 (`accuracy`) and the compliance test (`test01`). `run` puts them into one directory, `submission`
-several of those into a folder. `table` compares models, and `report` shows the comparison.
+In `loadgen`, a reader's engine runs batches of samples (`system`) as LoadGen queries them; LoadGen's logs
+give a verdict, F1 (`accuracy`) and the compliance test (`test01`). `run` writes them to one directory, and
+`submission` packs several of those into a folder. `table` compares models, and `report` renders the
+comparison.
 """
 
 from spanjet.bench.mlperf.run import RunConfig, run_scenario

@@ -1,4 +1,4 @@
-"""Score LoadGen's accuracy log with our decoder in run_squad.py's mode."""
+"""Score LoadGen's accuracy log with the decoder in run_squad.py's mode."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Accuracy:
 
     Attributes:
         scores: exact match and F1, in percent.
-        predictions: answer of each question by its id.
+        predictions: answers by question id.
     """
 
     scores: Scores
@@ -36,7 +36,7 @@ class Accuracy:
 
 
 def score_log(path: Path, samples: Samples) -> Accuracy:
-    """Decode the responses of an accuracy run, and score the answers.
+    """Decode the responses of an accuracy run and score the answers.
 
     Args:
         path: LoadGen's ``mlperf_log_accuracy.json``.
@@ -44,8 +44,8 @@ def score_log(path: Path, samples: Samples) -> Accuracy:
 
     Raises:
         OSError: the log cannot be read.
-        ValueError: the log is damaged, or a sample is missing, unknown, of another length, or there
-            with different responses.
+        ValueError: the log is damaged, or a sample is missing, unknown, of another length, or has
+            contradictory responses.
     """
     responses = read_log(path)
     windows = samples.windows
@@ -54,7 +54,7 @@ def score_log(path: Path, samples: Samples) -> Accuracy:
     for index, data in responses:
         if not 0 <= index < len(samples):
             raise ValueError(f"{path}: sample {index}; expected less than {len(samples)}")
-        # The last query of MultiStream is filled up with samples that were asked for before.
+        # LoadGen fills the last query of MultiStream with repeated samples.
         if found.setdefault(index, data) != data:
             raise ValueError(f"{path}: sample {index} is there twice, with different responses")
         logits = np.frombuffer(data, np.float32)
@@ -82,11 +82,11 @@ def score_log(path: Path, samples: Samples) -> Accuracy:
 
 
 def read_log(path: Path) -> list[tuple[int, bytes]]:
-    """Read samples and their responses, in the log's order.
+    """Read sample indices and responses in the order of the log.
 
     Raises:
         OSError: the log cannot be read.
-        ValueError: it is not LoadGen's.
+        ValueError: the file is not a LoadGen accuracy log.
     """
     try:
         entries: Any = json.loads(path.read_bytes())

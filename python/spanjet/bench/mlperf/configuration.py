@@ -1,4 +1,4 @@
-"""Describe the machine and the software that results are published with."""
+"""Describe the machine and software configuration to publish with results."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 
 
 def describe_configuration() -> dict[str, str]:
-    """Describe what a result depends on besides the model; what cannot be read is called unknown."""
+    """Describe the machine and the software versions; unreadable values are "unknown"."""
     found = describe_environment()
     firmware = [read_text(FIRMWARE / name) for name in ("bios_vendor", "bios_version", "bios_date")]
     return {
@@ -40,12 +40,12 @@ def describe_configuration() -> dict[str, str]:
 
 
 def physical_cores() -> int:
-    """Count the cores that the CPUs of this process belong to: two threads of a core count once."""
+    """Count the physical cores of the process's CPUs; hyper-threads of one core count once."""
     return len(_cores())
 
 
 def _cores() -> set[tuple[str | None, str]]:
-    """Find package and number of each core."""
+    """Find the package and number of each physical core."""
     cores = set()
     for cpu in os.sched_getaffinity(0):
         place = CPUS / f"cpu{cpu}" / "topology"

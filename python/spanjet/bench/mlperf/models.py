@@ -1,4 +1,4 @@
-"""Describe a model for results: name, size, source, and the floors of its F1."""
+"""Describe a model in results: name, size, source, and the accuracy floors it holds."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from spanjet.model import Model
 __all__ = ["BASES", "floor_name", "floors_met", "identify_model", "megabytes", "name_of", "start_f1"]
 
 BASES = ("reference", "start")
-"""What floors are shares of: the reference model's F1, and that of the model that a model was made of."""
+"""Bases of the floors: F1 of the reference model, and of the model's own source."""
 
 
 def identify_model(model: Model) -> dict[str, Any]:
-    """Identify a model by its name, size and card, ready for JSON."""
+    """Identify a model by its name, size and card, JSON-serialisable."""
     return {
         "name": name_of(model),
         "directory": str(model.path),
@@ -23,18 +23,18 @@ def identify_model(model: Model) -> dict[str, Any]:
 
 
 def name_of(model: Model) -> str:
-    """Find the card's name, or else the directory's."""
+    """Return the model's name from its card, or else its directory's name."""
     name = (model.card or {}).get("name")
     return name if isinstance(name, str) and name else model.path.resolve().name
 
 
 def megabytes(model: Model) -> float:
-    """Measure the weights' files, in megabytes of 1,000,000 bytes."""
+    """Return the size of the weight files, in megabytes of 1,000,000 bytes."""
     return model.weight_bytes / 1e6
 
 
 def start_f1(model: Model) -> float | None:
-    """Look up F1 of the model that this one was made of, in percent; None where the card does not say."""
+    """Look up F1 of the model's float32 source in its card, in percent; None if not stated."""
     evaluation: Any = (model.card or {}).get("evaluation")
     start: Any = evaluation.get("float32") if isinstance(evaluation, dict) else None
     value: Any = start.get("f1") if isinstance(start, dict) else None
@@ -42,11 +42,11 @@ def start_f1(model: Model) -> float | None:
 
 
 def floors_met(f1: float, start: float | None) -> dict[str, bool | None]:
-    """Tell whether F1 holds 99 % and 99.9 % of the reference's, and of the model's that it was made of.
+    """Check an F1 against 99 % and 99.9 % of that of the reference and of the model's source.
 
     Args:
-        f1: in percent.
-        start: of the model that it was made of; None: not known.
+        f1: F1 in percent.
+        start: F1 of the model's source in percent; None: unknown.
     """
     found: dict[str, bool | None] = {}
     for base, value in zip(BASES, (REFERENCE_F1, start), strict=True):
@@ -56,5 +56,5 @@ def floors_met(f1: float, start: float | None) -> dict[str, bool | None]:
 
 
 def floor_name(share: float, base: str) -> str:
-    """Write a floor in words, such as "99 % of reference"."""
+    """Name a floor, such as "99 % of reference"."""
     return f"{100 * share:g} % of {base}"

@@ -1,4 +1,4 @@
-"""The rules of MLPerf Inference for BERT on SQuAD v1.1, as far as they are numbers.
+"""Define the numeric rules of MLPerf Inference for BERT on SQuAD v1.1.
 
 From mlcommons/inference: language/bert, loadgen/mlperf.conf and tools/submission/submission_checker, v6.
 """
@@ -27,28 +27,28 @@ Scenario = Literal["Offline", "SingleStream", "MultiStream", "Server"]
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 
 MODEL = "bert"
-"""What LoadGen's configuration calls the benchmark."""
+"""Name of the benchmark in LoadGen's configuration."""
 
 QUESTIONS, WINDOWS = 10_570, 10_833
-"""Of SQuAD v1.1 dev: its windows are LoadGen's samples, all of them in memory."""
+"""Number of questions and windows of SQuAD v1.1 dev; the windows are LoadGen's samples, all in memory."""
 
 WINDOWING = WindowConfig(max_length=384, doc_stride=128, convention="advance", max_question_length=64)
 DECODING = DecodeConfig(mode="squad", n_best=20, max_answer_length=30)
 
 REFERENCE_F1 = 90.874
-"""Of the reference BERT-Large in float32, in percent."""
+"""F1 of the reference BERT-Large in float32, in percent."""
 
 FLOORS = (0.99, 0.999)
-"""F1 at least, as shares of the reference's: the benchmarks bert-99 and bert-99.9."""
+"""Minimum F1 as shares of the reference's: the benchmarks bert-99 and bert-99.9."""
 
 SECONDS = 600
-"""A valid performance run takes no less."""
+"""Minimum duration of a valid performance run, in seconds."""
 
 SERVER_MILLISECONDS = 130
-"""99 % of the Server scenario's queries must take no longer."""
+"""Maximum 99th percentile of the latency in the Server scenario, in milliseconds."""
 
 SINGLE_QUERIES = 1024
-"""Of a valid SingleStream run at least, by the submission checker: LoadGen itself takes fewer."""
+"""Minimum number of queries of a valid SingleStream run by the submission checker; LoadGen accepts fewer."""
 
 STREAM_SAMPLES = 8
-"""Samples of a query in the MultiStream scenario."""
+"""Samples per query in the MultiStream scenario."""

@@ -1,4 +1,4 @@
-"""Run a scenario: speed, accuracy and compliance, in a directory that appears whole or not at all."""
+"""Run a scenario for performance, accuracy and compliance, and write its directory atomically."""
 
 import json
 from collections.abc import Sequence
@@ -29,33 +29,33 @@ RESULT, USER_CONF = "result.json", "user.conf"
 PERFORMANCE, ACCURACY, COMPLIANCE = Path("performance/run_1"), Path("accuracy"), Path("TEST01")
 
 SPARE = 1.1
-"""What is expected in Offline, as a multiple of what was measured: with too few samples it ends too soon."""
+"""Expected Offline throughput as a multiple of the measured one: with too few samples a run is too short."""
 
 LATENCY_SHARE = 0.5
-"""Of the latency measured, what LoadGen is told: it makes queries for about twice the duration by it, and a
-system twice as fast as when it was measured would run out of them."""
+"""Expected latency as a share of the measured one: LoadGen plans queries for about twice the duration by it,
+and a system twice as fast as measured would run out of them."""
 
 SERVER_SHARE = 0.5
-"""Of the throughput in bulk, which the Server scenario asks for where nothing else is given."""
+"""Default query rate of the Server scenario, as a share of the bulk throughput."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
-    """Settings of a run.
+    """Settings of a scenario run.
 
     Attributes:
-        scenario: how LoadGen asks.
+        scenario: LoadGen's scenario.
         mode: ``"performance"``, ``"accuracy"`` or ``"both"``.
-        seconds: of a short performance run, which is not valid; None: as the rules have it.
-        target_qps: Offline: samples a second that are expected; Server: that are asked for; None: `SPARE`
-            or `SERVER_SHARE` of the throughput measured.
-        target_latency: SingleStream, MultiStream: milliseconds of a query that are expected; None:
-            `LATENCY_SHARE` of the median measured.
-        test01: whether the compliance test TEST01 is run too, which takes as long as the performance run.
+        seconds: of a short performance run, whose result is not valid; None: as the rules require.
+        target_qps: Offline: expected samples per second; Server: issued queries per second; None: `SPARE` or
+            `SERVER_SHARE` of the measured throughput.
+        target_latency: SingleStream, MultiStream: expected milliseconds of a query; None: `LATENCY_SHARE` of
+            the measured median.
+        test01: run the compliance test TEST01 as well, which takes as long as the performance run.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range, or that does not fit the others.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range or contradicts the others.
     """
 
     scenario: Scenario = "Offline"
@@ -78,7 +78,7 @@ class RunConfig:
 
     @property
     def modes(self) -> Sequence[Mode]:
-        """LoadGen's modes, the longer run last."""
+        """LoadGen modes to run, the longest last."""
         both: dict[str, Sequence[Mode]] = {
             "performance": ("PerformanceOnly",),
             "accuracy": ("AccuracyOnly",),
@@ -96,16 +96,16 @@ def run_scenario(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Run a scenario with LoadGen and keep its logs, its verdict, the accuracy and what they depend on.
+    """Run a scenario with LoadGen, and write its logs, verdict, accuracy and configuration.
 
     Args:
-        reader: the system, with `rules.WINDOWING` for a result that counts.
-        dataset: the questions.
-        out: the directory to make: ``performance/run_1``, ``accuracy``, ``TEST01``, ``user.conf`` and
+        reader: the reader to measure, with `rules.WINDOWING` for an official result.
+        dataset: questions to ask.
+        out: directory to create, with ``performance/run_1``, ``accuracy``, ``TEST01``, ``user.conf`` and
             ``result.json``, as far as they apply.
-        config: what is run.
-        overwrite: whether a directory of an earlier run is replaced.
-        progress: shows a bar for each part.
+        config: settings of the run.
+        overwrite: replace the directory of an earlier run.
+        progress: progress bars.
 
     Returns:
         The content of ``result.json``.
@@ -135,7 +135,7 @@ def run_scenario(
 
 
 def _load_settings(config: RunConfig, system: System, samples: Samples, progress: Progress) -> LoadSettings:
-    """Take the expectations that were given, or estimate them."""
+    """Use the given expectations, or estimate them."""
     qps, latency = config.target_qps, config.target_latency
     with progress("how fast"):
         if config.scenario in ("Offline", "Server"):
@@ -171,7 +171,7 @@ def _test(
 
 
 def _comply(system: System, settings: Any, samples: Samples, directory: Path, progress: Progress) -> None:
-    """Run the compliance test, and put its logs where the submission checker looks for them."""
+    """Run the compliance test, and move its logs to where the submission checker expects them."""
     logs, audit = directory / PERFORMANCE, directory / "audit.config"
     directory.mkdir()
     write_audit_config(audit)
@@ -183,7 +183,7 @@ def _comply(system: System, settings: Any, samples: Samples, directory: Path, pr
 def _result(
     stage: Path, reader: Reader, samples: Samples, config: RunConfig, load: LoadSettings
 ) -> dict[str, Any]:
-    """Collect what ``result.json`` holds, and write the files that say a part of it."""
+    """Build the content of ``result.json``, and write the accuracy and compliance files."""
     verdict: Verdict | None = None
     accuracy: Accuracy | None = None
     test01: Test01 | None = None
@@ -226,7 +226,7 @@ def _result(
 def _why_not(
     samples: Samples, load: LoadSettings, verdict: Verdict | None, test01: Test01 | None
 ) -> list[str]:
-    """List why a run does not count as one of MLPerf's."""
+    """List the reasons why a run is not an official MLPerf result."""
     found = []
     if not samples.is_mlperf:
         found.append(samples.label)

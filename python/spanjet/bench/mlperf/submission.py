@@ -30,16 +30,16 @@ __all__ = ["Division", "write_submission"]
 Division = Literal["open", "closed"]
 
 CLOSEST = "bert-99"
-"""The benchmark that a model of the open division stands for."""
+"""Benchmark that models of the open division are mapped to."""
 
 MARK = "spanjet-submission.md"
 """By which a folder of ours is known; submission checkers allow no other kind of file there but PDF."""
 
 MOST_BYTES, SHOWN_BYTES = 10 * 1024, 4096
-"""A longer accuracy log is cut to its beginning and its end; ``accuracy.txt`` has the digest of the whole."""
+"""Longer accuracy logs are truncated to beginning and end; ``accuracy.txt`` has the digest of the whole."""
 
 LOGS = ("mlperf_log_summary.txt", "mlperf_log_detail.txt")
-"""What a submission holds of a run's logs, besides the accuracy log."""
+"""Logs of a run to copy into a submission, besides the accuracy log."""
 
 
 def write_submission(
@@ -51,26 +51,26 @@ def write_submission(
     division: Division = "open",
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write a submission folder, whole or not at all.
+    """Write a submission folder atomically.
 
-    In the open division each model is a benchmark of its own name, and ``model_mapping.json`` says that it
-    stands for bert-99. In the closed division its F1 decides: bert-99.9, or bert-99.
+    In the open division each model is a benchmark of its own name, which ``model_mapping.json`` maps to
+    bert-99. In the closed division its F1 decides: bert-99.9 or bert-99.
 
     Args:
-        out: the folder to make.
-        runs: directories that `run_scenario` made, of mode ``both``, one for each model and scenario.
-        submitter: who submits; a directory's name.
-        system: the machine; a directory's name.
+        out: folder to create.
+        runs: directories that `run_scenario` wrote in mode ``both``, one for each model and scenario.
+        submitter: name of the submitter, used as a directory name.
+        system: name of the machine, used as a directory name.
         division: ``"open"``: any model; ``"closed"``: only the reference's, neither pruned nor retrained.
-        overwrite: whether an earlier submission folder is replaced.
+        overwrite: replace an earlier submission folder.
 
     Returns:
-        The benchmark and scenario of each run, and why it does not count, if so.
+        The benchmark and scenario of each run, and the reasons why it is not official, if any.
 
     Raises:
         FileExistsError, FileNotFoundError: see `spanjet.storage.check_free`; or a run is missing.
         ValueError: a run lacks performance or accuracy, its model has no card, its F1 is below the closed
-            division's, or two runs are of one model and scenario.
+            division's minimum, or two runs have the same model and scenario.
     """
     _check_names(submitter, system, division)
     results = {run: _read_run(run) for run in runs}
@@ -96,7 +96,7 @@ def write_submission(
 def _write_documents(
     root: Path, names: dict[str, str], result: dict[str, Any], benchmarks: Sequence[str]
 ) -> None:
-    """Write what a submission says beside its runs."""
+    """Write the documents of a submission besides its runs."""
     system = system_json(result["configuration"], **names)
     _write_json(root / "systems" / f"{names['system']}.json", system)
     if names["division"] == "open":
@@ -106,7 +106,7 @@ def _write_documents(
 
 
 def _check_names(submitter: str, system: str, division: str) -> None:
-    """Check the names of directories and the division."""
+    """Check the submitter's and the system's name, and the division."""
     for name, value in (("submitter", submitter), ("system", system)):
         if not value or value in (".", "..") or "/" in value:
             raise SettingError(name, value, "the name of a directory")
@@ -115,7 +115,7 @@ def _check_names(submitter: str, system: str, division: str) -> None:
 
 
 def _read_run(run: Path) -> dict[str, Any]:
-    """Read the result of a run, which has all that a submission needs."""
+    """Read the result of a run, and check that it is complete enough to submit."""
     if not (run / RESULT).is_file():
         raise FileNotFoundError(ENOENT, f"no {RESULT}: expected a result of spanjet mlperf run", str(run))
     result = read_json(run / RESULT)
@@ -131,7 +131,7 @@ def _read_run(run: Path) -> dict[str, Any]:
 
 
 def _places(results: Mapping[Path, dict[str, Any]], division: Division) -> dict[Path, tuple[str, str]]:
-    """Find benchmark and scenario of each run."""
+    """Determine the benchmark and scenario of each run."""
     places: dict[Path, tuple[str, str]] = {}
     for run, result in results.items():
         benchmark = result["model"]["name"] if division == "open" else _closed_benchmark(run, result)
@@ -153,7 +153,7 @@ def _closed_benchmark(run: Path, result: dict[str, Any]) -> str:
 
 
 def _copy_run(run: Path, place: Path, result: dict[str, Any]) -> None:
-    """Copy the files of one run to where the submission checker looks for them."""
+    """Copy the files of one run to where the submission checker expects them."""
     _copy(run / PERFORMANCE, place / PERFORMANCE, LOGS)
     _copy(run / ACCURACY, place / ACCURACY, (*LOGS, "accuracy.txt"))
     _cut(run / ACCURACY / LOG, place / ACCURACY)
@@ -175,7 +175,7 @@ def _copy(source: Path, target: Path, names: Sequence[str]) -> None:
 
 
 def _cut(log: Path, target: Path) -> None:
-    """Copy an accuracy log, cut as truncate_accuracy_log.py does, and add its digest to ``accuracy.txt``."""
+    """Copy an accuracy log, truncated as by truncate_accuracy_log.py, and add its digest to the scores."""
     content = log.read_bytes()
     if len(content) > MOST_BYTES:
         content = b"\n\n...\n\n".join([content[:SHOWN_BYTES], content[-SHOWN_BYTES:]])

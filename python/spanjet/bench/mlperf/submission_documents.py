@@ -1,4 +1,4 @@
-"""Write the documents of a submission: the system, the model, and how to run it again."""
+"""Write the documents of a submission: system, model, and instructions to reproduce it."""
 
 import json
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ NONE = "N/A"
 def system_json(
     configuration: dict[str, str], *, division: str, submitter: str, system: str
 ) -> dict[str, Any]:
-    """Describe the system; what a program cannot find out says so.
+    """Build the system description; fields that cannot be detected say so.
 
     Args:
         configuration: see `spanjet.bench.mlperf.configuration.describe_configuration`.
-        division: of the submission.
-        submitter: who submits.
-        system: the machine's name.
+        division: division of the submission.
+        submitter: name of the submitter.
+        system: name of the machine.
     """
     found, software = configuration, ("python", "numpy", "LoadGen", "kernel", "BIOS", "microcode")
     return {
@@ -62,7 +62,7 @@ def system_json(
 
 
 def measurements(result: dict[str, Any]) -> dict[str, str]:
-    """Make ``measurements.json`` of a run's result: data types and source of the weights."""
+    """Build ``measurements.json`` from a run's result: data types and source of the weights."""
     card = result["model"]["card"]
     source = card.get("source") or {}
     quantized = card.get("quantization") or {}
@@ -77,7 +77,7 @@ def measurements(result: dict[str, Any]) -> dict[str, str]:
 
 
 def run_readme(result: dict[str, Any]) -> str:
-    """Write ``README.md`` of a scenario."""
+    """Render ``README.md`` of a scenario."""
     performance, accuracy, model = (result[name] for name in ("performance", "accuracy", "model"))
     short = "" if result["settings"]["load"]["seconds"] is None else " --short"
     test01 = "" if result["test01"] is None else " --test01"
@@ -107,7 +107,7 @@ def submission_readme(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def source_readme(result: dict[str, Any]) -> str:
-    """Write ``src/README.md``: the code, and the model's card."""
+    """Render ``src/README.md``: the code, and the model card."""
     configuration, card = result["configuration"], result["model"]["card"]
     return (
         "# The system under test\n\n"

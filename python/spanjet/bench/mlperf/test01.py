@@ -1,7 +1,7 @@
-"""Verify compliance test TEST01: a performance run gives the answers of an accuracy run.
+"""Verify compliance test TEST01: a performance run gives the same responses as an accuracy run.
 
-LoadGen keeps a random part of a performance run's responses; these must be those of the accuracy run, and the
-speed that of the performance run within 10 % (mlcommons/inference, compliance/TEST01).
+LoadGen logs a random sample of a performance run's responses; these must equal those of the accuracy run, and
+the speed must be within 10 % of the performance run's (mlcommons/inference, compliance/TEST01).
 """
 
 from dataclasses import asdict, dataclass
@@ -26,10 +26,10 @@ class Test01:
     """Result of the compliance test.
 
     Attributes:
-        sampled: responses of the compliance run that were kept.
-        mismatches: how many of them are not those of the accuracy run, bit for bit.
-        reference, found: what counts in the scenario, of the performance run and of the compliance run.
-        tolerance: how far they may be apart, as a share of the former.
+        sampled: number of logged responses of the compliance run.
+        mismatches: number of them that differ in any bit from those of the accuracy run.
+        reference, found: result metric of the performance run and of the compliance run.
+        tolerance: maximum difference of the metrics, as a share of the former.
     """
 
     sampled: int
@@ -40,21 +40,21 @@ class Test01:
 
     @property
     def same_answers(self) -> bool:
-        """Tell whether all responses were the same; False where none was kept."""
+        """True if all logged responses are equal; False if none was logged."""
         return self.sampled > 0 and not self.mismatches
 
     @property
     def same_speed(self) -> bool:
-        """Tell whether the compliance run was about as fast."""
+        """True if the compliance run's speed is within the tolerance."""
         return abs(self.found - self.reference) <= self.tolerance * self.reference
 
     @property
     def passed(self) -> bool:
-        """Tell whether both hold."""
+        """True if responses and speed agree."""
         return self.same_answers and self.same_speed
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes and the verdicts by name, ready for JSON."""
+        """Return the attributes and verdicts by name, JSON-serialisable."""
         return {
             **asdict(self),
             "same_answers": self.same_answers,
@@ -81,13 +81,13 @@ def write_audit_config(path: Path) -> None:
 
 
 def verify(*, performance: Path, accuracy: Path, compliance: Path, sampled: Path) -> Test01:
-    """Compare a compliance run with the runs that it belongs to.
+    """Compare a compliance run with its performance and accuracy run.
 
     Args:
         performance: directory of LoadGen's logs of the performance run.
-        accuracy: of the accuracy run.
-        compliance: of the compliance run.
-        sampled: the responses that LoadGen kept of it.
+        accuracy: directory of LoadGen's logs of the accuracy run.
+        compliance: directory of LoadGen's logs of the compliance run.
+        sampled: file of the responses that LoadGen logged in the compliance run.
 
     Raises:
         OSError: a log is missing.

@@ -1,4 +1,4 @@
-"""Plot the time that single questions take."""
+"""Plot the latency of single questions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ __all__ = ["latency_plot"]
 
 NAMES = {"answers": "text to answers", "inference": "inference alone"}
 STYLES: dict[str, dict[str, Any]] = {
-    # Told apart by more than colour.
+    # Distinguished by colour and line style.
     "answers": {"linestyle": "-", "marker": "o"},
     "inference": {"linestyle": "--", "marker": "D", "markerfacecolor": "none"},
 }
@@ -22,7 +22,7 @@ PERCENTS = (50, 90, 99)
 
 
 def latency_plot(latency: Latency) -> Plot:
-    """Plot the cumulative distribution of the time that a single question takes."""
+    """Plot the cumulative distribution of the latency of a single question."""
 
     def draw(axes: "Axes", palette: Palette) -> None:
         for side, color in zip(NAMES, (palette.first, palette.second), strict=True):
@@ -37,12 +37,12 @@ def latency_plot(latency: Latency) -> Plot:
             axes.annotate(
                 f"p{percent}", (0.01, percent), xycoords=("axes fraction", "data"), color=palette.ink
             )
-        # The slowest of all is one accident, and would leave no room for the rest.
+        # The slowest one is an outlier that would squeeze the rest.
         axes.set_xlim(0, 1.25 * max(latency.percentile(99, side) for side in NAMES))
         axes.set_ylim(0, 104)
         axes.yaxis.set_major_formatter("{x:.0f} %")
         axes.set_xlabel("milliseconds")
-        axes.set_ylabel("questions that take no longer")
+        axes.set_ylabel("share of questions")
         axes.legend(loc="lower right", labelcolor=palette.ink, frameon=False)
 
     return Plot(
@@ -50,8 +50,8 @@ def latency_plot(latency: Latency) -> Plot:
         title="Latency of single questions",
         caption=(
             f"Latency of {latency.questions:,} single questions of one window, asked "
-            f"{len(latency.milliseconds['answers']):,} times in all: half of the answers take at most "
-            f"{latency.percentile(50):.1f} ms, 99 % at most {latency.percentile(99):.1f} ms."
+            f"{len(latency.milliseconds['answers']):,} times in all: the median is "
+            f"{latency.percentile(50):.1f} ms, the 99th percentile {latency.percentile(99):.1f} ms."
         ),
         header=("share", "text to answers, ms", "inference alone, ms"),
         rows=[

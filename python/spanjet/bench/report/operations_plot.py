@@ -1,4 +1,4 @@
-"""Plot where the model's time goes."""
+"""Plot the model's time by part and operation."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:  # Matplotlib is an extra.
 __all__ = ["operations_plot"]
 
 KINDS = 2
-"""Kinds of operations with a shade of their own; the others share one."""
+"""Number of kinds of operations with a shade of their own; the others share one."""
 
 SHADES = (1.0, 0.55, 0.2)
-HATCHES = ("", "///", "...")  # told apart by more than shade
+HATCHES = ("", "///", "...")  # distinguished by shade and hatching
 
 
 def operations_plot(found: OperationTimes) -> Plot:
-    """Plot shares of the operations' time by part of the model, each divided by kind of operation."""
+    """Plot the shares of time by part of the model, stacked by kind of operation."""
     kinds, slowest = found.by_kind(), found.by_part()[0]
     return Plot(
         name="operations",
         title="Time by operation",
         caption=(
-            f"Where the model's time goes, in {found.batches:,} batches of one stream: {slowest.name} takes "
+            f"The model's time by part, in {found.batches:,} batches of one stream: {slowest.name} takes "
             f"{100 * slowest.share:.0f} %, {kinds[0].name} in all parts {100 * kinds[0].share:.0f} %. "
-            f"Between operations passes {100 * found.idle:.1f} % of the run."
+            f"{100 * found.idle:.1f} % of the run is outside any operation."
         ),
         header=("operation", "precision", "implementation", "nodes", "ms", "share"),
         rows=[
@@ -45,7 +45,7 @@ def operations_plot(found: OperationTimes) -> Plot:
 
 
 def _shares(found: OperationTimes) -> dict[str, dict[str, float]]:
-    """Percent of all operations' time by kind, and in it by part of the model."""
+    """Compute the percentage of all operations' time by kind and part of the model."""
     kinds = [kind.name for kind in found.by_kind()[:KINDS]]
     parts = [part.name for part in found.by_part()]
     total = sum(each.milliseconds for each in found.operations) or 1.0

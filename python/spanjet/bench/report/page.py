@@ -1,4 +1,4 @@
-"""Render a benchmark's result as an HTML page: one file that needs no other."""
+"""Render a benchmark's result as a self-contained HTML page."""
 
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["render_page"]
 
 
 def render_page(result: BenchResult) -> str:
-    """Render the page.
+    """Render the HTML page.
 
     Raises:
         ImportError: the extra ``report`` is not installed.
@@ -44,7 +44,7 @@ def render_page(result: BenchResult) -> str:
 
 
 def _highlights(result: BenchResult) -> list[tuple[str, str]]:
-    """Choose the numbers at the top of the page, and what they are."""
+    """Choose the headline numbers of the page, with their labels."""
     throughput = result.throughput
     found = [
         (number(throughput.rate(throughput.questions).median), "questions per second"),

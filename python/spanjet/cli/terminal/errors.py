@@ -10,7 +10,10 @@ import typer
 from spanjet.cli.terminal.printable import one_line
 from spanjet.config import SettingError
 
-__all__ = ["show_error", "show_warning"]
+__all__ = ["SOME_REJECTED", "show_error", "show_warning"]
+
+SOME_REJECTED = 3
+"""Exit code of a command that is complete, but for rows or questions that could not be asked."""
 
 
 def show_warning(message: Warning | str, *_: Any) -> None:

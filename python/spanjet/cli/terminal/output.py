@@ -6,15 +6,17 @@ from codecs import lookup
 from pathlib import Path
 from typing import Any
 
+from spanjet import Reader
 from spanjet.cli.terminal.tables import show_values
 from spanjet.measure.html import check_report_extra
+from spanjet.reader.warnings import question_warning
 from spanjet.storage import check_writable, replace_file
 
-__all__ = ["check_outputs", "print_json", "show", "write_json"]
+__all__ = ["check_outputs", "print_json", "show", "warning_of", "write_json"]
 
 
 def show(values: dict[str, Any], *, as_json: bool) -> None:
-    """Print names and values, as JSON or for people."""
+    """Print names and values, as JSON or as text."""
     if as_json:
         print_json(values)
     else:
@@ -27,8 +29,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=not is_utf8))
 
 
+def warning_of(question: str, reader: Reader) -> dict[str, str]:
+    """Return the warning of a question that was cut, for what is printed as JSON."""
+    warning = question_warning(question, reader.tokenizer, reader.window_config)
+    return {} if warning is None else {"warning": warning}
+
+
 def check_outputs(*paths: Path | None, html: Path | None) -> None:
-    """Refuse output files, and a page that needs a missing extra, before the work for them is done."""
+    """Check output files and the extra for HTML pages in advance."""
     for path in (*paths, html):
         if path is not None:
             check_writable(path)

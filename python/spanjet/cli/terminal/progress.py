@@ -23,14 +23,14 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(title: str, *, clock: Callable[[], float] = time.monotonic) -> Iterator[OnStep]:
-    """Show a bar with count, percentage or rate, elapsed time, and time left; a `Progress`.
+    """Show a progress bar with count, percentage or rate, elapsed and remaining time (a `Progress`).
 
-    What was finished at the first call counts as the beginning, not as work that was done. Nothing is drawn
-    where standard error is no terminal.
+    Steps finished before the first call are not counted in the rate. Nothing is drawn unless standard error
+    is a terminal.
 
     Args:
-        title: stands before the bar.
-        clock: tells the time in seconds.
+        title: text before the bar.
+        clock: function that returns the time in seconds.
     """
     if not sys.stderr.isatty():
         yield ignore_step

@@ -1,4 +1,4 @@
-"""Print answers in their sentence and tables of values; plain text when piped."""
+"""Print answers in their sentences and tables of values; plain text when piped."""
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,13 +21,13 @@ TEXT_WIDTH, PADDING = 12, 3
 """Columns of a terminal that a text has in a table at least, and those beside it."""
 
 CONTEXT_WIDTH = 200
-"""Code points shown on each side of an answer at most."""
+"""Maximum number of code points to show on each side of an answer."""
 
 
 def sentence(text: str, start: int, end: int) -> tuple[str, str, str]:
-    """Find the sentence around ``text[start:end]``, on one line: what is before, the span, what is after.
+    """Split the sentence around ``text[start:end]`` into the part before, the span and the part after.
 
-    Sentences are those of `spanjet.sentence`, and shown in part where they are very long.
+    Sentences are those of `spanjet.sentence`, on one line; very long ones are truncated.
     """
     return _parts(text, _core.sentence(text, start, end), start, end)
 
@@ -41,7 +41,7 @@ def _parts(text: str, bounds: tuple[int, int], start: int, end: int) -> tuple[st
 
 
 def show_answers(context: str, answers: Sequence[Answer]) -> None:
-    """Print answers, best first: each in its sentence on a terminal, else its text alone, on one line."""
+    """Print answers, best first: in their sentences on a terminal, else one text per line."""
     if not sys.stdout.isatty():
         for answer in answers:
             print(printable(answer.text))
@@ -60,12 +60,12 @@ def show_answers(context: str, answers: Sequence[Answer]) -> None:
 
 
 def show_found(found: Sequence[tuple[str, PassageAnswer]]) -> None:
-    """Print answers and their places, best first, each in its sentence.
+    """Print answers with their locations and sentences, best first.
 
-    On a terminal the answer is marked there; else each is one line: place, tab, answer, tab, sentence.
+    On a terminal the answer is highlighted; else each is one line: location, tab, answer, tab, sentence.
 
     Args:
-        found: the place of each answer, for people, and the answer.
+        found: location of each answer, as text, and the answer.
     """
     rows = []
     for place, answer in found:
@@ -77,7 +77,7 @@ def show_found(found: Sequence[tuple[str, PassageAnswer]]) -> None:
         return
     console = Console(highlight=False)
     for (_, answer), (place, (before, span, after)) in zip(found, rows, strict=True):
-        # Not wrapped, so that terminals and people can take a long path as a whole.
+        # Not wrapped, so that a long path can be copied as a whole.
         console.print(Text.assemble((place, "bold"), (f"  score {answer.score:.3f}", "dim")), soft_wrap=True)
         console.print(Text.assemble(before, (span, "bold reverse green"), after))
 
@@ -85,7 +85,7 @@ def show_found(found: Sequence[tuple[str, PassageAnswer]]) -> None:
 def show_values(values: Mapping[str, Any]) -> None:
     """Print names and values: nested ones indented on a terminal, else as ``outer.inner``, tab, value.
 
-    What is None is left out.
+    Values of None are omitted.
     """
     if not sys.stdout.isatty():
         for path, value in _leaves(values):
@@ -128,11 +128,11 @@ def show_table(
     """Print a table: aligned on a terminal, else as tab-separated values.
 
     Args:
-        columns: their names.
-        rows: a cell for each column.
-        title: stands above the table, on a terminal only.
-        left: columns that are aligned to the left; the others hold numbers.
-        kept: rows that stand out.
+        columns: column names.
+        rows: rows of one cell per column.
+        title: text above the table, on a terminal only.
+        left: indices of left-aligned columns; the others are numeric.
+        kept: indices of highlighted rows.
     """
     if not sys.stdout.isatty():
         for cells in (columns, *rows):
@@ -155,5 +155,5 @@ def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[
 
 
 def _digits(value: float) -> str:
-    """Write two decimals, or four between -1 and 1: most of those are shares."""
+    """Format a number with two decimals, or four between -1 and 1, as most of those are shares."""
     return f"{value:.4f}" if 0 < abs(value) < 1 else f"{value:.2f}"

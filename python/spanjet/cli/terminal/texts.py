@@ -1,30 +1,22 @@
-"""Read the texts that commands are given."""
+"""Read the input texts of commands."""
 
 import os
 import sys
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
+
+from spanjet.files.encoding import decode_text
 
 __all__ = ["argument_text", "read_text"]
 
 
 def read_text(file: Path | None) -> str:
-    """Read the text of a UTF-8 file, or a UTF-16 file that says so; None: of standard input.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is in another encoding.
-    """
+    """Read the text of a file, without its byte order mark; None: of standard input."""
     data = sys.stdin.buffer.read() if file is None else file.read_bytes()
-    is_utf16 = data.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     try:
-        return data.decode("utf-16" if is_utf16 else "utf-8")
-    except UnicodeDecodeError as error:
+        return decode_text(data)
+    except ValueError as error:
         name = "standard input" if file is None else file
-        encoding = "UTF-16" if is_utf16 else "UTF-8"
-        raise ValueError(
-            f"{name}: not {encoding} at byte {error.start}; convert it: iconv -f ENCODING -t UTF-8"
-        ) from None
+        raise ValueError(f"{name}: {error}") from None
 
 
 def argument_text(name: str, text: str) -> str:

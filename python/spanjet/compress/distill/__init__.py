@@ -1,1 +1,1 @@
-"""Training without a training framework: gradients of OpenVINO graphs, computed by OpenVINO."""
+"""Distil without a training framework: differentiate OpenVINO graphs and run the gradients in OpenVINO."""

@@ -1,23 +1,23 @@
-"""Adam, for all weights at once."""
+"""Update all weights with the Adam optimiser."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Adam"]
 
-# Values that are updated at a time: what they need stays in the cache.
+# Values that are updated at a time: their working set fits in the CPU cache.
 _CHUNK = 1 << 15
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015, arXiv 1412.6980) on one vector, which is changed in place.
+    """Adam optimiser (Kingma and Ba 2015, arXiv 1412.6980) of one vector, updated in place.
 
-    Gradients are scaled down to norm 1 first, where they are longer, so that no batch counts for many.
+    Gradients are clipped to norm 1 first, so that no batch dominates.
 
     Args:
-        values: float32[n], what is optimised.
-        decays: of the running means of gradients and of their squares.
-        epsilon: added to the root of the latter.
+        values: float32[n], the vector to optimise.
+        decays: decay rates of the first and second moment estimates (beta 1 and beta 2).
+        epsilon: term added to the root of the second moment.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class Adam:
         self._steps = 0
 
     def step(self, gradient: NDArray[np.float32], rate: float) -> None:
-        """Take one step.
+        """Take one optimiser step.
 
         Args:
-            gradient: float32[n]; it is overwritten.
-            rate: how far, at most, each value goes.
+            gradient: float32[n]; overwritten.
+            rate: learning rate.
         """
         self._steps += 1
         first, second = self._decays

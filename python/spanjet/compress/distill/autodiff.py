@@ -1,7 +1,6 @@
-"""Reverse-mode differentiation of OpenVINO graphs (Linnainmaa 1976): the gradient is a graph too.
+"""Differentiate OpenVINO graphs in reverse mode (Linnainmaa 1976); the gradient is a graph as well.
 
-OpenVINO computes it like any other: with the same kernels, in all threads, in bfloat16 where that is asked
-for.
+OpenVINO runs it like any other graph: with the same kernels, in all threads, in bfloat16 if requested.
 """
 
 from collections import defaultdict
@@ -17,22 +16,22 @@ Seed = tuple[ov.Output, ov.Output]
 
 
 def differentiate(seeds: Sequence[Seed], wanted: Sequence[ov.Output]) -> list[ov.Output]:
-    """The gradients of a number with regard to values of a graph.
+    """Build the gradients of a scalar with respect to values of a graph.
 
-    Ranks must be known. Where two inputs of an operation meet, dimensions that are not known are taken for
-    equal: only known dimensions of 1, and missing ones, are broadcast. What depends on values only by way of
-    whole numbers, such as places and ranks, does not change with them.
+    Ranks must be static. Dynamic dimensions of the two inputs of an operation are taken to be equal: only
+    static dimensions of 1, and missing ones, are broadcast. Integer values, such as indices and shapes, have
+    no gradient.
 
     Args:
-        seeds: values that the number is computed from, and its gradients with regard to them: of what is
-            beyond those, nothing need be known.
-        wanted: float32 values that the seeds' are computed from.
+        seeds: values that the scalar is computed from, and its gradients with respect to them; the graph
+            behind these values need not be differentiable.
+        wanted: float32 values, ancestors of the seeds, to differentiate with respect to.
 
     Returns:
-        One gradient for each wanted value, of its shape.
+        One gradient for each wanted value, of the same shape.
 
     Raises:
-        ValueError: nothing depends on a wanted value, or an operation on the way has no rule.
+        ValueError: no seed depends on a wanted value, or an operation between them has no derivative rule.
     """
     nodes = _ordered([value.get_node() for value, _ in seeds])
     depending = _depending(nodes, wanted)
@@ -61,7 +60,7 @@ def differentiate(seeds: Sequence[Seed], wanted: Sequence[ov.Output]) -> list[ov
 
 
 def _ordered(ends: Iterable[ov.Node]) -> list[ov.Node]:
-    """All nodes that some are computed from, each after its inputs."""
+    """List all ancestors of some nodes in topological order, the nodes included."""
     found: dict[str, ov.Node] = {}
     left = [(node, False) for node in ends]
     while left:
@@ -75,7 +74,7 @@ def _ordered(ends: Iterable[ov.Node]) -> list[ov.Node]:
 
 
 def _depending(nodes: Iterable[ov.Node], wanted: Sequence[ov.Output]) -> set[str]:
-    """The names of nodes that depend on some, and of those themselves."""
+    """Find the names of the nodes that depend on the wanted values, those of the values included."""
     names = {value.get_node().get_name() for value in wanted}
     for node in nodes:
         if any(_depends(source, names) for source in node.input_values()):
@@ -84,7 +83,7 @@ def _depending(nodes: Iterable[ov.Node], wanted: Sequence[ov.Output]) -> set[str
 
 
 def _depends(source: ov.Output, depending: set[str]) -> bool:
-    """Check that a value changes smoothly: places and shapes do not."""
+    """Return True if a value is floating point and depends on the wanted ones; indices and shapes do not."""
     return source.get_element_type().is_real() and source.get_node().get_name() in depending
 
 

@@ -1,4 +1,4 @@
-"""Train a cut network to compute what the whole one does (Hinton et al. 2015, arXiv 1503.02531)."""
+"""Distil a network into its pruned student (Hinton et al. 2015, arXiv 1503.02531)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,18 +16,19 @@ from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Distillation", "distil"]
 
-# How far a weight goes in a step at most, and what the vectors' errors count beside the answers' divergence.
-# A MiniLM-L6 with 0.55 of its time left and a divergence of 0.421 came to, after 1,500 windows: 0.388 with
+# Learning rate, and weight of the hidden-state loss relative to the divergence of the answers. A MiniLM-L6
+# pruned to 0.55 of its time, with a divergence of 0.421, reached after 1,500 windows: 0.388 with
 # 3e-5 and 3, 0.377 with 3e-5 and 30, 0.370 with 6e-5 and 30, 0.383 with 1e-4 and 30, 0.350 with 6e-5 and
 # 200, 0.347 with 1e-4 and 200, 0.347 with 6e-5 and 1000.
 _RATE, _VECTORS = 6e-5, 300.0
 _WARMUP = 0.05
-# Windows that are sorted by length together, and tokens of a step, in as many batches as memory asks for.
-# After 2,048 windows, at 0.62 of the time, a divergence of 0.164 came to 0.132 with 3,072 tokens and 6e-5 or
+# Windows that are sorted by length together, and tokens of an optimiser step, in as many batches as memory
+# requires. After 2,048 windows, at 0.62 of the time, a divergence of 0.164 became 0.132 with 3,072 tokens and
+# 6e-5 or
 # 1.2e-4; to 0.125 with 1,536 and 6e-5, 0.129 with 1.2e-4; to 0.124 with 768 and 6e-5, 0.127 with 3e-5.
 _SHUFFLED, _TOKENS = 512, 1536
-# None is asked for: bfloat16 where the CPU has it, which took half the time, and left gradients of MiniLM-L6
-# within 0.06 radians.
+# No precision is requested: OpenVINO uses bfloat16 if the CPU has it, which took half the time and left
+# gradients of MiniLM-L6 within 0.06 radians.
 _PRECISION: dict[str, str] = {}
 _MASKED = np.float32(-10000)
 
@@ -43,21 +44,21 @@ def distil(
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> Network:
-    """Train a cut network on windows, once on each.
+    """Train a pruned network on the outputs and hidden states of the original, for one epoch.
 
-    A gradient with values that are not finite is computed once more, and left out if that does not help, as
-    training in half precision does (Micikevicius et al. 2018, arXiv 1710.03740): one such value would make
-    all weights useless.
+    A gradient with non-finite values is computed once more, and its step is skipped if that does not help, as
+    in mixed-precision training (Micikevicius et al. 2018, arXiv 1710.03740): one such value would ruin all
+    weights.
 
     Args:
-        teacher: the whole network.
-        student: what is left of it.
-        inputs: windows, see `spanjet.compress.prune.packing.pack`.
-        seed: their order.
-        on_step: called with the numbers of finished and of all steps.
+        teacher: the original network.
+        student: the pruned network.
+        inputs: training windows, as `spanjet.compress.prune.packing.pack` takes them.
+        seed: seed of the order of the windows.
+        on_step: called after each optimiser step with the number of finished and of all steps.
 
     Returns:
-        The trained network; embeddings are as they were.
+        The trained network; embeddings are not trained.
     """
     tokens = min(backward_tokens(teacher), _TOKENS)
     batches = _shuffled(inputs, padding=teacher.architecture.pad_token_id, tokens=tokens, seed=seed)
@@ -74,18 +75,18 @@ def distil(
 
 
 class Distillation:
-    """The gradient of what a network's answers and vectors miss of another's.
+    """Gradient of the distillation loss of a student against its teacher.
 
-    That is the Kullback-Leibler divergence of start and end probabilities, on average over the windows, and
-    the squared error of the vectors after each layer, as a share of their squares, on average over the layers
-    (Jiao et al. 2020, arXiv 1909.10351).
+    The loss is the Kullback-Leibler divergence of start and end probabilities, averaged over the windows,
+    plus the relative squared error of the hidden states after each layer, averaged over the layers (Jiao et
+    al. 2020, arXiv 1909.10351).
 
     Args:
-        teacher: the whole network.
-        student: the cut one.
+        teacher: the original network.
+        student: the pruned network.
 
     Attributes:
-        weights: float32[n], all that is trained, to be changed in place: layers and answer head.
+        weights: float32[n], all trained parameters (encoder layers and answer head), to be updated in place.
     """
 
     def __init__(self, teacher: Network, student: Network) -> None:
@@ -103,7 +104,7 @@ class Distillation:
             self._request.set_output_tensor(place, ov.Tensor(values, shared_memory=True))
 
     def __call__(self, batch: Inputs) -> NDArray[np.float32]:
-        """The gradient on a batch, float32[n]; valid until the next call, and may be overwritten."""
+        """Compute the gradient on a batch, float32[n]; valid until the next call, and may be overwritten."""
         held = [ov.Tensor(np.ascontiguousarray(batch[name]), shared_memory=True) for name in self._inputs]
         for place, tensor in enumerate(held):
             self._request.set_input_tensor(place, tensor)
@@ -111,15 +112,15 @@ class Distillation:
         return self._gradient
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of what is trained, by the checkpoint's names."""
+        """Return copies of the trained tensors, by their names in the checkpoint."""
         return {name: values.copy() for name, values in self._tensors.items()}
 
 
 def _finite_mean(distillation: Distillation, batches: Sequence[Inputs]) -> NDArray[np.float32] | None:
-    """The gradient; None: it is not finite, twice.
+    """Compute the mean gradient; None if it is not finite twice in a row.
 
-    One of twenty trainings of a MiniLM-L6 on 2,048 windows ended without finite answers, and never again when
-    it was repeated: what such a thing comes from is not known.
+    One of twenty trainings of a MiniLM-L6 on 2,048 windows ended with non-finite logits; repeating it never
+    reproduced that, and the cause is unknown.
     """
     for _ in range(2):
         gradient = _mean(distillation, batches)
@@ -129,7 +130,7 @@ def _finite_mean(distillation: Distillation, batches: Sequence[Inputs]) -> NDArr
 
 
 def _mean(distillation: Distillation, batches: Sequence[Inputs]) -> NDArray[np.float32]:
-    """The gradient on average over the windows of some batches."""
+    """Average the gradient over the windows of some batches."""
     rows = [len(batch["input_ids"]) for batch in batches]
     total = np.zeros_like(distillation.weights)
     for batch, count in zip(batches, rows, strict=True):
@@ -138,7 +139,7 @@ def _mean(distillation: Distillation, batches: Sequence[Inputs]) -> NDArray[np.f
 
 
 def _trained(network: Network) -> dict[str, str]:
-    """Names of nodes with weights, and of the tensors that they hold."""
+    """Map the names of the nodes with trained weights to the names of their tensors."""
     names = {"qa_outputs": "qa_outputs"}
     for index in range(len(network.shapes)):
         tensors, nodes = asdict(network.layer(index)), asdict(NODES)
@@ -152,7 +153,7 @@ def _trained(network: Network) -> dict[str, str]:
 
 
 def _parts(values: NDArray[np.float32], shapes: dict[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """Views of a vector, one behind the other."""
+    """Split a vector into consecutive views of the given shapes."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
     return {
         name: part.reshape(shape)
@@ -161,7 +162,7 @@ def _parts(values: NDArray[np.float32], shapes: dict[str, tuple[int, ...]]) -> d
 
 
 def _graph(teacher: Network, student: Network, names: dict[str, str]) -> tuple[ov.Model, list[str]]:
-    """Both networks and the gradients: of inputs and trained tensors, the gradients of the latter."""
+    """Build the graph from model inputs and trained tensors to the gradients of those tensors."""
     model, guide = student.build(), teacher.build()
     found, wanted = _nodes(model), _nodes(guide)
     inputs = {node.get_friendly_name(): node for node in model.get_parameters()}
@@ -176,7 +177,7 @@ def _graph(teacher: Network, student: Network, names: dict[str, str]) -> tuple[o
 
 
 def _freed(constant: ov.Node) -> ov.Node:
-    """An input in the place of a constant."""
+    """Replace a constant by a graph input."""
     parameter = ops.parameter(constant.get_output_shape(0), np.float32, name=constant.get_friendly_name())
     for target in constant.output(0).get_target_inputs():
         target.replace_source_output(parameter.output(0))
@@ -184,7 +185,7 @@ def _freed(constant: ov.Node) -> ov.Node:
 
 
 def _answers(mask: ov.Node, student: Nodes, teacher: Nodes) -> list[Seed]:
-    """The gradients of the divergence are differences of probabilities."""
+    """Build the gradient of the divergence with respect to the logits: differences of probabilities."""
     padding = ops.multiply(ops.subtract(np.float32(1), ops.convert(mask, "f32")), _MASKED)
     windows = ops.convert(ops.gather(ops.shape_of(mask), np.int64(0), np.int64(0)), "f32")
     seeds = []
@@ -196,7 +197,7 @@ def _answers(mask: ov.Node, student: Nodes, teacher: Nodes) -> list[Seed]:
 
 
 def _vectors(mask: ov.Node, student: Nodes, teacher: Nodes, *, layers: int) -> list[Seed]:
-    """The gradients of the squared errors after each layer."""
+    """Build the gradients of the squared errors of the hidden states after each layer."""
     counted = ops.unsqueeze(ops.convert(mask, "f32"), np.array([2], np.int64))
     seeds = []
     for index in range(layers):
@@ -217,7 +218,7 @@ def _nodes(model: ov.Model) -> Nodes:
 def _shuffled(
     inputs: Sequence[Inputs], *, padding: int, tokens: int, seed: int
 ) -> list[dict[str, NDArray[np.int32]]]:
-    """Batches of windows of like length, in random order."""
+    """Make batches of windows of similar length, in random order."""
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(inputs)).tolist()
     batches = []
@@ -230,5 +231,5 @@ def _shuffled(
 
 
 def _schedule(done: float) -> float:
-    """The share of the rate after a share of the steps: rising to 1, then half a cosine to 0."""
+    """Compute the learning rate factor: linear warm-up to 1, times a cosine decay to 0."""
     return float(min(1.0, done / _WARMUP) * 0.5 * (1 + np.cos(np.pi * done)))

@@ -1,4 +1,4 @@
-"""Derivatives of functions that are applied to each element."""
+"""Differentiate elementwise operations."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ __all__ = ["DERIVATIVES"]
 
 
 def _gelu(node: ov.Node) -> ov.Node:
-    """Hendrycks and Gimpel 2016, arXiv 1606.08415; both forms."""
+    """Differentiate GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415), exact or with tanh."""
     x = node.input_value(0)
     if node.get_attributes()["approximation_mode"] == "TANH":
         scale, cubic = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
@@ -37,7 +37,7 @@ def _swish(node: ov.Node) -> ov.Node:
 
 
 def _mish(node: ov.Node) -> ov.Node:
-    """Misra 2019, arXiv 1908.08681."""
+    """Differentiate Mish (Misra 2019, arXiv 1908.08681)."""
     x = node.input_value(0)
     bent = ops.tanh(ops.softplus(x))
     rest = ops.subtract(np.float32(1), ops.multiply(bent, bent))

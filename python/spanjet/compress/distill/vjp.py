@@ -1,4 +1,4 @@
-"""Vector-Jacobian products of single operations: from gradients of outputs to those of inputs."""
+"""Compute vector-Jacobian products of single operations: gradients of inputs from those of outputs."""
 
 from collections.abc import Callable, Sequence
 
@@ -69,7 +69,7 @@ def _matmul(node: ov.Node, gradient: ov.Output) -> Gradients:
 
 
 def _mvn(node: ov.Node, gradient: ov.Output) -> Gradients:
-    """Ba et al. 2016, arXiv 1607.06450: what changes mean or variance alone changes nothing."""
+    """Differentiate normalisation (Ba et al. 2016, arXiv 1607.06450), invariant to shift and scale."""
     source, axes = node.input_values()
     eps = np.float32(node.get_attributes()["eps"])
     centred = ops.subtract(source, ops.reduce_mean(source, axes, True))
@@ -123,7 +123,7 @@ def _elementwise(derivative: Callable[[ov.Node], ov.Node]) -> Rule:
 
 
 def _reduced(gradient: ov.Output, source: ov.Output) -> ov.Output:
-    """The sum over what a broadcast repeated."""
+    """Sum a gradient over the broadcast dimensions of its source."""
     rank, extra = _rank(source), _rank(gradient) - _rank(source)
     shape = source.get_partial_shape()
     single = [axis + extra for axis in range(rank) if shape[axis].is_static and shape[axis].get_length() == 1]
@@ -134,17 +134,17 @@ def _reduced(gradient: ov.Output, source: ov.Output) -> ov.Output:
 
 
 def _turned(weight: ov.Output, turned: bool) -> ov.Node:
-    """A copy of a constant, [inputs, outputs], for a product that transposes it.
+    """Copy a constant as [inputs, outputs], for a matrix product that reads it transposed.
 
-    OpenVINO 2026.4 packs a square constant once for all products that read it, whether they transpose it or
-    not, so that one of the two is wrong.
+    OpenVINO 2026.4 packs a square constant once for all matrix products that read it, whether they transpose
+    it or not, so that one of the two would be wrong.
     """
     values = weight.get_node().get_data()
     return ops.constant(np.ascontiguousarray(values.T if turned else values))
 
 
 def _flat(values: ov.Output) -> ov.Output:
-    """[..., width] -> [rows, width]."""
+    """Reshape [..., width] to [rows, width]."""
     width = values.get_partial_shape()[_rank(values) - 1].get_length()
     return _of(ops.reshape(values, np.array([-1, width], np.int64), False))
 

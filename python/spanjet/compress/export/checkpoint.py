@@ -1,4 +1,4 @@
-"""Write a checkpoint directory whose layers have shapes of their own."""
+"""Write a checkpoint directory whose layers differ in shape."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ __all__ = ["LOADER", "write_checkpoint"]
 
 #: The file that builds the model with torch and transformers.
 LOADER = "modeling_spanjet.py"
-# What a task model puts no prefix before.
+# Tensors with this prefix do not get the task model's.
 _HEAD = "qa_outputs."
 
 
@@ -32,25 +32,25 @@ def write_checkpoint(
     source: Path,
     overwrite: bool = False,
 ) -> None:
-    """Write ``model.safetensors``, ``config.json``, the tokenizer's files and the loader `LOADER`.
+    """Write a pruned checkpoint: weights, ``config.json``, tokenizer files and the loader `LOADER`.
 
-    `spanjet.model.load_model` reads the directory, and so does, with torch and transformers, the
-    function ``load`` of the loader, for training. The shapes of the layers are under the key ``"spanjet"``
-    of ``config.json``. The directory appears whole or not at all.
+    `spanjet.model.load_model` reads the directory; the loader's function ``load`` reads it into torch and
+    transformers, for training. ``config.json`` has the shapes of the layers under the key ``"spanjet"``. The
+    directory is written atomically.
 
     Args:
-        path: the directory to make; its parent exists.
-        architecture: the sizes.
+        path: directory to create; its parent must exist.
+        architecture: architecture, with the shape of each layer.
         tensors: float32 arrays by name, without the task model's prefix.
-        source: the checkpoint directory that all this was made of.
-        overwrite: whether a checkpoint directory at ``path`` is replaced.
+        source: the original checkpoint directory.
+        overwrite: replace an existing checkpoint directory at ``path``.
 
     Raises:
         FileExistsError: see `spanjet.storage.check_free`.
         OSError: the directory cannot be written.
     """
     config = {**read_json(source / CONFIG), KEY: describe_shapes(architecture.layer_shapes)}
-    # The source may have had half the precision, under either of the names.
+    # The source may be in half precision, stated under either name.
     config |= {name: "float32" for name in ("dtype", "torch_dtype") if name in config}
     with staged(path, mark=SINGLE, overwrite=overwrite) as stage:
         named = {_full_name(architecture, name): tensor for name, tensor in tensors.items()}

@@ -1,10 +1,10 @@
-"""Load a question-answering checkpoint whose layers have shapes of their own, with torch and transformers.
+"""Load a question-answering checkpoint whose layers differ in shape, with torch and transformers.
 
     from modeling_spanjet import load
     model = load("directory")          # float32, for training or inference
-    model.save_pretrained("another")   # what load reads, and spanjet too
+    model.save_pretrained("another")   # readable by load and by spanjet
 
-Each layer gets the sizes of its weights; a product that has only a bias left adds that to every token.
+Each layer gets the shapes of its weights; a linear layer that only has a bias adds it to every token.
 """
 
 # mypy: ignore-errors
@@ -21,7 +21,7 @@ __all__ = ["load", "shape_layers"]
 
 
 def load(directory):
-    """Load the model of a checkpoint directory, in evaluation mode; every tensor must be there and fit."""
+    """Load the model of a checkpoint directory in evaluation mode; every tensor must exist and fit."""
     path = Path(directory)
     model = AutoModelForQuestionAnswering.from_config(AutoConfig.from_pretrained(path))
     weights, names = {}, ["model.safetensors"]
@@ -36,7 +36,7 @@ def load(directory):
 
 
 def shape_layers(model, weights):
-    """Give each product the sizes of its weights, in place; the model's own weights are new."""
+    """Resize each linear layer to the shape of its weights, in place; weights are not loaded yet."""
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear):
             _replace(model, name, _linear(weights.get(f"{name}.weight"), weights.get(f"{name}.bias")))
@@ -48,14 +48,14 @@ def shape_layers(model, weights):
 
 
 def _linear(weight, bias):
-    """Make the product that some weights fit into."""
+    """Create the linear layer for a weight and a bias; either may be None."""
     if weight is not None:
         return nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     return nn.Identity() if bias is None else BiasAlone(len(bias))
 
 
 def _shape_attention(model, name, module, weights, *, query, heads):
-    """Give attention as many heads as its queries have, or take it out."""
+    """Set the number of heads of an attention layer, or replace it if it has none."""
     weight = weights.get(f"{name}.{query}.weight")
     if weight is None:
         _replace(model, name, NoDistilAttention(module.out_lin) if query == "q_lin" else NoAttention())
@@ -72,32 +72,32 @@ def _replace(model, name, module):
 
 
 class BiasAlone(nn.Module):
-    """A product without inputs: its bias, for every token."""
+    """Linear layer without inputs: its bias, for every token."""
 
     def __init__(self, width):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, vectors):
-        """Return the bias of shape [width], broadcast to the vectors' batch and length."""
+        """Return the bias, broadcast to the batch and length of the hidden states."""
         return self.bias.expand(*vectors.shape[:-1], -1)
 
 
 class NoAttention(nn.Module):
-    """Attention without heads, in BERT's layers; what it returns is not looked at."""
+    """Attention without heads in BERT's layers; the output is not used."""
 
     def forward(self, hidden_states, *_arguments, **_named):
-        """Return the vectors themselves, and no attention probabilities."""
+        """Return the hidden states unchanged, and no attention probabilities."""
         return hidden_states, None
 
 
 class NoDistilAttention(nn.Module):
-    """Attention without heads, in DistilBERT's layers."""
+    """Attention without heads in DistilBERT's layers."""
 
     def __init__(self, out_lin):
         super().__init__()
         self.out_lin = out_lin
 
     def forward(self, query, *_arguments, **_named):
-        """Return the bias for every token, in a tuple as the layer expects it."""
+        """Return the output bias for every token, in a tuple as the layer expects it."""
         return (self.out_lin(query),)

@@ -1,1 +1,1 @@
-"""Predict and measure the latency of models whose layers have shapes of their own."""
+"""Predict and measure the latency of pruned models from a latency table."""

@@ -1,4 +1,4 @@
-"""Measure the latency table: stacks of equal blocks, and whole models beside them."""
+"""Measure the latency table: time stacks of equal blocks, and check it on whole models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,15 +25,16 @@ Shapes = tuple[LayerShape, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySettings:
-    """Effort of a measurement.
+    """Effort of measuring a latency table.
 
     Attributes:
-        depth: layers of a stack at most.
-        sizes: of each structure at most that are measured; others lie between.
-        checks: whole models of random shapes, besides the one that nothing is cut from.
-        batches: of a run at most; fewer where the whole model takes more than ``seconds`` for them.
-        seconds: see there.
-        rounds: runs of each model.
+        depth: maximum number of layers of a stack.
+        sizes: maximum number of measured sizes of each structure; other sizes are interpolated.
+        checks: number of whole models of random shapes to time, besides the unpruned one.
+        batches: maximum number of batches of a run; fewer if the unpruned model takes longer than
+            ``seconds``.
+        seconds: target duration of a run of the unpruned model.
+        rounds: number of runs of each model.
     """
 
     depth: int = 4
@@ -53,15 +54,14 @@ def measure_latency(
     settings: LatencySettings | None = None,
     on_step: OnStep = ignore_step,
 ) -> LatencyTable:
-    """Time blocks as they run in production: INT8, in streams, in sorted batches of the data's lengths.
+    """Time blocks as in production: INT8, in parallel streams, in length-sorted batches.
 
     Args:
-        config: the architecture; nothing is cut from it.
-        lengths: int64[windows], tokens of the data's windows.
-        levels: sizes of blocks that are asked for, ascending from 0 to that of a whole one, by the field of
-            `LayerShape`.
-        runtime: how models run; default: ``RuntimeConfig(cache_dir=None)``.
-        settings: how much is measured; default: ``LatencySettings()``.
+        config: the unpruned architecture.
+        lengths: int64[windows], lengths in tokens of the data's windows.
+        levels: sizes of blocks by the field of `LayerShape`, ascending from 0 to the unpruned size.
+        runtime: runtime settings of the models; default: ``RuntimeConfig(cache_dir=None)``.
+        settings: effort of the measurement; default: ``LatencySettings()``.
         on_step: called after each run of a model.
     """
     settings = LatencySettings() if settings is None else settings
@@ -97,7 +97,7 @@ def measure_latency(
 def _stacks(
     sizes: Mapping[str, Sequence[int]], none: LayerShape, *, depth: int, layers: int
 ) -> dict[str, Shapes]:
-    """Models that are timed, by name: of equal layers with blocks of one structure alone, and of none."""
+    """Define the timed stacks by name: equal layers with blocks of one structure, and without any."""
     stacks: dict[str, Shapes] = {"stack of 0": (none,) * depth, "whole of 0": (none,) * layers}
     for name, each in sizes.items():
         stacks |= {f"{size} {name}": (replace(none, **{name: size}),) * depth for size in each}
@@ -105,11 +105,11 @@ def _stacks(
 
 
 def _curve(sizes: Sequence[int], times: Sequence[float], none: float, depth: int) -> Curve:
-    """Seconds of one block, from size 0 on.
+    """Fit the seconds of one block by size, smoothed and non-decreasing.
 
-    A search prefers what seems quicker than it is, so that luck must not look like a step: each time between
-    others is moved halfway to the line through its neighbours. Two tables of MiniLM-L6 then differ by 0.10 %
-    of the model's time for each block instead of 0.17 %.
+    A search exploits noise in favour of a size, so each time is moved halfway to the line through its
+    neighbours. Two tables of MiniLM-L6 then differ by 0.10 % of the model's time for each block instead of
+    0.17 %.
     """
     from scipy.optimize import isotonic_regression  # noqa: PLC0415  (of the extra "quantize")
 
@@ -124,7 +124,7 @@ def _curve(sizes: Sequence[int], times: Sequence[float], none: float, depth: int
 
 
 def _spread(sizes: Sequence[int], most: int) -> tuple[int, ...]:
-    """Some of the sizes, the least and the greatest among them."""
+    """Choose evenly spread sizes, the smallest and the largest included."""
     places = np.unique(np.linspace(0, len(sizes) - 1, min(most, len(sizes))).round().astype(int))
     return tuple(sizes[place] for place in places.tolist())
 
@@ -145,7 +145,7 @@ def _batches(
     runtime: RuntimeConfig,
     settings: LatencySettings,
 ) -> list[RandomBatch]:
-    """As many as the whole model infers in the time that is wanted, and a multiple of the streams."""
+    """Make as many batches as the unpruned model runs in the target time, a multiple of the streams."""
 
     def typical(count: int) -> list[RandomBatch]:
         return typical_batches(

@@ -1,4 +1,4 @@
-"""Time finished models as shares of the plain INT8 model's time."""
+"""Time models relative to the unpruned INT8 model."""
 
 from functools import partial
 
@@ -21,15 +21,15 @@ _BATCHES = 4
 
 
 class RelativeTimer:
-    """Time models in turn with the plain one, on batches of the data's lengths.
+    """Time models in alternation with the unpruned one, on batches of the data's lengths.
 
     Args:
-        plain: the INT8 model that nothing is cut from.
-        lengths: int64[windows], tokens of the data's windows.
+        plain: the unpruned INT8 model.
+        lengths: int64[windows], lengths in tokens of the data's windows.
         rounds: runs of each model.
 
     Attributes:
-        batches: what is run.
+        batches: the batches of a run.
     """
 
     def __init__(self, plain: Model, lengths: NDArray[np.int64], *, rounds: int) -> None:
@@ -46,7 +46,7 @@ class RelativeTimer:
         self._plain = partial(run_batches, plain_runtime, self.batches)
 
     def share(self, model: ov.Model, on_step: OnStep = ignore_step) -> float:
-        """Measure the model's time over the plain one's, the median of the rounds."""
+        """Measure the ratio of a model's time to that of the unpruned one, the median of the rounds."""
         side = partial(run_batches, Runtime(model, self._runtime), self.batches)
         ratios, _ = relative_times({"model": side}, self._plain, rounds=self._rounds, on_step=on_step)
         return ratios["model"]

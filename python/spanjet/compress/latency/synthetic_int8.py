@@ -1,4 +1,4 @@
-"""INT8 models of any layer shapes with random weights: as fast as real ones, and made in no time."""
+"""Build INT8 models of any layer shapes with random weights, as fast as quantized ones."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,19 +19,19 @@ VOCABULARY = 2048
 
 # Standard deviation of the weights that BERT's training starts from (Devlin et al. 2019).
 _SPREAD = 0.02
-# Ranges that hold zero exactly, as NNCF finds them: of normalised vectors and activated units, which are not
-# symmetric, and of what attention computes.
+# Ranges that represent zero exactly, as NNCF finds them: asymmetric ones of normalised hidden states and
+# activations, and a symmetric one of attention outputs.
 _LEVELS = 256
 _SKEWED, _SYMMETRIC = (np.array(limits, np.float32) for limits in ([-1, 135 / 120], [-128 / 127, 1]))
 _VIEWS = ("Reshape", "Transpose")
 
 
 def random_int8_model(config: Encoder, shapes: Sequence[LayerShape]) -> ov.Model:
-    """A model with the operations that `spanjet.compress.quantize.ptq.quantize` would make.
+    """Build a model with the operations that `spanjet.compress.quantize.ptq.quantize` would produce.
 
     Args:
-        config: the architecture; its number of layers and their shapes do not count.
-        shapes: of the layers.
+        config: the architecture; its number of layers and their shapes are ignored.
+        shapes: shape of each layer.
     """
     config = replace(config, num_hidden_layers=len(shapes), layer_shapes=tuple(shapes), vocab_size=VOCABULARY)
     model = config.build(RandomTensors())
@@ -40,15 +40,15 @@ def random_int8_model(config: Encoder, shapes: Sequence[LayerShape]) -> ov.Model
 
 
 def insert_quantizers(model: ov.Model, *, widen: float = 1.0) -> None:
-    """Put quantizers where NNCF puts them, in place, with made-up ranges; no data is needed.
+    """Insert quantizers where NNCF puts them, in place, with synthetic ranges and without data.
 
-    Each product with weights gets INT8 weights with one scale for each output, and a quantizer behind
-    SmoothQuant's factors, which products of the same input share. Products of queries and keys get a
-    quantizer for each; those of probabilities and values stay as they are.
+    Each linear layer gets INT8 weights with one scale for each output, and a quantizer after the SmoothQuant
+    factors, which layers with the same input share. Queries and keys get a quantizer each; the product of
+    attention probabilities and values stays in floating point.
 
     Args:
-        model: a float32 model.
-        widen: factor of the ranges, which are about -1 to 1.
+        model: a float32 model; modified.
+        widen: factor of the quantization ranges, which are about -1 to 1.
     """
     limits = _SYMMETRIC * np.float32(widen), _SKEWED * np.float32(widen)
     smoothed: dict[str, ov.Output] = {}
@@ -77,7 +77,7 @@ def _quantizer(value: ov.Output, limits: NDArray[np.float32]) -> ov.Output:
 
 
 def _weight(values: NDArray[np.float32]) -> ov.Output:
-    """INT8 rows and their scales; of half the range, so that no sums saturate."""
+    """Quantize a weight to INT8 with one scale for each row, in half the range to avoid saturation."""
     scale = np.abs(values).max(axis=1, keepdims=True) / np.float32(HALF_RANGE)
     scale[scale == 0] = 1
     rows = ops.constant(np.rint(values / scale).astype(np.int8))
@@ -85,7 +85,7 @@ def _weight(values: NDArray[np.float32]) -> ov.Output:
 
 
 def _quantize_before_views(value: ov.Output, limits: NDArray[np.float32]) -> None:
-    """Put a quantizer where the value is computed, before it is split into heads."""
+    """Insert a quantizer before the reshape and transpose that split a value into heads."""
     port = None
     while value.get_node().get_type_name() in _VIEWS:
         port = value.get_node().input(0)
@@ -95,14 +95,14 @@ def _quantize_before_views(value: ov.Output, limits: NDArray[np.float32]) -> Non
 
 
 class RandomTensors:
-    """A source of any tensor: normal weights, and norms that scale by about 1."""
+    """Random tensors of any name and shape: normal weights, and norm scales of about 1."""
 
     def __init__(self) -> None:
         self._generator = np.random.default_rng(0)
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """See `TensorSource`."""
-        # Scales of exactly 1 and biases of 0 would be left out when the model is compiled.
+        """Generate one tensor, see `TensorSource.take`."""
+        # OpenVINO would drop scales of exactly 1 and biases of 0 when it compiles the model.
         mean = np.float32(len(shape) == 1 and name.endswith(".weight"))
         values = self._generator.standard_normal(shape, np.float32)
         values *= np.float32(_SPREAD)
@@ -110,4 +110,4 @@ class RandomTensors:
         return values
 
     def finish(self) -> None:
-        """See `TensorSource`."""
+        """Do nothing: any set of tensors is complete."""

@@ -1,4 +1,4 @@
-"""Latency table: measured times of blocks on this CPU, and its predictions for whole models."""
+"""Predict the latency of whole models from a table of measured block times on this CPU."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +14,7 @@ __all__ = ["Check", "Curve", "LatencyTable", "fitted"]
 
 @dataclass(frozen=True)
 class Curve:
-    """Seconds per window of a block by its size; sizes ascend from 0 on."""
+    """Seconds per window of a block by size; sizes ascend from 0."""
 
     sizes: tuple[int, ...]
     seconds: tuple[float, ...]
@@ -22,7 +22,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Check:
-    """A whole model that was timed: the shapes of its layers, and seconds per window."""
+    """Measured whole model: the shapes of its layers, and its seconds per window."""
 
     shapes: tuple[LayerShape, ...]
     seconds: float
@@ -30,13 +30,13 @@ class Check:
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Seconds per window of bulk work, on average over the data's lengths.
+    """Seconds per window in bulk work, averaged over the data's lengths.
 
     Attributes:
-        curves: of the blocks, by the field of `LayerShape` that is their size.
-        rest: what a model without any block takes: embeddings, norms, and the head.
-        factor: what blocks take in a whole model over what they take in a stack of their like.
-        checks: the whole models that ``factor`` was fitted to.
+        curves: times of blocks, by the field of `LayerShape` that is their size.
+        rest: seconds per window of a model without any block: embeddings, norms and head.
+        factor: ratio of a block's time in a whole model to its time in a stack of equal blocks.
+        checks: the measured whole models that ``factor`` was fitted to.
     """
 
     curves: Mapping[str, Curve]
@@ -45,27 +45,27 @@ class LatencyTable:
     checks: tuple[Check, ...] = ()
 
     def seconds(self, name: str, sizes: int | NDArray[np.int64]) -> Any:
-        """Look up the time of blocks of some sizes; between measured sizes on a straight line."""
+        """Look up the time of blocks of the given sizes, with linear interpolation."""
         curve = self.curves[name]
         return self.factor * np.interp(sizes, curve.sizes, curve.seconds)
 
     def total(self, shapes: Sequence[LayerShape]) -> float:
-        """Predict the time of a whole model."""
+        """Predict the seconds per window of a whole model."""
         layers = (sum(self.seconds(name, getattr(shape, name)) for name in self.curves) for shape in shapes)
         return self.rest + float(sum(layers))
 
     @property
     def errors(self) -> list[float]:
-        """The prediction over the measurement, less 1, of each check."""
+        """Relative prediction errors of the measured whole models."""
         return [self.total(check.shapes) / check.seconds - 1 for check in self.checks]
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Convert the table to a JSON-serialisable dictionary."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "LatencyTable":
-        """Restore what `as_dict` gave, also when it has been through JSON."""
+        """Restore a table from the output of `as_dict`, also after a JSON round trip."""
         checks = tuple(
             Check(tuple(LayerShape(**shape) for shape in check["shapes"]), check["seconds"])
             for check in values["checks"]
@@ -78,11 +78,11 @@ class LatencyTable:
 
 
 def fitted(table: LatencyTable, checks: Sequence[Check]) -> LatencyTable:
-    """Fit the table's factor: the least squared relative error of whole models.
+    """Fit the table's factor by least squares of the relative errors on whole models.
 
     Args:
-        table: whose blocks were measured.
-        checks: whole models, at least one.
+        table: table of measured blocks.
+        checks: measured whole models, at least one.
     """
     table = replace(table, factor=1.0, checks=tuple(checks))
     whole = np.array([check.seconds for check in checks])

@@ -1,4 +1,4 @@
-"""Batches like those of the production path, without texts: their shapes are real, their tokens are not."""
+"""Make batches with the shapes of production batches and random tokens."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ __all__ = ["RandomBatch", "typical_batches"]
 
 @dataclass(frozen=True)
 class RandomBatch:
-    """Model inputs, int32[rows, length] each; padding is on the right."""
+    """Random model inputs, int32[rows, length] each, padded on the right."""
 
     input_ids: NDArray[np.int32]
     attention_mask: NDArray[np.int32]
@@ -29,14 +29,14 @@ def typical_batches(
     config: RuntimeConfig,
     streams: int = 0,
 ) -> list[RandomBatch]:
-    """Make some of the batches of windows, at equal distances from the longest to the shortest.
+    """Make evenly spread batches of windows of the given lengths, from the longest to the shortest.
 
     Args:
-        lengths: int64[windows], tokens of each window.
-        count: batches at most; None: all of them.
-        vocabulary: ids are below this.
-        max_length: the longest sequence that the model takes.
-        config: its ``batch_tokens`` are used.
+        lengths: int64[windows], length in tokens of each window.
+        count: maximum number of batches; None: all.
+        vocabulary: size of the vocabulary; token ids are below it.
+        max_length: maximum sequence length of the model, in tokens.
+        config: runtime settings; only ``batch_tokens`` is used.
         streams: see `schedule`.
     """
     budget = config.completed().batch_tokens or 1

@@ -1,1 +1,1 @@
-"""Optimise a checkpoint: a smaller one that this CPU runs faster, under an accuracy floor."""
+"""Prune and quantize a checkpoint for the latency of this CPU, under an accuracy floor."""

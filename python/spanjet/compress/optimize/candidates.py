@@ -1,4 +1,4 @@
-"""Make models of any shapes of one network: quick ones to search with, and finished ones."""
+"""Build pruned models of a network: quick candidates for the search, and fully fitted ones."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -32,23 +32,22 @@ Shapes = Sequence[LayerShape]
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """Makes models; finished ones are kept as stages.
+    """Builder of pruned models; fully fitted ones are cached.
 
     Attributes:
-        network: the start.
-        moments, orders: of its blocks.
-        divergence: of a model's answers from the start's, see `Divergence`, on the windows of
-            ``validation``.
-        inputs: windows that weights are fitted to.
-        training: windows that finished networks are trained on; none: their layers are fitted one after
-            another.
-        validation: windows on which what was trained or fitted has to be better.
-        calibration: how many of ``inputs`` INT8 ranges are fitted to.
+        network: the original network.
+        moments, orders: second moments and removal orders of its blocks.
+        divergence: divergence of a model's answers from the original's on the windows of ``validation``, see
+            `Divergence`.
+        inputs: windows to fit weights to.
+        training: windows to distil on; if empty, layers are fitted one after another instead.
+        validation: windows on which a trained or fitted network must improve to be kept.
+        calibration: number of ``inputs`` to calibrate INT8 ranges on.
         half_range: see `spanjet.compress.quantize.ptq.calibrate`.
-        seed: of the order of ``training``.
-        stages: keeps results.
-        key: all that they depend on, besides the shapes.
-        progress: shows a bar for each part.
+        seed: seed of the order of ``training``.
+        stages: cache of results.
+        key: cache key of everything that results depend on, besides the shapes.
+        progress: progress bars.
     """
 
     network: Network
@@ -70,18 +69,18 @@ class Builder:
         return OneShot(self.network, self.moments, self.orders)
 
     def candidate(self, shapes: Shapes) -> ov.Model:
-        """A float32 model whose layers are fitted each by itself: quickly made, a little worse."""
+        """Build a float32 model whose layers are refitted independently: fast, and slightly less accurate."""
         return self._one_shot(shapes).build()
 
     def checkpoint(self, shapes: Shapes) -> Path:
-        """The directory of the finished float32 network."""
+        """Build the fully fitted float32 network, or load it; return its checkpoint directory."""
         path = self.stages.file("network", self._key(shapes))
         if not (path / SINGLE).is_file():
             self._rebuilt(shapes).save(path)
         return path
 
     def int8(self, shapes: Shapes) -> Model:
-        """The finished INT8 model, ready for a reader."""
+        """Build the fully fitted INT8 model, or load it, ready for a reader."""
         network = Network.load(self.checkpoint(shapes))
         model = self.stages.model("int8", self._key(shapes), lambda: self._quantized(network))
         return replace(network.loaded(), model=model)
@@ -92,11 +91,12 @@ class Builder:
     def _rebuilt(self, shapes: Shapes) -> Network:
         if tuple(shapes) == self.network.shapes:
             return self.network
-        # To go on from the network of a slower point, cut further, with twice the windows in all, brought the
-        # divergence of a MiniLM-L6 from 0.1356 to 0.1336 at 0.6 of the time, and from 0.311 to 0.297 at 0.5.
+        # Starting from the network of a slower point, pruned further, with twice the windows in total,
+        # lowered the divergence of a MiniLM-L6 from 0.1356 to 0.1336 at 0.6 of the time, and from 0.311 to
+        # 0.297 at 0.5.
         start = self._one_shot(shapes)
         finished = self._trained(start) if self.training else self._refitted(start)
-        # What is nearer to the start's vectors does not always give better answers.
+        # Hidden states nearer to the original's do not always give better answers.
         return min(start, finished, key=lambda each: self.divergence(each.build()))
 
     def _trained(self, start: Network) -> Network:
@@ -113,13 +113,13 @@ class Builder:
 
 
 def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, progress: Progress) -> ov.Model:
-    """The INT8 model of a network.
+    """Quantize a network to INT8.
 
     Args:
-        network: of any shapes.
-        inputs: windows to calibrate with.
+        network: the network, of any shapes.
+        inputs: calibration windows.
         half_range: see `spanjet.compress.quantize.ptq.calibrate`.
-        progress: shows a bar for each part.
+        progress: progress bars.
     """
     with progress("calibrate") as bar:
         model = finish(calibrate(network.build(), inputs, half_range=half_range, on_step=bar))
@@ -128,7 +128,7 @@ def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, prog
 
 
 def _number_names(model: ov.Model) -> None:
-    """Number the nodes that OpenVINO named: by their places, not by how many nodes the process has made."""
+    """Renumber automatically named nodes by their position, so that equal graphs get equal names."""
     for place, node in enumerate(model.get_ordered_ops()):
         name, kind = node.get_friendly_name(), node.get_type_name()
         node.set_friendly_name(re.sub(rf"(^|/){kind}_\d+$", rf"\g<1>{kind}_{place}", name))

@@ -1,4 +1,4 @@
-"""Describe an optimisation in the model's card: enough to repeat the run and its measurements."""
+"""Describe an optimisation in the model card, in enough detail to repeat it and its measurements."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ from spanjet.model.layer_shape import LayerShape, describe_shapes
 
 __all__ = ["describe_optimization", "read_card"]
 
-_METHOD = "{} and whole blocks removed by measured latency, what is left {}"
+_METHOD = "{} and whole blocks pruned by measured latency, then {}"
 
 
 def describe_optimization(
     run: OptimizationRun, front: ParetoFront, chosen: ParetoPoint, scores: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """Describe how an architecture was found.
+    """Build the card's section on the search for the architecture.
 
     Args:
-        run: what was read, and how.
-        front: what was measured.
-        chosen: what became the result.
-        scores: on the held-out questions, of ``float32``, the start; ``plain``, the INT8 model that nothing
-            was cut from; and ``optimized``, the result.
+        run: the optimisation run.
+        front: the measured Pareto front.
+        chosen: the chosen point.
+        scores: scores on the held-out questions of ``float32``, the original model; ``plain``, the unpruned
+            INT8 model; and ``optimized``, the result.
     """
     held_out, whole = run.splits.held_out, run.network.shapes[0]
     return {
@@ -66,8 +66,8 @@ def read_card(model: Path) -> dict[str, Any]:
     """Read the card of an optimised model.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is damaged, or of another kind of model.
+        OSError: the card cannot be read.
+        ValueError: the card is damaged, or not of an optimised model.
     """
     card = read_json(model / CARD)
     if not isinstance(card.get("optimization"), dict):
@@ -78,7 +78,7 @@ def read_card(model: Path) -> dict[str, Any]:
 
 
 def _kept(orders: Orders, layer: int, shape: LayerShape) -> dict[str, list[int]]:
-    """List the parts of a layer that are left, by their numbers in the start model."""
+    """List the kept heads and units of a layer, by their indices in the original model."""
     return {
         structure.name: orders.blocks[structure.name, layer].kept(structure.size(shape)).tolist()
         for structure in STRUCTURES
@@ -86,7 +86,7 @@ def _kept(orders: Orders, layer: int, shape: LayerShape) -> dict[str, list[int]]
 
 
 def _digest(orders: Orders) -> str:
-    """Return the SHA-256 of all orders, in hexadecimal digits."""
+    """Return the hexadecimal SHA-256 of all removal orders."""
     found = hashlib.sha256()
     for name, values in sorted(orders.arrays().items()):
         found.update(name.encode() + values.tobytes())

@@ -1,4 +1,4 @@
-"""Settings of an optimisation, validated on construction."""
+"""Define the settings of an optimisation, validated on construction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -24,30 +24,30 @@ _LEAST = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizeConfig:
-    """Settings of the search: its target, and its effort.
+    """Settings of an optimisation: target, data and effort.
 
     Attributes:
-        floor: F1 of the result at least, as a share of the checkpoint's in float32, on questions that nothing
-            else has seen.
-        budget: instead of a floor, the share of the plain INT8 model's time that the result may take.
-        budgets: shares of that time at which the front has its points.
-        samples: windows whose activations are read, and that weights are fitted to.
-        calibration: how many of them INT8 is calibrated with.
-        training: windows that what is left of a network is trained on, see
-            `spanjet.compress.distill.distillation`; 0: its layers are fitted one after another instead, see
-            `spanjet.compress.prune.layerwise_fit`, to ``samples``.
-        validation: windows on which what was trained or fitted has to be better.
-        windows: windows that the search compares the start's and the candidate's answers on.
-        trials: candidates that the search tries for each budget.
-        bisections: further points between the last that holds the floor and the next.
-        held_out: questions at most for F1, of contexts that are used for nothing else.
-        seed: chooses the questions, and what the search tries.
-        cpu: what the result is to run on; see `QuantizeConfig`.
-        keep_best: whether the most accurate point is a result where none holds the floor.
+        floor: minimum F1 of the result on held-out questions, as a share of the checkpoint's in float32, 0 to
+            1.
+        budget: maximum time of the result, as a share of the unpruned INT8 model's; replaces the floor.
+        budgets: shares of that time at which points of the Pareto front are computed.
+        samples: number of windows to collect activations on and to fit weights to.
+        calibration: number of these windows to calibrate INT8 ranges on.
+        training: number of windows to distil pruned networks on, see `spanjet.compress.distill.distillation`;
+            0: fit their layers one after another to ``samples`` instead, see
+            `spanjet.compress.prune.layerwise_fit`.
+        validation: number of windows on which a trained or fitted network must improve to be kept.
+        windows: number of windows on which the search compares the answers of candidates with the original's.
+        trials: number of candidates that the search evaluates for each budget.
+        bisections: number of further points between the fastest that holds the floor and the next faster one.
+        held_out: maximum number of questions to measure F1 on; their contexts are used for nothing else.
+        seed: seed of the choice of questions and of the search.
+        cpu: target processors; see `QuantizeConfig`.
+        keep_best: return the most accurate point if none holds the floor, instead of raising ValueError.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     floor: float = 0.99
@@ -75,5 +75,5 @@ class OptimizeConfig:
         self.quantization()
 
     def quantization(self) -> QuantizeConfig:
-        """Make the settings with which results are quantized."""
+        """Return the quantization settings of the results."""
         return QuantizeConfig(samples=self.calibration, seed=self.seed, cpu=self.cpu)

@@ -1,13 +1,12 @@
-"""Optimise a checkpoint: the INT8 model that this CPU runs fastest under an accuracy floor.
+"""Optimise a checkpoint: find the INT8 model that this CPU runs fastest under an accuracy floor.
 
-What is removed is chosen by the time that it takes on this machine and by what the answers lose: see
-`OptimizationRun` for the stages. Nothing but SQuAD-like questions is needed, and no torch: they are divided
-by contexts into those that weights are fitted to, those that are searched with, and those on which F1 is
-measured and nothing else is done.
+Heads and units are pruned by their measured time on this machine and by the loss of answer quality: see
+`OptimizationRun` for the stages. Only SQuAD-like questions are needed, and no torch. Their contexts are split
+into those to fit weights to, those to search with, and held-out ones to measure F1 on.
 
-Each stage's result is kept, known by all that it depends on: the same call after an interruption goes on
-where that one stopped, and gives the same model, bit for bit; one with another floor or budget takes what is
-there.
+Each stage's result is cached under everything it depends on: the same call after an interruption resumes
+where that one stopped, and gives the same model, bit for bit; one with another floor or budget reuses the
+results it shares.
 """
 
 import os
@@ -55,28 +54,29 @@ def optimize_checkpoint(
     progress: Progress = no_progress,
     on_plan: Callable[[Plan], None] = lambda _plan: None,
 ) -> dict[str, Any]:
-    """Find the fastest architecture that holds an accuracy floor, write it in INT8, and return its card.
+    """Find the fastest architecture that holds an accuracy floor, write it in INT8 and return its card.
 
     Args:
         checkpoint: a checkpoint of the BERT family, as `Network.load` takes it.
-        data: SQuAD file to learn from and to hold the floor on; never one to measure on afterwards.
-        out: the directory to make.
-        config: what is searched for; default: ``OptimizeConfig()``.
-        work: directory for the stages' results; default: ``OUT.stages``. It stays there.
-        export: where the float32 checkpoint of the result is written too; None: nowhere.
-        evaluation: SQuAD file to measure F1 and EM on at last, before and after; None: not measured.
-        overwrite: whether directories at ``out`` and ``export`` are replaced.
-        license_name: the weights' licence, an SPDX identifier, for the card.
-        progress: shows a bar for each part.
-        on_plan: called with the plan before the work begins.
+        data: SQuAD file to fit on and to check the floor on; never use it to evaluate the result.
+        out: model directory to create.
+        config: target, data and effort of the search; default: ``OptimizeConfig()``.
+        work: directory for intermediate results, which is kept; default: ``OUT.stages``.
+        export: directory to write the float32 checkpoint of the result to as well; None: not written.
+        evaluation: SQuAD file to measure F1 and exact match on, before and after; None: not measured.
+        overwrite: replace existing directories at ``out`` and ``export``.
+        license_name: SPDX identifier of the weights' licence, for the card.
+        progress: progress bars.
+        on_plan: called with the plan before the run starts.
 
     Raises:
         ImportError: NNCF is not installed.
-        FileExistsError: ``out`` or ``export`` exists and may not be replaced, or ``work`` is something else.
-        BlockingIOError: another process works in ``work``.
+        FileExistsError: ``out`` or ``export`` exists and may not be replaced, or ``work`` is not such a
+            directory.
+        BlockingIOError: another process uses ``work``.
         OSError: a file is missing or cannot be read or written.
-        ValueError: a file is malformed, the architecture's layers cannot be cut, there are too few questions,
-            or no architecture holds the floor.
+        ValueError: a file is malformed, the architecture cannot be pruned, there are too few questions, or no
+            architecture holds the floor.
     """
     began = time.monotonic()
     reset_peak()
@@ -95,7 +95,7 @@ def optimize_checkpoint(
 
 @dataclass(frozen=True)
 class _Outputs:
-    """The directories that are written, and whether they may be replaced."""
+    """Output directories, and permission to replace them."""
 
     model: Path
     export: Path | None
@@ -105,7 +105,7 @@ class _Outputs:
     def checked(
         cls, out: str | os.PathLike[str], export: str | os.PathLike[str] | None, *, overwrite: bool
     ) -> "_Outputs":
-        """Check that both may be written, before the work for them is done."""
+        """Check that both directories can be written, before the run starts."""
         outputs = cls(Path(out), None if export is None else Path(export), overwrite)
         check_free(outputs.model, mark=GRAPH, overwrite=overwrite)
         if outputs.export is not None:
@@ -113,7 +113,7 @@ class _Outputs:
         return outputs
 
     def write(self, result: Model, network: Path, card: dict[str, Any]) -> dict[str, Any]:
-        """Write the INT8 model and the float32 network that it was made of, and return the card."""
+        """Write the INT8 model and its float32 checkpoint, and return the card."""
         if self.export is not None:
             with staged(self.export, mark=SINGLE, overwrite=self.overwrite) as stage:
                 shutil.copytree(network, stage, dirs_exist_ok=True)
@@ -127,7 +127,7 @@ class _Outputs:
 
 
 def _plan(run: OptimizationRun) -> Plan:
-    """Estimate the time of the stages from a short probe."""
+    """Estimate the duration of the run from a short benchmark."""
     found = probe(run.reader, run.reader.model.model, run.splits.search[:_PROBED])
     return plan_run(found, run.config, layers=len(run.network.shapes))
 
@@ -141,7 +141,7 @@ def _describe_run(plan: Plan, began: float) -> dict[str, Any]:
 
 
 def _make(run: OptimizationRun) -> tuple[Model, Path, dict[str, Any]]:
-    """Make the chosen INT8 model, the directory of its float32 network, and what the card says of them."""
+    """Run all stages; return the chosen INT8 model, its float32 checkpoint directory and its card."""
     points = ParetoBuilder(run)
     front = points.front()
     chosen = choose(front, run.config.budget, keep_best=run.config.keep_best)
@@ -168,7 +168,7 @@ def _compare_speed(run: OptimizationRun, plain: Model, result: Model) -> dict[st
 
 
 def _evaluate(points: ParetoBuilder, result: Model, file: QuestionFile) -> dict[str, Any]:
-    """Measure the start in float32, the plain INT8 model and the result on another file."""
+    """Score the original in float32, the unpruned INT8 model and the result on the evaluation file."""
     run = points.run
     models = {
         "float32": (run.network.loaded(), True),

@@ -1,4 +1,4 @@
-"""Make the points of the Pareto front: architectures of a run, finished and measured."""
+"""Build the points of the Pareto front: fully fitted and measured architectures."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -20,36 +20,36 @@ _ROUNDS = 5
 
 @dataclass(frozen=True)
 class ParetoBuilder:
-    """Makes the points of a run; each result is kept."""
+    """Builder of the points of a run, with cached results."""
 
     run: OptimizationRun
 
     @cached_property
     def plain(self) -> Model:
-        """The INT8 model that nothing was cut from."""
+        """Unpruned INT8 model."""
         return self.run.builder.int8(self.run.network.shapes)
 
     @cached_property
     def start(self) -> dict[str, Any]:
-        """EM and F1 of the start model in float32 arithmetic, on the held-out questions."""
+        """Exact match and F1 of the original model in float32, on the held-out questions."""
         return self._scores("float32", self.run.network.loaded(), exact=True)
 
     def scores(self, shapes: tuple[LayerShape, ...]) -> dict[str, Any]:
-        """EM and F1 of the finished INT8 model, on the held-out questions."""
+        """Measure exact match and F1 of the fully fitted INT8 model on the held-out questions."""
         name = f"F1 at {self._predicted(shapes):.0%} of the time"
         return self._scores(name, self.run.builder.int8(shapes), shapes=shapes)
 
     def point(self, budget: float) -> ParetoPoint:
-        """The best architecture for a share of the time.
+        """Build and measure the best architecture within a share of the unpruned model's time.
 
         Raises:
-            ValueError: nothing fits.
+            ValueError: no architecture fits.
         """
         shapes = self.run.network.shapes if budget >= 1 else self.run.shapes(budget)
         return self._measured(budget, shapes)
 
     def front(self) -> ParetoFront:
-        """Points at all budgets that something fits into, and between the last that holds and the next."""
+        """Build the points at all feasible budgets, and bisect for the fastest that holds the floor."""
         config = self.run.config
         budgets = config.budgets if config.budget is None else (config.budget,)
         points = [self.point(1.0)]
@@ -59,7 +59,7 @@ class ParetoBuilder:
         return front if config.budget is not None else extend(front, self.point, config.bisections)
 
     def _fits(self, budget: float) -> bool:
-        """Check that anything is left of the time when what cannot be cut has taken its part."""
+        """Return True if a budget exceeds the time of the parts that cannot be pruned."""
         table = self.run.table
         return budget * table.total(self.run.network.shapes) > table.rest
 
@@ -93,7 +93,7 @@ class ParetoBuilder:
 
     @cached_property
     def timer(self) -> RelativeTimer:
-        """Times models in turn with the plain one."""
+        """Timer of models relative to the unpruned one."""
         return RelativeTimer(self.plain, self.run.lengths, rounds=_ROUNDS)
 
     def _scores(

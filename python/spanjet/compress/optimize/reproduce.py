@@ -22,7 +22,7 @@ from spanjet.storage import file_digest
 
 __all__ = ["repeat_measurements"]
 
-# Points of F1 that another processor's rounding may move.
+# Difference in F1, in percentage points, that another processor's rounding may cause.
 _TOLERANCE = 0.2
 
 
@@ -33,23 +33,24 @@ def repeat_measurements(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Repeat the card's measurements: F1 on its held-out questions, and the speed.
+    """Repeat the measurements in the card: F1 on its held-out questions, and the speed.
 
     Args:
-        model: the directory that `optimize_checkpoint` wrote.
-        data: the SQuAD file that it was made with.
-        checkpoint: the start, whose plain INT8 model is made again to be timed beside; None: no speed.
-        progress: shows a bar for each part.
+        model: model directory that `optimize_checkpoint` wrote.
+        data: SQuAD file that it was optimised with.
+        checkpoint: the original checkpoint, quantized again as the baseline of the speed; None: speed is not
+            measured.
+        progress: progress bars.
 
     Returns:
-        F1 and, with a checkpoint, the speed over the plain INT8 model: ``card``, ``now``; ``least``, the F1
-        of the floor, None where a budget stood in its place or it was not held; and ``repeated``: whether F1
-        is within 0.2 of the card's and not below the floor.
+        F1 and, with a checkpoint, the speed-up over the unpruned INT8 model, each as ``card`` and ``now``;
+        ``least``, the F1 of the floor, None if the card has a budget instead or the floor was not held; and
+        ``repeated``, True if F1 is within 0.2 of the card's and not below the floor.
 
     Raises:
         OSError: a file is missing or cannot be read.
         ValueError: the card is not of an optimised model, or names another data file or checkpoint.
-        ImportError: a checkpoint, and NNCF is not installed.
+        ImportError: a checkpoint is given and NNCF is not installed.
     """
     card = read_card(Path(model))
     found, windows = card["optimization"], WindowConfig(**card["quantization"]["windows"])
@@ -61,7 +62,7 @@ def repeat_measurements(
     int8 = int8_unless_saturating(half_range=half_range)
     scores = measure_scores(result, splits.held_out, windows, name="F1", progress=progress, int8=int8)
     before, now = best_f1(found["held_out"]["optimized"]), best_f1(scores)
-    # Where a budget was given, no floor was wanted.
+    # With a budget there is no floor.
     least = found["least_f1"] if found["settings"]["budget"] is None and found["held"] else None
     held = least is None or now >= least - _TOLERANCE
     speed = None
@@ -85,7 +86,7 @@ def _plain(
     half_range: bool,
     progress: Progress,
 ) -> Model:
-    """Make the INT8 model of the start as it was made for the card."""
+    """Quantize the original network as for the card."""
     network = Network.load(checkpoint)
     for file in network.files:
         expected = card["source"]["weights"].get(file.name, {}).get("sha256")

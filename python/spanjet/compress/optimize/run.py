@@ -1,4 +1,4 @@
-"""Run the stages of an optimisation in their order, each out of those before it."""
+"""Compute the stages of an optimisation on demand, with cached results."""
 
 import json
 import os
@@ -37,22 +37,22 @@ from spanjet.runtime.cpu import describe_machine, int8_unless_saturating
 
 __all__ = ["OptimizationRun"]
 
-# Questions of the data whose windows' lengths are what latency is weighted with.
+# Questions whose window lengths weight the latency.
 _LENGTHS = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizationRun:
-    """The stages of one optimisation, each computed when it is first asked for, or read from disk.
+    """Lazily computed stages of one optimisation, cached on disk.
 
     Attributes:
-        network: the start.
-        source: what it was loaded from, ready for JSON.
-        data: what is learned from, searched with and measured on.
-        config: what is searched for.
-        stages: keeps results.
-        progress: shows a bar for each part.
-        evaluation: what the start and the result are measured on at last; None: nothing.
+        network: the original network.
+        source: description of its source, JSON-serialisable.
+        data: questions to fit, search and measure on.
+        config: target, data and effort of the search.
+        stages: cache of results.
+        progress: progress bars.
+        evaluation: data set to score the original and the result on; None: not scored.
     """
 
     network: Network
@@ -74,7 +74,7 @@ class OptimizationRun:
         config: OptimizeConfig,
         progress: Progress,
     ) -> "OptimizationRun":
-        """Load the checkpoint and the data; arguments and errors as of `optimize_checkpoint`."""
+        """Load the checkpoint and the data; for arguments and errors see `optimize_checkpoint`."""
         network = Network.load(checkpoint)
         return cls(
             network=network,
@@ -88,23 +88,23 @@ class OptimizationRun:
 
     @cached_property
     def windows(self) -> WindowConfig:
-        """The default windows, no longer than the model reads."""
+        """Default window settings, limited to the model's maximum length."""
         return WindowConfig.fitting(self.network.architecture.max_length)
 
     @cached_property
     def reader(self) -> Reader:
-        """Of the start model, in float32."""
+        """Reader of the original model, in float32."""
         runtime = RuntimeConfig(precision="f32", cache_dir=None)
         return Reader(self.network.loaded(), window_config=self.windows, runtime_config=runtime)
 
     @cached_property
     def splits(self) -> Splits:
-        """The questions by what they are for."""
+        """Data splits."""
         return Splits.choose(self.data.dataset, self.config)
 
     @cached_property
     def key(self) -> dict[str, Any]:
-        """All that the activations depend on."""
+        """Cache key: everything that activations depend on."""
         config = self.config
         return {
             "source": self.source,
@@ -118,25 +118,25 @@ class OptimizationRun:
 
     @property
     def finished_key(self) -> dict[str, Any]:
-        """All that finished models depend on, besides their shapes."""
+        """Cache key: everything that fully fitted models depend on, besides their shapes."""
         return {**self.key, "training": self.config.training}
 
     @cached_property
     def half_range(self) -> bool:
-        """See `spanjet.compress.quantize.ptq.calibrate`."""
+        """True if weights get 7 bits, see `spanjet.compress.quantize.ptq.calibrate`."""
         return self.config.quantization().half_range
 
     @property
     def int8(self) -> bool | None:
-        """Compute F1 in INT8 arithmetic, see `RuntimeConfig`, wherever that is right."""
+        """Setting ``int8`` of `RuntimeConfig` for measuring F1: INT8 arithmetic unless it would saturate."""
         return int8_unless_saturating(half_range=self.half_range)
 
     def inputs(self, questions: Sequence[Question]) -> list[dict[str, NDArray[np.int32]]]:
-        """One window of each of so many questions."""
+        """Make the model inputs of windows of the questions, as many windows as questions."""
         return calibration_inputs(self.reader, questions, count=len(questions))
 
     def _arrays(self, stage: str, make: Callable[[OnStep], Any]) -> dict[str, NDArray[Any]]:
-        """The arrays of a stage, whose function is called with what shows its steps."""
+        """Return the arrays of a stage, from the cache or computed with a progress bar."""
 
         def made() -> dict[str, NDArray[Any]]:
             with self.progress(stage) as bar:
@@ -147,7 +147,7 @@ class OptimizationRun:
 
     @cached_property
     def moments(self) -> SecondMoments:
-        """The second moments of the activations."""
+        """Second moments of the activations."""
         arrays = self._arrays(
             "activations",
             lambda on_step: measure_second_moments(
@@ -158,7 +158,7 @@ class OptimizationRun:
 
     @cached_property
     def curvature(self) -> Curvature:
-        """Curvature of the answers' divergence at the blocks' outputs."""
+        """Curvature of the divergence at the blocks' outputs."""
         arrays = self._arrays(
             "curvature",
             lambda on_step: measure_curvature(
@@ -172,7 +172,7 @@ class OptimizationRun:
 
     @cached_property
     def orders(self) -> Orders:
-        """The removal orders of all blocks."""
+        """Removal orders of all blocks."""
         arrays = self._arrays(
             "orders",
             lambda on_step: find_orders(
@@ -186,12 +186,12 @@ class OptimizationRun:
 
     @cached_property
     def space(self) -> SearchSpace:
-        """All sizes of all blocks."""
+        """Search space: the sizes of all blocks."""
         return SearchSpace.of(self.network, self.orders)
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of the data's windows, int64[windows]."""
+        """Lengths of the data's windows in tokens, int64[windows]."""
         chosen = np.random.default_rng(self.config.seed).permutation(len(self.data.dataset))[:_LENGTHS]
         asked = [self.data.dataset.questions[index] for index in chosen.tolist()]
         windows = self.reader.windows([each.question for each in asked], [each.context for each in asked])
@@ -199,7 +199,7 @@ class OptimizationRun:
 
     @cached_property
     def table(self) -> LatencyTable:
-        """Times of blocks on this machine."""
+        """Latency table of this machine."""
         config = self.network.architecture
         key = {
             "sizes": {name: value for name, value in asdict(config).items() if name != "vocab_size"},
@@ -217,7 +217,7 @@ class OptimizationRun:
 
     @cached_property
     def builder(self) -> Builder:
-        """Makes models of any shapes."""
+        """Builder of pruned models."""
         return Builder(
             network=self.network,
             moments=self.moments,
@@ -236,11 +236,11 @@ class OptimizationRun:
 
     @cached_property
     def divergence(self) -> Divergence:
-        """Of any model's answers from the start's."""
+        """Divergence of a model's answers from the original's."""
         return Divergence(self.reader, self.splits.search)
 
     def evaluate(self, shapes: Sequence[LayerShape]) -> float:
-        """Measure the divergence of a candidate's answers from the start's; once for each candidate."""
+        """Measure the divergence of a candidate's answers from the original's, with a cached result."""
         name = json.dumps([list(asdict(shape).values()) for shape in shapes])
         return self.stages.measurement(
             "divergences", self.key, name, lambda: self.divergence(self.builder.candidate(shapes))
@@ -248,26 +248,26 @@ class OptimizationRun:
 
     @property
     def evaluations(self) -> Mapping[str, float]:
-        """The divergences that are known."""
+        """Cached divergences of candidates."""
         return self.stages.measurements("divergences", self.key)
 
     @cached_property
     def costs(self) -> list[NDArray[np.float64]]:
-        """Divergences that cutting each block costs, at each of its options."""
+        """Cost of each option of each block, as a divergence."""
         with self.progress("cost of cuts") as bar:
             return measure_costs(self.space, self.evaluate, on_step=bar)
 
     @cached_property
     def search(self) -> LocalSearch:
-        """Searches candidates for a budget."""
+        """Search for the best sizes within a budget."""
         seconds = self.space.seconds(self.table)
         return LocalSearch(self.space, seconds, self.costs, self.evaluate, seed=self.config.seed)
 
     def shapes(self, budget: float) -> tuple[LayerShape, ...]:
-        """The best architecture for a share of the plain model's time.
+        """Search for the best architecture within a share of the unpruned model's time.
 
         Raises:
-            ValueError: nothing fits.
+            ValueError: no architecture fits.
         """
         blocks = budget * self.table.total(self.network.shapes) - self.table.rest
         with self.progress(f"search at {budget:.0%} of the time") as bar:

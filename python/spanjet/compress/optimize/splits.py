@@ -1,4 +1,4 @@
-"""Data splits of an optimisation: questions to learn from, search with and measure on, by contexts."""
+"""Split a data set by contexts: questions to fit, search and measure on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ __all__ = ["Splits"]
 
 @dataclass(frozen=True)
 class Splits:
-    """Questions by their use; no two parts share a context, but for ``training``.
+    """Questions by use; the splits share no context, except ``training``.
 
     Attributes:
-        samples: activations are read, and INT8 is calibrated, on these.
-        validation: rebuilt layers are compared on these.
-        search: candidates are compared on these.
-        held_out: F1 is measured on these.
-        training: what is left of a network is trained on these, which may share contexts with ``samples``.
+        samples: questions to collect activations and calibrate INT8 ranges on.
+        validation: questions to compare trained or fitted networks on.
+        search: questions to compare candidates on.
+        held_out: questions to measure F1 on.
+        training: questions to distil pruned networks on; may share contexts with ``samples``.
     """
 
     samples: Sequence[Question]
@@ -33,7 +33,7 @@ class Splits:
         """Split a data set by its contexts.
 
         Raises:
-            ValueError: it has too few contexts.
+            ValueError: the data set has too few contexts.
         """
         used: list[Question] = []
 

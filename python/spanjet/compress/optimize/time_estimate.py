@@ -1,4 +1,4 @@
-"""Estimate the time of a run's stages from a short probe."""
+"""Estimate the duration of an optimisation from a short benchmark."""
 
 import time
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ from spanjet.runtime.openvino import ov
 
 __all__ = ["Plan", "Probe", "Step", "plan_run", "probe"]
 
-# Shares of the time of a whole float32 model, as measured for MiniLM-L6: of an INT8 model; of a candidate of
-# the search; of a candidate with one block cut.
+# Shares of the unpruned float32 model's time, as measured for MiniLM-L6: of an INT8 model; of a candidate of
+# the search; of a candidate with one pruned block.
 _INT8, _CANDIDATE, _ALMOST_WHOLE = 0.5, 0.65, 0.9
-# Passes over the windows: reading activations; running back to what errors cost; training; fitting layers one
-# after another; NNCF's calibration.
+# Passes over the windows: collecting activations; backward passes for the curvature; distillation; layerwise
+# fitting; NNCF's calibration.
 _READ, _BACK, _TRAIN, _REBUILD, _CALIBRATE = 2.0, 5.0, 2.8, 6.0, 4.0
-# Quantizing a model takes so many times as long as compiling it.
+# Duration of quantizing a model, in multiples of compiling it.
 _QUANTIZE = 12.0
-# Models of the latency table, their size against the whole one's, and passes over its windows.
+# Models of the latency table, their size relative to the unpruned one, and passes over its windows.
 _STACKS, _STACK, _PASSES = 37, 0.35, 1850
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Measured speed: the float32 model's windows a second, and the seconds that it takes to compile."""
+    """Measured speed of the float32 model: windows per second, and seconds to compile."""
 
     rate: float
     compiling: float
@@ -38,7 +38,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Step:
-    """A stage, in words, and its estimated seconds."""
+    """Stage with a description and its estimated seconds."""
 
     name: str
     seconds: float
@@ -46,18 +46,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages in their order."""
+    """Estimated stages in order."""
 
     steps: tuple[Step, ...]
 
     @property
     def seconds(self) -> float:
-        """Of all."""
+        """Estimated seconds in total."""
         return sum(step.seconds for step in self.steps)
 
 
 def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Probe:
-    """Compile the float32 model and run some windows."""
+    """Time the compilation of the float32 model and inference on some windows."""
     runtime = Runtime(model, RuntimeConfig(precision="f32", cache_dir=None))
     began = time.perf_counter()
     _ = runtime.streams
@@ -69,7 +69,7 @@ def probe(reader: Reader, model: ov.Model, questions: Sequence[Question]) -> Pro
 
 
 def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
-    """The stages of a run from the beginning; one that goes on takes less."""
+    """Estimate the stages of a run without cached results; a resumed run takes less."""
     window, model = 1 / probe.rate, probe.compiling
     blocks = len(STRUCTURES) * layers
     searched = 1 if config.budget is not None else len(config.budgets) + config.bisections

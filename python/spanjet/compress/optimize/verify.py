@@ -1,4 +1,4 @@
-"""Verify a model: accuracy on unseen questions, and speed beside the plain INT8 model."""
+"""Measure a model's accuracy on held-out questions and its speed relative to the unpruned INT8 model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,8 +17,8 @@ from spanjet.runtime.engine import ModelInputs, Runtime
 __all__ = ["compare_operations", "compare_speed", "measure_scores"]
 
 ROUNDS = 5
-# Seconds of a round of the plain model at most, about, but for this many questions; the first that are timed
-# show how many that is.
+# Approximate maximum seconds of a round of the unpruned model, with at least this many questions, which are
+# timed first to find the number.
 _SECONDS, _LEAST = 4.0, 32
 
 
@@ -32,15 +32,15 @@ def measure_scores(
     exact: bool = False,
     int8: bool | None = None,
 ) -> dict[str, Any]:
-    """Measure EM and F1 in percent.
+    """Measure exact match and F1 in percent.
 
     Args:
-        model: what answers.
-        dataset: what is asked.
-        windows: how texts are cut.
-        name: what is measured, for the bar.
-        progress: shows a bar.
-        exact: whether the arithmetic is float32; else what OpenVINO chooses for this CPU.
+        model: model to score.
+        dataset: questions to ask.
+        windows: window settings.
+        name: description for the progress bar.
+        progress: progress bars.
+        exact: compute in float32; otherwise in the precision that OpenVINO chooses for this CPU.
         int8: see `RuntimeConfig`.
     """
     reader = Reader(
@@ -60,18 +60,18 @@ def compare_speed(
     *,
     on_step: OnStep = ignore_step,
 ) -> dict[str, Any]:
-    """Time inference alone on the same windows, in alternating rounds, with all CPUs of this process.
+    """Time inference of two models on the same windows, in alternating rounds, on all CPUs of the process.
 
     Args:
-        plain: the INT8 model that nothing was cut from.
-        result: what became of it.
-        questions: whose windows are inferred, as many as the plain model infers in some seconds.
-        windows: how they are cut.
-        on_step: called after each run.
+        plain: the unpruned INT8 model.
+        result: the optimised INT8 model.
+        questions: questions to make windows of; as many are used as the unpruned model runs in some seconds.
+        windows: window settings.
+        on_step: called after each run of a model.
 
     Returns:
-        Windows a second of ``plain`` and ``optimized``, medians; the median and the quartiles of the rounds'
-        ratios; and what was run.
+        Median windows per second of ``plain`` and ``optimized``; the median and quartiles of their ratio over
+        the rounds; and the settings of the measurement.
     """
     readers = {
         name: Reader(model, window_config=windows, runtime_config=RuntimeConfig(cache_dir=None))
@@ -85,7 +85,7 @@ def compare_speed(
 
 
 def _affordable(plain: Reader, questions: Sequence[Question]) -> int:
-    """Choose how many questions a round may have."""
+    """Choose the number of questions of a round from a timed run."""
     first = Workload.of(plain, questions[:_LEAST])
     seconds = min(timed(first.infer).wall for _ in range(1 + WARM_UPS))
     return max(_LEAST, int(_LEAST * _SECONDS / seconds))
@@ -94,7 +94,7 @@ def _affordable(plain: Reader, questions: Sequence[Question]) -> int:
 def compare_operations(
     plain: Model, result: Model, batches: Sequence[ModelInputs]
 ) -> dict[str, dict[str, float]]:
-    """Measure milliseconds by part of the model, of the same batches in both models."""
+    """Measure milliseconds by part of the model on the same batches, for both models."""
     runtime = RuntimeConfig(cache_dir=None)
     found = {}
     for name, model in (("plain", plain), ("optimized", result)):

@@ -1,1 +1,1 @@
-"""Remove attention heads and feed-forward units, and refit what is left."""
+"""Prune attention heads and feed-forward units, and refit the remaining weights."""

@@ -1,4 +1,4 @@
-"""Gauss-Newton curvature of the answers' divergence at each block's output."""
+"""Measure the Gauss-Newton curvature of the answer divergence at each block's output."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,8 @@ from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Curvature", "measure_curvature"]
 
-# How much tokens count by what their errors cost, against all alike. Divergences of MiniLM-L6 with two thirds
+# Share of the curvature-weighted second moments, the rest being unweighted. Divergences of MiniLM-L6 at two
+# thirds
 # of its time were 0.122, 0.114, 0.117 and 0.130 with 0, 0.3, 0.6 and 0.9.
 _BY_COST = 0.3
 
@@ -26,21 +27,22 @@ _MASKED = np.float32(-10000)
 
 @dataclass(frozen=True, kw_only=True)
 class Curvature:
-    """Sums over the tokens of some windows.
+    """Sums of output gradients over the tokens of some windows.
 
-    With g the gradient of the answers with regard to the block's output at a token, whose second moment is
-    half the curvature of the Kullback-Leibler divergence there (see `measure_curvature`):
+    Let g be the sampled gradient with respect to the block's output at a token, whose second moment is half
+    the curvature of the Kullback-Leibler divergence there (see `measure_curvature`).
 
     Attributes:
-        outputs: of g gᵀ, float64[hidden, hidden] for each block: what errors of the outputs cost.
-        inner: of |g|² x xᵀ, x being the block's inner vector with a 1 behind it, as in `SecondMoments`.
+        outputs: sum of g gᵀ, float64[hidden, hidden] for each block: the cost of output errors.
+        inner: sum of |g|² x xᵀ, where x is the input of the block's output layer with a constant 1 appended,
+            as in `SecondMoments`.
     """
 
     outputs: Mapping[BlockKey, NDArray[np.float64]]
     inner: Mapping[BlockKey, NDArray[np.float64]]
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """All matrices by name, as `from_arrays` takes them."""
+        """Return all matrices by name, for `from_arrays`."""
         return {
             f"{part}.{name}.{layer}": values
             for part in ("outputs", "inner")
@@ -49,7 +51,7 @@ class Curvature:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> "Curvature":
-        """Restore what `arrays` gave."""
+        """Restore a curvature from the output of `arrays`."""
         found: dict[str, dict[BlockKey, NDArray[np.float64]]] = {"outputs": {}, "inner": {}}
         for key, values in arrays.items():
             part, name, layer = key.split(".")
@@ -57,10 +59,10 @@ class Curvature:
         return cls(**found)
 
     def weighted(self, moments: SecondMoments) -> SecondMoments:
-        """Second moments to which tokens contribute by what their errors cost, too.
+        """Blend second moments with those that weight each token by its curvature.
 
         Args:
-            moments: of the same windows, in which all tokens count alike.
+            moments: unweighted second moments of the same windows.
         """
         blocks = {
             key: (1 - _BY_COST) * moment + _BY_COST * self._share(key) * moments.tokens
@@ -82,20 +84,20 @@ def measure_curvature(
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> Curvature:
-    """Run windows through a network and back.
+    """Estimate the curvature with one forward and backward pass over the windows.
 
-    The divergence of start and end probabilities p of a network that is changed a little is, in the change d
-    of its logits, half of dᵀ (diag p - p pᵀ) d, the generalised Gauss-Newton matrix (Schraudolph 2002). With
-    random numbers e of mean 0 and variance 1, c = √p e - p (√p · e) has that matrix as its second moment, so
-    that one pass back, from c, gives for each token and each block's output a gradient g whose second moment
-    is that curvature. Tokens are taken for independent of each other, as in K-FAC (Martens and Grosse 2015,
-    arXiv 1503.05671).
+    To second order in a small change d of the logits, the divergence of the start and end probabilities p is
+    half of dᵀ (diag p - p pᵀ) d, with the generalised Gauss-Newton matrix (Schraudolph 2002). With random
+    numbers e of mean 0 and variance 1, c = √p e - p (√p · e) has that matrix as its second moment, so that
+    one backward pass from c gives for each token and each block's output a gradient g whose second moment is
+    that curvature. Tokens are assumed to be independent, as in K-FAC (Martens and Grosse 2015, arXiv
+    1503.05671).
 
     Args:
-        network: the network.
-        inputs: see `spanjet.compress.prune.packing.pack`; padding is never counted.
-        seed: of the random numbers.
-        on_step: called with the numbers of finished and of all batches.
+        network: the unpruned network.
+        inputs: windows, as `spanjet.compress.prune.packing.pack` takes them; padding is ignored.
+        seed: seed of the random numbers.
+        on_step: called after each batch with the number of finished and of all batches.
     """
     blocks = [each for each in blocks_of(network) if each[0].size(network.shapes[each[1]])]
     model = _graph(network, blocks)
@@ -125,14 +127,14 @@ def measure_curvature(
 
 
 def _weighted(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sum of w² x xᵀ, a 1 behind each x."""
+    """Compute the sum of w² x xᵀ, with a constant 1 appended to each x."""
     longer = np.concatenate([values, np.ones((len(values), 1), np.float32)], axis=1) * weights
     total: NDArray[np.float64] = (longer.T @ longer).astype(np.float64)
     return total
 
 
 def _graph(network: Network, blocks: Sequence[tuple[Structure, int]]) -> ov.Model:
-    """Of the inputs and noise: what each block's output product reads, then the gradients of its outputs."""
+    """Build the graph from inputs and noise to each output layer's inputs and output gradients."""
     model = network.build()
     nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
     mask = ops.convert(nodes["attention_mask"], "f32")

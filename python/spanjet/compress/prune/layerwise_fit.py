@@ -1,4 +1,4 @@
-"""Fit a cut network layer by layer to what the whole one computes."""
+"""Fit a pruned network to the original layer by layer."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ Weights = dict[str, Vectors]
 
 @dataclass
 class _Data:
-    """Some windows on their way through both networks.
+    """Hidden states of some windows in both networks.
 
     Attributes:
         masks: int32[rows, length] of each batch.
-        teacher, student: what the next sublayer reads in either network, float32[rows, length, hidden]; the
-            same lists as long as nothing was cut.
+        teacher, student: inputs of the next sublayer in each network, float32[rows, length, hidden]; the same
+            lists up to the first pruned sublayer.
     """
 
     masks: list[NDArray[np.int32]]
@@ -38,23 +38,23 @@ class _Data:
     student: list[Vectors]
 
     def sums(self, sublayer: Sublayer, vectors: Sequence[Vectors]) -> Iterator[Vectors]:
-        """Yield what a sublayer normalises, of real tokens: float32[tokens, hidden] for each batch."""
+        """Yield a sublayer's residual sums before normalisation, float32[tokens, hidden] for each batch."""
         for inner, batch, mask in zip(sublayer.inner(vectors, self.masks), vectors, self.masks, strict=True):
             yield batch[mask == 1] + sublayer.added(inner)
 
     def following(self, sublayer: Sublayer, sums: Iterable[Vectors]) -> list[Vectors]:
-        """Normalise sums for the next sublayer, with zeros for padding."""
+        """Normalise residual sums to the next sublayer's inputs, with zeros for padding."""
         return [_padded(sublayer.normalised(each), mask) for each, mask in zip(sums, self.masks, strict=True)]
 
 
 @dataclass(frozen=True)
 class _SublayerData:
-    """Some windows at one sublayer of the student, real tokens only.
+    """Activations of some windows at one sublayer of the student, without padding.
 
     Attributes:
-        inner: what the output product reads, float32[tokens, inner] of each batch.
-        before: what comes in, to which the product is added, float32[tokens, hidden].
-        targets: the teacher's sums, float32[tokens, hidden].
+        inner: inputs of the output layer, float32[tokens, inner] of each batch.
+        before: residual inputs of the sublayer, float32[tokens, hidden].
+        targets: the teacher's residual sums, float32[tokens, hidden].
     """
 
     inner: list[Vectors]
@@ -63,22 +63,22 @@ class _SublayerData:
 
     @classmethod
     def run(cls, sublayer: Sublayer, data: _Data, targets: list[Vectors]) -> "_SublayerData":
-        """Run the sublayer once."""
+        """Run the sublayer on the student's hidden states."""
         before = [vectors[mask == 1] for vectors, mask in zip(data.student, data.masks, strict=True)]
         return cls(list(sublayer.inner(data.student, data.masks)), before, targets)
 
     def batches(self) -> Iterator[tuple[Vectors, Vectors]]:
-        """Yield the inputs of the product, and the outputs that it should have."""
+        """Yield inputs and target outputs of the output layer."""
         for inner, before, target in zip(self.inner, self.before, self.targets, strict=True):
             yield inner, target - before
 
     def sums(self, sublayer: Sublayer, tensors: Weights) -> Iterator[Vectors]:
-        """Yield the sums that the sublayer normalises, with these tensors of its product."""
+        """Yield the sublayer's residual sums with the given tensors of its output layer."""
         for inner, before in zip(self.inner, self.before, strict=True):
             yield before + sublayer.added(inner, tensors)
 
     def best(self, sublayer: Sublayer, corrections: Sequence[tuple[Vectors, Vectors]]) -> Weights:
-        """Choose the tensors of least squared error: the product's own, or one of its corrections."""
+        """Choose the output layer with the least squared error: unchanged, or with one of the corrections."""
         options = [{}, *(sublayer.corrected(*correction) for correction in corrections)]
         errors = np.zeros(len(options))
         for inner, wanted in self.batches():
@@ -95,21 +95,21 @@ def refit(
     head: bool = True,
     on_step: OnStep = ignore_step,
 ) -> Network:
-    """Fit the output products of a cut network to the whole one's sums, one after another.
+    """Fit the output layers of a pruned network to the original's hidden states, one after another.
 
-    Each sublayer is fitted on what the sublayers before it really give, to the teacher's sum of the same
-    sublayer, what came in besides included: so that errors made before are made good where that is possible,
-    as the layers before are already fitted (He et al. 2017, arXiv 1707.06168; Kurtic et al. 2023, arXiv
-    2302.04089). A fit is kept where it lowers the squared error on the held-out windows, of some strengths of
-    damping the best; sublayers that are not cut are fitted too.
+    Each sublayer is fitted on the student's own activations to the teacher's residual sum of the same
+    sublayer, so that it also compensates for errors of earlier layers, which are already fitted (He et al.
+    2017, arXiv 1707.06168; Kurtic et al. 2023, arXiv 2302.04089). The damping with the least squared error on
+    the held-out windows is chosen, and the fit is kept if it lowers that error; unpruned sublayers are fitted
+    too.
 
     Args:
-        teacher: the whole network.
-        student: the cut one, whose sublayers are fitted each by itself.
-        inputs: windows to fit to, see `spanjet.compress.prune.packing.pack`.
-        held_out: windows that decide what is kept.
-        head: whether the last product, ``qa_outputs``, is fitted to the teacher's logits.
-        on_step: called with the numbers of finished and of all sublayers.
+        teacher: the original network.
+        student: the pruned network, whose sublayers are fitted independently.
+        inputs: windows to fit to, as `spanjet.compress.prune.packing.pack` takes them.
+        held_out: windows to select the damping on.
+        head: fit the answer head, ``qa_outputs``, to the teacher's probabilities as well.
+        on_step: called after each sublayer with the number of finished and of all sublayers.
     """
     padding, blocks = teacher.architecture.pad_token_id, blocks_of(teacher)
     fit, kept = (_embedded(teacher, pack(part, padding=padding)) for part in (inputs, held_out))
@@ -126,7 +126,7 @@ def refit(
 def _fit_sublayer(
     teacher: Network, student: Network, structure: Structure, layer: int, parts: tuple[_Data, _Data]
 ) -> Weights:
-    """The tensors of a sublayer that are fitted; afterwards the data is what the next sublayer reads."""
+    """Fit the output layer of a sublayer, return its tensors, and advance the data to the next sublayer."""
     whole, cut = (Sublayer(network, structure, layer) for network in (teacher, student))
     if teacher.shapes[layer] == student.shapes[layer] and all(part.teacher is part.student for part in parts):
         for part in parts:

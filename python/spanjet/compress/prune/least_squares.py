@@ -1,4 +1,4 @@
-"""Linear fits from sums over batches, held to what they start from."""
+"""Fit corrections of linear layers by ridge regression on streamed batches."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ __all__ = ["LeastSquares"]
 
 
 class LeastSquares:
-    """Sums for corrections of ``x Wᵀ + b`` that take away what it misses of a target.
+    """Accumulated normal equations of a correction of ``x Wᵀ + b`` towards a target.
 
     Products are in float32, sums in float64.
 
     Args:
-        inputs: width of x.
-        outputs: width of the target.
+        inputs: number of features of x.
+        outputs: number of features of the target.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -25,21 +25,21 @@ class LeastSquares:
         self._cross = np.zeros((inputs + 1, outputs))
 
     def add(self, inner: NDArray[np.float32], missing: NDArray[np.float32]) -> None:
-        """Count some tokens.
+        """Accumulate some tokens.
 
         Args:
             inner: x, float32[tokens, inputs].
-            missing: the target less ``x Wᵀ + b``, float32[tokens, outputs].
+            missing: residual, the target minus ``x Wᵀ + b``, float32[tokens, outputs].
         """
         self._gram += second_moment(inner)
         self._cross[:-1] += inner.T @ missing
         self._cross[-1] += missing.sum(axis=0, dtype=np.float64)
 
     def corrections(self, dampings: Sequence[float]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Solve for what is added to W and b, float32[outputs, inputs] and float32[outputs], by damping.
+        """Solve for the corrections of W, float32[outputs, inputs], and b, float32[outputs], per damping.
 
-        The damping is a share of the mean of x's squares: ridge regression (Hoerl and Kennard 1970) whose
-        ridge is for the correction, so that the more of it, the less is changed. b has none.
+        Ridge regression (Hoerl and Kennard 1970) that shrinks the correction towards 0, except that of b. A
+        damping is the ridge as a share of the mean square of x.
         """
         inner = np.arange(len(self._gram) - 1)
         scale = np.diagonal(self._gram)[:-1].mean() if len(inner) else 0.0

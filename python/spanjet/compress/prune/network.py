@@ -1,4 +1,4 @@
-"""A checkpoint in memory, whose layers can be replaced by smaller ones."""
+"""Hold a checkpoint in memory, with layers that can be replaced by smaller ones."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,15 +24,15 @@ __all__ = ["Network"]
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The sizes and weights of a question-answering encoder.
+    """Architecture and weights of a question-answering encoder.
 
     Attributes:
-        architecture: sizes, with the shape of each layer.
+        architecture: the architecture, with the shape of each layer.
         tensors: float32 arrays by the checkpoint's names, without the task model's prefix; not to be
             written to.
-        source: the directory that it was loaded from, for the tokenizer.
-        files: those of its weights.
-        repository: see `spanjet.model.Model`.
+        source: the directory that it was loaded from, which has the tokenizer.
+        files: weight files.
+        repository: hub repository; see `spanjet.model.Model`.
     """
 
     architecture: Encoder
@@ -43,11 +43,10 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Network":
-        """Read a checkpoint directory, or a hub model.
+        """Load a checkpoint directory or a hub model.
 
         Raises:
-            OSError, ValueError: as `spanjet.model.load_model`; also for an architecture whose layers
-                cannot be cut.
+            OSError, ValueError: as `spanjet.model.load_model`; also if the architecture cannot be pruned.
         """
         directory, repository = find_directory(path)
         architecture, weights = open_checkpoint(directory)
@@ -70,11 +69,11 @@ class Network:
 
     @property
     def shapes(self) -> tuple[LayerShape, ...]:
-        """Heads and units of each layer."""
+        """Number of heads and units of each layer."""
         return self.architecture.layer_shapes
 
     def layer(self, index: int) -> LayerTensors:
-        """Name a layer's tensors, without ``.weight`` and ``.bias``."""
+        """Name the tensors of a layer, without ``.weight`` and ``.bias``."""
         prefix = f"{self.architecture.layers}.{index}"
         names = asdict(self.architecture.tensors)
         return LayerTensors(**{part: f"{prefix}.{name}" for part, name in names.items()})
@@ -92,22 +91,22 @@ class Network:
         return replace(model, repository=self.repository)
 
     def with_tensors(self, tensors: Mapping[str, NDArray[np.float32]]) -> "Network":
-        """Replace some tensors by others of the same shapes."""
+        """Return a network with some tensors replaced by others of the same shapes."""
         return replace(self, tensors={**self.tensors, **tensors})
 
     def with_layers(
         self, shapes: Sequence[LayerShape], tensors: Mapping[str, NDArray[np.float32]]
     ) -> "Network":
-        """Give the layers other shapes.
+        """Return a network with layers of other shapes.
 
         Args:
-            shapes: of all layers.
-            tensors: what is not as it was; an empty one is left out, as its block has no parts.
+            shapes: shape of each layer.
+            tensors: changed tensors; empty ones are dropped, as their block was removed.
         """
         kept = {name: value for name, value in {**self.tensors, **tensors}.items() if value.size}
         architecture = replace(self.architecture, layer_shapes=tuple(shapes))
         return replace(self, architecture=architecture, tensors=kept)
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write a checkpoint directory, see `spanjet.compress.export.write_checkpoint`."""
+        """Write a checkpoint directory with `spanjet.compress.export.write_checkpoint`."""
         write_checkpoint(path, self.architecture, self.tensors, source=self.source, overwrite=overwrite)

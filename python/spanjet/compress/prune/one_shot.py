@@ -1,4 +1,4 @@
-"""Networks of other shapes, whose blocks are fitted each by itself."""
+"""Prune a network to any shapes in one shot, with independently refitted blocks."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,17 +15,17 @@ from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["OneShot"]
 
-# Sizes of each block that are kept: a search goes to and fro between few.
+# Cached sizes of each block: a search alternates between few of them.
 _KEPT = 4
 
 
 class OneShot:
-    """Makes networks of any shapes; the last blocks are kept, so that networks like the last are quick.
+    """Builder of pruned networks with a cache of recent blocks.
 
     Args:
-        network: the start, nothing of which is cut.
-        moments: of its activations.
-        orders: what is removed first.
+        network: the unpruned network.
+        moments: second moments of its activations.
+        orders: removal orders of its blocks.
     """
 
     def __init__(self, network: Network, moments: SecondMoments, orders: Orders) -> None:
@@ -34,7 +34,7 @@ class OneShot:
         self._block = lru_cache(_KEPT * len(self._blocks))(self._fitted)
 
     def __call__(self, shapes: Sequence[LayerShape]) -> Network:
-        """Make the network with these shapes."""
+        """Build the pruned network with the given layer shapes."""
         tensors: dict[str, NDArray[np.float32]] = {}
         for structure, layer in self._blocks:
             size = structure.size(shapes[layer])

@@ -1,4 +1,4 @@
-"""Rank input columns of a product for removal and refit the rest (optimal brain surgeon)."""
+"""Rank input columns of a linear layer for removal and refit the rest (optimal brain surgeon)."""
 
 from dataclasses import dataclass
 
@@ -13,24 +13,24 @@ DAMPING = 1e-3
 
 @dataclass(frozen=True)
 class Order:
-    """A removal order of the parts of a block.
+    """Removal order of the heads or units of a block.
 
     Attributes:
-        removed: int64[n], parts in the order of their removal.
-        error: float64[n + 1], the squared output error after k removals, with the others refitted, over
-            that after all; 0 to 1.
+        removed: int64[n], indices of heads or units in the order of their removal.
+        error: float64[n + 1], squared output error after k removals and refitting, relative to that after all
+            removals; 0 to 1.
     """
 
     removed: NDArray[np.int64]
     error: NDArray[np.float64]
 
     def kept(self, count: int) -> NDArray[np.int64]:
-        """The ``count`` parts that are left, ascending."""
+        """Return the indices of the ``count`` parts that are removed last, ascending."""
         return np.sort(self.removed[len(self.removed) - count :])
 
 
 def damped(moment: NDArray[np.float64], damping: float = DAMPING) -> NDArray[np.float64]:
-    """Second moments with a share of the diagonal's mean added to it, but for the last place, the bias."""
+    """Add a share of the mean diagonal to the diagonal of second moments, except to the bias entry."""
     result: NDArray[np.float64] = moment.copy()
     inner = np.arange(len(moment) - 1)
     result[inner, inner] += damping * np.diagonal(moment)[:-1].mean() + np.finfo(np.float64).tiny
@@ -38,17 +38,18 @@ def damped(moment: NDArray[np.float64], damping: float = DAMPING) -> NDArray[np.
 
 
 def order_columns(weight: NDArray[np.floating], moment: NDArray[np.float64], *, block: int = 16) -> Order:
-    """Rank single inputs.
+    """Rank single input columns for removal.
 
     Optimal brain surgeon (Hassibi and Stork 1992) for the columns of a matrix, as OBC (Frantar and Alistarh
-    2022, arXiv 2208.11580) and ZipLM (Kurtic et al. 2023, arXiv 2302.04089) remove them: the column whose
-    removal costs least, all others being refitted, goes first.
+    2022, arXiv 2208.11580) and ZipLM (Kurtic et al. 2023, arXiv 2302.04089) apply it: the column with the
+    least error after refitting all others is removed first.
 
     Args:
         weight: [outputs, inputs].
-        moment: damped second moments of the inputs and a 1, float64[inputs + 1] squared; see `damped`.
-        block: inputs that are removed at once. For the fourth feed-forward block of MiniLM-L6 (1,536 units),
-            errors with 16 are within 0.1 % of those with 1, in a third of the time.
+        moment: damped second moments of the inputs with a constant 1 appended, float64[inputs + 1, inputs +
+            1]; see `damped`.
+        block: number of columns to remove at once. For the fourth feed-forward block of MiniLM-L6 (1,536
+            units), errors with 16 are within 0.1 % of those with 1, in a third of the time.
     """
     rest, inverse = _start(weight, moment)
     left = np.arange(rest.shape[1])
@@ -64,12 +65,12 @@ def order_columns(weight: NDArray[np.floating], moment: NDArray[np.float64], *, 
 
 
 def order_groups(weight: NDArray[np.floating], moment: NDArray[np.float64], groups: int) -> Order:
-    """Rank groups of equal size of neighbouring inputs.
+    """Rank equal groups of consecutive input columns for removal.
 
     Args:
         weight: [outputs, groups * size].
-        moment: damped second moments of the inputs and a 1; see `damped`.
-        groups: how many there are.
+        moment: damped second moments of the inputs with a constant 1 appended; see `damped`.
+        groups: number of groups.
     """
     rest, inverse = _start(weight, moment)
     size = rest.shape[1] // groups
@@ -90,16 +91,16 @@ def reduced(
     moment: NDArray[np.float64],
     kept: NDArray[np.int64],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fit the weight and bias that come nearest to a product's outputs with some of its inputs.
+    """Fit the weight and bias of the kept inputs to a linear layer's outputs by least squares.
 
-    The closed form of all updates of optimal brain surgeon: W_R = W A_:R A_RR⁻¹, the bias being a column of W
+    Closed form of all updates of optimal brain surgeon: W_R = W A_:R A_RR⁻¹, where the bias is a column of W
     that is always kept.
 
     Args:
         weight: [outputs, inputs].
         bias: [outputs].
-        moment: damped second moments of the inputs and a 1; see `damped`.
-        kept: indices of the inputs that are left.
+        moment: damped second moments of the inputs with a constant 1 appended; see `damped`.
+        kept: indices of the kept inputs.
 
     Returns:
         float32[outputs, kept] and float32[outputs].
@@ -114,7 +115,7 @@ def reduced(
 def _start(
     weight: NDArray[np.floating], moment: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The weight, and the inverse of the second moments for the inputs; the bias stays and is refitted."""
+    """Return the weight in float64, and the inverse second moments of the inputs given a refitted bias."""
     inverse = np.linalg.inv(moment)[:-1, :-1]
     return weight.astype(np.float64), (inverse + inverse.T) / 2
 
@@ -122,7 +123,7 @@ def _start(
 def _costs(
     weight: NDArray[np.float64], inverse: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Compute the squared error that each of some inputs adds when they are removed in this order."""
+    """Compute the squared error that each input adds when the chosen ones are removed in order."""
     factor = np.linalg.cholesky(inverse[np.ix_(chosen, chosen)])
     columns = np.linalg.solve(factor, weight[:, chosen].T)
     costs: NDArray[np.float64] = np.square(columns).sum(axis=1)
@@ -132,7 +133,7 @@ def _costs(
 def _without(
     weight: NDArray[np.float64], inverse: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The weight and the inverse without some inputs, the others refitted."""
+    """Remove inputs from the weight and the inverse second moments, and refit the others."""
     left = np.delete(np.arange(weight.shape[1]), chosen)
     update = np.linalg.solve(inverse[np.ix_(chosen, chosen)], inverse[np.ix_(chosen, left)])
     smaller = inverse[np.ix_(left, left)] - inverse[np.ix_(left, chosen)] @ update

@@ -1,4 +1,4 @@
-"""Pack windows into batches, and read what a network makes of their tokens."""
+"""Pack windows into batches, and read a network's activations of their tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,17 +12,17 @@ __all__ = ["Inputs", "Taps", "backward_tokens", "pack"]
 
 Inputs = Mapping[str, NDArray[np.int32]]
 
-# Tokens of a batch: enough for full speed, few enough for activations of wide layers.
+# Tokens of a batch: enough for full speed, few enough for the activations of wide layers.
 _TOKENS = 2048
-# Tokens times hidden size times layers of a batch that runs back, too: what is kept for that takes 2 GB in
-# MiniLM-L6 with 1,536 tokens, and 4 GB with twice as many, in the same time a window.
+# Tokens times hidden size times layers of a batch with a backward pass: its stored activations take 2 GB in
+# MiniLM-L6 with 1,536 tokens, and 4 GB with twice as many, in the same time per window.
 _KEPT = 1536 * 384 * 6
-# Lengths are rounded up to multiples of this: OpenVINO keeps what it makes for each shape.
+# Lengths are rounded up to multiples of this: OpenVINO caches a compilation for each shape.
 _MULTIPLE = 16
 
 
 def backward_tokens(network: Network) -> int:
-    """Tokens of a batch, see `pack`, that runs through a network and back."""
+    """Choose the tokens of a batch for forward and backward passes, see `pack`."""
     width, layers = network.architecture.hidden_size, len(network.shapes)
     return max(1, _KEPT // (width * layers))
 
@@ -30,13 +30,13 @@ def backward_tokens(network: Network) -> int:
 def pack(
     inputs: Sequence[Inputs], *, padding: int, tokens: int = _TOKENS
 ) -> list[dict[str, NDArray[np.int32]]]:
-    """Put windows of like length into batches of few shapes.
+    """Group windows of similar length into batches of few distinct shapes.
 
     Args:
-        inputs: int32[rows, length] each by the names of the model's inputs; ``attention_mask`` is 1 for
+        inputs: arrays int32[rows, length] by the names of the model's inputs; ``attention_mask`` is 1 for
             tokens, which come first, and 0 for padding.
         padding: id of the padding token.
-        tokens: rows times length of a batch at most; a longer window is a batch of its own.
+        tokens: maximum of rows times length of a batch; a longer window is a batch of its own.
 
     Raises:
         ValueError: there are no windows.
@@ -67,11 +67,11 @@ def _stacked(rows: Sequence[Inputs], name: str, length: int, padding: int) -> ND
 
 
 class Taps:
-    """Reads the outputs of some nodes of a network, of real tokens only, in float32 arithmetic.
+    """Activations of selected nodes of a network, without padding, in float32.
 
     Args:
-        network: whose nodes.
-        names: friendly names of nodes that give [batch, length, width] or [batch, length].
+        network: the network.
+        names: friendly names of nodes with outputs [batch, length, width] or [batch, length].
     """
 
     def __init__(self, network: Network, names: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ class Taps:
         self._compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def __call__(self, batch: Inputs) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Names and what the nodes give, float32[tokens, width]; valid until the next call."""
+        """Yield names and activations of the nodes, float32[tokens, width], valid until the next call."""
         request = self._compiled.create_infer_request()
         request.infer(dict(batch), share_inputs=True)
         real = batch["attention_mask"].reshape(-1) == 1

@@ -1,4 +1,4 @@
-"""Fit the product that makes logits to the whole network's probabilities."""
+"""Fit the question-answering head of a pruned network to the original's probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from spanjet.compress.prune.network import Network
 
 __all__ = ["HeadData", "refit_head"]
 
-# Strengths of the ridge, as shares of the mean curvature.
+# Ridge strengths, as shares of the mean curvature.
 _RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
-# Newton's method is done when it gains less, in nats a window, or after so many steps.
+# Newton's method stops when a step gains less than this, in nats per window, or after this many steps.
 _ENOUGH, _MOST_STEPS = 1e-5, 8
 _NAME = "qa_outputs.weight"
 
 
 @dataclass(frozen=True)
 class HeadData:
-    """Some windows at the end of both networks.
+    """Final hidden states of some windows in both networks.
 
     Attributes:
         masks: int32[rows, length] of each batch.
-        teacher, student: the vectors that the head reads, float32[rows, length, hidden] of each batch.
+        teacher, student: inputs of the head, float32[rows, length, hidden] of each batch.
     """
 
     masks: Sequence[NDArray[np.int32]]
@@ -32,18 +32,19 @@ class HeadData:
 
 
 def refit_head(teacher: Network, fit: HeadData, held_out: HeadData) -> dict[str, NDArray[np.float32]]:
-    """Fit the head's weight with which the student's probabilities are nearest to the teacher's.
+    """Fit the head's weight to minimise the divergence of the student's probabilities from the teacher's.
 
-    For start and end each, the Kullback-Leibler divergence, a convex function of the weight, is minimised by
-    Newton's method, with a ridge towards the weight as it is. The bias changes no probability and stays.
+    The Kullback-Leibler divergences of start and end, convex functions of the weight, are minimised by
+    Newton's method with a ridge penalty towards the teacher's weight. The bias does not affect the
+    probabilities and stays.
 
     Args:
-        teacher: the whole network.
+        teacher: the original network.
         fit: windows to fit to.
-        held_out: windows that decide what is kept: of some ridges the best, or nothing.
+        held_out: windows to select the ridge on, or the unchanged weight.
 
     Returns:
-        The tensor, if one is better.
+        The fitted tensor by its name; empty if no fit is better.
     """
     start = teacher.tensors[_NAME].astype(np.float64)
     changed = start.copy()
@@ -55,11 +56,11 @@ def refit_head(teacher: Network, fit: HeadData, held_out: HeadData) -> dict[str,
 
 
 class _Divergence:
-    """The mean divergence over windows, of one of the two logits, as a function of its weight.
+    """Mean divergence over windows of the start or end probabilities, as a function of the head's weight.
 
     Args:
         data: the windows.
-        weight: float64[hidden], of the teacher.
+        weight: the teacher's weight, float64[hidden].
     """
 
     def __init__(self, data: HeadData, weight: NDArray[np.float64]) -> None:
@@ -71,7 +72,7 @@ class _Divergence:
         ]
 
     def value(self, weight: NDArray[np.float64]) -> float:
-        """Nats a window."""
+        """Compute the divergence in nats per window."""
         total = 0.0
         for vectors, mask, expected in self._batches():
             found = _log_probabilities(vectors, mask, weight)
@@ -79,7 +80,7 @@ class _Divergence:
         return total / self._windows
 
     def derivatives(self, weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Gradient, float64[hidden], and matrix of second derivatives."""
+        """Compute the gradient, float64[hidden], and the Hessian, float64[hidden, hidden]."""
         gradient, curvature = np.zeros_like(weight), np.zeros((len(weight), len(weight)))
         for vectors, mask, expected in self._batches():
             found = np.exp(_log_probabilities(vectors, mask, weight))
@@ -95,7 +96,7 @@ class _Divergence:
 
 
 def _newton(loss: _Divergence, start: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
-    """The weight that minimises the loss and the ridge; each step is halved until it gains."""
+    """Minimise the loss and the ridge penalty by Newton's method with backtracking line search."""
     weight, strength = start, None
 
     def value(each: NDArray[np.float64]) -> float:
@@ -120,7 +121,7 @@ def _newton(loss: _Divergence, start: NDArray[np.float64], ridge: float) -> NDAr
 def _log_probabilities(
     vectors: NDArray[np.float32], mask: NDArray[np.int32], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """float64[rows, length]; minus a very large number for padding."""
+    """Compute log probabilities, float64[rows, length]; about -1e30 for padding."""
     logits = (vectors @ weight.astype(np.float32)).astype(np.float64)
     logits[mask == 0] = -1e30
     shifted = logits - logits.max(axis=1, keepdims=True)

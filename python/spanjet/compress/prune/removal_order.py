@@ -1,4 +1,4 @@
-"""The removal orders of all blocks of a network."""
+"""Find the removal orders of the heads and units of all blocks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ __all__ = ["Orders", "find_orders"]
 
 @dataclass(frozen=True)
 class Orders:
-    """The removal order of each block."""
+    """Removal order of each block."""
 
     blocks: Mapping[BlockKey, Order]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name, as `from_arrays` takes them."""
+        """Return all arrays by name, for `from_arrays`."""
         return {
             f"{name}.{layer}.{part}": getattr(order, part)
             for (name, layer), order in self.blocks.items()
@@ -32,7 +32,7 @@ class Orders:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Orders":
-        """Restore what `arrays` gave."""
+        """Restore removal orders from the output of `arrays`."""
         blocks = {}
         for key in arrays:
             name, layer, _ = key.split(".")
@@ -49,15 +49,15 @@ def find_orders(
     outputs: Mapping[BlockKey, NDArray[np.float64]] | None = None,
     on_step: OnStep = ignore_step,
 ) -> Orders:
-    """Rank the parts of all blocks, which must not be cut yet.
+    """Rank the heads and units of all blocks of an unpruned network for removal.
 
     Args:
-        network: the network.
-        moments: of its activations.
+        network: the unpruned network.
+        moments: second moments of its activations.
         damping: see `spanjet.compress.prune.optimal_brain_surgeon.damped`.
-        outputs: of each block: what an error of its output costs, float64[hidden, hidden]; None: all outputs
-            count alike.
-        on_step: called with the numbers of finished and of all blocks.
+        outputs: curvature at each block's output, float64[hidden, hidden]; None: all outputs have equal
+            weight.
+        on_step: called after each block with the number of finished and of all blocks.
     """
     orders: dict[BlockKey, Order] = {}
     blocks = blocks_of(network)
@@ -73,7 +73,7 @@ def find_orders(
 
 
 def _weighted(weight: NDArray[np.floating], cost: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A weight whose squared outputs are the costs of the given one's."""
+    """Transform a weight so that its squared outputs are the costs of the original outputs."""
     values, vectors = np.linalg.eigh(cost)
     weighted: NDArray[np.float64] = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T @ weight
     return weighted

@@ -1,4 +1,4 @@
-"""Second moments of what the output products of attention and feed-forward blocks read."""
+"""Measure second moments of the inputs of attention and feed-forward output layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ __all__ = ["SecondMoments", "measure_second_moments", "second_moment"]
 
 @dataclass(frozen=True, kw_only=True)
 class SecondMoments:
-    """Sums of x xᵀ over tokens, x being a block's inner vector with a 1 behind it.
+    """Sums of x xᵀ over tokens, x being an output layer's input with a constant 1 appended.
 
     Attributes:
-        blocks: of each block that has parts: float64[inner + 1] squared.
-        tokens: how many were summed.
+        blocks: float64[inner + 1, inner + 1] of each block that has heads or units.
+        tokens: number of summed tokens.
     """
 
     blocks: Mapping[BlockKey, NDArray[np.float64]]
     tokens: int
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """All matrices by name, as `from_arrays` takes them."""
+        """Return all matrices by name, for `from_arrays`."""
         return {f"{name}.{layer}": moment for (name, layer), moment in self.blocks.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> "SecondMoments":
-        """Restore what `arrays` gave."""
+        """Restore second moments from the output of `arrays`."""
         split = {name: name.split(".") for name in arrays}
         blocks = {(split[name][0], int(split[name][1])): moment for name, moment in arrays.items()}
         return cls(blocks=blocks, tokens=int(next(iter(blocks.values()))[-1, -1]))
@@ -41,12 +41,12 @@ class SecondMoments:
 def measure_second_moments(
     network: Network, inputs: Sequence[Inputs], *, on_step: OnStep = ignore_step
 ) -> SecondMoments:
-    """Run windows through a network and sum; products are in float32, sums in float64.
+    """Measure second moments on windows, with products in float32 and sums in float64.
 
     Args:
         network: the network.
-        inputs: see `spanjet.compress.prune.packing.pack`; padding is never counted.
-        on_step: called with the numbers of finished and of all batches.
+        inputs: windows, as `spanjet.compress.prune.packing.pack` takes them; padding is ignored.
+        on_step: called after each batch with the number of finished and of all batches.
     """
     nodes = {
         (structure.name, layer): f"encoder.layer.{layer}.{structure.inner}"
@@ -70,7 +70,7 @@ def measure_second_moments(
 
 
 def second_moment(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sum of x xᵀ over the rows of float32[tokens, width], a 1 behind each: float64[width + 1] squared."""
+    """Sum x xᵀ over the rows of float32[tokens, width], with a 1 appended: float64[width + 1, width + 1]."""
     width = values.shape[1]
     result = np.empty((width + 1, width + 1))
     result[:width, :width] = values.T @ values

@@ -1,4 +1,4 @@
-"""Single sublayers of a network, attention or feed-forward, run on vectors."""
+"""Run single attention or feed-forward sublayers of a network on hidden states."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,11 +17,11 @@ Vectors = NDArray[np.float32]
 
 
 class Sublayer:
-    """One sublayer of one layer: what its output product reads, and what becomes of what that gives.
+    """One sublayer of one layer, in three steps: inputs of its output layer, its output, normalisation.
 
     Args:
-        network: whose layer.
-        structure: which sublayer: that of these parts.
+        network: the network.
+        structure: structure whose sublayer is run.
         layer: index of the layer.
     """
 
@@ -35,11 +35,11 @@ class Sublayer:
             self._compiled = _compile(network, structure, layer)
 
     def inner(self, vectors: Sequence[Vectors], masks: Sequence[NDArray[np.int32]]) -> Iterator[Vectors]:
-        """Yield the inputs of the output product, of real tokens: float32[tokens, inner] for each batch.
+        """Yield the output layer's inputs without padding, float32[tokens, inner] for each batch.
 
         Args:
-            vectors: what the sublayer reads, float32[rows, length, hidden] each.
-            masks: int32[rows, length], 1 for tokens.
+            vectors: inputs of the sublayer, float32[rows, length, hidden] each.
+            masks: int32[rows, length], 1 for tokens and 0 for padding.
         """
         for batch, mask in zip(vectors, masks, strict=True):
             if self._compiled is None:
@@ -50,12 +50,12 @@ class Sublayer:
 
     @property
     def width(self) -> int:
-        """Inputs of the output product."""
+        """Number of inputs of the output layer."""
         weight = self._network.tensors.get(f"{self.output}.weight")
         return 0 if weight is None else weight.shape[1]
 
     def corrected(self, weight: Vectors, bias: Vectors) -> dict[str, Vectors]:
-        """The output product's tensors with something added."""
+        """Return the output layer's tensors plus corrections of weight and bias."""
         known, name = self._network.tensors, self.output
         fitted = {f"{name}.bias": known[f"{name}.bias"] + bias}
         if self.width:
@@ -63,7 +63,7 @@ class Sublayer:
         return fitted
 
     def added(self, inner: Vectors, tensors: "dict[str, Vectors] | None" = None) -> Vectors:
-        """The output product, float32[tokens, hidden]; ``tensors`` come before the network's own."""
+        """Apply the output layer, float32[tokens, hidden]; ``tensors`` override the network's own."""
         known = {**self._network.tensors, **(tensors or {})}
         bias = known[f"{self.output}.bias"]
         if not inner.shape[1]:
@@ -72,7 +72,7 @@ class Sublayer:
         return result
 
     def normalised(self, sums: Vectors) -> Vectors:
-        """The layer normalisation of sums, float32[tokens, hidden]."""
+        """Apply the sublayer's layer normalisation to residual sums, float32[tokens, hidden]."""
         weight, bias = (self._network.tensors[f"{self._norm}.{part}"] for part in ("weight", "bias"))
         centred = sums - sums.mean(axis=1, keepdims=True)
         variance = np.square(centred).mean(axis=1, keepdims=True)

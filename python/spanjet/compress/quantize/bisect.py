@@ -1,4 +1,4 @@
-"""Bisect for the fewest restored layers that hold an accuracy floor."""
+"""Find by bisection the fewest floating-point layers that hold an accuracy floor."""
 
 from collections.abc import Callable
 
@@ -6,17 +6,18 @@ __all__ = ["fewest"]
 
 
 def fewest(holds: Callable[[int], bool], most: int) -> int | None:
-    """Find the fewest restored layers that hold the floor: try 1, 2, 4, … until it holds, then bisect.
+    """Find the fewest floating-point layers that hold the floor: try 1, 2, 4, … until it holds, then bisect.
 
-    About 2 log2 of the answer numbers are tried. Accuracy need not grow with every layer: the number
-    that comes out was tried and holds, but a smaller one that was not tried may hold too.
+    For a result of n, about 2 log2(n) numbers are tried. Accuracy need not grow with every layer: the result
+    was tried and holds, but a smaller number that was not tried may hold too.
 
     Args:
-        holds: whether the floor is held with so many of the most sensitive layers restored.
-        most: the greatest number that may be tried.
+        holds: returns True if the floor is held with this number of the most sensitive layers in floating
+            point.
+        most: maximum number to try.
 
     Returns:
-        The number; None if none of those that were tried holds.
+        The number; None if none of the tried numbers holds.
     """
     failing, holding = 0, min(1, most)
     if most < 1:

@@ -1,4 +1,4 @@
-"""Settings of a quantization, validated on construction."""
+"""Define the settings of a quantization, validated on construction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,27 +13,28 @@ CPUS = ("auto", "vnni", "any")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuantizeConfig:
-    """Settings of a quantization, and the accuracy that it has to keep.
+    """Settings of a quantization: calibration, target processors and accuracy floor.
 
-    With a floor, F1 is measured on questions whose contexts are not calibrated with. Where the INT8 model
-    falls below, the most sensitive layers are left in floating point, as few as hold the floor; most
-    sensitive is the layer without whose quantization the logits' error is least. A model does better on what
-    it was trained on: a floor held on such data says less than one held on other questions.
+    With a floor, F1 is measured on questions whose contexts are not used for calibration. If the INT8 model
+    falls below it, the most sensitive layers stay in floating point, as few as hold the floor; a layer is the
+    more sensitive, the more the error of the logits falls without its quantization. Use data that the model
+    was not trained on: a floor held on training data says little about other questions.
 
     Attributes:
-        samples: calibration windows at most.
-        seed: chooses the calibration questions, and those that are held out.
-        cpu: what the model is to run on: ``"vnni"``: x86 processors with VNNI or AMX; ``"any"``: also those
-            without, whose sums would saturate, so that weights get 7 bits instead of 8; ``"auto"``: ``"any"``
-            where this machine's processor is one of those, else ``"vnni"``.
-        floor: F1 of the INT8 model at least, as a share of the float32 model's; None: no floor.
-        held_out: questions at most, of contexts that are not calibrated with, which the floor is measured on.
-        max_restored: layers at most that are left in floating point to hold the floor; None: half of them.
-        keep_best: whether a model below the floor, the best of those that were tried, is a result.
+        samples: maximum number of calibration windows.
+        seed: seed of the choice of calibration and held-out questions.
+        cpu: target processors: ``"vnni"``: x86 with VNNI or AMX; ``"any"``: also x86 without, whose 16-bit
+            sums would saturate, so that weights get 7 bits instead of 8; ``"auto"``: ``"any"`` if this
+            machine's processor would saturate, else ``"vnni"``.
+        floor: minimum F1 of the INT8 model, as a share of the float32 model's, 0 to 1; None: no floor.
+        held_out: maximum number of questions to check the floor on; their contexts are not used for
+            calibration.
+        max_restored: maximum number of layers to keep in floating point to hold the floor; None: half of all.
+        keep_best: return the best tried model if none holds the floor, instead of raising ValueError.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     samples: int = 300
@@ -53,12 +54,12 @@ class QuantizeConfig:
 
     @property
     def target(self) -> Literal["vnni", "any"]:
-        """Resolve ``"auto"`` of ``cpu`` for this machine."""
+        """Target processors, with ``"auto"`` resolved for this machine."""
         if self.cpu == "auto":
             return "any" if int8_saturates() else "vnni"
         return self.cpu
 
     @property
     def half_range(self) -> bool:
-        """Tell whether weights get 7 bits, -64 to 64, so that no sums saturate."""
+        """True if weights get 7 bits, -64 to 64, so that no 16-bit sum saturates."""
         return self.target == "any"

@@ -9,12 +9,12 @@ from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["compress_tables", "find_tables", "round_tables"]
 
-# A table with fewer rows is not worth a second lookup.
+# A table with fewer rows does not justify a second lookup.
 _LEAST_ROWS = 1024
 
 
 def find_tables(model: ov.Model) -> list[ov.Node]:
-    """Find the lookups (``Gather`` along axis 0) in float32 tables that are worth compressing."""
+    """Find the lookups (``Gather`` along axis 0) in float32 tables that are large enough to compress."""
     found = []
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Gather":
@@ -81,14 +81,14 @@ def round_tables(model: ov.Model) -> list[str]:
 
 
 def _bfloat16(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round to values whose lower 16 bits are zero, to the nearest and then to the even one."""
+    """Round float32 to bfloat16 values, ties to even."""
     bits = values.view(np.uint32)
     upper: NDArray[np.uint32] = (bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
     return upper.view(np.float32)
 
 
 def _compressed(table: np.ndarray, indices: ov.Output, name: str) -> ov.Node:
-    """Look up rows in a symmetric INT8 form of float32[rows, width]."""
+    """Build a lookup in a table float32[rows, width], stored in symmetric INT8."""
     scale = np.abs(table).max(axis=1, keepdims=True) / np.float32(127)
     scale[scale == 0] = 1
     rows = np.rint(table / scale).astype(np.int8)

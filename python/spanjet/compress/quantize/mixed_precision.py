@@ -1,4 +1,4 @@
-"""Return some layers of a quantized model to floating point (mixed precision)."""
+"""Restore selected layers of a quantized model to floating point (mixed precision)."""
 
 from collections.abc import Collection
 
@@ -8,34 +8,35 @@ from spanjet.runtime.precision import is_product, is_quantized_product, is_weigh
 
 __all__ = ["find_layers", "restore"]
 
-# What may lie between a quantizer and the product that reads it.
+# Operations that may lie between a quantizer and the matrix product that reads it.
 _VIEWS = ("Reshape", "Transpose")
 _SMOOTH = "nncf_smooth_quant"
 
 
 def find_layers(model: ov.Model) -> list[str]:
-    """List what `restore` can restore: products that NNCF quantized, and tables that become INT8.
+    """List the layers that can be restored: quantized matrix products and compressible tables.
 
     Args:
         model: as `spanjet.compress.quantize.ptq.calibrate` returns it.
 
     Returns:
-        Friendly names, in the order of the computation.
+        Friendly names, in topological order.
     """
     products = [node.get_friendly_name() for node in model.get_ordered_ops() if is_quantized_product(node)]
     return [*(lookup.get_friendly_name() for lookup in find_tables(model)), *products]
 
 
 def restore(model: ov.Model, original: ov.Model, names: Collection[str]) -> None:
-    """Restore the original weights, biases and inputs of products, in place.
+    """Restore the original weights, biases and inputs of matrix products, in place.
 
     NNCF's quantizers serve several products, and SmoothQuant moves factors from inputs into weights: a
-    restored product reads the input from before both, so that it is what it was, and the others stay.
+    restored product reads its input from before both, so that it computes the original values and the other
+    products are unchanged.
 
     Args:
         model: as `spanjet.compress.quantize.ptq.calibrate` returns it.
-        original: what that was made of; the two share constants afterwards.
-        names: of `find_layers`; tables among them are left to `embeddings.compress_tables`.
+        original: the float32 model that it was quantized from; the two share constants afterwards.
+        names: names from `find_layers`; tables among them are ignored, see `embeddings.compress_tables`.
     """
     sources = {node.get_friendly_name(): node for node in original.get_ordered_ops()}
     for node in model.get_ordered_ops():
@@ -59,7 +60,7 @@ def _restore_product(product: ov.Node, sources: dict[str, ov.Node]) -> None:
 
 
 def _before_quantizers(value: ov.Output) -> ov.Output:
-    """Find a value before SmoothQuant and the quantizer, and remake the views between them."""
+    """Find a value before SmoothQuant and the quantizer, and recreate the views behind it."""
     node = value.get_node()
     if node.get_type_name() == "FakeQuantize" or node.get_friendly_name().endswith(_SMOOTH):
         return _before_quantizers(node.input_value(0))

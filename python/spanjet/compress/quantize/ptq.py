@@ -1,4 +1,4 @@
-"""Quantize a float32 model to INT8 after training (PTQ), with NNCF."""
+"""Quantize a float32 model to INT8 with NNCF (post-training quantization)."""
 
 import contextlib
 import io
@@ -55,14 +55,13 @@ def calibrate(
     Args:
         model: a float32 model; it is not changed.
         inputs: calibration data, each item the inputs of one inference.
-        half_range: whether weights get 7 bits, -64 to 64, so that the 16-bit sums of CPUs without VNNI do
+        half_range: limit weights to 7 bits, -64 to 64, so that the 16-bit sums of x86 CPUs without VNNI do
             not saturate (NNCF's overflow fix).
-        on_step: called with the numbers of finished and of all steps when NNCF takes a calibration sample.
-        verbose: whether NNCF may print to standard output.
+        on_step: called with the number of finished and of all steps for each calibration sample.
+        verbose: let NNCF print to standard output.
 
     Returns:
-        The quantized model, with the inputs and outputs of ``model``, and its tables as they were: see
-        `finish`.
+        The quantized model, with the inputs and outputs of ``model`` and unchanged tables; see `finish`.
 
     Raises:
         ImportError: NNCF is not installed.
@@ -94,7 +93,7 @@ def calibrate(
 def _counted(
     samples: int, on_step: OnStep
 ) -> Callable[[dict[str, NDArray[np.int32]]], dict[str, NDArray[np.int32]]]:
-    """Report each sample that NNCF takes as a step; it may take a few more than are expected."""
+    """Report each sample that NNCF takes as a step, up to the expected number."""
     total, taken = _PASSES * samples, itertools.count(1)
 
     def hand_out(item: dict[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
@@ -120,5 +119,5 @@ def finish(model: ov.Model, *, kept: Collection[str] = ()) -> ov.Model:
 
 
 def quantize(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]], **options: Any) -> ov.Model:
-    """Make an INT8 model of a float32 model: `calibrate`, with its options, and `finish`."""
+    """Quantize a float32 model to INT8: `calibrate`, which takes the options, then `finish`."""
     return finish(calibrate(model, inputs, **options))

@@ -30,26 +30,27 @@ def quantize_checkpoint(
     progress: Progress = no_progress,
     verbose: bool = False,
 ) -> dict[str, Any]:
-    """Quantize a checkpoint to an INT8 model directory, and return its card.
+    """Quantize a checkpoint, write an INT8 model directory and return its card.
 
     Args:
         checkpoint: a checkpoint or float model, as `load_model` takes it.
-        calibration: SQuAD file to take calibration windows from; never one to measure on.
-        out: the directory to make. What is finished is kept in ``OUT.partial`` until it is there: the same
-            call after an interruption goes on where that one stopped.
+        calibration: SQuAD file to take calibration windows from; never use it to evaluate the result.
+        out: model directory to create. Intermediate results are kept in ``OUT.partial`` until it is written,
+            so that the same call after an interruption resumes where that one stopped.
         config: samples, seed, CPU and floor; default: ``QuantizeConfig()``.
-        evaluation: SQuAD file to measure F1 and EM on, before (in float32) and after; None: not measured.
+        evaluation: SQuAD file to measure F1 and exact match on, before (in float32) and after; None: not
+            measured.
         fitting: SQuAD v2.0 file to calibrate scores on, see `calibrate_reader`; None: not calibrated.
-        overwrite: whether a model directory at ``out`` is replaced.
-        license_name: the weights' licence, an SPDX identifier, for the card.
-        license_file: its text, copied as ``LICENSE``; default: the checkpoint's own, if it has one.
-        progress: shows a bar for each part.
-        verbose: whether NNCF may print.
+        overwrite: replace an existing model directory at ``out``.
+        license_name: SPDX identifier of the weights' licence, for the card.
+        license_file: text of the licence, copied as ``LICENSE``; default: the checkpoint's, if it has one.
+        progress: progress bars.
+        verbose: let NNCF print to standard output.
 
     Raises:
         ImportError: NNCF is not installed.
-        FileExistsError: ``out`` may not be replaced, or ``OUT.partial`` is something else.
-        BlockingIOError: another process is making ``out``.
+        FileExistsError: ``out`` exists and may not be replaced, or ``OUT.partial`` is not such a directory.
+        BlockingIOError: another process is writing ``out``.
         OSError: a file is missing or cannot be read or written.
         ValueError: a file is malformed, the model is quantized already, the floor cannot be held, or no
             calibration can be fitted.
@@ -69,7 +70,7 @@ def quantize_checkpoint(
 
 
 def _companions(checkpoint: Path, license_file: str | os.PathLike[str] | None) -> dict[str, Path]:
-    """List the files that go into the model directory as they are, by their names there."""
+    """List the files to copy into the model directory, by their names there."""
     files = {name: checkpoint / name for name in COMPANIONS if (checkpoint / name).is_file()}
     if license_file is not None:
         files["LICENSE"] = Path(license_file)

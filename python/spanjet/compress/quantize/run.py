@@ -1,4 +1,4 @@
-"""Run a quantization: quantize, hold the floor, calibrate scores, measure, describe."""
+"""Run a quantization: quantize, hold the accuracy floor, calibrate scores, measure, write the card."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -39,17 +39,17 @@ _TIMED = 32
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationRun:
-    """The steps from a float32 model to an INT8 model and its card.
+    """Quantization of one float32 model to an INT8 model and its card.
 
     Attributes:
-        source: what the model was loaded from, ready for JSON.
+        source: description of the model's source, JSON-serialisable.
         original: the float32 model.
         config: samples, seed, CPU and floor.
-        calibration: what activations are calibrated with, and the floor is held on.
-        evaluation: what both models are measured on; None: nothing.
-        fitting: what scores are calibrated on; None: they are not.
-        progress: shows a bar for each part.
-        verbose: whether NNCF may print.
+        calibration: data set to calibrate INT8 ranges and check the floor on.
+        evaluation: data set to score both models on; None: not scored.
+        fitting: data set to calibrate scores on; None: not calibrated.
+        progress: progress bars.
+        verbose: let NNCF print to standard output.
     """
 
     source: dict[str, Any]
@@ -70,7 +70,7 @@ class QuantizationRun:
         fitting: str | os.PathLike[str] | None,
         **settings: Any,
     ) -> "QuantizationRun":
-        """Load the model and the data; arguments and errors as of `quantize_checkpoint`."""
+        """Load the model and the data; for arguments and errors see `quantize_checkpoint`."""
         import_nncf()
         original = load_model(checkpoint)
         if is_quantized_model(original.model):
@@ -88,7 +88,7 @@ class QuantizationRun:
 
     @cached_property
     def key(self) -> dict[str, Any]:
-        """All that results depend on, besides the data that they are measured on."""
+        """Cache key: everything that results depend on, besides the data set they are measured on."""
         return {
             "source": self.source,
             "calibration": describe_data(self.calibration.path),
@@ -101,20 +101,20 @@ class QuantizationRun:
 
     @cached_property
     def windows(self) -> WindowConfig:
-        """The default windows, no longer than the model reads."""
+        """Default window settings, limited to the model's maximum length."""
         return WindowConfig.fitting(self.original.max_length)
 
     @cached_property
     def chosen(self) -> list[Question]:
-        """The questions that are calibrated with."""
+        """Calibration questions."""
         config = self.config
         return choose_questions(self.calibration.dataset, count=config.samples, seed=config.seed)
 
     def make(self, store: ArtifactStore) -> tuple[ov.Model, dict[str, Any]]:
-        """Make the model and its card.
+        """Make the INT8 model and its card.
 
         Args:
-            store: keeps results.
+            store: cache of results.
 
         Raises:
             ValueError: the floor cannot be held, or no calibration can be fitted.
@@ -144,7 +144,7 @@ class QuantizationRun:
         }
 
     def _held_out(self) -> SquadDataset | None:
-        """Choose the questions that the floor is measured on."""
+        """Choose the held-out questions for the floor; None without a floor."""
         if self.config.floor is None:
             return None
         dataset, config = self.calibration.dataset, self.config
@@ -165,7 +165,7 @@ class QuantizationRun:
         )
 
     def _hold_floor(self, trials: Trials, dataset: SquadDataset) -> tuple[int, dict[str, Any]]:
-        """Find how many layers are to be restored, and describe what was measured."""
+        """Find the number of layers to keep in floating point, and describe the measurements."""
         config, name, share = self.config, f"F1 of {len(dataset)} held out", self.config.floor or 0.0
         before = trials.float_scores(name, dataset)
         tried: dict[int, dict[str, Any]] = {}
@@ -192,7 +192,7 @@ class QuantizationRun:
         }
 
     def _calibrate_scores(self, trials: Trials, count: int) -> dict[str, Any] | None:
-        """Calibrate the model's scores, see `calibrate_reader`."""
+        """Calibrate the model's scores with `calibrate_reader`."""
         fitting = self.fitting
         if fitting is None:
             return None
@@ -210,7 +210,7 @@ class QuantizationRun:
         return fitted
 
     def _evaluate(self, trials: Trials, count: int, fitted: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Measure both models on the evaluation file, with the calibration and its threshold."""
+        """Score both models on the evaluation file, with the calibration and its threshold."""
         if self.evaluation is None:
             return None
         path, dataset = self.evaluation.path, self.evaluation.dataset

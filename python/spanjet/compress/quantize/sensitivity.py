@@ -1,4 +1,4 @@
-"""Measure how sensitive a model's logits are to quantization."""
+"""Measure the sensitivity of a model's logits to quantization."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ __all__ = ["logits_of", "relative_error"]
 
 
 def logits_of(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]]) -> NDArray[np.float32]:
-    """Compute the logits of some windows, float32[2, tokens], in float32 arithmetic.
+    """Compute the start and end logits of some windows in float32, float32[2, tokens].
 
     Args:
         model: a question-answering model.
-        inputs: of one inference each, without padding.
+        inputs: model inputs of single windows, without padding.
     """
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     logits = []
@@ -27,7 +27,7 @@ def logits_of(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]]) -
 
 
 def relative_error(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Return the mean squared error as a share of the expected logits' variance; 0: equal."""
+    """Compute the mean squared error relative to the variance of the expected logits."""
     error = np.square(logits.astype(np.float64) - expected).mean()
     variance = expected.astype(np.float64).var(axis=1).mean()
     return float(error / variance) if variance > 0 else float(error)

@@ -1,4 +1,4 @@
-"""Measure windows a second of a model before and after quantization."""
+"""Measure the windows per second of a model before and after quantization."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,18 +25,18 @@ def measure_speed(
     *,
     on_step: OnStep = ignore_step,
 ) -> dict[str, Any]:
-    """Time inference alone, in alternating rounds, with all CPUs of this process.
+    """Time inference of both models in alternating rounds, on all CPUs of the process.
 
     Args:
-        original: the model before, which runs in float32, and as OpenVINO runs it by default on this CPU.
-        int8: the model after.
-        questions: whose windows are inferred.
-        windows: how they are cut.
-        on_step: called after each run.
+        original: the float32 model; timed in float32, and in OpenVINO's default precision on this CPU.
+        int8: the quantized model.
+        questions: questions to make windows of.
+        windows: window settings.
+        on_step: called after each run of a model.
 
     Returns:
-        Windows a second of ``float32``, ``default`` and ``int8``, medians; the median of the rounds' ratios
-        of ``int8`` to each; and what was run.
+        Median windows per second of ``float32``, ``default`` and ``int8``; the median over the rounds of the
+        ratios of ``int8`` to each; and the settings of the measurement.
     """
     models = {
         "float32": (original, RuntimeConfig(precision="f32", cache_dir=None)),

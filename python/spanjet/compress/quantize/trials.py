@@ -1,4 +1,4 @@
-"""Try INT8 models with some layers left in floating point: sensitivities and scores."""
+"""Measure INT8 models with selected layers in floating point: sensitivities and scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,23 +22,23 @@ from spanjet.runtime.openvino import ov
 
 __all__ = ["Trials"]
 
-# Windows that errors of logits are measured on; the order of the layers hardly changes with more.
+# Windows to measure errors of logits on; the order of the layers hardly changes with more.
 _RANKING_WINDOWS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trials:
-    """INT8 models of one original, and their measurements; what is finished is kept.
+    """INT8 variants of one model and their cached measurements.
 
     Attributes:
         original: the float32 model.
         inputs: calibration windows.
-        windows: how texts are cut when models are measured.
-        store: keeps results.
-        key: all that results depend on, besides the data that they are measured on.
+        windows: window settings for the measurements.
+        store: cache of results.
+        key: cache key of everything that results depend on, besides the data set they are measured on.
         half_range: see `calibrate`.
-        progress: shows a bar for each part.
-        verbose: whether NNCF may print.
+        progress: progress bars.
+        verbose: let NNCF print to standard output.
     """
 
     original: Model
@@ -52,23 +52,23 @@ class Trials:
 
     @property
     def int8(self) -> bool | None:
-        """INT8 arithmetic in measurements, see `RuntimeConfig`: wherever that is right."""
+        """Setting ``int8`` of `RuntimeConfig` for measurements: INT8 arithmetic unless it would saturate."""
         return int8_unless_saturating(half_range=self.half_range)
 
     def build(self, restored: Sequence[str] = ()) -> ov.Model:
-        """Build the INT8 model, with these layers in floating point."""
+        """Build the INT8 model with the given layers in floating point."""
         model = self._calibrated()
         restore(model, self.original.model, set(restored))
         return finish(model, kept=set(restored))
 
     @cached_property
     def layers(self) -> list[str]:
-        """All layers that were quantized, in the order of the computation."""
+        """Quantized layers, in topological order."""
         return find_layers(self._calibrated())
 
     @cached_property
     def gains(self) -> dict[str, float]:
-        """Fall of the logits' relative error when one layer alone is restored, greatest first."""
+        """Decrease of the logits' relative error if one layer is in floating point, largest first."""
         known = self.store.measurements("errors", self.key)
         missing = [layer for layer in ["", *self.layers] if layer not in known]
         if missing:
@@ -77,30 +77,30 @@ class Trials:
         return dict(sorted(gains.items(), key=lambda item: -item[1]))
 
     def restored(self, count: int) -> list[str]:
-        """Return the most sensitive layers."""
+        """Return the names of the ``count`` most sensitive layers."""
         return list(self.gains)[:count] if count else []
 
     def loaded(self, count: int) -> Model:
-        """Build the INT8 model with the ``count`` most sensitive layers restored, ready for a reader."""
+        """Build the INT8 model with the ``count`` most sensitive layers in floating point, for a reader."""
         return replace(self.original, model=self.build(self.restored(count)))
 
     def float_scores(
         self, name: str, dataset: SquadDataset, calibration: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Measure EM and F1 of the original in float32 arithmetic.
+        """Measure exact match and F1 of the original model in float32.
 
         Args:
-            name: of the data set, for the results.
-            dataset: what is asked.
-            calibration: whose threshold decides where there is no answer, as a card has it; None: a span
-                always.
+            name: name of the data set, for the cache and the progress bar.
+            dataset: questions to ask.
+            calibration: calibration from a card, with the no-answer threshold; None: always answer with a
+                span.
         """
         return self._scores(f"{name}, float32", self.original, "f32", dataset, calibration)
 
     def int8_scores(
         self, name: str, count: int, dataset: SquadDataset, calibration: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Measure EM and F1, in INT8 arithmetic, with the ``count`` most sensitive layers restored."""
+        """Measure exact match and F1 in INT8 with the ``count`` most sensitive layers in floating point."""
         model = self.loaded(count)
         return self._scores(f"{name}, {count} restored", model, None, dataset, calibration)
 
@@ -118,7 +118,7 @@ class Trials:
         return self.store.model("quantized", self.key, make)
 
     def _measure_errors(self, layers: Sequence[str]) -> None:
-        """Measure the error of the logits with each of these layers restored, "" for none."""
+        """Measure the error of the logits with each of the layers in floating point; "" stands for none."""
         inputs = self.inputs[:_RANKING_WINDOWS]
         expected = logits_of(self.original.model, inputs)
         with self.progress("sensitivity") as bar:

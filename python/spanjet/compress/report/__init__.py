@@ -1,1 +1,1 @@
-"""Show the result of an optimisation: an HTML page with plots, and the plots as a picture."""
+"""Report the result of an optimisation as an HTML page with plots, or as one PNG."""

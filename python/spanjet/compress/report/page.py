@@ -1,4 +1,4 @@
-"""Render the HTML page of an optimised model: one file that needs no other."""
+"""Render the self-contained HTML report of an optimised model."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ TEMPLATE = "page.html.j2"
 
 
 def write_page(model: Path, out: Path, *, png: Path | None = None) -> None:
-    """Write the page, and its plots as one picture.
+    """Write the HTML report, and optionally its plots as one PNG.
 
     Args:
-        model: the directory that `optimize_checkpoint` wrote.
-        out: the page.
-        png: the picture; None: none.
+        model: model directory that `optimize_checkpoint` wrote.
+        out: path of the HTML file.
+        png: path of the PNG; None: not written.
 
     Raises:
         ImportError: the extra ``report`` is not installed.
@@ -36,7 +36,7 @@ def write_page(model: Path, out: Path, *, png: Path | None = None) -> None:
 
 
 def render_page(card: dict[str, Any]) -> str:
-    """Render the page.
+    """Render the HTML report from a model card.
 
     Raises:
         ImportError: the extra ``report`` is not installed.
@@ -56,19 +56,19 @@ def render_page(card: dict[str, Any]) -> str:
 
 
 def _highlights(card: dict[str, Any]) -> list[tuple[str, str]]:
-    """The numbers at the top of the page, and what they are."""
+    """Choose the headline numbers of the report, with their labels."""
     speed, held_out = card["speed"], card["optimization"]["held_out"]
     share = held_out["optimized"]["f1"] / held_out["float32"]["f1"]
     return [
         (f"{speed['optimized_over_plain']:.2f}", "times the plain INT8 model's speed"),
-        (f"{share:.1%}", "of the start model's F1"),
+        (f"{share:.1%}", "of the original model's F1"),
         (f"{speed['optimized']:,.1f}", "windows per second"),
-        (f"{card['run']['seconds'] / 60:.0f} min", "for the search, of the last run"),
+        (f"{card['run']['seconds'] / 60:.0f} min", "of optimisation, in the last run"),
     ]
 
 
 def _scores(card: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Data, model, F1 and EM."""
+    """List the table rows of scores: data, model, F1 and exact match."""
     rows = []
     for scores in (card["optimization"]["held_out"], card["evaluation"]):
         for name in ("float32", "plain", "optimized") if scores else ():

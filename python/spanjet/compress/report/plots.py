@@ -1,4 +1,4 @@
-"""Plot what an optimised model's card holds."""
+"""Plot the contents of an optimised model's card."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ __all__ = ["all_plots"]
 
 
 def all_plots(card: dict[str, Any]) -> list[Plot]:
-    """Plot the front, what is left of the layers, predicted and measured times, and times by operation."""
+    """Plot the Pareto front, the kept parts of each layer, predicted and measured times, and operations."""
     found = [_front(card), _kept(card), _latency(card)]
     operations = card.get("operations")
     return found if operations is None else [*found, _operations(operations)]
 
 
 def _front(card: dict[str, Any]) -> Plot:
-    """Plot speed over the plain INT8 model's against F1, with the floor and the chosen point."""
+    """Plot the speed-up over the unpruned INT8 model against F1, with the floor and the chosen point."""
     found, chosen = card["optimization"], card["optimization"]["chosen"]
     points = sorted(found["front"], key=lambda point: -float(point["measured"]))
     start, least = found["held_out"]["float32"]["f1"], found["least_f1"]
@@ -29,13 +29,13 @@ def _front(card: dict[str, Any]) -> Plot:
         axes.plot(
             speeds, [point["f1"] for point in points], color=palette.first, marker="o", label="architectures"
         )
-        for f1, name in ((start, "start, float32"), (least, f"floor, {found['floor']:.0%}")):
+        for f1, name in ((start, "original, float32"), (least, f"floor, {found['floor']:.0%}")):
             axes.axhline(f1, color=palette.ink, linewidth=1, linestyle=":")
             place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
             axes.annotate(name, (1, f1), color=palette.ink, **place)
         marked: dict[str, Any] = {"color": palette.second, "marker": "D", "linestyle": "", "markersize": 9}
         axes.plot([1 / chosen["measured"]], [chosen["f1"]], label="chosen", **marked)
-        axes.set_xlabel("windows a second over the plain INT8 model's")
+        axes.set_xlabel("speed-up over the plain INT8 model (windows per second)")
         axes.set_ylabel("F1 on held-out questions")
         axes.legend(loc="lower left", labelcolor=palette.ink, frameon=False)
 
@@ -58,7 +58,7 @@ def _front(card: dict[str, Any]) -> Plot:
 
 
 def _kept(card: dict[str, Any]) -> Plot:
-    """Plot the share of each structure that is left of each layer."""
+    """Plot the kept share of heads and units in each layer."""
     layers, whole = card["optimization"]["layers"], card["optimization"]["whole"]
     shares = {name: [100 * layer[name] / whole[name] for layer in layers] for name in whole}
 
@@ -67,13 +67,13 @@ def _kept(card: dict[str, Any]) -> Plot:
         axes.set_ylim(0, 104)
         axes.set_xticks(range(len(layers)))
         axes.set_xlabel("layer")
-        axes.set_ylabel("per cent left")
+        axes.set_ylabel("per cent kept")
 
     left = [f"{sum(each) / len(each):.0f} % of the {name}" for name, each in shares.items()]
     return Plot(
         name="kept",
-        title="Parts that are left of each layer",
-        caption=f"What is left: {' and '.join(left)}.",
+        title="Kept heads and units of each layer",
+        caption=f"Kept: {' and '.join(left)}.",
         header=("layer", *shares),
         rows=[
             (str(index), *(f"{layer[name]:,} of {whole[name]:,}" for name in shares))
@@ -112,7 +112,7 @@ def _latency(card: dict[str, Any]) -> Plot:
 
 
 def _operations(operations: dict[str, dict[str, float]]) -> Plot:
-    """Plot milliseconds by kind of operation, of the plain and of the optimised model."""
+    """Plot milliseconds by part of the model, of the unpruned and the optimised model."""
     plain, optimized = operations["plain"], operations["optimized"]
     kinds = sorted({*plain, *optimized}, key=lambda kind: (-plain.get(kind, 0.0), kind))
     groups = {name: [operations[name].get(kind, 0.0) for kind in kinds] for name in ("plain", "optimized")}
@@ -137,7 +137,7 @@ def _operations(operations: dict[str, dict[str, float]]) -> Plot:
 
 
 def _bars(axes: "Axes", groups: Mapping[str, Sequence[float]], palette: Palette) -> None:
-    """Draw two bars for each place, told apart by more than colour, and their legend."""
+    """Draw grouped bars, distinguished by colour and hatching, and their legend."""
     for side, (name, values) in enumerate(groups.items()):
         places = [index + 0.4 * side - 0.2 for index in range(len(values))]
         color = palette.second if side else palette.first

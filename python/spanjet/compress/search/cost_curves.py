@@ -1,4 +1,4 @@
-"""Costs of cutting each block: measured at some levels, and between them by the block's own error."""
+"""Measure the cost of pruning each block at some sizes, and interpolate by its output error."""
 
 from collections.abc import Callable
 
@@ -23,11 +23,11 @@ def measure_costs(
     *,
     on_step: OnStep = ignore_step,
 ) -> list[NDArray[np.float64]]:
-    """Measure the cost of each option of each block: the divergence when this block alone is cut.
+    """Measure the cost of each option of each block: the divergence when only this block is pruned.
 
     Args:
-        space: what can be chosen.
-        divergence: of the candidate with such layers.
+        space: the search space.
+        divergence: divergence of the candidate with the given layer shapes.
         on_step: called after each measurement.
     """
     costs, shares = [], (*SHARES, 0.0)
@@ -45,13 +45,13 @@ def measure_costs(
 
 
 def cost_curve(block: Block, measured: dict[int, float]) -> NDArray[np.float64]:
-    """Interpolate the costs of all options: straight lines between logarithms of error and divergence.
+    """Interpolate the costs of all options linearly in the logarithms of error and divergence.
 
-    Beyond what was measured the nearest line goes on. More left never costs more.
+    Beyond the measured options the nearest line is extrapolated. Costs never increase with the size.
 
     Args:
-        block: whose options.
-        measured: divergences by option, at least one; not of the option that cuts nothing.
+        block: the block.
+        measured: divergences by option, at least one; without the option that removes nothing.
     """
     options = sorted(measured, key=lambda option: (float(block.error[option]), option))
     errors = np.log(np.maximum(block.error[options], _LEAST))
@@ -67,7 +67,7 @@ def cost_curve(block: Block, measured: dict[int, float]) -> NDArray[np.float64]:
 def _line(
     wanted: NDArray[np.float64], places: NDArray[np.float64], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Linear interpolation; below the first place as the first two go on, or with slope 1 where that is 0."""
+    """Interpolate linearly; extrapolate below with the first slope, or with 1 if that is 0."""
     inside = np.interp(wanted, places, values)
     slope = 1.0
     if len(places) > 1 and places[1] > places[0] and values[1] > values[0]:

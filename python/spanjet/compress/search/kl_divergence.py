@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence of a candidate's answers from the start model's."""
+"""Measure the Kullback-Leibler divergence of a candidate's answers from the original model's."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,22 +14,22 @@ from spanjet.runtime.openvino import ov
 __all__ = ["Divergence", "log_softmax"]
 
 
-# Less is as good as nothing: otherwise tokens that nobody takes for the answer would decide.
+# Floor of log probabilities: otherwise tokens that no model takes for the answer would dominate.
 _LEAST = -10.0
 
 
 class Divergence:
-    """Kullback-Leibler divergence of the start and end probabilities, on some windows, in float32.
+    """Kullback-Leibler divergence of start and end probabilities on some windows, in float32.
 
-    Probabilities below e^-10 count as that.
+    Probabilities are clipped to at least e^-10.
 
     Args:
-        reader: of the start model; cuts the windows.
-        questions: whose windows are compared.
+        reader: reader of the original model; makes the windows.
+        questions: questions to make windows of.
 
     Attributes:
-        windows: their number.
-        tokens: of all windows, int64[windows].
+        windows: number of windows.
+        tokens: lengths of all windows in tokens, int64[windows].
     """
 
     def __init__(self, reader: Reader, questions: Sequence[Question]) -> None:
@@ -39,7 +39,7 @@ class Divergence:
         self._start = list(self._log_probabilities(reader.model.model))
 
     def __call__(self, model: ov.Model) -> float:
-        """The mean over the windows of the divergences of start and end, in nats; 0: equal."""
+        """Compute the mean divergence of start and end over the windows, in nats."""
         total = 0.0
         for expected, found in zip(self._start, self._log_probabilities(model), strict=True):
             seen = np.isfinite(expected)
@@ -51,7 +51,7 @@ class Divergence:
         return total / self.windows
 
     def _log_probabilities(self, model: ov.Model) -> Iterator[NDArray[np.float64]]:
-        """Of start and end, float64[2, rows, length] for each batch; minus infinity for padding."""
+        """Yield log probabilities of start and end, float64[2, rows, length] per batch; -inf for padding."""
         runtime = Runtime(model, RuntimeConfig(precision="f32", cache_dir=None))
         for batch, logits in zip(self._batches, runtime.run(self._batches), strict=True):
             yield _masked(logits, batch.attention_mask)
@@ -64,7 +64,7 @@ def _masked(logits: Logits, mask: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 def log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of probabilities along the last axis, whose greatest value is finite."""
+    """Compute the log-softmax along the last axis, whose maximum must be finite."""
     shifted = values - values.max(axis=-1, keepdims=True)
     normal: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return normal

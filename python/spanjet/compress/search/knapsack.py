@@ -1,4 +1,4 @@
-"""Choose an option of each block: least cost within a time, by dynamic programming."""
+"""Choose an option of each block with the least total cost within a time budget, by dynamic programming."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ BUCKETS = 10_000
 
 @dataclass(frozen=True)
 class Options:
-    """Time and cost of a block for each of its options, float64[options] each.
+    """Time and cost of each option of a block, float64[options] each.
 
-    An option of time 0 is one like all others.
+    Options may have time 0.
     """
 
     seconds: NDArray[np.float64]
@@ -24,20 +24,20 @@ class Options:
 
 
 class Knapsack:
-    """Finds the cheapest choice for every budget up to the greatest, at once.
+    """Multiple-choice knapsack, solved at once for every budget up to a maximum.
 
-    A multiple-choice knapsack, as SPDY solves it (Frantar and Alistarh 2022, arXiv 2201.13096). Times are
-    rounded up to buckets, so that a choice never takes more than its budget; it can miss one that would fit
-    by less than a bucket a block.
+    The algorithm is that of SPDY (Frantar and Alistarh 2022, arXiv 2201.13096). Times are rounded up to
+    buckets, so that a choice never exceeds its budget; it may miss one that fits by less than one bucket per
+    block.
 
     Args:
-        blocks: each of which needs one option.
-        most: the greatest budget, in seconds, above 0.
-        buckets: steps of a budget of ``most``.
+        blocks: blocks, of each of which one option is chosen.
+        most: maximum budget in seconds, above 0.
+        buckets: number of time buckets up to ``most``.
 
     Raises:
-        ValueError: a block has no option, a time or cost that is not finite and at least 0, or ``most`` is
-            not above 0.
+        ValueError: a block has no option, a time or cost is not finite or negative, or ``most`` is not above
+            0.
     """
 
     def __init__(self, blocks: Sequence[Options], most: float, *, buckets: int = BUCKETS) -> None:
@@ -47,7 +47,7 @@ class Knapsack:
             _check(index, block)
         self._blocks = blocks
         self._step = most / buckets
-        # A time of exactly so many buckets stays so many, whatever the division rounds to.
+        # A time that is a whole number of buckets keeps that number, whatever the division rounds to.
         self._times = [np.ceil(each.seconds / self._step - 1e-9).astype(np.int64) for each in blocks]
         self._least = float(sum(each.seconds.min() for each in blocks))
         best = np.zeros(buckets + 1)
@@ -58,13 +58,14 @@ class Knapsack:
         self._best = best
 
     def solve(self, budget: float) -> list[int]:
-        """The index of the chosen option of each block.
+        """Return the index of the chosen option of each block.
 
         Args:
-            budget: seconds, the greatest budget at most.
+            budget: budget in seconds, not above the maximum.
 
         Raises:
-            ValueError: nothing fits, or the budget is beyond the greatest; the message says what would fit.
+            ValueError: the budget exceeds the maximum, or no choice fits; the message then states the least
+                feasible budget.
         """
         left = int(budget / self._step + 1e-9)
         if left >= len(self._best):
@@ -82,7 +83,7 @@ class Knapsack:
 def _extend(
     best: NDArray[np.float64], cost: NDArray[np.float64], times: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
-    """The least cost within each number of buckets with one block more, and its option."""
+    """Add a block: return the least cost within each number of buckets, and the block's option there."""
     least = np.full(len(best), np.inf)
     chosen = np.full(len(best), -1, np.int16)
     for option in np.lexsort((np.arange(len(cost)), times)):

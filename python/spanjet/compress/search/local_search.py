@@ -1,4 +1,4 @@
-"""Local search of the choices for a budget; each candidate that is tried makes the costs more exact."""
+"""Search for the best choice within a budget, refining the cost estimates with each candidate."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,11 +12,11 @@ from spanjet.model.layer_shape import LayerShape
 
 __all__ = ["LocalSearch"]
 
-# How far the logarithms of the weights are moved to find another candidate.
+# Standard deviation of the noise on the logarithms of the weights.
 _NOISE = 0.5
-# How many times a candidate is sought that was not tried yet.
+# Maximum number of attempts to find a candidate that was not tried yet.
 _PATIENCE = 20
-# How strongly weights are held to 1, in candidates.
+# Ridge strength that holds weights to 1, in equivalent candidates.
 _RIDGE = 1.0
 _LIMITS = (0.1, 10.0)
 _ROUNDING = 1e-9
@@ -26,19 +26,20 @@ Choice = tuple[int, ...]
 
 
 class LocalSearch:
-    """Searches choices of least divergence within a time.
+    """Local search for the choice of least divergence within a time budget.
 
-    Costs of single blocks add up only roughly. Each candidate that was tried says by how much: the weights
-    of the blocks' costs are fitted to all of them (ridge regression of relative errors). The next candidate
-    is, in turn, what the knapsack gives with weights moved at random (as SPDY searches its coefficients,
-    Frantar and Alistarh 2022, arXiv 2201.13096), or the best candidate with time moved from one block to
-    another, where the fitted costs promise most.
+    Costs of single blocks are only roughly additive, so the weights of the blocks' costs are fitted to all
+    tried candidates (ridge regression of relative errors). The next candidate is, alternately, the knapsack's
+    solution with randomly perturbed weights (as SPDY searches its coefficients, Frantar and Alistarh 2022,
+    arXiv 2201.13096), or the best candidate with time moved from one block to another, where the fitted costs
+    predict the largest gain.
 
     Args:
-        space: what can be chosen.
-        seconds, costs: of each option of each block, see `SearchSpace.seconds` and `measure_costs`.
-        divergence: of the candidate with such layers; what is minimised.
-        seed: the same seed and divergences give the same choices.
+        space: the search space.
+        seconds, costs: time and cost of each option of each block, see `SearchSpace.seconds` and
+            `measure_costs`.
+        divergence: objective: the divergence of the candidate with the given layer shapes.
+        seed: seed of the perturbations.
     """
 
     def __init__(
@@ -55,15 +56,15 @@ class LocalSearch:
         self._tried: dict[Choice, float] = {}
 
     def run(self, budget: float, trials: int, on_step: OnStep = ignore_step) -> list[int]:
-        """The best choice that takes no longer than the budget.
+        """Return the best choice within a time budget.
 
         Args:
-            budget: seconds for all blocks.
-            trials: candidates besides the knapsack's own, and those of earlier calls.
-            on_step: called after each of them.
+            budget: budget of all blocks, in seconds.
+            trials: number of candidates besides the knapsack's solution and the candidates of earlier calls.
+            on_step: called after each candidate.
 
         Raises:
-            ValueError: nothing fits.
+            ValueError: no choice fits.
         """
         self._try(self._solve(budget, np.ones(len(self._costs))))
         generator = np.random.default_rng([self._seed, round(budget * 1e9), len(self._tried)])
@@ -77,7 +78,7 @@ class LocalSearch:
         return list(self._best(budget))
 
     def time(self, choice: Sequence[int]) -> float:
-        """Seconds of all blocks of a choice."""
+        """Compute the seconds of all blocks of a choice."""
         return float(sum(each[option] for each, option in zip(self._seconds, choice, strict=True)))
 
     def _try(self, choice: Choice) -> None:
@@ -98,7 +99,7 @@ class LocalSearch:
     def _perturbed(
         self, budget: float, weights: NDArray[np.float64], generator: np.random.Generator
     ) -> Choice | None:
-        """Solve the knapsack with weights moved at random until its choice was not tried yet."""
+        """Solve the knapsack with perturbed weights until its choice is new; None if none is found."""
         choice = self._solve(budget, weights)
         for patience in range(_PATIENCE):
             if choice not in self._tried:
@@ -108,7 +109,7 @@ class LocalSearch:
         return None
 
     def _exchange(self, budget: float, weights: NDArray[np.float64]) -> Choice | None:
-        """The best candidate with one block smaller and another greater, which promises most."""
+        """Move time between two blocks of the best candidate, with the largest predicted gain."""
         best = self._best(budget)
         costs = [weight * cost for weight, cost in zip(weights.tolist(), self._costs, strict=True)]
         left = budget - self.time(best)
@@ -135,19 +136,19 @@ class LocalSearch:
         return None if found is None else found[1]
 
     def _greatest(self, block: int, seconds: float) -> int:
-        """The greatest option within a time."""
+        """Find the largest option within a time."""
         return int(np.flatnonzero(self._seconds[block] <= seconds)[-1])
 
     def _weights(self, budget: float) -> NDArray[np.float64]:
-        """Factors of the blocks' costs, float64[blocks]: those that explain the candidates best.
+        """Fit the factors of the blocks' costs to the tried candidates, float64[blocks].
 
-        Candidates as bad as the best of this budget count most.
+        Candidates with a divergence near that of the best of this budget have the most weight.
         """
         tried = np.array(list(self._tried))
         found = np.maximum(np.array(list(self._tried.values())), 1e-12)
         parts = np.stack([cost[tried[:, index]] for index, cost in enumerate(self._costs)], axis=1)
         near = np.exp(-np.abs(np.log(found / max(self._tried[self._best(budget)], 1e-12))))
-        # What all candidates have in common, that divergences add up to more than their sum, is no block's.
+        # The common factor, by which divergences exceed the sum of costs, is attributed to no block.
         total = np.maximum(parts.sum(axis=1), 1e-12)
         scale = np.exp((near * np.log(found / total)).sum() / near.sum())
         rows = parts * (scale * near / found)[:, None]

@@ -1,4 +1,4 @@
-"""Pareto front of speed against accuracy, and the point of it that is chosen."""
+"""Build the Pareto front of speed against accuracy, and choose a point of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,15 +11,15 @@ __all__ = ["ParetoFront", "ParetoPoint", "choose", "extend", "without_repeats"]
 
 @dataclass(frozen=True, kw_only=True)
 class ParetoPoint:
-    """An architecture, finished and measured.
+    """Fully fitted and measured architecture.
 
     Attributes:
-        budget: the share of the plain INT8 model's time that was allowed.
-        shapes: of the layers.
-        predicted: share of that time by the latency table.
-        measured: share of that time when both ran in turn.
-        divergence: of the candidate of these shapes on the search windows, see `Divergence`.
-        f1, exact_match: of the finished INT8 model on the held-out questions, in percent.
+        budget: maximum time, as a share of the unpruned INT8 model's.
+        shapes: shape of each layer.
+        predicted: time predicted by the latency table, as a share of the unpruned model's.
+        measured: time measured in alternation with the unpruned model, as a share of its time.
+        divergence: divergence of the candidate of these shapes on the search windows, see `Divergence`.
+        f1, exact_match: scores of the fully fitted INT8 model on the held-out questions, in percent.
     """
 
     budget: float
@@ -31,35 +31,35 @@ class ParetoPoint:
     exact_match: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the attributes by name, JSON-serialisable."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParetoFront:
-    """The points that were measured.
+    """Measured points of speed and accuracy, with the accuracy floor.
 
     Attributes:
-        points: fastest last.
-        least: the F1 that the result must have.
+        points: the points, fastest last.
+        least: minimum F1 of the result, in percent.
     """
 
     points: tuple[ParetoPoint, ...]
     least: float
 
     def holds(self, point: ParetoPoint) -> bool:
-        """Check that a point has the F1 that is wanted."""
+        """Return True if a point holds the floor."""
         return point.f1 >= self.least
 
     @property
     def fastest(self) -> ParetoPoint | None:
-        """The fastest point, by the latency table, that holds the floor."""
+        """Fastest point by predicted time that holds the floor; None if none does."""
         holding = [point for point in self.points if self.holds(point)]
         return min(holding, key=lambda point: point.predicted) if holding else None
 
     @property
     def gap(self) -> tuple[float, float] | None:
-        """The budgets of the fastest point that holds the floor and of the next faster one; None: no such."""
+        """Budgets of the fastest point that holds the floor and of the next faster one, or None."""
         fastest = self.fastest
         if fastest is None:
             return None
@@ -68,12 +68,12 @@ class ParetoFront:
 
 
 def extend(front: ParetoFront, measure: Callable[[float], ParetoPoint], bisections: int) -> ParetoFront:
-    """Bisect the gap between the fastest point that holds the floor and the next.
+    """Bisect the gap between the fastest point that holds the floor and the next faster point.
 
     Args:
-        front: what is known.
-        measure: makes the point of a budget.
-        bisections: points at most that are made.
+        front: the points so far.
+        measure: builds and measures the point of a budget.
+        bisections: maximum number of points to add.
     """
     for _ in range(bisections):
         gap = front.gap
@@ -86,16 +86,16 @@ def extend(front: ParetoFront, measure: Callable[[float], ParetoPoint], bisectio
 
 
 def choose(front: ParetoFront, budget: float | None, *, keep_best: bool) -> ParetoPoint:
-    """Choose the point that becomes the result.
+    """Choose the point to write as the result.
 
     Args:
         front: all points.
-        budget: the most accurate point of those within this share of the time; None: the fastest that holds
-            the floor.
-        keep_best: whether the most accurate of all will do where none holds the floor.
+        budget: choose the most accurate point within this share of the time; None: the fastest that holds the
+            floor.
+        keep_best: choose the most accurate point if none holds the floor.
 
     Raises:
-        ValueError: none holds the floor.
+        ValueError: no point holds the floor.
     """
     if budget is not None:
         within = [point for point in front.points if point.budget <= budget]
@@ -111,6 +111,6 @@ def choose(front: ParetoFront, budget: float | None, *, keep_best: bool) -> Pare
 
 
 def without_repeats(points: Sequence[ParetoPoint]) -> tuple[ParetoPoint, ...]:
-    """Points of different shapes, fastest last; of equal ones, that of the greatest budget."""
+    """Remove points of equal shapes, keeping that of the largest budget; sort the fastest last."""
     ordered = sorted(points, key=lambda point: -point.budget)
     return tuple({point.shapes: point for point in reversed(ordered)}.values())[::-1]

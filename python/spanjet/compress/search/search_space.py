@@ -1,4 +1,4 @@
-"""Search space: for each block of a network, how many of its parts can be left."""
+"""Define the search space: the number of heads or units to keep in each block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ __all__ = ["Block", "SearchSpace"]
 
 @dataclass(frozen=True)
 class Block:
-    """The parts of one structure in one layer.
+    """One structure of one layer, with its candidate sizes.
 
     Attributes:
-        structure: what the parts are.
+        structure: the structure, such as attention heads.
         layer: index of the layer.
-        levels: how many can be left, int64[options], ascending from 0 to all.
-        error: squared output error at each level over that with nothing left, float64[options]; 1 to 0.
+        levels: numbers of parts to choose from, int64[options], ascending from 0 to all.
+        error: squared output error at each level relative to that at level 0, float64[options]; 1 to 0.
     """
 
     structure: Structure
@@ -33,17 +33,17 @@ class Block:
 
     @property
     def full(self) -> int:
-        """The option that cuts nothing."""
+        """Index of the option that removes nothing."""
         return len(self.levels) - 1
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """All blocks of a network, layer by layer; a choice is an option of each.
+    """Blocks of a network, layer by layer; a choice is an option of each block.
 
     Attributes:
-        shapes: of the layers, nothing of which is cut.
-        blocks: what can be cut.
+        shapes: shapes of the unpruned layers.
+        blocks: the prunable blocks.
     """
 
     shapes: tuple[LayerShape, ...]
@@ -51,7 +51,7 @@ class SearchSpace:
 
     @classmethod
     def of(cls, network: Network, orders: Orders) -> "SearchSpace":
-        """All sizes of all blocks of a network."""
+        """Build the search space of a network."""
         blocks = []
         for structure, layer in blocks_of(network):
             levels = np.array(structure.levels(network.architecture), np.int64)
@@ -61,16 +61,16 @@ class SearchSpace:
 
     @property
     def full(self) -> list[int]:
-        """The choice that cuts nothing."""
+        """Choice that removes nothing."""
         return [block.full for block in self.blocks]
 
     def chosen(self, choice: Sequence[int]) -> tuple[LayerShape, ...]:
-        """The layers of a choice."""
+        """Return the layer shapes of a choice."""
         shapes = list(self.shapes)
         for block, option in zip(self.blocks, choice, strict=True):
             shapes[block.layer] = block.structure.resized(shapes[block.layer], int(block.levels[option]))
         return tuple(shapes)
 
     def seconds(self, table: LatencyTable) -> list[NDArray[np.float64]]:
-        """The time of each option of each block."""
+        """Look up the time of each option of each block, in seconds per window."""
         return [table.seconds(block.structure.name, block.levels) for block in self.blocks]

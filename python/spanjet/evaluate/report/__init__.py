@@ -1,1 +1,1 @@
-"""Draw an evaluation: an HTML page with risk-coverage and reliability diagrams."""
+"""Report an evaluation as an HTML page with risk-coverage and reliability diagrams."""

@@ -1,4 +1,4 @@
-"""Render the HTML page of an evaluation: one file that needs no other."""
+"""Render the self-contained HTML page of an evaluation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,13 +16,13 @@ _SHARES = ("ece", "brier", "auc", "aurc")
 
 
 def render_page(*, model: str, data: str, numbers: Mapping[str, Any], confidence: Confidence) -> str:
-    """Render the page.
+    """Render the HTML page.
 
     Args:
-        model: its name.
+        model: name of the model.
         data: name of the data file.
-        numbers: what `spanjet eval --json` prints.
-        confidence: what is plotted.
+        numbers: the output of `spanjet eval --json`.
+        confidence: the curves to plot.
 
     Raises:
         ImportError: the extra ``report`` is not installed.

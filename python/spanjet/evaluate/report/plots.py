@@ -12,15 +12,15 @@ if TYPE_CHECKING:  # Matplotlib is an extra.
 
 __all__ = ["reliability_plot", "risk_coverage_plot"]
 
-# Points of a curve that the page's table lists, and that are drawn: no screen shows more.
+# Maximum number of points of a curve in the page's table and in the plot, beyond which no screen shows more.
 _ROWS, _POINTS = 20, 500
 
 
 def risk_coverage_plot(confidence: Confidence) -> Plot:
-    """Plot the accuracy of the most confident answers against their share of the questions."""
+    """Plot accuracy against coverage: the most confident answers against their share of the questions."""
 
     def draw(axes: "Axes", palette: Palette) -> None:
-        # Told apart by more than colour.
+        # Distinguished by colour and line style.
         for curve, label, color, line in (
             (confidence.exact, "exact match", palette.first, "-"),
             (confidence.f1, "F1", palette.second, "--"),
@@ -35,10 +35,10 @@ def risk_coverage_plot(confidence: Confidence) -> Plot:
     half, whole = (100 * confidence.exact.at(share) for share in (0.5, 1.0))
     return Plot(
         name="coverage",
-        title="Right answers against coverage",
+        title="Accuracy against coverage",
         caption=(
-            f"Selective reading: of the half of the questions that the scores are surest of, {half:.1f} % "
-            f"are exactly right; of all, {whole:.1f} %. Area under the risk-coverage curve "
+            f"Selective prediction: exact match is {half:.1f} % on the most confident half of the questions, "
+            f"and {whole:.1f} % on all. Area under the risk-coverage curve "
             f"{confidence.exact.area:.4f}."
         ),
         header=("coverage", "exact match", "F1"),
@@ -51,11 +51,11 @@ def risk_coverage_plot(confidence: Confidence) -> Plot:
 
 
 def reliability_plot(confidence: Confidence) -> Plot:
-    """Plot the share of right answers against their mean score, in bins of equally many answers."""
+    """Plot a reliability diagram: accuracy against mean score, in equal-mass bins."""
     bins = confidence.bins
 
     def draw(axes: "Axes", palette: Palette) -> None:
-        axes.plot([0, 1], [0, 1], color=palette.ink, linewidth=1, linestyle=":", label="a perfect score")
+        axes.plot([0, 1], [0, 1], color=palette.ink, linewidth=1, linestyle=":", label="perfect calibration")
         axes.plot(bins.confidence, bins.accuracy, marker="o", label="exact match", color=palette.first)
         _label(axes, "mean score of the bin", "exact matches in the bin")
         axes.legend(loc="upper left", labelcolor=palette.ink, frameon=False)
@@ -64,9 +64,8 @@ def reliability_plot(confidence: Confidence) -> Plot:
         name="reliability",
         title="Reliability of scores",
         caption=(
-            f"Calibration: how many of the best spans are exactly right against what their score claims, in "
-            f"{len(bins.count)} bins of equally many. The mean distance is the expected calibration error, "
-            f"{bins.error:.4f}."
+            f"Calibration: exact match of the best spans against their mean score, in {len(bins.count)} "
+            f"equal-mass bins. The expected calibration error is {bins.error:.4f}."
         ),
         header=("mean score", "exact match", "questions"),
         rows=[
@@ -78,7 +77,7 @@ def reliability_plot(confidence: Confidence) -> Plot:
 
 
 def _label(axes: "Axes", across: str, up: str) -> None:
-    """Name the axes, both of which are shares."""
+    """Label the axes and format both as percentages."""
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.xaxis.set_major_formatter("{x:.0%}")

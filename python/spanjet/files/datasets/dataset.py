@@ -1,4 +1,4 @@
-"""Hold questions with reference answers, and the paragraphs of their articles."""
+"""Define data sets of questions with reference answers, and the paragraphs of their articles."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,14 @@ Version = Literal["1.1", "2.0"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """A question of the data set.
+    """Question of a data set.
 
     Attributes:
-        id: its name, unique in the data set.
-        question: its text.
-        context: the paragraph it is about.
-        answers: texts that count as right; none for a question without an answer (v2.0).
-        article: title of the article that the paragraph is from; "" where the file has none.
+        id: identifier, unique in the data set.
+        question: text of the question.
+        context: paragraph that the question is about.
+        answers: reference answers; empty for a question without an answer (v2.0).
+        article: title of the paragraph's article; "" if the file has none.
     """
 
     id: str
@@ -34,13 +34,13 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SquadDataset:
-    """The questions of one file, in its order.
+    """Questions of one file, in order.
 
     Attributes:
-        version: ``"2.0"`` where questions may have no answer, else ``"1.1"``.
+        version: ``"2.0"`` if questions may have no answer, else ``"1.1"``.
         questions: all questions.
-        articles: the paragraphs of each article by its title, in their order, each once; those without
-            questions too. Empty where the file has no articles.
+        articles: distinct paragraphs of each article by its title, in order, including those without
+            questions; empty if the file has no articles.
     """
 
     version: Version
@@ -51,7 +51,7 @@ class SquadDataset:
         return len(self.questions)
 
     def of_articles(self, titles: Iterable[str]) -> "SquadDataset":
-        """Keep the questions of some articles.
+        """Select the questions of some articles.
 
         Raises:
             ValueError: an article is not in the file.
@@ -73,7 +73,7 @@ def load_titles(path: str | PathLike[str]) -> tuple[str, ...]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not JSON, or not such an object.
+        ValueError: the file is not JSON, or not such an object.
     """
     path = Path(path)
     try:

@@ -1,9 +1,11 @@
-"""Parse JSON and walk its values, with the place of each for error messages."""
+"""Parse JSON and walk its values, with their locations for error messages."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from spanjet.files.encoding import decode_text
 
 __all__ = ["LayoutError", "Node", "json_type", "parse_json"]
 
@@ -22,28 +24,32 @@ def parse_json(data: bytes | str) -> Any:
     """Parse a JSON text.
 
     Raises:
-        ValueError: it is not UTF-8, not JSON, or nested too deeply for Python.
+        ValueError: it cannot be decoded, is not JSON, or is nested too deeply for Python.
     """
+    text = decode_text(data) if isinstance(data, bytes) else data
+    text = text.lstrip("\ufeff")  # byte order marks also stand where files were joined
+    if not text or text.isspace():
+        raise ValueError("not JSON: there is nothing but white space")
     try:
-        return json.loads(data)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:
+        raise ValueError("not JSON that can be read: an integer has too many digits") from None
     except RecursionError:
         raise ValueError("not JSON that can be read: nested too deeply") from None
 
 
 def json_type(value: Any) -> str:
-    """Name the JSON type of a value, with its article."""
+    """Name the JSON type of a value with an article, such as "a string"."""
     return _NAMES.get(type(value), type(value).__name__)
 
 
 class LayoutError(ValueError):
-    """A value of a file that is not laid out as expected.
+    """Value of a file with an unexpected layout.
 
     Attributes:
-        place: where it is: ``"data[0].paragraphs[3]"``.
+        place: location of the value, such as ``"data[0].paragraphs[3]"``.
         reason: what was expected and what was found.
     """
 
@@ -55,19 +61,19 @@ class LayoutError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A JSON value and its place in the file; all methods raise `LayoutError` for another layout."""
+    """JSON value with its location in the file; methods raise `LayoutError` for an unexpected layout."""
 
     value: Any
     place: str = "the file"
 
     def expect(self, kind: type) -> Any:
-        """Return the value, which is of a type."""
+        """Return the value if it is of the expected type."""
         if not isinstance(self.value, kind):
             raise LayoutError(self.place, f"expected {_NAMES[kind]}, found {json_type(self.value)}")
         return self.value
 
     def get(self, key: str) -> "Node | None":
-        """Return the value at a key of this object; None where it is missing or null."""
+        """Return the value at a key of this object; None if it is missing or null."""
         value = self.expect(dict).get(key)
         return None if value is None else self._at(key, value)
 
@@ -78,12 +84,13 @@ class Node:
         return self._at(key, self.value[key])
 
     def elements(self) -> "Iterator[Node]":
-        """Return the elements of this array."""
+        """Iterate over the elements of this array."""
         values = self.expect(list)
-        return (Node(value, f"{self.place}[{index}]") for index, value in enumerate(values))
+        place = "" if self.place == "the file" else self.place
+        return (Node(value, f"{place}[{index}]") for index, value in enumerate(values))
 
     def items(self, key: str) -> "Iterator[Node]":
-        """Return the elements of the array at a key of this object."""
+        """Iterate over the elements of the array at a key of this object."""
         return self.child(key).elements()
 
     def text(self, key: str) -> str:

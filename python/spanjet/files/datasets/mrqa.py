@@ -4,6 +4,7 @@ The first line is a header; each other line is a context with its questions.
 """
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from os import PathLike
@@ -11,20 +12,21 @@ from pathlib import Path
 
 from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.files.datasets.json_node import LayoutError, Node, parse_json
+from spanjet.files.encoding import decode_text
+from spanjet.files.record import read_id, read_text
 
-__all__ = ["is_mrqa", "load_mrqa"]
-
-
-def is_mrqa(path: Path) -> bool:
-    """Tell an MRQA file from a SQuAD file by its name."""
-    return path.name.endswith((".jsonl", ".jsonl.gz"))
+__all__ = ["load_mrqa", "read_content", "read_lines"]
 
 
-def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
+def load_mrqa(path: str | PathLike[str], *, check_texts: bool = True) -> SquadDataset:
     """Read an MRQA file, compressed where its name ends in ``.gz``.
 
-    Right are the texts of ``answers``, as in MRQA's own evaluation; where a question has none, those at the
-    ``char_spans`` of its ``detected_answers``. The questions have no article.
+    Reference answers are the texts of ``answers``, as in MRQA's own evaluation; if a question has none, those
+    at the ``char_spans`` of its ``detected_answers``. The questions have no article.
+
+    Args:
+        path: the file.
+        check_texts: see `load_squad`.
 
     Raises:
         OSError: the file cannot be read.
@@ -33,8 +35,8 @@ def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
     path = Path(path)
     questions: dict[str, Question] = {}
     try:
-        for line in _lines(path):
-            for question in _questions(line):
+        for line in read_lines(path):
+            for question in _questions(line, check_texts=check_texts):
                 if question.id in questions:
                     raise LayoutError(line.place, f"qid {question.id!r} is there a second time")
                 questions[question.id] = question
@@ -46,15 +48,14 @@ def load_mrqa(path: str | PathLike[str]) -> SquadDataset:
     return SquadDataset(version="1.1" if all_answerable else "2.0", questions=tuple(questions.values()))
 
 
-def _lines(path: Path) -> Iterator[Node]:
-    """Read the objects of the lines, without the header and empty lines."""
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"not a gzip file: {error}") from None
-    for number, line in enumerate(content.split(b"\n"), 1):
+def read_lines(path: Path) -> Iterator[Node]:
+    """Read the objects of JSON Lines, without MRQA's header and empty lines.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no text, or a line is no object; the message does not name the file.
+    """
+    for number, line in enumerate(io.StringIO(decode_text(read_content(path)), newline=None), 1):
         if not line.strip():
             continue
         try:
@@ -65,19 +66,36 @@ def _lines(path: Path) -> Iterator[Node]:
             yield node
 
 
-def _questions(line: Node) -> Iterator[Question]:
-    context = line.text("context")
+def read_content(path: Path) -> bytes:
+    """Read a file, compressed where its name ends in ``.gz``.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not compressed, or damaged; the message does not name the file.
+    """
+    content = path.read_bytes()
+    if path.suffix.lower() != ".gz":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error):
+        raise ValueError("not a gzip file, or a damaged one") from None
+
+
+def _questions(line: Node, *, check_texts: bool) -> Iterator[Question]:
+    context = read_text(line, "context", check=check_texts)
     for node in line.items("qas"):
+        name = read_id(node.expect(dict).get("qid"))
         yield Question(
-            id=node.text("qid"),
-            question=node.text("question"),
+            id=node.place if name is None else str(name),
+            question=read_text(node, "question", check=check_texts),
             context=context,
             answers=_answers(node, context),
         )
 
 
 def _answers(node: Node, context: str) -> tuple[str, ...]:
-    """Return the reference answers, each once."""
+    """Return the distinct reference answers."""
     if node.expect(dict).get("answers"):
         return tuple(dict.fromkeys(answer.expect(str) for answer in node.items("answers")))
     if "detected_answers" not in node.value:

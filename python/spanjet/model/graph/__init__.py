@@ -1,1 +1,1 @@
-"""Build OpenVINO graphs of the BERT family from their weights."""
+"""Build OpenVINO graphs of BERT-like encoders from their weights."""

@@ -1,4 +1,4 @@
-"""Activation functions by the names that ``config.json`` gives them."""
+"""Build activation functions by their names in ``config.json``."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ _Build = Callable[[ov.Node, str], ov.Node]
 
 
 def _gelu(vectors: ov.Node, name: str) -> ov.Node:
-    """Gaussian error linear unit (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
+    """Build a Gaussian error linear unit (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
     return ops.gelu(vectors, "erf", name=name)
 
 
 def _gelu_tanh(vectors: ov.Node, name: str) -> ov.Node:
-    """Its approximation with a hyperbolic tangent, from the same paper."""
+    """Build the tanh approximation of the Gaussian error linear unit, from the same paper."""
     return ops.gelu(vectors, "tanh", name=name)
 
 
@@ -61,5 +61,5 @@ ACTIVATIONS: dict[str, _Build] = {
 
 
 def activate(vectors: ov.Node, activation: str, *, name: str) -> ov.Node:
-    """Apply an activation function, a key of `ACTIVATIONS`, to each element."""
+    """Apply an activation function, a key of `ACTIVATIONS`, elementwise."""
     return ACTIVATIONS[activation](vectors, name)

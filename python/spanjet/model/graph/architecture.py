@@ -1,4 +1,4 @@
-"""Base of the architectures: sizes, limits, and the promise to build a graph."""
+"""Define the base class of encoder architectures: sizes, limits, and building the graph."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from spanjet.runtime.openvino import ov
 
 __all__ = ["Architecture"]
 
-# A table of that many positions would be longer than any sequence whose attention fits into memory.
+# Maximum size of a position table, beyond any sequence whose attention fits into memory.
 _MOST_POSITIONS = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture(ABC):
-    """The sizes and choices of an encoder, read from a ``config.json``; it builds the encoder's graph.
+    """Configuration of an encoder, read from ``config.json``, which builds the encoder's graph.
 
     Attributes:
         model_type: the architecture's name in ``config.json``.
-        vocab_size: rows of the word embedding table.
-        hidden_size: width of a token's vector.
-        num_hidden_layers: encoder layers.
-        num_attention_heads: attention heads of a layer.
-        intermediate_size: units between the two products of a feed-forward block.
-        max_position_embeddings: rows of the position table.
-        type_vocab_size: rows of the token type table; 0: there is none.
+        vocab_size: number of rows of the word embedding table.
+        hidden_size: width of the hidden states.
+        num_hidden_layers: number of encoder layers.
+        num_attention_heads: number of attention heads of a layer.
+        intermediate_size: number of units of a feed-forward block.
+        max_position_embeddings: number of rows of the position table.
+        type_vocab_size: number of rows of the token type table; 0: no table.
         pad_token_id: id of the padding token.
         hidden_act: activation of the feed-forward block, a key of `ACTIVATIONS`.
-        layer_norm_eps: added to the variance in layer normalisation.
+        layer_norm_eps: epsilon of layer normalisation, added to the variance.
     """
 
     #: What task models put before the encoder's tensor names.
@@ -64,13 +64,13 @@ class Architecture(ABC):
 
     @property
     def max_length(self) -> int:
-        """Tokens of a sequence at most."""
+        """Maximum length of a sequence in tokens."""
         return self.max_position_embeddings - self.layout.first_position
 
     @property
     @abstractmethod
     def layout(self) -> InputLayout:
-        """Form of the inputs."""
+        """Layout of the inputs."""
 
     @classmethod
     @abstractmethod
@@ -84,16 +84,17 @@ class Architecture(ABC):
 
     @abstractmethod
     def build(self, weights: TensorSource) -> ov.Model:
-        """The question-answering graph.
+        """Build the question-answering graph.
 
-        Inputs, int32[batch, length], both dimensions free, with padding on the right:
-        ``input_ids``, ``attention_mask`` (1 for tokens, 0 for padding) and, where ``layout`` says so,
+        Inputs, int32[batch, length], both dimensions dynamic, with padding on the right:
+        ``input_ids``, ``attention_mask`` (1 for tokens, 0 for padding) and, if ``layout`` has it,
         ``token_type_ids``. Outputs, float32[batch, length]: ``start_logits`` and ``end_logits``.
         Inference fails when ``length`` is greater than ``max_length`` and there is a position
         table; ids outside of their tables are not checked.
 
         Raises:
-            ValueError: the tensors are not those of these sizes; the message names the file and the tensor.
+            ValueError: a tensor is missing, unexpected or of another shape; the message names the file and
+                the tensor.
         """
 
     @classmethod
@@ -106,14 +107,14 @@ class Architecture(ABC):
         padding: int = 0,
         eps: float = 1e-12,
     ) -> dict[str, Any]:
-        """The values that most configurations name alike.
+        """Read the values that most configurations name alike.
 
         Args:
-            fields: the configuration.
-            types: the least number of token types.
-            types_default: ``type_vocab_size`` where it is missing.
-            padding: ``pad_token_id`` where it is missing.
-            eps: ``layer_norm_eps`` where it is missing.
+            fields: fields of the configuration.
+            types: minimum number of token types.
+            types_default: default of ``type_vocab_size``.
+            padding: default of ``pad_token_id``.
+            eps: default of ``layer_norm_eps``.
         """
         fields.choice("position_embedding_type", ["absolute"], default="absolute")
         fields.choice("is_decoder", [False], default=False)
@@ -136,7 +137,7 @@ class Architecture(ABC):
 
     @classmethod
     def _shapes(cls, fields: Fields, _values: dict[str, Any]) -> dict[str, Any]:
-        """The shapes of single layers, where an architecture's layers can have any."""
+        """Read the shapes of single layers, for architectures whose layers may differ."""
         if fields.get(KEY) is not None:
             raise fields.error(KEY, f"no such key: {fields.get('model_type')}'s layers all have one shape")
         return {}

@@ -1,8 +1,8 @@
-"""The blocks that transformer encoders are made of, as OpenVINO operations.
+"""Build the blocks of transformer encoders from OpenVINO operations.
 
-Every node has a name that says where it belongs, such as ``encoder.layer.3.attention.query``; its
-weights carry the same name with ``.weight`` and ``.bias``. Quantization, profiles and pruning find
-their places by these names, so they are the same for all architectures.
+Every node has a hierarchical name, such as ``encoder.layer.3.attention.query``; its weights have the same
+name with ``.weight`` and ``.bias``. Quantization, profiles and pruning find nodes by these names, which are
+the same for all architectures.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["Blocks", "LayerTensors"]
 
-# Added to the attention scores of padding. Large enough that its probability is exactly 0 in
-# float32, and finite in every precision, so that a row of padding alone gives no NaN.
+# Added to the attention scores of padding. Large enough for a probability of exactly 0 in float32, and finite
+# in every precision, so that a row of padding alone gives no NaN.
 _MASKED = np.float32(-10000.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerTensors:
-    """Names of the tensors of one encoder layer in a checkpoint, below the layer's own name."""
+    """Names of the tensors of one encoder layer in a checkpoint, relative to the layer's name."""
 
     query: str
     key: str
@@ -35,14 +35,15 @@ class LayerTensors:
 
 
 class Blocks:
-    """Builds blocks from the weights of one checkpoint.
+    """Builder of blocks from the weights of one checkpoint.
 
-    Vectors are float32[batch, length, hidden]. In every method ``name`` is the friendly name of
+    Hidden states ("vectors") are float32[batch, length, hidden]. In every method ``name`` is the friendly
+    name of
     the block's last node and ``tensor`` is the block's name in the checkpoint.
 
     Args:
-        weights: the checkpoint's tensors.
-        layer_norm_eps: added to the variance in layer normalisation.
+        weights: tensors of the checkpoint.
+        layer_norm_eps: epsilon of layer normalisation, added to the variance.
     """
 
     def __init__(self, weights: TensorSource, *, layer_norm_eps: float) -> None:
@@ -50,21 +51,21 @@ class Blocks:
         self._eps = layer_norm_eps
 
     def lookup(self, indices: ov.Node, *, rows: int, width: int, name: str, tensor: str) -> ov.Node:
-        """Rows of an embedding table, by index: int32[batch, length] -> [batch, length, width]."""
+        """Look up rows of an embedding table: int32[batch, length] -> [batch, length, width]."""
         table = self._constant(f"{name}.weight", f"{tensor}.weight", (rows, width))
         return ops.gather(table, indices, np.int64(0), name=name)
 
     def row(self, index: int, *, rows: int, width: int, name: str, tensor: str) -> ov.Node:
-        """One row of an embedding table, for all tokens: [width]."""
+        """Take one row of an embedding table for all tokens, [width]."""
         return ops.constant(self._weights.take(f"{tensor}.weight", (rows, width))[index], name=name)
 
     def positions(
         self, length: ov.Node, *, rows: int, width: int, name: str, tensor: str, first: int = 0
     ) -> ov.Node:
-        """``length`` (int64[1]) rows of a table, from row ``first`` on: [length, width].
+        """Slice ``length`` (int64[1]) rows of a table from row ``first`` on: [length, width].
 
-        A slice, not a gather: beyond the table's end a gather reads zeros without a word, while a
-        slice comes out short and the addition that follows it fails.
+        A slice, not a gather: beyond the table's end a gather silently reads zeros, while a slice is too
+        short and the addition that follows it fails.
         """
         values = self._weights.take(f"{tensor}.weight", (rows, width))
         table = ops.constant(values[first:], name=f"{name}.weight", shared_memory=True)
@@ -72,18 +73,18 @@ class Blocks:
         return ops.slice(table, start, length, step, axes, name=name)
 
     def linear(self, vectors: ov.Node, *, inputs: int, outputs: int, name: str, tensor: str) -> ov.Node:
-        """``vectors @ weight.T + bias``: [..., inputs] -> [..., outputs]."""
+        """Build a linear layer, ``vectors @ weight.T + bias``: [..., inputs] -> [..., outputs]."""
         weight = self._constant(f"{name}.weight", f"{tensor}.weight", (outputs, inputs))
         bias = self.bias(width=outputs, name=name, tensor=tensor)
         product = ops.matmul(vectors, weight, False, True, name=f"{name}.product")
         return ops.add(product, bias, name=name)
 
     def bias(self, *, width: int, name: str, tensor: str) -> ov.Node:
-        """Take the bias of a linear layer, all that is left of it without inputs: [width]."""
+        """Build a linear layer without inputs, which is its bias: [width]."""
         return self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
 
     def layer_norm(self, vectors: ov.Node, *, width: int, name: str, tensor: str) -> ov.Node:
-        """Layer normalisation of the last axis (Ba et al. 2016, arXiv 1607.06450)."""
+        """Build layer normalisation over the last axis (Ba et al. 2016, arXiv 1607.06450)."""
         weight = self._constant(f"{name}.weight", f"{tensor}.weight", (width,))
         bias = self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
         axis = ops.constant(np.array([-1], np.int64), name=f"{name}.axis")
@@ -91,14 +92,14 @@ class Blocks:
         return ops.add(ops.multiply(normal, weight, name=f"{name}.scaled"), bias, name=name)
 
     def affine(self, vectors: ov.Node, *, width: int, name: str, tensor: str) -> ov.Node:
-        """``vectors * weight + bias``, element by element: layer normalisation without the normalising."""
+        """Build an elementwise affine layer, ``vectors * weight + bias``, MobileBERT's "NoNorm"."""
         weight = self._constant(f"{name}.weight", f"{tensor}.weight", (width,))
         bias = self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
         return ops.add(ops.multiply(vectors, weight, name=f"{name}.scaled"), bias, name=name)
 
     @staticmethod
     def zero_padding(vectors: ov.Node, attention_mask: ov.Node, *, name: str) -> ov.Node:
-        """The vectors, with zeros in the place of padding's."""
+        """Set the hidden states of padding to zero."""
         mask = ops.convert(attention_mask, "f32", name=f"{name}.mask")
         column = ops.unsqueeze(mask, np.array([2], np.int64))
         column.set_friendly_name(f"{name}.column")
@@ -106,9 +107,9 @@ class Blocks:
 
     @staticmethod
     def neighbours(vectors: ov.Node, *, reach: int, name: str) -> list[ov.Node]:
-        """The vectors ``reach`` places before, …, in place, …, ``reach`` after; zeros beyond the ends.
+        """Shift hidden states by -``reach`` to ``reach`` positions, with zeros beyond the ends.
 
-        Joined and followed by a linear layer, they make a convolution over the length.
+        Concatenated and followed by a linear layer, they form a convolution over the length.
         """
         pads, axis, step = (np.array(values, np.int64) for values in ([0, reach, 0], [1], [1]))
         padded = ops.pad(vectors, pads, pads, "constant", np.float32(0), name=f"{name}.padded")
@@ -121,7 +122,7 @@ class Blocks:
 
     @staticmethod
     def attention_bias(attention_mask: ov.Node, *, name: str) -> ov.Node:
-        """Lower attention scores of padding: int32[batch, length] -> float32[batch, 1, 1, length]."""
+        """Build the attention bias of padding: int32[batch, length] -> float32[batch, 1, 1, length]."""
         mask = ops.convert(attention_mask, "f32", name=f"{name}.mask")
         padding = ops.subtract(np.float32(1.0), mask, name=f"{name}.padding")
         lowered = ops.multiply(padding, _MASKED, name=f"{name}.lowered")
@@ -141,7 +142,7 @@ class Blocks:
         tensors: LayerTensors,
         layer: str,
     ) -> ov.Node:
-        """Multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762), up to its output product."""
+        """Build multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762) with output projection."""
         # Rejected, in windows/s of INT8 MiniLM-L6 on two cores, against 228 (sorted batches of about 1,536
         # tokens) and 320 (static 6 x 160) here: OpenVINO's own attention operation 228 and 321, but with
         # fewer names; one product for query, key and value 216 and 329.
@@ -158,7 +159,7 @@ class Blocks:
     def heads(
         self, vectors: ov.Node, *, inputs: int, heads: int, head_size: int, name: str, tensor: str
     ) -> ov.Node:
-        """A product for each head: [batch, length, inputs] -> [batch, heads, length, head_size]."""
+        """Project to heads: [batch, length, inputs] -> [batch, heads, length, head_size]."""
         flat = self.linear(vectors, inputs=inputs, outputs=heads * head_size, name=name, tensor=tensor)
         split = np.array([0, 0, heads, head_size], np.int64)
         by_head = ops.reshape(flat, split, True, name=f"{name}.by_head")
@@ -168,7 +169,7 @@ class Blocks:
     def attend(
         query: ov.Node, key: ov.Node, value: ov.Node, bias: ov.Node, *, scale: float, inner: int, name: str
     ) -> ov.Node:
-        """Scaled dot-product attention of heads, joined: -> [batch, length, inner].
+        """Build scaled dot-product attention with concatenated heads: -> [batch, length, inner].
 
         ``bias`` is added to the scaled scores, [batch, heads, length, length].
         """
@@ -191,12 +192,12 @@ class Blocks:
         tensors: LayerTensors,
         layer: str,
     ) -> ov.Node:
-        """Two products with an activation, a key of `ACTIVATIONS`, between them."""
+        """Build two linear layers with an activation, a key of `ACTIVATIONS`, between them."""
         up, down = f"{layer}.{tensors.up}", f"{layer}.{tensors.down}"
         hidden = self.linear(vectors, inputs=width, outputs=units, name=f"{name}.up", tensor=up)
         active = activate(hidden, activation, name=f"{name}.activation")
         return self.linear(active, inputs=units, outputs=width, name=f"{name}.down", tensor=down)
 
     def _constant(self, name: str, tensor: str, shape: tuple[int, ...]) -> ov.Node:
-        # The node keeps the array, whose memory it shares: the mapped file's, where that is float32.
+        # The node shares the array's memory: that of the mapped file, if it is float32.
         return ops.constant(self._weights.take(tensor, shape), name=name, shared_memory=True)

@@ -1,4 +1,4 @@
-"""A token's first vector: the sum of rows for its id, its type and its position."""
+"""Build the embeddings of tokens: the sum of word, type and position rows."""
 
 from typing import TypedDict
 
@@ -22,7 +22,7 @@ def _table(part: str) -> _Names:
 
 
 def embed(blocks: Blocks, config: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
-    """Words, types where there are any, and positions, added and normalised: [batch, length, width]."""
+    """Build the normalised sum of word, type and position embeddings: [batch, length, width]."""
     vectors = look_up_words(blocks, config, inputs, width=width)
     vectors = add_types(blocks, config, inputs, vectors, width=width)
     vectors = add_positions(blocks, config, inputs, vectors, width=width)
@@ -30,14 +30,14 @@ def embed(blocks: Blocks, config: Architecture, inputs: Inputs, *, width: int) -
 
 
 def look_up_words(blocks: Blocks, config: Architecture, inputs: Inputs, *, width: int) -> ov.Node:
-    """The rows of the tokens' ids: [batch, length, width]."""
+    """Look up word embeddings: [batch, length, width]."""
     return blocks.lookup(inputs.input_ids, rows=config.vocab_size, width=width, **_table("word"))
 
 
 def add_types(
     blocks: Blocks, config: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
 ) -> ov.Node:
-    """Add the rows of the tokens' types: row 0 for all without that input, nothing without a table."""
+    """Add token type embeddings: row 0 for all tokens without that input, none without a table."""
     rows = config.type_vocab_size
     if rows == 0:
         return vectors
@@ -51,7 +51,7 @@ def add_types(
 def add_positions(
     blocks: Blocks, config: Architecture, inputs: Inputs, vectors: ov.Node, *, width: int
 ) -> ov.Node:
-    """Add the rows of the tokens' positions, which count from the layout's first one."""
+    """Add position embeddings, starting at the layout's first position."""
     shape = ops.shape_of(inputs.input_ids, name="embeddings.shape")
     length = ops.gather(shape, np.array([1], np.int64), np.int64(0), name="embeddings.length")
     positions = blocks.positions(
@@ -65,5 +65,5 @@ def add_positions(
 
 
 def normalise(blocks: Blocks, vectors: ov.Node, *, width: int) -> ov.Node:
-    """The layer normalisation that follows the sum."""
+    """Apply the layer normalisation of the embeddings."""
     return blocks.layer_norm(vectors, width=width, name="embeddings.norm", tensor="embeddings.LayerNorm")

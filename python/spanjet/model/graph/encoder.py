@@ -1,4 +1,4 @@
-"""The encoder of BERT and of what descends from it: attention and feed-forward, each added and normalised."""
+"""Build BERT's post-norm encoder layers: attention and feed-forward sublayers with residuals."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -38,11 +38,11 @@ NODES = LayerTensors(
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder(Architecture):
-    """An architecture whose layers are those of `encode`, each with a shape of its own.
+    """Architecture with the layers of `encode`, which may differ in shape.
 
     Attributes:
-        layer_shapes: heads and feed-forward units of each layer; where nothing was cut, all are
-            ``num_attention_heads`` and ``intermediate_size``.
+        layer_shapes: heads and feed-forward units of each layer; unpruned, ``num_attention_heads`` and
+            ``intermediate_size``.
     """
 
     #: The tensors of a layer.
@@ -59,15 +59,15 @@ class Encoder(Architecture):
 
 
 def encode(blocks: Blocks, config: Encoder, inputs: Inputs, vectors: ov.Node) -> ov.Node:
-    """Build all layers, normalised after each addition (Vaswani et al. 2017, arXiv 1706.03762).
+    """Build all layers, with normalisation after each residual sum (Vaswani et al. 2017, arXiv 1706.03762).
 
-    A layer without heads or units adds the bias of that block's output alone.
+    A layer without heads or units only adds the bias of that block's output layer.
 
     Args:
-        blocks: builds the blocks.
-        config: shapes of the layers, widths, activation and tensor names.
-        inputs: the graph's inputs.
-        vectors: [batch, length, hidden].
+        blocks: builder of blocks.
+        config: layer shapes, widths, activation and tensor names.
+        inputs: input nodes of the graph.
+        vectors: embeddings, [batch, length, hidden].
     """
     mask = blocks.attention_bias(inputs.attention_mask, name="attention_bias")
     for index, shape in enumerate(config.layer_shapes):
@@ -80,7 +80,7 @@ def encode(blocks: Blocks, config: Encoder, inputs: Inputs, vectors: ov.Node) ->
 
 
 def attend(blocks: Blocks, config: Encoder, index: int, vectors: ov.Node, mask: ov.Node) -> ov.Node:
-    """Build the attention sublayer of a layer; ``mask`` is what `Blocks.attention_bias` gives."""
+    """Build the attention sublayer of a layer; ``mask`` is the output of `Blocks.attention_bias`."""
     name, layer = f"encoder.layer.{index}.attention", f"{config.layers}.{index}"
     tensors, heads = config.tensors, config.layer_shapes[index].heads
     if heads:
@@ -132,6 +132,6 @@ def feed_forward(
 def add_and_normalise(
     blocks: Blocks, config: Architecture, changed: ov.Node, vectors: ov.Node, *, name: str, tensor: str
 ) -> ov.Node:
-    """Add what a block changed to what it was given, and normalise."""
+    """Add a block's output to its input (residual), and normalise."""
     total = ops.add(changed, vectors, name=f"{name}.residual")
     return blocks.layer_norm(total, width=config.hidden_size, name=f"{name}.norm", tensor=tensor)

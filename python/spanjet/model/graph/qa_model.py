@@ -1,4 +1,4 @@
-"""The ends of every question-answering graph: its inputs and its outputs."""
+"""Build the inputs and outputs of question-answering graphs."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ __all__ = ["Inputs", "question_answering"]
 
 
 class Inputs:
-    """The input nodes of a graph, int32[batch, length] each, both dimensions free.
+    """Input nodes of a graph, int32[batch, length] each, both dimensions dynamic.
 
     Args:
-        token_types: whether there are ``token_type_ids``.
+        token_types: add the input ``token_type_ids``.
 
     Attributes:
         input_ids: token ids.
@@ -27,7 +27,7 @@ class Inputs:
 
     @property
     def nodes(self) -> list[ov.Node]:
-        """The nodes, in the order of the model's inputs."""
+        """Input nodes in the order of the model's inputs."""
         nodes = (self.input_ids, self.attention_mask, self.token_type_ids)
         return [node for node in nodes if node is not None]
 
@@ -35,14 +35,14 @@ class Inputs:
 def question_answering(
     blocks: Blocks, inputs: Inputs, vectors: ov.Node, *, width: int, name: str
 ) -> ov.Model:
-    """The whole model: a linear layer that turns vectors into ``start_logits`` and ``end_logits``.
+    """Build the model with a linear layer from hidden states to ``start_logits`` and ``end_logits``.
 
     Args:
-        blocks: holds the tensors ``qa_outputs.weight`` [2, width] and ``qa_outputs.bias`` [2].
-        inputs: the graph's inputs.
+        blocks: builder with the tensors ``qa_outputs.weight`` [2, width] and ``qa_outputs.bias`` [2].
+        inputs: input nodes of the graph.
         vectors: the encoder's output, [batch, length, width].
-        width: of a vector.
-        name: the model's name.
+        width: width of the hidden states.
+        name: name of the model.
     """
     logits = blocks.linear(vectors, inputs=width, outputs=2, name="qa_outputs", tensor="qa_outputs")
     columns = ops.split(logits, np.int64(-1), 2, name="qa_outputs.columns")

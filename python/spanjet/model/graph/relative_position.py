@@ -1,4 +1,4 @@
-"""Attention scores by distance, as DeBERTa adds them (He et al. 2021, arXiv 2006.03654 and 2111.09543)."""
+"""Build DeBERTa's relative position scores (He et al. 2021, arXiv 2006.03654 and 2111.09543)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,17 +9,17 @@ __all__ = ["Distances", "bucketed"]
 
 
 def bucketed(distances: NDArray[np.int64], *, buckets: int, most: int) -> NDArray[np.int64]:
-    """Distances as they are up to half the number of buckets, and logarithmic ones beyond.
+    """Map distances to buckets: unchanged up to half the number of buckets, logarithmic beyond.
 
-    In float32 arithmetic, as the models were trained, for a distance is rounded up to its bucket.
+    Computed in float32, as in training, because distances are rounded up to buckets.
 
     Args:
         distances: int64, any sign.
-        buckets: at least 2.
-        most: the first distance beyond the last bucket; at least half of ``buckets`` plus 2.
+        buckets: number of buckets, at least 2.
+        most: first distance beyond the last bucket; at least ``buckets`` / 2 + 2.
 
     Returns:
-        int64 of the same shape and signs.
+        Buckets, int64 of the same shape and signs.
     """
     middle = buckets // 2
     result: NDArray[np.int64] = distances.copy()
@@ -32,24 +32,24 @@ def bucketed(distances: NDArray[np.int64], *, buckets: int, most: int) -> NDArra
 
 
 class Distances:
-    """The part that all layers share: for a sequence's length, which row of a table each distance reads.
+    """Mapping from relative distances to table rows for a dynamic sequence length, shared by all layers.
 
-    Scores are made for each pair of a token and a distance, [batch, heads, length, 2 length], and then
-    shifted to pairs of tokens, [batch, heads, length, length]: flattened, a row that is one element
-    shorter moves each line by one to the left (Dai et al. 2019, arXiv 1901.02860, appendix B).
+    Scores are computed for each pair of a token and a distance, [batch, heads, length, 2 length], and then
+    shifted to pairs of tokens, [batch, heads, length, length]: reshaping to rows that are one element shorter
+    shifts each row by one to the left (Dai et al. 2019, arXiv 1901.02860, appendix B).
 
     Args:
-        length: int64[1], the sequences' length.
-        longest: the greatest length.
-        rows: int64[2 longest + 1], the rows that the distances -longest, …, longest read.
+        length: int64[1], sequence length.
+        longest: maximum sequence length.
+        rows: int64[2 longest + 1], table row of each distance from -longest to longest.
     """
 
     def __init__(self, length: ov.Node, *, longest: int, rows: NDArray[np.int64]) -> None:
         one = np.array([1], np.int64)
         first = ops.subtract(np.array([longest], np.int64), length, name="distances.first")
         last = ops.add(length, np.array([longest], np.int64), name="distances.last")
-        # A distance is the query's place less the key's: it falls along the line of a query, and grows
-        # along that of a key.
+        # A distance is the query's position minus the key's: it decreases along the row of a query, and
+        # increases along that of a key.
         self._rows = {}
         for part, values in (("query", rows[::-1]), ("key", rows)):
             table = ops.constant(values[1:].astype(np.int32), name=f"distances.{part}.all")
@@ -62,9 +62,9 @@ class Distances:
         self._shape = ops.concat(shape, 0, name="distances.shape")
 
     def limited(self, bias: ov.Node, *, name: str) -> ov.Node:
-        """The same bias, [..., length]; inference fails where the length is greater than the longest.
+        """Return the attention bias unchanged, [..., length], but fail inference on longer sequences.
 
-        The slice of zeros then comes out short. Without this, scores would be silently wrong.
+        The slice of zeros is then too short to add. Without this, scores would be silently wrong.
         """
         start, step, axis = (np.array([value], np.int64) for value in (0, 1, 0))
         none = ops.constant(np.zeros(self._longest, np.float32), name=f"{name}.zeros")
@@ -72,16 +72,16 @@ class Distances:
         return ops.add(bias, zeros, name=name)
 
     def scores(self, heads: ov.Node, table: NDArray[np.float32], *, part: str, name: str) -> ov.Node:
-        """Products of tokens and distances, in the place of the tokens they are between.
+        """Compute the scores of tokens and distances, aligned to pairs of tokens.
 
         Args:
-            heads: [batch, heads, length, head_size], of queries or keys.
-            table: float32[heads, rows, head_size].
-            part: which they are of, ``query`` or ``key``.
-            name: of the last node.
+            heads: queries or keys, [batch, heads, length, head_size].
+            table: projected relative positions, float32[heads, rows, head_size].
+            part: kind of ``heads``: ``query`` or ``key``.
+            name: name of the last node.
 
         Returns:
-            [batch, heads, length, length]: for query and key, or for key and query.
+            Scores, [batch, heads, length, length], by query and key, or by key and query.
         """
         # Rejected: an index for every score (GatherElements), 1.2 to 2.3 times slower at 12 heads, 96 to
         # 384 tokens, in float32 and in bfloat16.

@@ -1,4 +1,4 @@
-"""Sources of a graph's tensors, which are asked for by name."""
+"""Provide a graph's tensors by name."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,28 +10,28 @@ __all__ = ["Recorder", "TensorSource", "Tensors"]
 
 
 class TensorSource(Protocol):
-    """Tensors by the names that an architecture gives them, without a task model's prefix."""
+    """Source of tensors by an architecture's names, without a task model's prefix."""
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """One tensor as float32[shape], C-contiguous; not to be written to.
+        """Take one tensor as float32[shape], C-contiguous; it must not be modified.
 
         Raises:
-            ValueError: it is missing or not of that shape.
+            ValueError: the tensor is missing or of another shape.
         """
 
     def finish(self) -> None:
         """Check that every tensor was taken.
 
         Raises:
-            ValueError: some were not.
+            ValueError: some tensors were not taken.
         """
 
 
 class Tensors:
-    """Tensors in memory; the graphs made of them share that memory.
+    """Source of tensors in memory, which graphs share.
 
     Args:
-        values: float32 arrays by name, which must not be written to as long as a graph lives.
+        values: float32 arrays by name, which must not be modified while a graph uses them.
     """
 
     def __init__(self, values: Mapping[str, NDArray[np.float32]]) -> None:
@@ -39,7 +39,7 @@ class Tensors:
         self._left = set(values)
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """See `TensorSource`."""
+        """Take one tensor, see `TensorSource.take`."""
         if name not in self._values:
             raise ValueError(f"tensor {name!r} is missing, expected with shape {list(shape)}")
         value = self._values[name]
@@ -51,19 +51,19 @@ class Tensors:
         return np.ascontiguousarray(value)
 
     def finish(self) -> None:
-        """See `TensorSource`."""
+        """Check that every tensor was taken, see `TensorSource.finish`."""
         if self._left:
             raise ValueError(f"{len(self._left)} tensors were not expected: {sorted(self._left)[:3]}")
 
 
 class Recorder:
-    """Another source's tensors, which are kept as they are taken.
+    """Source that records the tensors taken from another source.
 
     Args:
-        source: where the tensors come from.
+        source: source of the tensors.
 
     Attributes:
-        taken: what was taken, by name.
+        taken: taken tensors by name.
     """
 
     def __init__(self, source: TensorSource) -> None:
@@ -71,10 +71,10 @@ class Recorder:
         self.taken: dict[str, NDArray[np.float32]] = {}
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """See `TensorSource`."""
+        """Take one tensor, see `TensorSource.take`."""
         self.taken[name] = self._source.take(name, shape)
         return self.taken[name]
 
     def finish(self) -> None:
-        """See `TensorSource`."""
+        """Check that every tensor was taken, see `TensorSource.finish`."""
         self._source.finish()

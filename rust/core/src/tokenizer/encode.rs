@@ -30,7 +30,7 @@ impl Tokenizer {
     pub fn encode(&self, texts: impl Texts + 'static) -> Result<Encodings> {
         let slices: Vec<&str> = (0..texts.count()).map(|i| texts.text(i)).collect();
         let Joined { output, indptr } = self.encode_joined::<true>(&slices)?;
-        let (identity, takes_white_space) = (self.identity(), self.takes_white_space());
+        let (identity, takes_white_space) = (self.origin().identity, self.takes_white_space());
         let Output { ids, offsets } = output;
         Ok(Encodings::new(identity, takes_white_space, Box::new(texts), ids, offsets, indptr))
     }

@@ -7,6 +7,7 @@ mod encode;
 mod encodings;
 mod huggingface;
 mod load;
+mod origin;
 mod pair_layout;
 mod tokenizer;
 mod tokens;
@@ -16,6 +17,7 @@ mod vocabulary;
 pub(crate) use encodings::AnswerOffsets;
 pub use encodings::{Encodings, Texts};
 pub use load::read_tokenizer;
+pub use origin::{Origin, in_use, read_again};
 pub use pair_layout::PairLayout;
 #[cfg(any(test, fuzzing))]
 pub(crate) use tokenizer::Engine;

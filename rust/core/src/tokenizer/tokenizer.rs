@@ -1,12 +1,11 @@
 //! A tokenizer of any kind, and what all kinds have: vocabulary, layout of pairs, threads.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::pool::Pool;
 use crate::tokenizer::bert::Bert;
 use crate::tokenizer::bert::Normalization;
 use crate::tokenizer::encodings::Encodings;
 use crate::tokenizer::huggingface::HuggingFace;
+use crate::tokenizer::origin::Origin;
 use crate::tokenizer::pair_layout::PairLayout;
 use crate::tokenizer::vocabulary::Vocabulary;
 
@@ -14,8 +13,7 @@ use crate::tokenizer::vocabulary::Vocabulary;
 /// package.
 #[derive(Debug)]
 pub struct Tokenizer {
-    /// Tells the encodings of one tokenizer from those of another.
-    identity: u64,
+    origin: Origin,
     engine: Engine,
     layout: PairLayout,
     pool: Pool,
@@ -41,9 +39,13 @@ impl Engine {
 
 impl Tokenizer {
     /// Build from its parts.
-    pub(crate) fn new(engine: Engine, layout: PairLayout, pool: Pool) -> Tokenizer {
-        static IDENTITIES: AtomicU64 = AtomicU64::new(1);
-        Tokenizer { identity: IDENTITIES.fetch_add(1, Ordering::Relaxed), engine, layout, pool }
+    pub(crate) fn new(origin: Origin, engine: Engine, layout: PairLayout, pool: Pool) -> Tokenizer {
+        Tokenizer { origin, engine, layout, pool }
+    }
+
+    /// The files that it was read from, and how.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The vocabulary.
@@ -73,13 +75,9 @@ impl Tokenizer {
         &self.pool
     }
 
-    /// Whether this tokenizer made the encodings.
+    /// Whether this tokenizer, or one of the same files, made the encodings.
     pub(crate) fn made(&self, encodings: &Encodings) -> bool {
-        encodings.tokenizer == self.identity
-    }
-
-    pub(crate) fn identity(&self) -> u64 {
-        self.identity
+        encodings.tokenizer == self.origin.identity
     }
 
     pub(crate) fn engine(&self) -> &Engine {

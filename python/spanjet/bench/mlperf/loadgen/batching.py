@@ -1,4 +1,4 @@
-"""Make batches of samples: the reader's own, and those that it is compared with."""
+"""Make batches of samples: the reader's own, and those of baselines."""
 
 from collections.abc import Callable
 
@@ -11,16 +11,16 @@ from spanjet.reader.reader import Reader
 __all__ = ["Batching", "in_order", "padded", "scheduled"]
 
 Batching = Callable[[NDArray[np.int64], int], list[PlannedBatch]]
-"""From the samples' tokens, int64[n], and the batches that run side by side to batches."""
+"""Function from sample lengths in tokens, int64[n], and the number of parallel batches to batches."""
 
 
 def scheduled(reader: Reader) -> Batching:
-    """Make the batches that the reader itself would make."""
+    """Batch samples as the reader does."""
     return lambda lengths, streams: reader.batches(lengths, streams=streams)
 
 
 def padded(rows: int, length: int) -> Batching:
-    """Make batches of so many samples as they come, all padded to one length."""
+    """Batch samples in their given order, all padded to one length."""
 
     def batches(lengths: NDArray[np.int64], _streams: int) -> list[PlannedBatch]:
         return [PlannedBatch(places, length) for places in _parts(len(lengths), rows)]
@@ -29,9 +29,9 @@ def padded(rows: int, length: int) -> Batching:
 
 
 def in_order(rows: int) -> Batching:
-    """Make batches of so many samples as they come, padded to the longest of each batch.
+    """Batch samples in their given order, padded to the longest of each batch.
 
-    Lengths are rounded up to the next one that runs fast (see `spanjet.reader.batching`).
+    Lengths are rounded up to fast multiples (see `spanjet.reader.batching`).
     """
 
     def batches(lengths: NDArray[np.int64], _streams: int) -> list[PlannedBatch]:
@@ -42,5 +42,5 @@ def in_order(rows: int) -> Batching:
 
 
 def _parts(count: int, rows: int) -> list[NDArray[np.int64]]:
-    """Divide neighbours, so many at a time."""
+    """Divide indices into consecutive parts of equal size."""
     return [np.arange(first, min(first + rows, count), dtype=np.int64) for first in range(0, count, rows)]

@@ -1,4 +1,4 @@
-"""Estimate the speed of a system: LoadGen wants to know it before it asks."""
+"""Estimate the speed of a system, which LoadGen needs in advance."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,29 +11,29 @@ from spanjet.measure.rounds import timed
 __all__ = ["estimate_query_milliseconds", "estimate_samples_per_second"]
 
 SECONDS = 3.0
-"""Measured for about so long, after a first turn."""
+"""Approximate duration of a measurement after a warm-up run, in seconds."""
 
 LEAST = 32
 
 
 def estimate_samples_per_second(system: System, samples: Samples) -> float:
-    """Estimate the throughput in bulk; compiles the model."""
+    """Estimate the bulk throughput in samples per second; compiles the model."""
     order = _shuffled(samples)
     count = min(LEAST, len(order))
     rate = 0.0
-    for _ in range(2):  # the first turn also compiles, and learns the shapes
+    for _ in range(2):  # the first run also compiles the model and its shapes
         rate = count / _seconds(system, np.resize(order, count))
         count = max(LEAST, round(SECONDS * rate))
     return rate
 
 
 def estimate_query_milliseconds(system: System, samples: Samples, *, together: bool = False) -> float:
-    """Estimate the median latency of a query.
+    """Estimate the median latency of a query in milliseconds.
 
     Args:
-        system: what answers.
-        samples: what can be asked.
-        together: whether a query has several samples, as in the MultiStream scenario.
+        system: the system under test.
+        samples: samples to query.
+        together: use several samples per query, as in the MultiStream scenario.
     """
     size, order = STREAM_SAMPLES if together else 1, _shuffled(samples)
     _seconds(system, np.resize(order, size))

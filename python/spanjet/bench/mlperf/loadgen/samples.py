@@ -1,4 +1,4 @@
-"""Prepare LoadGen's samples: the windows of a SQuAD file, before any clock runs."""
+"""Prepare LoadGen's samples, the windows of a SQuAD file, before the timed run."""
 
 from copy import copy
 
@@ -14,20 +14,20 @@ __all__ = ["Samples"]
 
 
 class Samples:
-    """Windows in the order of their questions: sample i is window ``rows[i]``.
+    """Samples of a data set: windows in the order of their questions; sample i is window ``rows[i]``.
 
     Args:
-        reader: cuts the windows.
-        dataset: the questions; each has an answer (v1.1).
+        reader: reader that makes the windows.
+        dataset: questions, each of which has an answer (SQuAD v1.1).
 
     Attributes:
         dataset: the questions.
-        windows: of all questions.
-        rows: int64[samples], the window that each sample is.
-        lengths: int64[samples], tokens of each sample.
+        windows: windows of all questions.
+        rows: int64[samples], index of each sample's window.
+        lengths: int64[samples], length of each sample in tokens.
 
     Raises:
-        ValueError: a question has no answer, so this is not SQuAD v1.1.
+        ValueError: a question has no answer, so the data set is not SQuAD v1.1.
     """
 
     def __init__(self, reader: Reader, dataset: SquadDataset) -> None:
@@ -45,26 +45,26 @@ class Samples:
 
     @property
     def is_mlperf(self) -> bool:
-        """Tell, by their number, whether these are all windows of SQuAD v1.1 dev under MLPerf's rules."""
+        """True if the numbers of questions and windows are those of SQuAD v1.1 dev under MLPerf's rules."""
         return len(self.dataset) == QUESTIONS and len(self.windows) == len(self) == WINDOWS
 
     @property
     def label(self) -> str:
-        """Describe the samples in words."""
+        """Description of the samples."""
         found = f"{len(self.dataset):,} questions, {len(self):,} windows"
         if self.is_mlperf:
             return f"SQuAD v1.1 dev: {found}"
         return f"not the MLPerf data set: {found}; expected {QUESTIONS:,} and {WINDOWS:,}"
 
     def batch(self, samples: NDArray[np.int64], *, length: int) -> _core.Batch:
-        """Make model inputs of some samples, padded to a length."""
+        """Make the model inputs of some samples, padded to a length."""
         return self.windows.batch(self.rows[samples], length=length)
 
     def subset(self, count: int) -> "Samples":
-        """Take some of the samples, evenly spread over the lengths of all.
+        """Select samples evenly spread over the lengths of all.
 
         Args:
-            count: how many; all where there are fewer.
+            count: number of samples; all if there are fewer.
         """
         count = min(count, len(self))
         places = ((np.arange(count) + 0.5) * len(self) / count).astype(np.int64)

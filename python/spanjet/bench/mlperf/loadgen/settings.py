@@ -1,4 +1,4 @@
-"""Settings of a LoadGen test: scenario, duration, and the expected speed of the system."""
+"""Define the settings of a LoadGen test: scenario, duration, and expected speed of the system."""
 
 import threading
 from dataclasses import dataclass
@@ -24,20 +24,21 @@ _read = threading.Event()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadSettings:
-    """Settings of a test.
+    """Settings of a LoadGen test.
 
     Attributes:
-        scenario: how LoadGen asks.
-        samples: how many there are, all of them in memory.
-        target_qps: Offline: samples a second that are expected; Server: that are asked for.
-        target_latency: SingleStream, MultiStream: milliseconds of a query that are expected.
-        seconds: of the performance run at least; None: as the rules have it.
-        least: samples (Offline) or queries of the performance run at least; None: as the rules have it.
-        evenly: whether every sample is asked for equally often, in random order, instead of at random.
+        scenario: LoadGen's scenario.
+        samples: number of samples, all of them in memory.
+        target_qps: Offline: expected samples per second; Server: queries per second that LoadGen issues.
+        target_latency: SingleStream, MultiStream: expected milliseconds of a query.
+        seconds: minimum duration of the performance run in seconds; None: as the rules require.
+        least: minimum number of samples (Offline) or queries of the performance run; None: as the rules
+            require.
+        evenly: query every sample equally often in random order, instead of sampling with replacement.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     scenario: Scenario
@@ -58,11 +59,11 @@ class LoadSettings:
 
     @property
     def official(self) -> bool:
-        """Tell whether the rules' own durations, counts and random choices are kept."""
+        """True if the durations, counts and random choices are those of the rules."""
         return self.seconds is None and self.least is None and not self.evenly
 
     def user_conf(self) -> str:
-        """Write the file ``user.conf`` that says the same, as far as such a file may."""
+        """Render LoadGen's ``user.conf`` of these settings, as far as such a file may set them."""
         key = f"{MODEL}.{self.scenario}"
         lines = [f"# {MODEL}, {self.scenario}: what is expected of this system."]
         if self.scenario in ("Offline", "Server"):
@@ -82,17 +83,18 @@ class LoadSettings:
         return "\n".join(lines) + "\n"
 
     def build(self, loadgen: ModuleType, user_conf: Path) -> Any:
-        """Make LoadGen's ``TestSettings``, for any number of tests.
+        """Build LoadGen's ``TestSettings``, reusable for any number of tests.
 
-        LoadGen reads its built-in rules, with the round's random seeds, once in a process: when the first
-        configuration is read. Official settings are therefore made once in a process. Others do without.
+        LoadGen reads its built-in rules, with the round's random seeds, once per process: with the first
+        configuration. Official settings can therefore be built only once per process. Others do not read the
+        rules.
 
         Args:
             loadgen: the module ``mlperf_loadgen``.
-            user_conf: a file with the content of `user_conf`.
+            user_conf: file with the content of `user_conf`.
 
         Raises:
-            RuntimeError: this process has made official settings before.
+            RuntimeError: the process has already built official settings.
             OSError: LoadGen cannot read the file.
         """
         settings = loadgen.TestSettings()
@@ -110,7 +112,7 @@ class LoadSettings:
         return settings
 
     def _set(self, settings: Any) -> None:
-        """Set what the files would."""
+        """Set the values that the configuration files would."""
         settings.min_duration_ms = round(1000 * (self.seconds or 0))
         settings.min_query_count = self.least or 1
         settings.performance_sample_count_override = self.samples

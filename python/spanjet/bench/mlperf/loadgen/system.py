@@ -1,4 +1,4 @@
-"""Answer LoadGen's queries with logits: the system under test."""
+"""Implement LoadGen's system under test: answer queries with logits."""
 
 import threading
 from collections.abc import Generator, Sequence
@@ -20,44 +20,44 @@ from spanjet.runtime.engine import Hint, Logits
 __all__ = ["Query", "System"]
 
 TOKEN_BYTES = 8
-"""Of a token in a response: two float32."""
+"""Bytes of a token in a response: two float32."""
 
 MOST_WAITING = 64
-"""Queries that are merged at most; the others' turn comes after them."""
+"""Maximum number of queries to merge into one run."""
 
 
 class Query(Protocol):
-    """One sample that LoadGen asks for."""
+    """Sample of a LoadGen query."""
 
     @property
     def id(self) -> int:
-        """Name of the response for LoadGen."""
+        """Response id for LoadGen."""
 
     @property
     def index(self) -> int:
-        """Number of the sample."""
+        """Index of the sample."""
 
 
 class System:
-    """Answers queries with a reader's engine; a response is float32[tokens, 2], start and end logits.
+    """System under test: a reader's engine; a response is float32[tokens, 2], start and end logits.
 
-    Samples come without padding and in batches of like length. Where LoadGen waits for each query
-    (SingleStream, MultiStream), it is answered at once, in the call. In the other scenarios a thread answers,
-    and what is asked meanwhile is merged.
+    Responses have no padding, and batches have samples of similar length. If LoadGen waits for each query
+    (SingleStream, MultiStream), it is answered synchronously in the call. In the other scenarios a thread
+    answers, and queries that arrive meanwhile are merged.
 
     Args:
         loadgen: the module ``mlperf_loadgen``.
-        reader: its engine and its settings are used.
-        samples: what can be asked.
-        scenario: of the test.
-        batching: how samples become batches; None: as the reader makes them.
-        hint: what to compile for; None: for one batch at a time (``"LATENCY"``) where one batch holds all
-            samples of a query, else for several (``"THROUGHPUT"``), as a reader does.
+        reader: reader whose engine and settings are used.
+        samples: samples that LoadGen may query.
+        scenario: scenario of the test.
+        batching: function that batches samples; None: as the reader does.
+        hint: OpenVINO's performance hint; None: ``"LATENCY"`` if one batch holds all samples of a query, else
+            ``"THROUGHPUT"``, as a reader chooses.
 
     Attributes:
-        asked: samples that LoadGen has asked for.
-        completed: samples that were answered.
-        failure: what ended the inference; None: nothing yet. The samples after it have empty responses.
+        asked: number of samples that LoadGen has queried.
+        completed: number of answered samples.
+        failure: error that ended inference, after which responses are empty; None: no error.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class System:
         self._thread.join()
 
     def issue(self, queries: Sequence[Query]) -> None:
-        """LoadGen's callback; it never raises, which LoadGen would not survive."""
+        """Receive queries from LoadGen; never raises, as an exception would crash LoadGen."""
         self.asked += len(queries)
         if self._waits:
             self._answer(queries)
@@ -101,20 +101,20 @@ class System:
             self._queue.put(queries)
 
     def flush(self) -> None:
-        """LoadGen's callback after the last query: nothing waits for more of them."""
+        """Receive LoadGen's end of queries; nothing is buffered."""
 
     def stop(self) -> None:
-        """Answer all further samples with nothing, so that LoadGen comes to its end."""
+        """Answer all further samples with empty responses, so that LoadGen finishes."""
         self._stopped = True
 
     def infer(self, indices: NDArray[np.int64]) -> Generator[tuple[PlannedBatch, Logits], None, None]:
-        """Infer the logits of some samples, batch by batch, valid until the next is asked for.
+        """Yield the logits of samples batch by batch, each valid until the next is requested.
 
         Args:
-            indices: int64[n], samples; one may come more than once.
+            indices: int64[n], sample indices, which may repeat.
 
         Yields:
-            Places in ``indices`` and their logits.
+            Batch of positions in ``indices``, and its logits.
         """
         hint, plan = self.plan(indices)
         batches = (self._samples.batch(indices[places], length=length) for places, length in plan)
@@ -122,12 +122,12 @@ class System:
             yield from zip(plan, results, strict=True)
 
     def run(self, indices: NDArray[np.int64]) -> None:
-        """Infer samples as `infer` does, and let go of their logits."""
+        """Run inference on samples and discard the logits."""
         for _ in self.infer(indices):
             pass
 
     def plan(self, indices: NDArray[np.int64]) -> tuple[Hint, list[PlannedBatch]]:
-        """Choose what to compile for, and plan the batches of some samples: places in ``indices``."""
+        """Choose the performance hint, and plan batches of positions in ``indices``."""
         lengths = self._samples.lengths[indices]
         hint = self._hint or ("LATENCY" if int(lengths.sum()) <= self._small else "THROUGHPUT")
         return hint, self._batching(lengths, 1 if hint == "LATENCY" else self._engine.streams)
@@ -148,7 +148,7 @@ class System:
                 return
 
     def _answer(self, queries: Sequence[Query]) -> None:
-        """Answer queries, with nothing where that fails."""
+        """Answer queries, with empty responses on failure."""
         ids = [query.id for query in queries]
         answered = np.zeros(len(ids), bool)
         indices = np.fromiter((query.index for query in queries), np.int64, len(ids))
@@ -166,7 +166,7 @@ class System:
             self._complete([self._loadgen.QuerySampleResponse(ids[place], 0, 0) for place in left])
 
     def _respond(self, ids: list[int], indices: NDArray[np.int64], length: int, logits: Logits) -> None:
-        """Hand a batch's logits to LoadGen, which reads them where they are."""
+        """Pass a batch's logits to LoadGen without copying."""
         buffer = np.stack(logits, axis=-1)  # alive until LoadGen has read it, when the call returns
         address = buffer.__array_interface__["data"][0]
         sizes = (TOKEN_BYTES * self._samples.lengths[indices]).tolist()

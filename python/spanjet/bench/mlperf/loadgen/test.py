@@ -1,4 +1,4 @@
-"""Run one test of MLCommons' LoadGen, which asks a system and writes logs."""
+"""Run one test of MLCommons' LoadGen on a system, with logs."""
 
 import atexit
 import os
@@ -20,7 +20,7 @@ Mode = Literal["PerformanceOnly", "AccuracyOnly"]
 
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 2.0
-"""How long a test that is given up is waited for."""
+"""Seconds to wait for an aborted test to finish."""
 
 _one_test = threading.Lock()
 
@@ -29,7 +29,7 @@ def import_loadgen() -> ModuleType:
     """Import MLCommons' LoadGen, which is an optional extra.
 
     Raises:
-        ImportError: it is not installed.
+        ImportError: LoadGen is not installed.
     """
     try:
         import mlperf_loadgen  # noqa: PLC0415  (an extra)
@@ -48,21 +48,21 @@ def run_test(
     audit: Path | None = None,
     on_step: OnStep = ignore_step,
 ) -> None:
-    """Run one test; LoadGen has one state for the whole process, so there is one test at a time.
+    """Run one test; LoadGen has process-wide state, so only one test can run at a time.
 
     Args:
-        system: what answers, inside its ``with``.
-        settings: LoadGen's, see `LoadSettings.build`; ``mode`` is set.
-        samples: how many there are.
-        directory: for LoadGen's logs.
-        mode: whether it measures speed, or asks for each sample once and keeps the responses.
-        audit: LoadGen's ``audit.config`` of a compliance test. A file of that name in the working directory,
-            which LoadGen reads by default, is not read.
-        on_step: called with the numbers of answered samples and, as far as known, of all.
+        system: the system under test, inside its ``with`` block.
+        settings: LoadGen's settings, see `LoadSettings.build`; their ``mode`` is overwritten.
+        samples: number of samples.
+        directory: existing directory for LoadGen's logs.
+        mode: measure the speed, or query each sample once and log the responses.
+        audit: LoadGen's ``audit.config`` of a compliance test; a file of that name in the working directory,
+            LoadGen's default, is ignored.
+        on_step: called with the number of answered samples and, if known, of all.
 
     Raises:
-        RuntimeError: a test is running in this process, OpenVINO failed, or this process was forked from one
-            that had compiled a model.
+        RuntimeError: another test is running in the process, OpenVINO failed, or the process was forked from
+            one that had compiled a model.
         OSError: the directory does not exist.
     """
     loadgen = import_loadgen()
@@ -78,7 +78,7 @@ def run_test(
 
 
 class _Test(threading.Thread):
-    """LoadGen in a thread of its own, so that an interrupt reaches the program while it waits."""
+    """Thread that runs LoadGen, so that the main thread can receive interrupts."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class _Test(threading.Thread):
         self._samples, self._directory = samples, directory
         self._audit = directory / "no-audit.config" if audit is None else audit
         self.failure: Exception | None = None
-        # Python 3.11 takes a thread for dead once an interrupt has come while it was joined.
+        # Python 3.11 considers a thread dead once an interrupt has arrived while it was joined.
         self.ended = threading.Event()
 
     def run(self) -> None:
@@ -121,7 +121,7 @@ class _Test(threading.Thread):
 
 
 def _attend(test: _Test, system: System, tell: Callable[[], None]) -> None:
-    """Wait for the end of a test, or bring it about."""
+    """Wait for a test to finish, or abort it on an error or interrupt."""
     try:
         while not test.ended.wait(POLL_SECONDS) and system.failure is None:
             tell()
@@ -138,10 +138,10 @@ def _attend(test: _Test, system: System, tell: Callable[[], None]) -> None:
 
 
 def _end(test: _Test, system: System, *, code: int) -> None:
-    """End a test early: all that LoadGen still asks is answered with nothing.
+    """Abort a test: answer all remaining queries with empty responses.
 
-    It asks in any case for what it has planned, and in the Server scenario by the clock. If the program ends
-    before that, it does so without tearing down LoadGen, whose threads would end it with a crash.
+    LoadGen issues its planned queries in any case, in the Server scenario on schedule. If the program exits
+    before that, it does not tear down LoadGen, whose threads would crash it.
     """
     system.stop()
     if not test.ended.wait(PATIENCE_SECONDS):
@@ -149,7 +149,7 @@ def _end(test: _Test, system: System, *, code: int) -> None:
 
 
 def _leave(test: _Test, code: int) -> None:
-    """End the program at once if LoadGen is still at a test that was given up."""
+    """Exit the process immediately if LoadGen still runs an aborted test."""
     if not test.ended.is_set():
         sys.stdout.flush()
         sys.stderr.flush()
@@ -157,7 +157,7 @@ def _leave(test: _Test, code: int) -> None:
 
 
 def _meter(system: System, settings: Any, samples: int, on_step: OnStep) -> Callable[[], None]:
-    """Report the progress of a test: by what is asked where that is known, else by the time."""
+    """Report the progress of a test by the number of queries if known, else by the elapsed time."""
     began, seconds = time.monotonic(), settings.min_duration_ms / 1000
     is_accuracy, is_offline = settings.mode.name == "AccuracyOnly", settings.scenario.name == "Offline"
 

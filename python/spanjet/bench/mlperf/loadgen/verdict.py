@@ -1,4 +1,4 @@
-"""Read LoadGen's verdict out of its detailed log."""
+"""Parse LoadGen's verdict from its detailed log."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -37,14 +37,15 @@ class Verdict:
     """LoadGen's verdict on a performance run.
 
     Attributes:
-        valid: its verdict, VALID or INVALID.
-        reasons: why it is not valid, and what LoadGen recommends.
-        scenario: of the test.
-        metric, value, unit: what counts in the scenario.
-        percentiles: milliseconds of a query that 50, 90, 99 % take at most; of the one query in Offline.
-        queries: their number; one in Offline.
-        errors: what LoadGen calls errors; a submission with one is refused.
-        loadgen: its version.
+        valid: True if LoadGen's verdict is VALID.
+        reasons: reasons for INVALID, and LoadGen's recommendations.
+        scenario: scenario of the test.
+        metric, value, unit: result metric of the scenario.
+        percentiles: 50th, 90th and 99th percentile of the query latency in milliseconds; of the single query
+            in Offline.
+        queries: number of queries; 1 in Offline.
+        errors: errors in the log, with which a submission is rejected.
+        loadgen: version of LoadGen.
     """
 
     valid: bool
@@ -60,11 +61,11 @@ class Verdict:
 
     @classmethod
     def read(cls, directory: Path) -> "Verdict":
-        """Read the verdict in a directory of LoadGen's logs.
+        """Parse the verdict from a directory of LoadGen's logs.
 
         Raises:
             OSError: there is no log.
-            ValueError: the log is of no performance run that came to its end.
+            ValueError: the log is not of a completed performance run.
         """
         path = directory / DETAIL
         values, errors = _entries(path)
@@ -91,12 +92,12 @@ class Verdict:
             raise ValueError(f"{path}: no result of a performance run: {error} is missing") from None
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes by name, ready for JSON."""
+        """Return the attributes by name, JSON-serialisable."""
         return asdict(self)
 
 
 def _entries(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Read values by their keys, and errors."""
+    """Parse the values of a log by key, and its errors."""
     values: dict[str, Any] = {}
     errors: list[str] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):

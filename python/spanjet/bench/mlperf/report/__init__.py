@@ -1,1 +1,1 @@
-"""The table for people: text, Markdown, and an HTML page with a chart."""
+"""Render the comparison table as text, Markdown, or an HTML page with a chart."""

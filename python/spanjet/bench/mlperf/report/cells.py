@@ -1,4 +1,4 @@
-"""Write the table's cells in words."""
+"""Format the cells of the comparison table."""
 
 from spanjet.bench.mlperf.models import BASES, floor_name
 from spanjet.bench.mlperf.rules import FLOORS
@@ -23,7 +23,7 @@ RANDOM = "architecture only"
 
 
 def row_cells(row: ModelRow) -> tuple[str, ...]:
-    """Write the cells of a model; what was not measured is empty."""
+    """Format the cells of a model's row; unmeasured values are empty."""
     return (
         f"{row.name} ({RANDOM})" if row.random else row.name,
         number(row.throughput.median),
@@ -37,7 +37,7 @@ def row_cells(row: ModelRow) -> tuple[str, ...]:
 
 
 def step_cells(table: Table) -> list[tuple[str, ...]]:
-    """Write the cells of each step of the speed-up."""
+    """Format the rows of the steps of the speed-up."""
     return [
         (
             step.name,
@@ -69,7 +69,7 @@ def notes(table: Table) -> list[str]:
 
 
 def _floor(row: ModelRow, base: str) -> str:
-    """Name the highest floor that F1 holds; "" where that is not known."""
+    """Name the highest floor that F1 holds; "" if unknown."""
     met = {share: row.floors.get(floor_name(share, base)) for share in sorted(FLOORS)}
     if None in met.values():
         return ""

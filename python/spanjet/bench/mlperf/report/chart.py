@@ -1,4 +1,4 @@
-"""Chart the table: throughput, step by step."""
+"""Plot the throughput after each step of the speed-up."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ __all__ = ["speed_chart"]
 
 
 def speed_chart(table: Table) -> Plot:
-    """Chart samples a second after each step, from the plain model to the last, on a logarithmic scale."""
+    """Plot the samples per second after each step, on a logarithmic scale."""
     names = [step.name for step in table.steps]
     rates = [step.throughput.median for step in table.steps]
     best = max(table.rows, key=lambda row: row.throughput.median)

@@ -1,4 +1,4 @@
-"""Write the table in Markdown."""
+"""Render the comparison table in Markdown."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ __all__ = ["markdown", "parts"]
 
 
 def markdown(table: Table) -> str:
-    """Write everything as one text of Markdown."""
+    """Render all parts and notes as one Markdown document."""
     lines: list[str] = []
     for title, header, rows in parts(table):
         rule = ["---", *["---:"] * (len(header) - 1)]
@@ -18,7 +18,7 @@ def markdown(table: Table) -> str:
 
 
 def parts(table: Table) -> list[tuple[str, Sequence[str], list[tuple[str, ...]]]]:
-    """List titles, headers and rows."""
+    """List the parts of the table as title, header and rows."""
     return [
         ("MLPerf Inference, BERT on SQuAD v1.1", COLUMNS, [row_cells(row) for row in table.rows]),
         ("How the speed-up divides", STEP_COLUMNS, step_cells(table)),

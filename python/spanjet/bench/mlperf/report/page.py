@@ -1,4 +1,4 @@
-"""Render the HTML page of the table: one file that needs no other."""
+"""Render the self-contained HTML page of the comparison table."""
 
 from spanjet.bench.mlperf.report.cells import COLUMNS, STEP_COLUMNS, notes, row_cells, step_cells
 from spanjet.bench.mlperf.report.chart import speed_chart
@@ -11,7 +11,7 @@ TEMPLATE = "table.html.j2"
 
 
 def render_table(table: Table) -> str:
-    """Render the page.
+    """Render the HTML page.
 
     Raises:
         ImportError: the extra ``report`` is not installed.

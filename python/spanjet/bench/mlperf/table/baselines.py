@@ -1,4 +1,4 @@
-"""List what the table compares: from a plain BERT-Large to our models, each step changing one thing."""
+"""List the compared systems, from a plain BERT-Large to spanjet's models, one change per step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,24 +14,24 @@ from spanjet.runtime.engine import Hint
 __all__ = ["BASELINE", "BUNDLED", "Contender", "contenders"]
 
 ROWS = 16
-"""Of a batch of the baseline, as Deci's submission to MLPerf Inference v2.0 had it."""
+"""Batch size of the baseline, as in Deci's submission to MLPerf Inference v2.0."""
 
 BASELINE, BUNDLED = "baseline", "bundled"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A model and how its samples become batches.
+    """Model with its batching.
 
     Attributes:
-        key: tells contenders apart.
-        name: for people.
-        reader: with the model.
-        batching: in the Offline scenario.
-        single: in the SingleStream scenario.
-        hint: what the model is compiled for in the Offline scenario.
-        listed: whether it has a row in the table; the others only show how the speed-up divides.
-        step: what is changed against the contender before; "": nothing is compared.
+        key: unique key.
+        name: display name.
+        reader: reader of the model.
+        batching: batching in the Offline scenario.
+        single: batching in the SingleStream scenario.
+        hint: OpenVINO's performance hint in the Offline scenario.
+        listed: give it a row in the table; others only contribute a step of the speed-up.
+        step: description of the change from the previous contender; "": not compared.
     """
 
     key: str
@@ -45,14 +45,14 @@ class Contender:
 
 
 def contenders(large: Reader, bundled: Reader, models: Sequence[Reader]) -> list[Contender]:
-    """List the contenders, in the order of the steps.
+    """List the contenders in the order of the steps.
 
-    All run on the same OpenVINO with the same threads, streams and precision, and read the same windows.
+    All run on the same OpenVINO with the same threads, streams, precision and windows.
 
     Args:
-        large: the plain model in INT8.
-        bundled: the model that comes with the package.
-        models: further ones, each compared with the bundled one.
+        large: the plain BERT-Large in INT8.
+        bundled: the bundled model.
+        models: further models, each compared with the bundled one.
     """
     name, longest = name_of(large.model), WINDOWING.max_length
     plain = Contender(
@@ -100,5 +100,5 @@ def _scheduled(reader: Reader, key: str, name: str, step: str) -> Contender:
 
 
 def _is_pruned(reader: Reader) -> bool:
-    """Tell whether a model's layers were cut to different sizes, which its configuration then says."""
+    """Return True if a model's configuration states pruned layer shapes."""
     return "layers" in (read_json(reader.model.path / CONFIG).get("spanjet") or {})

@@ -1,4 +1,4 @@
-"""Make a BERT-Large in INT8 with random weights: it is as fast as the reference model."""
+"""Build an INT8 BERT-Large with random weights, as fast as the reference model."""
 
 import shutil
 import tempfile
@@ -20,17 +20,17 @@ from spanjet.runtime.cpu import int8_saturates
 __all__ = ["RANDOM", "has_random_weights", "random_int8", "shape_named"]
 
 RANDOM = "random"
-"""What a card's source says of such weights."""
+"""Value of ``weights`` in the card's source for random weights."""
 
 SAMPLES = 4
-"""Calibration windows: the speed does not depend on them, and the answers mean nothing."""
+"""Number of calibration windows; the speed does not depend on them, and the answers are meaningless."""
 
 
 def shape_named(name: str) -> Shape:
-    """Look up the sizes of a model by its name.
+    """Look up the sizes of a model by name.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: the name is unknown.
     """
     if name not in SHAPES:
         raise SettingError("baseline", name, " or ".join(SHAPES))
@@ -44,23 +44,23 @@ def random_int8(
     shape: Shape = SHAPES["bert-large"],
     on_step: OnStep = ignore_step,
 ) -> Model:
-    """Make or load the model; for BERT-Large that takes minutes and 5 GB the first time.
+    """Build or load the model; building BERT-Large takes minutes and 5 GB of memory.
 
-    Its graph is what `compress.quantize` makes of a real checkpoint of the shape, and it reads the bundled
-    model's vocabulary, BERT's own.
+    The graph is the one that `compress.quantize` makes of a real checkpoint of that shape, and the vocabulary
+    is the bundled model's, which is BERT's.
 
     Args:
-        directory: keeps the model, in a directory of its own; made if it does not exist.
-        name: of the model.
-        shape: its sizes.
-        on_step: called with the numbers of finished and of all calibration steps.
+        directory: parent directory of the model's own; created if it does not exist.
+        name: name of the model.
+        shape: sizes of the model.
+        on_step: called with the number of finished and of all calibration steps.
 
     Raises:
         ImportError: NNCF is not installed.
         OSError: the directory cannot be written.
     """
     saturates = int8_saturates()
-    # Where sums saturate, weights have 7 bits: a model for each kind of CPU.
+    # Weights have 7 bits if sums saturate on this CPU, so each kind of CPU has a model of its own.
     path = directory / f"{name}-random-int8-{'any' if saturates else 'vnni'}"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def random_int8(
 
 
 def has_random_weights(model: Model) -> bool:
-    """Tell whether a model is only an architecture: its F1 would mean nothing."""
+    """Return True if a model has random weights, so that its F1 is meaningless."""
     source: Any = (model.card or {}).get("source")
     return isinstance(source, dict) and source.get("weights") == RANDOM
 

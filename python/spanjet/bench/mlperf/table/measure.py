@@ -1,4 +1,4 @@
-"""Measure throughput, latency and LoadGen's own overhead in short tests that take turns."""
+"""Measure throughput, latency and LoadGen's overhead in short alternating tests."""
 
 import math
 import tempfile
@@ -24,21 +24,21 @@ from spanjet.runtime.engine import Hint
 __all__ = ["choose_count", "measure_overhead", "measure_single", "measure_throughputs", "warm_up"]
 
 FEWEST, MOST = 32, 320
-"""Samples that all contenders answer: multiples of 32, so that two streams have as many batches of 16."""
+"""Sample counts are multiples of 32, so that two streams get equal numbers of batches of 16."""
 
 SHORTEST = 4.0
-"""Seconds of a turn at least: quick contenders answer the samples several times in it."""
+"""Minimum seconds of a run; fast contenders answer the samples several times in it."""
 
 LEAST_QUERIES = 12
 
 
 def choose_count(rate: float, seconds: float) -> int:
-    """Choose how many samples are answered in some seconds: a multiple of `FEWEST`, up to `MOST`."""
+    """Choose the number of samples that fill some seconds, a multiple of `FEWEST` up to `MOST`."""
     return int(min(max(rate * seconds // FEWEST, 1) * FEWEST, MOST))
 
 
 def warm_up(contender: Contender, samples: Samples) -> float:
-    """Compile a contender's model, have it meet its shapes, and measure its samples a second."""
+    """Compile a contender's model, run its shapes, and measure its samples per second."""
     indices = np.arange(min(FEWEST, len(samples)))
     with _system(contender.reader, samples, "Offline", contender.batching, contender.hint) as system:
         system.run(indices[:2])
@@ -54,17 +54,17 @@ def measure_throughputs(
     rounds: int,
     on_step: OnStep = ignore_step,
 ) -> dict[str, list[float]]:
-    """Measure samples a second in the Offline scenario, by LoadGen, of contenders that take turns.
+    """Measure samples per second of alternating contenders with LoadGen's Offline scenario.
 
     Args:
-        contenders: what is compared; in the first of their turns they warm up.
-        samples: the same windows for each contender's reader, by the contender's key. LoadGen asks for each
-            of them equally often.
-        rounds: turns that count.
-        on_step: called after each turn.
+        contenders: contenders to compare; their first run is a warm-up.
+        samples: the same windows for each contender's reader, by the contender's key; LoadGen queries each
+            equally often.
+        rounds: number of measured rounds.
+        on_step: called after each run.
 
     Returns:
-        By the contender's key, one number for each round.
+        Samples per second of each round, by the contender's key.
     """
     rates: dict[str, list[float]] = {each.key: [] for each in contenders}
     expected: dict[str, float] = {}
@@ -86,7 +86,7 @@ def measure_throughputs(
 
 
 def measure_single(contender: Contender, samples: Samples, *, seconds: float) -> float:
-    """Measure the milliseconds that 90 % of single queries take at most (SingleStream)."""
+    """Measure the 90th percentile of the latency of single queries in milliseconds (SingleStream)."""
     found = _test(
         contender,
         samples,
@@ -102,15 +102,15 @@ def measure_single(contender: Contender, samples: Samples, *, seconds: float) ->
 def measure_overhead(
     contender: Contender, samples: Samples, *, rounds: int, on_step: OnStep = ignore_step
 ) -> Spread:
-    """Measure the cost of LoadGen and our system around the engine, as a share of the engine's time.
+    """Measure the overhead of LoadGen and the system around the engine, as a share of the engine's time.
 
-    The engine alone runs batches of the same samples that were made beforehand.
+    The engine alone runs prepared batches of the same samples.
 
     Args:
-        contender: the system.
-        samples: what is asked, each once.
-        rounds: turns of each side, after `WARM_UPS`.
-        on_step: called after each turn.
+        contender: the contender to measure.
+        samples: samples to query, each once.
+        rounds: number of runs of each side, after `WARM_UPS`.
+        on_step: called after each run.
     """
     engine, count = contender.reader.engine, len(samples)
     plan = contender.batching(samples.lengths, engine.streams)
@@ -144,7 +144,7 @@ def _test(
     seconds: float | None = None,
     evenly: bool = False,
 ) -> Verdict:
-    """Run one short LoadGen test, whose logs are not kept."""
+    """Run one short LoadGen test, and discard its logs."""
     load = LoadSettings(
         scenario=scenario, samples=len(samples), least=least, seconds=seconds, evenly=evenly, target_latency=1
     )

@@ -1,4 +1,4 @@
-"""Measure the table of this machine: models in the Offline scenario, and the parts of the speed-up."""
+"""Measure the comparison table of this machine: models in the Offline scenario, and steps of the speed-up."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -33,17 +33,17 @@ OVERHEAD_SAMPLES = 320
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableConfig:
-    """Set how much is measured for the table.
+    """Settings of the table's measurements.
 
     Attributes:
-        rounds: turns of each contender, after one to warm up.
-        seconds: of a turn of the slowest contender, about.
-        accuracy: whether F1 is measured on all questions.
-        threads: for inference; None: all CPUs.
+        rounds: number of runs of each contender, after one warm-up.
+        seconds: approximate duration of a run of the slowest contender.
+        accuracy: measure F1 on all questions.
+        threads: threads for inference; None: all CPUs.
 
     Raises:
-        TypeError: a field of another type.
-        ValueError: a field out of range.
+        TypeError: a field has the wrong type.
+        ValueError: a field is out of range.
     """
 
     rounds: int = 3
@@ -59,18 +59,19 @@ class TableConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelRow:
-    """The measurements of a model.
+    """Measurements of a model.
 
     Attributes:
-        name: the model and how it is run.
-        random: whether its weights are random: then only the architecture is compared.
-        throughput: samples a second.
-        per_core: samples a second and core, the median.
-        speed_up: over the baseline, round by round.
-        f1: in percent; None: not measured, or random weights.
-        floors: whether F1 holds shares of the reference's and of the start model's; None where unknown.
-        megabytes: of the weights.
-        latency: milliseconds that 90 % of single queries take at most.
+        name: display name of the model and its batching.
+        random: True if its weights are random, so that only the speed is compared.
+        throughput: samples per second.
+        per_core: median samples per second and physical core.
+        speed_up: throughput relative to the baseline, round by round.
+        f1: F1 in percent; None: not measured, or random weights.
+        floors: True for each share of the reference's or the source model's F1 that F1 holds; None if
+            unknown.
+        megabytes: size of the weights in megabytes of 1,000,000 bytes.
+        latency: 90th percentile of the latency of single queries, in milliseconds.
     """
 
     name: str
@@ -86,13 +87,13 @@ class ModelRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A part of the speed-up.
+    """Step of the speed-up.
 
     Attributes:
-        name: what is changed, against the contender before (pruning: against the bundled model).
-        contender: what it makes.
-        factor: throughput after over throughput before, round by round.
-        throughput: samples a second after it.
+        name: the change from the previous contender (pruning: from the bundled model).
+        contender: contender after the change.
+        factor: ratio of the throughput after and before the change, round by round.
+        throughput: samples per second after the change.
     """
 
     name: str
@@ -103,16 +104,16 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """All that was measured for the table.
+    """Comparison table of one machine.
 
     Attributes:
-        data: what the samples are, in words.
-        samples: how many of the windows were asked for, evenly spread over the lengths.
-        rounds: turns of each contender.
-        rows: the models.
-        steps: how the speed-up divides.
-        overhead: what LoadGen and our system cost, as a share of the engine's time alone.
-        runtime: threads, streams and precision that all contenders have.
+        data: description of the samples.
+        samples: number of samples, evenly spread over the lengths of all windows.
+        rounds: number of runs of each contender.
+        rows: measurements of the models.
+        steps: steps of the speed-up.
+        overhead: overhead of LoadGen and the system, as a share of the engine's time.
+        runtime: threads, streams and precision of all contenders.
         configuration: see `describe_configuration`.
     """
 
@@ -126,7 +127,7 @@ class Table:
     configuration: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes by name, ready for JSON."""
+        """Return the attributes by name, JSON-serialisable."""
         return asdict(self)
 
 
@@ -139,15 +140,15 @@ def measure_table(
     *,
     progress: Progress = no_progress,
 ) -> Table:
-    """Measure everything, in alternating rounds of short LoadGen tests.
+    """Measure the comparison table in alternating rounds of short LoadGen tests.
 
     Args:
-        large: the plain model in INT8, which the baseline is made of.
-        bundled: the model that comes with the package.
-        models: further ones.
-        dataset: SQuAD v1.1 dev, for windows and F1.
-        config: how much is measured.
-        progress: shows a bar for each part.
+        large: the plain BERT-Large in INT8, the baseline's model.
+        bundled: the bundled model.
+        models: further models to compare.
+        dataset: data set for windows and F1, SQuAD v1.1 dev in an official comparison.
+        config: settings of the measurements.
+        progress: progress bars.
 
     Raises:
         ImportError: LoadGen is not installed.
@@ -180,7 +181,7 @@ def measure_table(
 
 
 def _reader(model: Model, config: TableConfig) -> Reader:
-    # What was tuned for one model would make others differ in more than the row says.
+    # Settings tuned for one model would make contenders differ in more than the stated change.
     runtime = RuntimeConfig(threads=config.threads, cache_dir=None)
     return Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
 
@@ -193,12 +194,12 @@ def _row(
     config: TableConfig,
     progress: Progress,
 ) -> ModelRow:
-    """Measure the latency and F1 of a contender, and describe it."""
+    """Measure the latency and F1 of a contender, and return its row of the table."""
     model, throughput, f1 = each.reader.model, Spread.of(rates[each.key]), None
     with progress(f"single queries: {each.name}"):
         latency = measure_single(each, samples[each.key], seconds=config.seconds / 10)
     if config.accuracy and not has_random_weights(model):
-        # On all questions, which equals the F1 of LoadGen's accuracy log.
+        # On all questions, which gives the F1 of LoadGen's accuracy log.
         with progress(f"F1: {each.name}") as bar:
             f1 = evaluate(each.reader, dataset, on_step=bar).scores.f1
     return ModelRow(

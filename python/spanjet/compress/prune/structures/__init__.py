@@ -1,4 +1,4 @@
-"""The structures that pruning removes; a new one is a module of its own and an entry of `STRUCTURES`."""
+"""Register the prunable structures; a new one is a module of its own and an entry of `STRUCTURES`."""
 
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.structures.attention_heads import AttentionHeads
@@ -13,10 +13,10 @@ STRUCTURES: tuple[Structure, ...] = (AttentionHeads(), FeedForwardUnits())
 
 
 def blocks_of(network: Network) -> list[tuple[Structure, int]]:
-    """List the blocks of a network, layer by layer: a structure, and the index of the layer."""
+    """List the blocks of a network layer by layer, each as a structure and the index of its layer."""
     return [(structure, layer) for layer in range(len(network.shapes)) for structure in STRUCTURES]
 
 
 def levels_of(config: Encoder) -> dict[str, list[int]]:
-    """List the sizes that a block may have, by the names of the structures; see `Structure.levels`."""
+    """List the candidate sizes of a block, by the names of the structures; see `Structure.levels`."""
     return {structure.name: structure.levels(config) for structure in STRUCTURES}

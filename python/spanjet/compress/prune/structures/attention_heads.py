@@ -1,4 +1,4 @@
-"""Attention heads: rows of query, key and value, and the columns of the output that read them."""
+"""Prune attention heads: rows of query, key and value, and the corresponding output columns."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ __all__ = ["AttentionHeads"]
 
 
 class AttentionHeads(Structure):
-    """The heads of self-attention; without any, the sublayer adds the bias of its output."""
+    """Heads of self-attention; without any, the sublayer adds the bias of its output layer."""
 
     name = "heads"
     readers = ("query", "key", "value")
@@ -22,15 +22,15 @@ class AttentionHeads(Structure):
     inner = "attention.context"
 
     def levels(self, config: Encoder) -> list[int]:
-        """All numbers of heads."""
+        """List all numbers of heads, from 0 to all."""
         return list(range(config.num_attention_heads + 1))
 
     def width(self, config: Encoder, /) -> int:
-        """The width of a head."""
+        """Return the width of a head."""
         return config.head_size
 
     def order(self, weight: NDArray[np.floating], moment: NDArray[np.float64], parts: int, /) -> Order:
-        """Remove head after head, see `order_groups`."""
+        """Rank heads for removal with `order_groups`."""
         return order_groups(weight, moment, parts)
 
     def build(

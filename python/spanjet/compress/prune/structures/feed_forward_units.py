@@ -1,4 +1,4 @@
-"""Feed-forward units: rows of the first product, and the columns of the second that read them."""
+"""Prune feed-forward units: rows of the first linear layer, and the corresponding columns of the second."""
 
 import math
 
@@ -13,13 +13,13 @@ from spanjet.runtime.openvino import ov
 
 __all__ = ["FeedForwardUnits"]
 
-# Units are computed so many at a time on every CPU with AVX2, AVX-512 or AMX.
+# Every CPU with AVX2, AVX-512 or AMX computes units in multiples of this number.
 _ALIGNMENT = 32
 _STEP = 0.9
 
 
 class FeedForwardUnits(Structure):
-    """The units between a layer's two products; without any, the sublayer adds the bias of its output."""
+    """Units between the two linear layers; without any, the sublayer adds the bias of the second."""
 
     name = "units"
     readers = ("up",)
@@ -28,7 +28,7 @@ class FeedForwardUnits(Structure):
     inner = "ffn.activation"
 
     def levels(self, config: Encoder) -> list[int]:
-        """List 0, all, and nine tenths again and again, rounded up to 32 so that vectors are full."""
+        """List 0 and a geometric series of ratio 0.9 down from all units, rounded up to multiples of 32."""
         units = config.intermediate_size
         levels, size = {0, units}, float(units)
         while size > 1:
@@ -37,11 +37,11 @@ class FeedForwardUnits(Structure):
         return sorted(levels)
 
     def width(self, _config: Encoder, /) -> int:
-        """One input a unit."""
+        """Return 1: each unit is one input of the output layer."""
         return 1
 
     def order(self, weight: NDArray[np.floating], moment: NDArray[np.float64], _parts: int, /) -> Order:
-        """Remove units, 16 at once, see `order_columns`."""
+        """Rank units for removal with `order_columns`."""
         return order_columns(weight, moment)
 
     def build(

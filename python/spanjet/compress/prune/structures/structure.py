@@ -1,4 +1,4 @@
-"""A structure: a kind of part, such as attention heads, that can be removed from a network's layers."""
+"""Define the interface of a prunable structure, such as attention heads."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -22,14 +22,15 @@ Tensors = dict[str, NDArray[np.float32]]
 
 
 class Structure(ABC):
-    """A kind of part that one sublayer of each layer has a number of: its output product reads them.
+    """Prunable structure: the parts, such as heads, that feed the output layer of one sublayer.
 
-    What a part of a given size takes is a curve of the latency table, under the structure's name.
+    The latency table has the times by number of parts under the structure's name.
 
     Attributes:
         name: the field of `LayerShape` that counts the parts.
-        readers: the products that make the parts, as fields of `LayerTensors`.
-        output: the product that reads the parts; the others are refitted when some are removed.
+        readers: the linear layers that compute the parts, as fields of `LayerTensors`.
+        output: the output layer, which reads the parts; its remaining columns are refitted when some are
+            removed.
         norm: the layer normalisation at the end of the sublayer.
         inner: the node that ``output`` reads, below ``encoder.layer.INDEX``.
     """
@@ -42,54 +43,55 @@ class Structure(ABC):
 
     @abstractmethod
     def levels(self, config: Encoder) -> list[int]:
-        """List the sizes that a block may have, ascending from 0 to that of a whole one."""
+        """List the candidate sizes of a block, ascending from 0 to the unpruned size."""
 
     @abstractmethod
     def width(self, config: Encoder, /) -> int:
-        """Inputs of the output product that belong to one part."""
+        """Return the number of the output layer's inputs that belong to one part."""
 
     @abstractmethod
     def order(self, weight: NDArray[np.floating], moment: NDArray[np.float64], parts: int, /) -> Order:
-        """Rank the parts for removal.
+        """Rank the parts of a block for removal.
 
         Args:
-            weight: of the output product, [outputs, inputs].
-            moment: damped second moments of its inputs and a 1, see `optimal_brain_surgeon.damped`.
-            parts: how many there are.
+            weight: weight of the output layer, [outputs, inputs].
+            moment: damped second moments of its inputs with a constant 1 appended, see
+                `optimal_brain_surgeon.damped`.
+            parts: number of parts.
         """
 
     @abstractmethod
     def build(
         self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, mask: ov.Node, /
     ) -> ov.Node:
-        """Build the sublayer; ``mask`` is what `Blocks.attention_bias` gives."""
+        """Build the sublayer's graph; ``mask`` is the output of `Blocks.attention_bias`."""
 
     def size(self, shape: LayerShape) -> int:
-        """Count the parts of a layer."""
+        """Return the number of parts of a layer."""
         count: int = getattr(shape, self.name)
         return count
 
     def resized(self, shape: LayerShape, size: int) -> LayerShape:
-        """The shape with another number of parts."""
+        """Return the layer shape with another number of parts."""
         return replace(shape, **{self.name: size})
 
     def output_name(self, network: Network, layer: int) -> str:
-        """Name of the output product, without ``.weight`` and ``.bias``."""
+        """Return the name of the output layer, without ``.weight`` and ``.bias``."""
         return str(getattr(network.layer(layer), self.output))
 
     def inputs(self, config: Encoder, kept: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Inputs of the output product that belong to some parts, int64[len(kept) * width]."""
+        """List the output layer's inputs that belong to the kept parts, int64[len(kept) * width]."""
         width = self.width(config)
         places: NDArray[np.int64] = (kept[:, None] * width + np.arange(width)).reshape(-1)
         return places
 
     def slice(self, network: Network, layer: int, kept: NDArray[np.int64]) -> Tensors:
-        """A block's tensors with only some of its parts, and nothing refitted.
+        """Slice a block's tensors to the kept parts, without refitting.
 
         Args:
-            network: nothing of which is cut.
+            network: the unpruned network.
             layer: index of the layer.
-            kept: int64[n], indices of the parts that are left, ascending.
+            kept: int64[n], indices of the kept parts, ascending.
         """
         names, places = network.layer(layer), self.inputs(network.architecture, kept)
         tensors = {
@@ -104,7 +106,7 @@ class Structure(ABC):
     def fit(
         self, network: Network, layer: int, kept: NDArray[np.int64], moment: NDArray[np.float64]
     ) -> Tensors:
-        """A block's tensors with only some of its parts, and its output product refitted to all of them.
+        """Slice a block's tensors to the kept parts, and refit its output layer to the original outputs.
 
         Args:
             network: as for `slice`.

@@ -1,4 +1,4 @@
-"""The architectures that are read, by the ``model_type`` of their ``config.json``."""
+"""Register the supported architectures by the ``model_type`` of their ``config.json``."""
 
 from pathlib import Path
 
@@ -29,9 +29,9 @@ def read_architecture(path: Path) -> Architecture:
     """Read and check a ``config.json``.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not JSON, its ``model_type`` is none of `ARCHITECTURES`, or a value is missing or
-            cannot be used; the message names the file, the key, what was found and what was expected.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not JSON, its ``model_type`` is not in `ARCHITECTURES`, or a value is missing
+            or cannot be used; the message names the file, the key, what was found and what was expected.
     """
     fields = Fields.read(path)
     return ARCHITECTURES[fields.choice("model_type", list(ARCHITECTURES))].read(fields)

@@ -1,4 +1,4 @@
-"""BERT (Devlin et al. 2019, arXiv 1810.04805)."""
+"""Build BERT (Devlin et al. 2019, arXiv 1810.04805)."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ __all__ = ["Bert"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bert(Encoder):
-    """BERT, also the smaller ones that were distilled from it in its own form, such as MiniLM."""
+    """BERT, and models of the same architecture, such as MiniLM."""
 
     prefix = "bert."
     # Heads of other tasks, and a buffer that old versions of transformers saved.

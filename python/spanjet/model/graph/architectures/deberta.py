@@ -1,4 +1,4 @@
-"""DeBERTa-v2 (He et al. 2021, arXiv 2006.03654) and DeBERTa-v3 (He et al. 2021, arXiv 2111.09543)."""
+"""Build DeBERTa-v2 (He et al. 2021, arXiv 2006.03654) and DeBERTa-v3 (He et al. 2021, arXiv 2111.09543)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,25 +34,25 @@ _LAYER = LayerTensors(
 
 @dataclass(frozen=True, kw_only=True)
 class Deberta(Architecture):
-    """BERT's encoder with disentangled attention: content and distance have vectors of their own.
+    """BERT's encoder with disentangled attention: content and relative position have separate vectors.
 
     Attributes:
         embedding_size: width of the embeddings.
-        absolute_positions: whether rows for positions are added to the embeddings.
-        relative: whether scores by distance are added in the attention.
-        content_to_position, position_to_content: whether a query's content meets the key's distance, and
-            the other way round.
-        shared_projections: whether distances go through the weights of content.
-        buckets: distances that are told apart in each direction; beyond half of it, logarithmically.
-            0: all up to ``farthest``.
-        farthest: the greatest distance, plus one.
-        normalised_distances: whether the table of distances is layer-normalised.
-        kernel_size: tokens under the convolution beside the first layer; 0: there is none.
-        kernel_act: its activation.
+        absolute_positions: add absolute position embeddings.
+        relative: add relative position scores in the attention.
+        content_to_position, position_to_content: add content-to-position scores, and position-to-content
+            scores.
+        shared_projections: project relative positions with the weights of the content.
+        buckets: number of buckets of distances in each direction, logarithmic beyond half of it; 0: one for
+            each distance up to ``farthest``.
+        farthest: maximum distance plus one.
+        normalised_distances: apply layer normalisation to the table of relative positions.
+        kernel_size: kernel size in tokens of the convolution beside the first layer; 0: no convolution.
+        kernel_act: activation of the convolution.
     """
 
     prefix = "deberta."
-    # Position rows are there in checkpoints that do not use them, too.
+    # Checkpoints have position embeddings even if they do not use them.
     ignored = (
         r"(lm_predictions|mask_predictions|cls)\..*|pooler\..*|classifier\..*"
         r"|embeddings\.(position_ids|position_embeddings\.weight)"
@@ -76,12 +76,12 @@ class Deberta(Architecture):
 
     @property
     def span(self) -> int:
-        """Half of the rows of the table of distances."""
+        """Half the number of rows of the table of relative positions."""
         return self.buckets or self.farthest
 
     @property
     def score_scale(self) -> float:
-        """Factor of the scores: the more kinds of them are added, the less."""
+        """Scale of the attention scores, by head size and number of added kinds of scores."""
         kinds = 1 + self.content_to_position + self.position_to_content
         return float((self.head_size * kinds) ** -0.5)
 
@@ -134,7 +134,7 @@ class Deberta(Architecture):
 
 
 def _names(fields: Fields, key: str, allowed: list[str]) -> list[str]:
-    """A list of names, or one string with ``|`` between them."""
+    """Read a list of names, or one string of names separated by ``|``."""
     value = fields.get(key, [])
     if isinstance(value, str):
         value = [name.strip() for name in value.lower().split("|")]
@@ -144,7 +144,7 @@ def _names(fields: Fields, key: str, allowed: list[str]) -> list[str]:
 
 
 def _distances(fields: Fields, positions: int) -> dict[str, Any]:
-    """Read the number of distances that are told apart, and up to where."""
+    """Read the number of distance buckets and the maximum distance."""
     farthest = fields.count("max_relative_positions", default=-1, least=-1)
     buckets = max(0, fields.count("position_buckets", default=-1, least=-1))
     farthest = farthest if farthest > 0 else positions
@@ -154,7 +154,7 @@ def _distances(fields: Fields, positions: int) -> dict[str, Any]:
 
 
 class _Graph:
-    """Builds the parts that only DeBERTa has."""
+    """Builder of the parts specific to DeBERTa."""
 
     def __init__(self, config: Deberta, weights: TensorSource) -> None:
         self.blocks = Blocks(weights, layer_norm_eps=config.layer_norm_eps)
@@ -165,7 +165,7 @@ class _Graph:
         self._distances = self._rows_by_distance() if config.relative else None
 
     def embed(self) -> ov.Node:
-        """Words, positions and types where there are any, widened where they are narrow, normalised."""
+        """Build the embeddings: words, positions and types, projected to the hidden size and normalised."""
         config, width = self._config, self._config.embedding_size
         vectors = look_up_words(self.blocks, config, self.inputs, width=width)
         if config.absolute_positions:
@@ -178,14 +178,14 @@ class _Graph:
         return normalise(self.blocks, vectors, width=config.hidden_size)
 
     def attention_bias(self) -> ov.Node:
-        """Build the bias that lowers scores of padding; also fails on too long a sequence."""
+        """Build the attention bias of padding; inference fails on sequences that are too long."""
         bias = self.blocks.attention_bias(self.inputs.attention_mask, name="attention_bias")
         if self._distances is None:
             return bias
         return self._distances.limited(bias, name="attention_bias.limited")
 
     def attention(self, vectors: ov.Node, bias: ov.Node, name: str) -> ov.Node:
-        """Disentangled self-attention, up to its output product."""
+        """Build disentangled self-attention, up to its output projection."""
         config, blocks, node = self._config, self.blocks, f"{name}.attention"
         query, key, value = (
             blocks.heads(
@@ -213,7 +213,7 @@ class _Graph:
         return blocks.linear(context, inputs=width, outputs=width, name=f"{node}.output", tensor=output)
 
     def convolve(self, vectors: ov.Node, output: ov.Node) -> ov.Node:
-        """The convolution over the embeddings, added to the first layer's output and normalised."""
+        """Build the convolution over the embeddings, added to the first layer's output and normalised."""
         config, size, mask = self._config, self._config.kernel_size, self.inputs.attention_mask
         width, name = config.hidden_size, "encoder.convolution"
         unpadded = self.blocks.zero_padding(vectors, mask, name=f"{name}.unpadded")
@@ -229,7 +229,7 @@ class _Graph:
         return add_and_normalise(self.blocks, config, active, output, name=name, tensor=tensor)
 
     def _projected(self, layer: str, part: str) -> NDArray[np.float32]:
-        """The vectors of distances as queries or keys, scaled: [heads, rows, head_size].
+        """Project relative positions to scaled queries or keys, [heads, rows, head_size].
 
         Args:
             layer: the layer's name in the checkpoint.
@@ -246,7 +246,7 @@ class _Graph:
         return table
 
     def _distance_vectors(self) -> NDArray[np.float32]:
-        """One vector for each distance that is told apart, float32[rows, width]."""
+        """Load the vectors of all relative position buckets, float32[rows, width]."""
         config, width = self._config, self._config.hidden_size
         table = self._weights.take("encoder.rel_embeddings.weight", (2 * config.span, width))
         if not config.normalised_distances:

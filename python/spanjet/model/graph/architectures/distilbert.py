@@ -1,4 +1,4 @@
-"""DistilBERT (Sanh et al. 2019, arXiv 1910.01108)."""
+"""Build DistilBERT (Sanh et al. 2019, arXiv 1910.01108)."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ _LAYER = LayerTensors(
     down="ffn.lin2",
     ffn_norm="output_layer_norm",
 )
-# What its configuration calls the config.
+# DistilBERT's names of the configuration values.
 _NAMES = {
     "hidden_size": "dim",
     "num_hidden_layers": "n_layers",
@@ -31,13 +31,13 @@ _NAMES = {
     "intermediate_size": "hidden_dim",
     "hidden_act": "activation",
 }
-# What its configuration does not say: there are no token types, and the epsilon is always this.
+# Values missing from its configuration: there are no token types, and epsilon is constant.
 _FIXED = {"type_vocab_size": 0, "layer_norm_eps": 1e-12}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistilBert(Encoder):
-    """BERT's encoder without token types and with tensor names of its own."""
+    """BERT's encoder without token types and with different tensor names."""
 
     tensors = _LAYER
     layers = "transformer.layer"

@@ -1,4 +1,4 @@
-"""ELECTRA (Clark et al. 2020, arXiv 2003.10555)."""
+"""Build ELECTRA (Clark et al. 2020, arXiv 2003.10555)."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ __all__ = ["Electra"]
 
 @dataclass(frozen=True, kw_only=True)
 class Electra(Bert):
-    """BERT, whose embeddings may be narrower than its layers.
+    """BERT with embeddings that may be narrower than the layers.
 
     Attributes:
-        embedding_size: width of the embeddings; where it is not ``hidden_size``, a linear layer follows.
+        embedding_size: width of the embeddings; unless it is ``hidden_size``, a linear layer follows.
     """
 
     prefix = "electra."

@@ -1,4 +1,4 @@
-"""MobileBERT (Sun et al. 2020, arXiv 2004.02984)."""
+"""Build MobileBERT (Sun et al. 2020, arXiv 2004.02984)."""
 
 from dataclasses import dataclass
 
@@ -14,26 +14,26 @@ from spanjet.runtime.openvino import ops, ov
 
 __all__ = ["MobileBert"]
 
-# What the layer normalisations have that the configuration's epsilon does not reach.
+# Epsilon of the layer normalisations that ignore the configuration's.
 _FIXED_EPS = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
 class MobileBert(Architecture):
-    """A deep and narrow encoder: each layer works at a smaller width than what passes between layers.
+    """Deep and narrow encoder with bottlenecks: layers are narrower inside than the hidden states.
 
     Attributes:
         embedding_size: width of the word embeddings.
         inner_size: width within a layer; ``hidden_size`` without bottlenecks.
-        trigram_input: whether a word's neighbours are joined to it before the first linear layer.
-        bottlenecks: whether layers narrow their input and widen their output.
-        narrow_value: whether the attention's values come from the narrowed vectors, as its queries do.
-        feed_forwards: feed-forward blocks of a layer.
-        layer_norm: whether vectors are normalised, or only scaled and shifted.
+        trigram_input: concatenate the embeddings of both neighbours before the first linear layer.
+        bottlenecks: layers narrow their input and widen their output.
+        narrow_value: compute attention values from the narrowed hidden states, like queries.
+        feed_forwards: number of feed-forward blocks of a layer.
+        layer_norm: apply layer normalisation, instead of only a scale and shift.
     """
 
     prefix = "mobilebert."
-    # The last two are saved where the configuration says that they are not used, too.
+    # The last two are saved even if the configuration does not use them.
     ignored = (
         r"pooler\..*|cls\..*|classifier\..*|embeddings\.position_ids"
         r"|embeddings\.embedding_transformation\..*|encoder\.layer\.\d+\.bottleneck\.attention\..*"
@@ -65,7 +65,7 @@ class MobileBert(Architecture):
             inner_size = fields.count("intra_bottleneck_size", default=128)
             cls._check_heads(fields, values["num_attention_heads"], "intra_bottleneck_size", inner_size)
         if not narrow_value:
-            # Without it, queries and keys would be read from vectors that are too wide for their weights.
+            # Without it, queries and keys would read hidden states that are too wide for their weights.
             fields.choice("key_query_shared_bottleneck", [True], default=True)
         return cls(
             **values,
@@ -89,7 +89,7 @@ class MobileBert(Architecture):
 
 
 class _Graph:
-    """Builds the parts that only MobileBERT has."""
+    """Builder of the parts specific to MobileBERT."""
 
     def __init__(self, config: MobileBert, weights: TensorSource) -> None:
         self.blocks = Blocks(weights, layer_norm_eps=config.layer_norm_eps)
@@ -97,13 +97,13 @@ class _Graph:
         self._config = config
 
     def embed(self, inputs: Inputs) -> ov.Node:
-        """Words, with their neighbours, at the full width; types and positions added; normalised."""
+        """Build the embeddings: words with neighbours, projected, plus positions and types, normalised."""
         config, blocks = self._config, self.blocks
         vectors = look_up_words(blocks, config, inputs, width=config.embedding_size)
         width = config.embedding_size
         if config.trigram_input:
-            # What follows the last token is zeros, whether the row has padding or ends there, so that a
-            # window's logits do not depend on its neighbours in the batch.
+            # The neighbour after the last token is zero, with or without padding, so that a window's logits
+            # do not depend on the other windows of the batch.
             vectors = blocks.zero_padding(vectors, inputs.attention_mask, name="embeddings.word.unpadded")
             before, here, after = blocks.neighbours(vectors, reach=1, name="embeddings.trigram")
             vectors = ops.concat([after, here, before], 2, name="embeddings.trigram")
@@ -123,7 +123,7 @@ class _Graph:
         )
 
     def layer(self, vectors: ov.Node, bias: ov.Node, name: str) -> ov.Node:
-        """One layer: narrowed, attention, feed-forward blocks, widened."""
+        """Build one layer: bottleneck, attention, feed-forward blocks, output bottleneck."""
         config = self._config
         narrow = query = vectors
         if config.bottlenecks:

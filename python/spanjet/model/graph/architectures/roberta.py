@@ -1,4 +1,4 @@
-"""RoBERTa (Liu et al. 2019, arXiv 1907.11692) and XLM-RoBERTa (Conneau et al. 2020, arXiv 1911.02116)."""
+"""Build RoBERTa (Liu et al. 2019, arXiv 1907.11692) and XLM-R (Conneau et al. 2020, arXiv 1911.02116)."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ __all__ = ["Roberta"]
 
 @dataclass(frozen=True, kw_only=True)
 class Roberta(Bert):
-    """BERT without token types, whose positions count from the padding id plus one.
+    """BERT without token types, with positions that start after the padding id.
 
-    Padding is on the right, so that a token's place alone says its position. CamemBERT (Martin et al.
-    2020, arXiv 1911.03894) has the same form.
+    Padding is on the right, so that a token's position depends only on its index. CamemBERT (Martin et al.
+    2020, arXiv 1911.03894) has the same architecture.
     """
 
     prefix = "roberta."

@@ -8,6 +8,7 @@ use crate::reference::{encode, layout, tokenizer, vocabulary};
 use crate::tokenizer::bert::scratch::Scratches;
 use crate::tokenizer::bert::word_cache::WordCache;
 use crate::tokenizer::bert::{AddedToken, Bert, Normalization, Settings};
+use crate::tokenizer::origin::Origin;
 use crate::tokenizer::tokenizer::{Engine, Tokenizer};
 
 fn scratches(tokenizer: &Tokenizer) -> &Scratches {
@@ -22,7 +23,7 @@ fn with_added(added_tokens: Vec<AddedToken>) -> Tokenizer {
         Normalization { clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true };
     let settings = Settings { normalization, max_characters: 20, added_tokens, match_special_tokens: true };
     let bert = Bert::new(vocabulary(), settings, 1).unwrap();
-    Tokenizer::new(Engine::Bert(Box::new(bert)), layout(), Pool::new(Some(1)).unwrap())
+    Tokenizer::new(Origin::default(), Engine::Bert(Box::new(bert)), layout(), Pool::new(Some(1)).unwrap())
 }
 
 fn added(content: &str, id: u32) -> AddedToken {

@@ -10,6 +10,7 @@ use crate::tokenizer::load::outline::Outline;
 use crate::tokenizer::load::post_processor::Template;
 use crate::tokenizer::load::source::{Source, parse, read, refuse};
 use crate::tokenizer::load::{bert, bpe};
+use crate::tokenizer::origin::Origin;
 use crate::tokenizer::tokenizer::{Engine, Tokenizer};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -36,7 +37,8 @@ pub fn read_tokenizer(path: &Path, match_special_tokens: bool, threads: Option<u
         bert::from_vocabulary(&source, pool.threads())?
     };
     let layout = template.layout(engine.vocabulary()).map_err(|error| source.in_file(error))?;
-    Ok(Tokenizer::new(engine, layout, pool))
+    let origin = Origin::new(path, &file, &text, match_special_tokens, threads)?;
+    Ok(Tokenizer::new(origin, engine, layout, pool))
 }
 
 /// Read a `tokenizer.json`: BERT's for our own path, any other for the Hugging Face crate.

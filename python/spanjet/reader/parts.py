@@ -1,0 +1,117 @@
+"""Build the parts that a reader consists of from its settings."""
+
+import os
+import threading
+import weakref
+from dataclasses import dataclass, replace
+from typing import Any
+
+from spanjet._core import Tokenizer
+from spanjet.config import DecodeConfig, RuntimeConfig, Threshold, WindowConfig
+from spanjet.model.directory import BUNDLED_MODEL
+from spanjet.model.load import Model, load_model
+from spanjet.reader.compatibility import check_compatible
+from spanjet.reader.dynamic_batching import DynamicBatcher
+from spanjet.reader.pipeline import Pipeline
+from spanjet.reader.thresholds import Thresholds
+from spanjet.reader.tuned_settings import tuned_settings
+from spanjet.runtime.engine import Runtime
+
+__all__ = ["Assembly", "Settings"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The arguments of a `Reader`, checked; with a path for the model they can be pickled."""
+
+    model: str | os.PathLike[str] | Model | None
+    threshold: Threshold
+    window_config: WindowConfig
+    decode_config: DecodeConfig
+    runtime_config: RuntimeConfig
+    match_special_tokens: bool
+
+
+class Parts:
+    """The parts of one reader.
+
+    Args:
+        settings: the reader's.
+
+    Attributes:
+        model: loaded.
+        runtime_config: completed by what was tuned, and by defaults.
+        thresholds, tokenizer, engine, pipeline, batcher: the stations of a question.
+
+    Raises:
+        OSError, ValueError, TypeError: as `Reader`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        model = BUNDLED_MODEL if settings.model is None else settings.model
+        self.model = model if isinstance(model, Model) else load_model(model)
+        tuned = tuned_settings(self.model, settings.runtime_config)
+        self.runtime_config = settings.runtime_config.completed(tuned)
+        self.thresholds = Thresholds(self.model, settings.threshold)
+        self.tokenizer = Tokenizer(
+            self.model.tokenizer,
+            match_special_tokens=settings.match_special_tokens,
+            threads=self.runtime_config.threads,
+        )
+        check_compatible(self.model, self.tokenizer, settings.window_config)
+        self.engine = Runtime(self.model.model, self.runtime_config)
+        self.pipeline = Pipeline(
+            self.tokenizer,
+            self.engine,
+            window_config=settings.window_config,
+            decode_config=settings.decode_config,
+            runtime_config=self.runtime_config,
+            calibration=self.thresholds.calibration,
+            max_length=self.model.max_length,
+        )
+        self.batcher = DynamicBatcher(self.pipeline)
+
+
+class Assembly:
+    """Build the parts of a reader: at once, or, in a process that it was pickled for, when it is first used.
+
+    A worker that cannot unpickle its task ends without a word, so that nothing is read before the first call.
+
+    Args:
+        settings: the reader's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._built: Parts | None = self._build()
+
+    def _build(self) -> Parts:
+        parts = Parts(self._settings)
+        weakref.finalize(self, parts.batcher.close)
+        return parts
+
+    @property
+    def _parts(self) -> Parts:
+        if self._built is None:
+            with self._lock:
+                self._built = self._built or self._build()
+        return self._built
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        return self._parts.pipeline
+
+    def __getstate__(self) -> dict[str, Any]:
+        settings, built = self._settings, self._built
+        settings = settings if built is None else replace(settings, model=built.model.stored())
+        return {**self.__dict__, "_settings": settings, "_lock": None, "_built": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def __copy__(self) -> "Assembly":
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Assembly":
+        return self
