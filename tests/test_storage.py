@@ -2,10 +2,19 @@
 
 import os
 import threading
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
-from spanjet.storage import check_writable, directory_digest, file_digest, lock, replace_file
+from spanjet.storage import (
+    check_free,
+    check_writable,
+    directory_digest,
+    file_digest,
+    lock,
+    replace_file,
+    staged,
+)
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:
@@ -51,6 +60,50 @@ def test_what_is_not_writable(tmp_path: Path) -> None:
         check_writable(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no such directory"):
         check_writable(tmp_path / "nowhere" / "file")
+
+
+def test_devices_and_links_are_written_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    replace_file(tmp_path / "pipe", b"new")
+    assert os.read(reading, 10) == b"new"
+    os.close(reading)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("there/file")
+    replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "file").read_bytes() == b"new"
+
+
+def test_a_write_that_fails_names_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(_: int) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/file'"):
+        replace_file(tmp_path / "file", b"new")
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        replace_file(Path("/dev/full"), b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_may_not_be_written_is_refused_early(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match=r"no permission to write: '.*/file'"):
+        check_writable(tmp_path / "file")
+
+
+def test_directories_above_an_output_are_made_with_it(tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "today" / "out"
+    with pytest.raises(RuntimeError, match=r"stop"), staged(out, mark="mark", overwrite=False):
+        raise RuntimeError("stop")
+    assert list(tmp_path.iterdir()) == []
+    with staged(out, mark="mark", overwrite=False) as stage:
+        (stage / "mark").touch()
+    assert (out / "mark").is_file()
+    with pytest.raises(FileNotFoundError, match=r"no such directory: '.*/mark'"):
+        check_free(out / "mark" / "deeper" / "out", mark="mark", overwrite=False)
 
 
 def test_one_holder_of_a_lock(tmp_path: Path) -> None:

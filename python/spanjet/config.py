@@ -16,6 +16,7 @@ __all__ = [
     "DecodeConfig",
     "DecodeMode",
     "RuntimeConfig",
+    "SettingError",
     "Threshold",
     "WindowConfig",
     "check_config",
@@ -45,18 +46,39 @@ SPECIAL_TOKENS = 3
 """Number of special tokens of a window: ``[CLS]``, ``[SEP]`` and ``[SEP]``."""
 
 
+class SettingError(ValueError):
+    """A setting is out of range.
+
+    Attributes:
+        name, value: of the setting; a command's option has the same name, with hyphens.
+        expected: what it may be.
+        owner: class that it belongs to; "" for an argument.
+    """
+
+    def __init__(self, name: str, value: object, expected: str, owner: str = "") -> None:
+        super().__init__(name, value, expected, owner)  # all of them, so that it can be pickled
+        self.name, self.value, self.expected, self.owner = name, value, expected, owner
+
+    def __str__(self) -> str:
+        owner = f"{self.owner}." if self.owner else ""
+        return f"{owner}{self.name} is {self.value!r}; expected {self.expected}"
+
+
 def default_cache_dir() -> Path | None:
     """Return the directory for compiled models: ``$XDG_CACHE_HOME/spanjet`` or ``~/.cache/spanjet``.
 
     A relative ``XDG_CACHE_HOME`` is ignored, as the XDG Base Directory Specification requires. None if the
-    user has no home directory.
+    user has no home directory, which is never created.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
         try:
-            base = Path.home() / ".cache"
-        except RuntimeError:
+            home = Path.home()
+            if not (home.is_absolute() and home.is_dir()):
+                return None
+        except (RuntimeError, OSError):
             return None
+        base = home / ".cache"
     return base / "spanjet"
 
 
@@ -88,6 +110,10 @@ class WindowConfig:
         check_choice(self, "convention", ("advance", "overlap"))
         check_integer(self, "doc_stride", minimum=1 if self.convention == "advance" else 0)
         check_integer(self, "max_question_length", minimum=1, optional=True)
+        room = self.max_length - SPECIAL_TOKENS - 1  # of a context, beside a question of one token
+        if self.convention == "overlap" and self.doc_stride >= room:
+            expected = f"less than {room}, the text of a window of {self.max_length} tokens"
+            raise _error(self, "doc_stride", expected)
 
     @classmethod
     def fitting(cls, max_length: int) -> "WindowConfig":
@@ -202,11 +228,11 @@ def check_count(name: str, value: Any) -> int:
         TypeError: the value is not an integer.
         ValueError: the value is out of range.
     """
-    expected = f"{name} is {value!r}; expected an integer from 1 to {MOST}"
+    error = SettingError(name, value, f"an integer from 1 to {MOST}")
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(expected)
+        raise TypeError(str(error))
     if not 1 <= int(value) <= MOST:
-        raise ValueError(expected)
+        raise error
     return int(value)
 
 
@@ -281,7 +307,7 @@ class RuntimeConfig:
             check_bool(self, name, optional=True)
         check_choice(self, "precision", ("f32", "bf16", "f16"), optional=True)
         if self.cache_dir is not None and not isinstance(self.cache_dir, str | os.PathLike):
-            raise TypeError(_message(self, "cache_dir", "a path or None"))
+            raise TypeError(str(_error(self, "cache_dir", "a path or None")))
 
     def completed(self, tuned: Mapping[str, Any] | None = None) -> "RuntimeConfig":
         """Replace None by tuned values and defaults."""
@@ -311,11 +337,11 @@ def check_integer(config: Any, name: str, *, minimum: int, optional: bool = Fals
         return
     expected = f"an integer of at least {minimum}"
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(_message(config, name, expected))
+        raise TypeError(str(_error(config, name, expected)))
     if value < minimum:
-        raise ValueError(_message(config, name, expected))
+        raise _error(config, name, expected)
     if value > MOST:
-        raise ValueError(_message(config, name, f"an integer of at most {MOST}"))
+        raise _error(config, name, f"an integer of at most {MOST}")
 
 
 def check_number(
@@ -346,29 +372,29 @@ def check_number(
     expected = kind if minimum is above is None else f"{kind} {low}"
     expected += "" if maximum is None else f" and at most {maximum}"
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(_message(config, name, expected))
+        raise TypeError(str(_error(config, name, expected)))
     if (
         not abs(value) <= sys.float_info.max  # also of an integer that is too large for a float
         or (minimum is not None and value < minimum)
         or (above is not None and value <= above)
         or (maximum is not None and value > maximum)
     ):
-        raise ValueError(_message(config, name, expected))
+        raise _error(config, name, expected)
 
 
 def check_bool(config: Any, name: str, *, optional: bool = False) -> None:
     """Check that a setting is True or False, or None if allowed."""
     value = getattr(config, name)
     if not isinstance(value, bool) and not (optional and value is None):
-        raise TypeError(_message(config, name, "True, False or None" if optional else "True or False"))
+        raise TypeError(str(_error(config, name, "True, False or None" if optional else "True or False")))
 
 
 def check_choice(config: Any, name: str, choices: Sequence[str], *, optional: bool = False) -> None:
     """Check that a setting is one of the given strings, or None if allowed."""
     value = getattr(config, name)
     if value not in choices and not (optional and value is None):
-        raise ValueError(_message(config, name, " or ".join(map(repr, choices))))
+        raise _error(config, name, " or ".join(map(repr, choices)))
 
 
-def _message(config: Any, name: str, expected: str) -> str:
-    return f"{type(config).__name__}.{name} is {getattr(config, name)!r}; expected {expected}"
+def _error(config: Any, name: str, expected: str) -> SettingError:
+    return SettingError(name, getattr(config, name), expected, type(config).__name__)

@@ -7,8 +7,8 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from errno import EAGAIN, EEXIST, EISDIR, ENOENT, ENOTEMPTY
+from contextlib import contextmanager, suppress
+from errno import EACCES, EAGAIN, EEXIST, EISDIR, ENOENT, ENOTEMPTY
 from pathlib import Path
 
 __all__ = [
@@ -35,21 +35,38 @@ def check_writable(path: Path) -> None:
     Raises:
         IsADirectoryError: the path is a directory.
         FileNotFoundError: the parent directory does not exist.
+        PermissionError: it may not be written.
     """
     if path.is_dir():
         raise IsADirectoryError(EISDIR, "is a directory", str(path))
-    _check_parent(path)
+    _check_directory(path.parent)
+    if not os.access(path if _is_device(path) else path.resolve().parent, os.W_OK):
+        raise PermissionError(EACCES, "no permission to write", str(path))
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file atomically and durably.
 
     The content is written to a uniquely named hidden file beside ``path``, so that several processes may
-    replace one file: the last wins.
+    replace one file: the last wins. A device or a pipe is written to, and a link keeps pointing to the file.
 
     Raises:
         OSError: the file cannot be written; the previous one is unchanged.
     """
+    try:
+        if _is_device(path):
+            path.write_bytes(content)
+        else:
+            _replace(path.resolve(), content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _replace(path: Path, content: bytes) -> None:
     stage = path.with_name(f".{path.name}.{secrets.token_hex(4)}{STAGE_SUFFIX}")
     try:
         with stage.open("xb") as file:
@@ -108,6 +125,8 @@ def directory_digest(path: Path) -> str:
 def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
     """Check in advance that a directory may be written to a path.
 
+    The directories above it are made with it.
+
     Args:
         path: path of the directory.
         mark: name of a file that identifies a directory of this kind; no other directory is replaced.
@@ -115,9 +134,9 @@ def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
 
     Raises:
         FileExistsError: the path exists and may not be replaced.
-        FileNotFoundError: the parent directory does not exist.
+        FileNotFoundError: a file stands where a directory above it is to be.
     """
-    _check_parent(path)
+    _check_directory(next(parent for parent in path.parents if parent.exists()))
     if not path.exists() and not path.is_symlink():
         return
     if not overwrite:
@@ -134,6 +153,8 @@ def staged(path: Path, *, mark: str, overwrite: bool) -> Iterator[Path]:
         FileExistsError: see `check_free`; also if another process was faster.
     """
     check_free(path, mark=mark, overwrite=overwrite)
+    above = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
     stage = _hidden(path)
     try:
         mask = os.umask(0)
@@ -146,11 +167,14 @@ def staged(path: Path, *, mark: str, overwrite: bool) -> Iterator[Path]:
             _rename(stage, path)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        for parent in above:
+            with suppress(OSError):  # not empty
+                parent.rmdir()
 
 
-def _check_parent(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise FileNotFoundError(ENOENT, "no such directory", str(path.parent))
+def _check_directory(path: Path) -> None:
+    if not path.is_dir():
+        raise FileNotFoundError(ENOENT, "no such directory", str(path))
 
 
 def _hidden(path: Path) -> Path:

@@ -4,6 +4,9 @@ import builtins
 import json
 import re
 import sys
+from dataclasses import replace
+from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,11 @@ from spanjet.bench import BenchConfig, BenchResult, built_in, run_bench
 from spanjet.bench.report import page, table
 from spanjet.bench.report.latency_plot import latency_plot
 from spanjet.bench.report.operations_plot import operations_plot
+from spanjet.bench.result import Measurement
 from spanjet.cli import app
+from spanjet.cli.terminal.bench_table import PIPED_COLUMNS, show_bench
 from spanjet.measure import html
+from spanjet.measure.rounds import Turn
 from typer.testing import CliRunner
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
@@ -43,9 +49,9 @@ def test_page_is_whole(found: Page, result: BenchResult) -> None:
     assert found.open == []
     text = " ".join(" ".join(found.words).split())
     assert "<a & test>" in text
-    for row in result.rows():
-        assert row.name in text
-        assert table.number(row.value) in text
+    for _, rows in groupby(result.rows(), key=lambda row: row.section):
+        for cells in table.written(list(rows)):
+            assert all(cell in text for cell in cells)
     for value in (*result.machine.values(), "runtime.batch_tokens", "default"):
         assert value in text
 
@@ -109,12 +115,59 @@ def test_numbers(value: float, text: str) -> None:
     assert table.number(value) == text
 
 
+def test_numbers_of_a_unit_have_the_same_decimals() -> None:
+    rows = [
+        Measurement("x", "fast", "ms", 9.876),
+        Measurement("x", "slow", "ms", 123.456),
+        Measurement("x", "share", "%", 0.0333, -1.908, 14.27),
+        Measurement("x", "rate", "questions/s", 99.96, 62.0, 183.7),
+    ]
+    assert table.written(rows) == [
+        ("fast", "9.88", "", "ms"),
+        ("slow", "123.46", "", "ms"),
+        ("share", "0.0", "-1.9 to 14.3", "%"),
+        ("rate", "100.0", "62.0 to 183.7", "questions/s"),
+    ]
+
+
+def test_rounds_that_disagree_are_said(result: BenchResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A median of rounds that disagree is an accident; the ratios still count."""
+    even, odd = [Turn(1.0, 1.0)] * 4, [Turn(1.0, 1.0), Turn(1.35, 1.0)] * 2
+    steady, busy = (
+        replace(
+            result,
+            throughput=replace(
+                result.throughput, turns=dict.fromkeys(("answers", "stream", "inference"), turns)
+            ),
+        )
+        for turns in (even, odd)
+    )
+    assert steady.warnings() == []
+    assert "Unsteady" not in page.render_page(steady)
+    assert len(busy.warnings()) == 2
+    assert busy.as_dict()["warnings"] == busy.warnings()
+    words = " ".join(" ".join(Page(page.render_page(busy)).words).split())
+    assert "the rounds disagree about text to answers: a quarter of them is below" in words
+    monkeypatch.setattr(import_module("spanjet.cli.bench"), "run_bench", lambda *_, **__: busy)
+    code, _, error = run()
+    assert code == 0
+    assert [line.partition(":")[0] for line in error.splitlines()] == ["spanjet"] * 2
+    assert "the rounds disagree about inference alone" in error
+
+
+def test_sections_are_rows_so_that_narrow_pages_show_the_numbers(found: Page) -> None:
+    assert "rowspan" not in str(found.tags)
+    spans = [attributes for tag, attributes in found.tags if attributes.get("scope") == "rowgroup"]
+    assert spans
+    assert {attributes["colspan"] for attributes in spans} == {"4"}
+
+
 def test_table_when_piped(result: BenchResult, capsys: pytest.CaptureFixture[str]) -> None:
-    table.show(result)
+    show_bench(result)
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == list(table.PIPED_COLUMNS)
+    assert lines[0] == list(PIPED_COLUMNS)
     assert len(lines) == len(result.rows()) + 1
-    assert {len(line) for line in lines} == {len(table.PIPED_COLUMNS)}
+    assert {len(line) for line in lines} == {len(PIPED_COLUMNS)}
     assert float(lines[1][2]) == pytest.approx(result.rows()[0].value, rel=1e-4)
 
 
@@ -122,12 +175,17 @@ def test_table_on_a_terminal(
     result: BenchResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    table.show(result)
+    monkeypatch.setenv("COLUMNS", "100")
+    show_bench(result)
     text = capsys.readouterr().out
     assert "\t" not in text
     assert text.count("single questions") == 1
     assert all(row.name in text for row in result.rows())
+    monkeypatch.setenv("COLUMNS", "40")
+    show_bench(result)
+    narrow = capsys.readouterr().out
+    for _, rows in groupby(result.rows(), key=lambda row: row.section):
+        assert all(median in narrow for _, median, _, _ in table.written(list(rows)))
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
@@ -138,7 +196,7 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 QUICK = (
     "--rounds",
     "1",
-    "--single",
+    "--single-questions",
     "2",
     "--document-questions",
     "1",
@@ -176,7 +234,7 @@ def test_command(tmp_path: Path, data: Path) -> None:
 
 
 def test_command_without_data() -> None:
-    few = ("--single", "0", "--document-questions", "0", "--no-operations")
+    few = ("--single-questions", "0", "--document-questions", "0", "--no-operations")
     code, out, error = run(TINY, "--limit", "4", "--rounds", "1", *few)
     assert (code, error) == (0, "")
     assert "time by operation" not in out
@@ -187,11 +245,11 @@ def test_command_without_data() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere: no such directory"),
+        (["/no/such"], "/no/such: no such directory"),
         (["--squad", "nowhere.json"], "nowhere.json: No such file or directory"),
         (["--json", "/nowhere/x.json"], "/nowhere: no such directory"),
         (["--html", "/"], "/: is a directory"),
-        (["--streams", "0"], "RuntimeConfig.streams is 0; expected an integer of at least 1"),
+        (["--streams", "0"], "--streams is 0; expected an integer of at least 1"),
     ],
 )
 def test_bad_input(arguments: list[str], message: str) -> None:
@@ -212,5 +270,7 @@ def test_pages_are_imported_without_the_extra(monkeypatch: pytest.MonkeyPatch) -
     blocked: dict[str, Any] = dict.fromkeys(("matplotlib", "jinja2"))
     for name, value in blocked.items():
         monkeypatch.setitem(sys.modules, name, value)
-    code, _, error = run(TINY, "--limit", "2", "--rounds", "1", "--single", "0", "--document-questions", "0")
+    code, _, error = run(
+        TINY, "--limit", "2", "--rounds", "1", "--single-questions", "0", "--document-questions", "0"
+    )
     assert (code, error) == (0, "")

@@ -204,7 +204,7 @@ def test_resume(questions: Path, tmp_path: Path) -> None:
             "the text of all questions has no tokens, expected some text",
         ),
         (("IN", "--out", "OUT", "--format", "csv"), "no column 'question' in the header"),
-        (("IN", "--out", "OUT", "--max-length", "385"), "WindowConfig.max_length is 385"),
+        (("IN", "--out", "OUT", "--max-length", "385"), "--max-length is 385"),
     ],
 )
 def test_bad_input(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from spanjet import Reader, __version__
 from spanjet.cli import app
+from spanjet.model.random_weights import Shape, write_checkpoint
 from spanjet.runtime.cpu import inference_paths
 from typer.testing import CliRunner
 
@@ -126,7 +127,7 @@ def test_a_file_that_is_nested_too_deeply_is_refused_in_a_line(
 def test_a_number_that_is_too_large_is_refused_in_a_line(model: Path) -> None:
     code, _, error = run("ask", QUESTION, TEXT, "-m", model, "--top-k", str(2**63))
     assert (code, len(error.splitlines())) == (2, 1)
-    assert "expected an integer from 1 to 2147483647" in error
+    assert "spanjet: --top-k is 9223372036854775808; expected an integer from 1 to 2147483647" in error
 
 
 @pytest.mark.filterwarnings("default::spanjet.reader.warnings.QuestionCut")
@@ -299,9 +300,9 @@ def test_help(command: list[str]) -> None:
         (("ask", "who?", "--file", "nowhere"), "nowhere: No such file or directory"),
         (("ask", "who?", "text", "--file", "x"), "the text is given twice, as an argument and with --file"),
         (("ask", "who?", "text", "--model", "nowhere"), "nowhere: no such directory"),
-        (("ask", "who?", "text", "--mode", "hf"), "DecodeConfig.mode is 'hf'; expected 'global' or 'squad'"),
+        (("ask", "who?", "text", "--mode", "hf"), "--mode is 'hf'; expected 'global' or 'squad'"),
         (("eval", "nowhere.json"), "nowhere.json: No such file or directory"),
-        (("eval", "SQUAD", "--max-length", "385"), "WindowConfig.max_length is 385; expected at most 384"),
+        (("eval", "SQUAD", "--max-length", "385"), "--max-length is 385; expected at most 384"),
         (("eval", "SQUAD", "--predictions", "/nowhere/x.json"), "/nowhere: no such directory"),
         (("eval", "SQUAD", "--predictions", "/"), "/: is a directory"),
         (("eval", "SQUAD", "--squad-v2", "/"), "/: is a directory"),
@@ -337,6 +338,36 @@ def test_bad_input(model: Path, squad: Path, arguments: tuple[str, ...], message
 def test_text_that_is_not_utf8(model: Path) -> None:
     code, _, error = run("ask", "who?", "-m", model, text=b"abc\xff")
     assert (code, error) == (2, f"spanjet: standard input: not UTF-8: 0xFF at byte 3; {WINDOWS}\n")
+
+
+def test_texts_of_other_encodings(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes(TEXT.encode("utf-16"))
+    assert answers(QUESTION, "-f", tmp_path / "text.txt", "-m", model) == answers(QUESTION, TEXT, "-m", model)
+    assert run("ask", "wh\udcff?", "x", "-m", model) == (2, "", "spanjet: the question is not UTF-8\n")
+    assert run("ask", "who?", "x\udcff", "-m", model) == (2, "", "spanjet: the text is not UTF-8\n")
+    assert run("search", "wh\udcff?", "x", "-m", model) == (2, "", "spanjet: the question is not UTF-8\n")
+    # An argument in UTF-8 is read as such also where the locale's encoding is another.
+    misread = TEXT.encode().decode("ascii", "surrogateescape")
+    assert answers(QUESTION, misread, "-m", model) == answers(QUESTION, TEXT, "-m", model)
+
+
+def test_a_model_of_short_windows_can_be_asked(squad: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short"
+    write_checkpoint(short, Shape(width=32, layers=1, heads=2, positions=128, vocabulary=200))
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    assert run("ask", QUESTION, TEXT, "-m", short, "--threshold", "none")[0] == 0
+    assert run("search", QUESTION, tmp_path / "text.txt", "-m", short, "--threshold", "none")[0] == 0
+    code, _, error = run("eval", squad, "-m", short)
+    assert code == 2
+    assert error.startswith("spanjet: --max-length is 384; expected at most 128, the positions of the model")
+
+
+def test_outputs_that_cannot_be_written(model: Path, squad: Path) -> None:
+    """The file is named, and a device stays one."""
+    code, out, error = run("eval", squad, "-m", model, "--limit", "2", "--predictions", "/dev/full")
+    assert (code, out, error) == (2, "", "spanjet: /dev/full: No space left on device\n")
+    assert run("eval", squad, "-m", model, "--limit", "2", "--predictions", "/dev/null")[0] == 0
+    assert Path("/dev/null").is_char_device()
 
 
 def test_the_machine_s_failures(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_one_scenario(tmp_path: Path) -> None:
 
 
 def test_options_of_a_run(tmp_path: Path) -> None:
-    arguments = ("--squad", SQUAD, "--short", "--seconds", "0.1", TINY, "--out", "out", "--json")
+    arguments = ("--squad", SQUAD, "--short", "--seconds", "0.1", TINY, "--out", "runs/offline", "--json")
     code, out, error = run(*arguments, "--target-qps", "30", "--threads", "1", "--test01")
     assert code == 0, error
     found = json.loads(out)
@@ -82,15 +82,15 @@ def test_options_of_a_run(tmp_path: Path) -> None:
         ([TINY, "--squad", "nowhere.json"], "nowhere.json: No such file"),
         ([TINY, "--squad", TINY / "vocab.txt"], "vocab.txt: not JSON"),
         ([TINY, "--squad", SQUAD2], "expected SQuAD v1.1"),
-        ([TINY, "--squad", SQUAD, "--out", "no/where"], "no: no such directory"),
+        ([TINY, "--squad", SQUAD, "--out", TINY / "vocab.txt" / "run"], "vocab.txt: no such directory"),
         ([TINY, "--squad", SQUAD, "--scenario", "Interactive"], "scenario is 'Interactive'"),
         ([TINY, "--squad", SQUAD, "--mode", "fast"], "mode is 'fast'"),
         (["submission", "--out", "x", "--submitter", "us", "."], "no result.json"),
         (["table", "nowhere", "--squad", SQUAD], "nowhere: no such directory"),
         (["table", "--squad", SQUAD, "--html", "no/x.html"], "no such directory"),
-        (["table", "--squad", SQUAD, "--baseline", "bert-huge"], "the shape is 'bert-huge'"),
+        (["table", "--squad", SQUAD, "--baseline", "bert-huge"], "--baseline is 'bert-huge'"),
         (["table", "--squad", SQUAD, "--rounds", "0"], "rounds is 0"),
-        (["table", "--squad", SQUAD, "--seconds", "0"], "seconds is 0"),
+        (["table", "--squad", SQUAD, "--seconds", "0"], "--seconds is 0.0"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import spanjet
 from spanjet import Answer, PassageAnswer
+from spanjet.cli.terminal.errors import show_error
 from spanjet.cli.terminal.progress import progress_bar
-from spanjet.cli.terminal.tables import sentence, show_answers, show_found, show_values
+from spanjet.cli.terminal.tables import sentence, show_answers, show_found, show_table, show_values
 
 TEXT = 'It was "built in 1889." The tower is high!  Who\tasked?\n\nA new\nparagraph here'
 
@@ -192,3 +193,37 @@ def test_progress_of_what_has_no_known_end(
     assert "5100/?" in shown
     assert "50.0 it/s" in shown
     assert "0:00:02" in shown
+
+
+def test_texts_cannot_turn_a_line_around(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bidirectional overrides and isolates are removed; marks, which only stand between words, stay."""
+    text = "The \u202etower\u2066 is\u2028high\u200f."
+    show_answers(text, [answer(text, "\u202etower\u2066 is\u2028high\u200f")])
+    show_found([("a\u202etxt.exe:1:1", found(text, "tower"))])
+    show_values({"na\u202eme": "va\u2066lue\n"})
+    show_error(ValueError("\u202efile: \x1b[2Jbad\nline"))
+    shown = capsys.readouterr()
+    assert shown.out == ("tower is high\u200f\natxt.exe:1:1\ttower\tThe tower is high\u200f.\nname\tvalue \n")
+    assert shown.err == "spanjet: file: [2Jbad line\n"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_numbers_are_whole_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    show_table(
+        ("measure", "median", "unit"), [("a long name of it", "123,456.789", "questions/s")], left=(0, 2)
+    )
+    assert "123,456.789" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("terminal")
+def test_errors_have_no_colour_where_none_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show_error(ValueError("bad"))
+    assert capsys.readouterr().err == "\x1b[31mspanjet: bad\x1b[0m\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    show_error(ValueError("bad"))
+    assert capsys.readouterr().err == "spanjet: bad\n"

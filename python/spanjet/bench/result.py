@@ -74,10 +74,24 @@ class BenchResult:
             found += _operation_rows(self.operations)
         return found
 
+    def warnings(self) -> list[str]:
+        """Say where rounds disagree, so that a median of them is an accident."""
+        rates = {
+            name: self.throughput.rate(self.throughput.questions, side)
+            for side, name in (("answers", "text to answers"), ("inference", "inference alone"))
+        }
+        return [
+            f"the rounds disagree about {name}: a quarter of them is below {spread.low:.4g} questions/s, a "
+            f"quarter above {spread.high:.4g}; measure again when other programs rest, or use only the ratios"
+            for name, spread in rates.items()
+            if not spread.is_steady
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the table and all raw measurements, JSON-serialisable."""
         values = asdict(self)
         values["table"] = [row._asdict() for row in self.rows()]
+        values["warnings"] = self.warnings()
         return values
 
 

@@ -5,16 +5,11 @@ from typing import Annotated
 import typer
 
 from spanjet import __version__
-from spanjet.cli.commands import Commands
+from spanjet.cli.commands import STYLE, Commands
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, **STYLE)
 
 
 def _show_version(value: bool) -> None:

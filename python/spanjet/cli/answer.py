@@ -26,6 +26,7 @@ from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.texts import read_text
+from spanjet.config import check_count
 from spanjet.files import READERS, WRITERS, JobResult, answer_file
 from spanjet.files.row_queue import LOOK_AHEAD
 from spanjet.measure.progress import ignore_step
@@ -39,49 +40,57 @@ InputArgument = Annotated[
     str,
     typer.Argument(
         metavar="IN",
-        help="JSON Lines, CSV, TSV, Parquet, JSON array or SQuAD file; -: JSON Lines, from stdin.",
+        help="JSON Lines, CSV, TSV, Parquet, JSON array or SQuAD file; - is JSON Lines from standard input.",
     ),
 ]
 OutOption = Annotated[
     str,
     typer.Option(
-        "--out", "-o", metavar="OUT", help="Output: JSON Lines, CSV, TSV or Parquet; -: JSON Lines to stdout."
+        "--out",
+        "-o",
+        metavar="OUT",
+        help="File to write: .jsonl, .csv, .tsv or .parquet; - is JSON Lines to standard output.",
     ),
 ]
 FormatOption = Annotated[
     str | None,
-    typer.Option("--format", metavar="|".join(READERS), help="Format of IN. Default: by its file name."),
+    typer.Option("--format", metavar="|".join(READERS), help="Format of IN. Default: by its name."),
 ]
 OutFormatOption = Annotated[
     str | None,
-    typer.Option("--out-format", metavar="|".join(WRITERS), help="Format of OUT. Default: by its file name."),
+    typer.Option("--out-format", metavar="|".join(WRITERS), help="Format of OUT. Default: by its name."),
 ]
-ColumnOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Name of the column; not used for SQuAD files.")
+QuestionColumnOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Column that holds the questions (not in SQuAD files).")
+]
+ContextColumnOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Column that holds the texts (not in SQuAD files).")
 ]
 IdColumnOption = Annotated[
-    str,
-    typer.Option(metavar="NAME", help='Name of the id column, which may be missing if it is called "id".'),
+    str, typer.Option(metavar="NAME", help='Column that holds the ids; may be missing if it is called "id".')
 ]
 DelimiterOption = Annotated[
     str | None,
-    typer.Option(metavar="CHARACTER", help="Between the fields of CSV; '\\t': a tab. Default: a comma."),
+    typer.Option(
+        metavar="CHARACTER", help="Character between the fields of CSV; '\\t': a tab. Default: a comma."
+    ),
 ]
 ContextOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Text file to ask all questions about, instead of a context column."),
+    typer.Option(metavar="FILE", help="Text file that all questions are about, in place of a column."),
 ]
 TopKOption = Annotated[
-    int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers per question.")
+    int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers to each question.")
 ]
 LookAheadOption = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Questions to read ahead; more: slightly faster; fewer: earlier answers and checkpoints.",
+        metavar="N",
+        help="Number of questions in flight; more are a little faster, fewer lose less in a kill.",
     ),
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume a run that was stopped or killed.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT or an unfinished run.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first rejected row.")]
 
@@ -92,8 +101,8 @@ def answer(
     out: OutOption,
     form: FormatOption = None,
     out_form: OutFormatOption = None,
-    question_column: ColumnOption = "question",
-    context_column: ColumnOption = "context",
+    question_column: QuestionColumnOption = "question",
+    context_column: ContextColumnOption = "context",
     id_column: IdColumnOption = "id",
     delimiter: DelimiterOption = None,
     context: ContextOption = None,
@@ -117,8 +126,9 @@ def answer(
 ) -> None:
     """Answer the questions of a file.
 
-    Rows that cannot be answered are written to OUT.rejected.jsonl with the reason, and the exit code is 3. An
-    interrupted run can be resumed with --resume; its progress is kept in OUT.partial until it is complete.
+    Rows that cannot be answered are written to OUT.rejected.jsonl with the reason, and the exit code is 3.
+    Until the run is complete, its answers are in OUT.partial; rerun the same command with --resume to resume
+    a run that was stopped or killed.
     """
     windows = {
         "max_length": max_length,
@@ -127,6 +137,7 @@ def answer(
         "max_question_length": max_question_length,
     }
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length, "overlap": overlap}
+    check_count("look_ahead", look_ahead)
     reader = open_reader(model, windows, decode, threshold=threshold, threads=threads, top_k=top_k)
     columns = {"question": question_column, "context": context_column, "id": id_column}
     formats = {"format": form, "out_format": out_form, "delimiter": delimiter}

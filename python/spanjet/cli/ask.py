@@ -16,21 +16,21 @@ from spanjet.cli.options import (
 )
 from spanjet.cli.terminal.output import print_json, warning_of
 from spanjet.cli.terminal.tables import show_answers
-from spanjet.cli.terminal.texts import read_text
+from spanjet.cli.terminal.texts import argument_text, read_text
 
 __all__ = ["ask"]
 
 
 def ask(
     *,
-    question: Annotated[str, typer.Argument(help="Question to ask.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.")],
     text: Annotated[
-        str | None, typer.Argument(help="Text to find the answer in. Default: standard input.")
+        str | None, typer.Argument(metavar="TEXT", help="The text to read. Default: standard input.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a file.")
     ] = None,
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers.")] = 1,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers.")] = 1,
     model: ModelOption = None,
     mode: ModeOption = "global",
     threshold: ThresholdOption = "model",
@@ -41,6 +41,7 @@ def ask(
 
     Piped, each answer is a line; an empty line says that the text does not answer the question.
     """
+    question = argument_text("the question", question)
     context = _read_context(text, file)
     decode = {"mode": mode, "overlap": overlap}
     reader = open_reader(model, {}, decode, threshold=threshold, top_k=top_k)
@@ -56,7 +57,7 @@ def _read_context(text: str | None, file: Path | None) -> str:
     if text is not None and file is not None:
         raise ValueError("the text is given twice, as an argument and with --file")
     if text is not None:
-        return text
+        return argument_text("the text", text)
     if file is None and sys.stdin.isatty():
         raise ValueError("no text: give it as an argument, with --file, or on standard input")
     return read_text(file)

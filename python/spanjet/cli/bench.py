@@ -7,12 +7,14 @@ import typer
 
 from spanjet.bench import BenchConfig, built_in, run_bench
 from spanjet.bench.report.page import render_page
-from spanjet.bench.report.table import show
 from spanjet.cli.options import HtmlFileOption, JsonFileOption, ThreadsOption
+from spanjet.cli.terminal.bench_table import show_bench
+from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import check_outputs, write_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.config import RuntimeConfig
 from spanjet.files.datasets.squad import load_squad
+from spanjet.storage import replace_file
 
 __all__ = ["bench"]
 
@@ -20,26 +22,39 @@ ModelArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="MODEL",
-        help="Model directory or Hugging Face checkpoint. Default: the bundled INT8 MiniLM.",
+        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled INT8 MiniLM.",
         show_default=False,
     ),
 ]
 SquadOption = Annotated[
     Path | None,
-    typer.Option(metavar="SQUAD.json", help="SQuAD file to sample. Default: generated, of SQuAD's lengths."),
+    typer.Option(
+        metavar="SQUAD.json",
+        help="SQuAD file with the questions to ask. Default: made-up ones of SQuAD's lengths.",
+    ),
 ]
-LimitOption = Annotated[int, typer.Option(min=1, help="Number of questions to sample.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the sample.")]
-RoundsOption = Annotated[int, typer.Option(min=1, help="Number of measurement rounds.")]
+LimitOption = Annotated[int, typer.Option(min=1, metavar="N", help="Number of questions, drawn at random.")]
+SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed that chooses the questions.")]
+RoundsOption = Annotated[int, typer.Option(min=1, metavar="N", help="Number of rounds of measurement.")]
 StreamsOption = Annotated[
-    int | None, typer.Option(help="Batches to run in parallel. Default: tuned, or OpenVINO's choice.")
+    int | None,
+    typer.Option(
+        metavar="N", help="Number of batches that run in parallel. Default: tuned, or OpenVINO's choice."
+    ),
 ]
 BatchTokensOption = Annotated[
-    int | None, typer.Option(help="Maximum tokens of a batch. Default: tuned, or 1,024.")
+    int | None,
+    typer.Option(metavar="N", help="Maximum number of tokens in a batch. Default: tuned, or 1,024."),
 ]
-SingleOption = Annotated[int, typer.Option(min=0, help="Questions to ask one at a time; 0: none.")]
-DocumentQuestionsOption = Annotated[int, typer.Option(min=0, help="Questions on one long document; 0: none.")]
-DocumentTokensOption = Annotated[int, typer.Option(min=1, help="Minimum tokens of that document.")]
+SingleQuestionsOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Number of questions asked one at a time, for latency.")
+]
+DocumentQuestionsOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Number of questions about one long document.")
+]
+DocumentTokensOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Length of the long document in tokens.")
+]
 OperationsOption = Annotated[bool, typer.Option(help="Measure the time of each operation of the model.")]
 
 
@@ -53,7 +68,7 @@ def bench(
     threads: ThreadsOption = None,
     streams: StreamsOption = None,
     batch_tokens: BatchTokensOption = None,
-    single: SingleOption = 100,
+    single_questions: SingleQuestionsOption = 100,
     document_questions: DocumentQuestionsOption = 10,
     document_tokens: DocumentTokensOption = 5000,
     operations: OperationsOption = True,
@@ -65,7 +80,7 @@ def bench(
         limit=limit,
         seed=seed,
         rounds=rounds,
-        single_questions=single,
+        single_questions=single_questions,
         document_questions=document_questions,
         document_tokens=document_tokens,
         operations=operations,
@@ -78,5 +93,7 @@ def bench(
     if json_file is not None:
         write_json(json_file, result.as_dict())
     if html_file is not None:
-        html_file.write_text(render_page(result), encoding="utf-8")
-    show(result)
+        replace_file(html_file, render_page(result).encode())
+    show_bench(result)
+    for warning in result.warnings():
+        show_warning(warning)

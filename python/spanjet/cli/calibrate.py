@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet import Reader, RuntimeConfig
-from spanjet.cli.options import JsonOption, ThreadsOption
+from spanjet.cli.options import JsonOption, ThreadsOption, open_reader
 from spanjet.cli.terminal.output import print_json, show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.tables import show_table
@@ -19,13 +18,15 @@ __all__ = ["calibrate"]
 
 def calibrate(
     *,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory; its card is updated.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory whose card is updated.")],
     data: Annotated[
         Path, typer.Option(metavar="V2.json", help="SQuAD v2.0 file that the model was not trained on.")
     ],
     articles: Annotated[
         Path | None,
-        typer.Option(metavar="TITLES.json", help='Use only the articles of this list, {"titles": [...]}.'),
+        typer.Option(
+            metavar="TITLES.json", help='Use only the articles listed in this file: {"titles": [...]}.'
+        ),
     ] = None,
     negatives: Annotated[
         float,
@@ -33,24 +34,24 @@ def calibrate(
             min=0.0,
             max=1.0,
             metavar="SHARE",
-            help="Share of answerable questions, 0 to 1, also asked about another paragraph of the article.",
+            help="Share of the answerable questions that are also asked about another paragraph, 0 to 1.",
         ),
     ] = 1.0,
     seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the choice of those questions and paragraphs.")
+        int, typer.Option(min=0, metavar="N", help="Seed that chooses those questions and paragraphs.")
     ] = 0,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Calibrate scores and the no-answer threshold, and store them in the model's card.
+    """Fit a model's scores to probabilities and keep the calibration in its card.
 
-    The table compares the quality of the present and the new scores; the new ones are cross-validated (two
-    folds, split by article).
+    The table compares the scores before and after. Those after are cross-validated: the articles are split in
+    two halves, and each half is scored by a calibration fitted to the other.
     """
     dataset = load_squad(data)
     if articles is not None:
         dataset = dataset.of_articles(load_titles(articles))
-    reader = Reader(model, runtime_config=RuntimeConfig(threads=threads))
+    reader = open_reader(model, {}, {}, threads=threads)
     check_has_card(reader.model.path)
     with progress_bar("questions") as bar:
         report = calibrate_reader(reader, dataset, negatives=negatives, seed=seed, on_step=bar)

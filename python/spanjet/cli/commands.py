@@ -1,15 +1,18 @@
 """Load commands by name, and report their errors in one line."""
 
+import sys
 import warnings
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from spanjet.cli.terminal.errors import show_error, show_warning
+from spanjet.cli.terminal.signals import orderly_end
+from spanjet.cli.terminal.streams import flushed_output, open_streams
 
-__all__ = ["COMMANDS", "Commands", "RunByDefault"]
+__all__ = ["COMMANDS", "STYLE", "Commands", "RunByDefault"]
 
 COMMANDS = {
     "answer": "Answer the questions of a file.",
@@ -30,6 +33,15 @@ MODULES = {"eval": "evaluate"}
 """Modules of `spanjet.cli` by command, if they differ in name."""
 
 
+STYLE: dict[str, Any] = {
+    "add_completion": False,
+    # Plain text: Rich cuts the names of options in narrow terminals.
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+"""What the applications of all commands have in common."""
+
+
 class Commands(TyperGroup):
     """Command group that loads commands on demand and reports their errors in one line.
 
@@ -38,36 +50,46 @@ class Commands(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands.update({name: TyperCommand(name, help=text) for name, text in COMMANDS.items()})
+        # The short help is not cut off, as the help would be.
+        listed = {name: TyperCommand(name, short_help=text) for name, text in COMMANDS.items()}
+        self.commands.update(listed)
+
+    def main(self, *arguments: Any, **options: Any) -> NoReturn:
+        """Run the command line; the exit code is that of the program."""
+        open_streams()
+        cause: Exception | None = None
+        try:
+            with warnings.catch_warnings(), orderly_end(), flushed_output():
+                warnings.showwarning = show_warning  # type: ignore[assignment]
+                code = super().main(*arguments, **{**options, "standalone_mode": False})
+        except BrokenPipeError:
+            code = 1
+        except (ValueError, OSError, typer.TyperException) as error:
+            cause, code = error, 2
+        except ImportError as error:
+            cause, code = error, 1
+        except RuntimeError as error:
+            if type(error) is not RuntimeError:
+                raise  # a bug, such as endless recursion
+            cause, code = error, 1
+        if cause is not None:
+            show_error(cause)
+        sys.exit(code)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Resolve a command's name, and load the command."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if name is None else _load(name), rest
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command, and turn its errors into one line and an exit code."""
-        cause: Exception
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = show_warning  # type: ignore[assignment]
-                return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
-        except (ValueError, OSError) as error:
-            cause, code = error, 2
-        except ImportError as error:
-            cause, code = error, 1
-        except RuntimeError as error:
-            if type(error) is not RuntimeError:
-                raise  # typer's own signals
-            cause, code = error, 1
-        show_error(cause)
-        raise typer.Exit(code)
-
 
 class RunByDefault(TyperGroup):
     """Command group with the default command ``run``: `spanjet GROUP MODEL …`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for command in self.commands.values():
+            # The first paragraph, which would be cut off otherwise.
+            command.short_help = " ".join((command.help or "").partition("\n\n")[0].split())
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert ``run`` if the first argument is not a command's name."""
@@ -82,7 +104,7 @@ def _load(name: str) -> Any:
     exported = module.__all__[-1]
     command = getattr(module, exported)
     if not isinstance(command, typer.Typer):
-        application = typer.Typer(add_completion=False)
+        application = typer.Typer(**STYLE)
         application.command(name)(command)
         command = application
     return typer.main.get_command(command)

@@ -38,7 +38,7 @@ from spanjet.evaluate import (
 from spanjet.evaluate import evaluate as evaluate_reader
 from spanjet.evaluate.report.page import render_page
 from spanjet.measure.html import check_report_extra
-from spanjet.storage import check_writable
+from spanjet.storage import check_writable, replace_file
 
 __all__ = ["evaluate"]
 
@@ -46,7 +46,7 @@ __all__ = ["evaluate"]
 DataArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="SQuAD v1.1 or v2.0 file, also as rows, or MRQA's .jsonl; .gz is read too."
+        metavar="DATA", help="SQuAD v1.1 or v2.0 file, also as rows, or MRQA .jsonl file; .gz is read too."
     ),
 ]
 PassagesOption = Annotated[
@@ -54,39 +54,47 @@ PassagesOption = Annotated[
     typer.Option(
         min=2,
         metavar="K",
-        help="Ask each question about its paragraph and K-1 others of its article, like spanjet search.",
+        help="Ask each question about K paragraphs of its article, its own among them, as search does.",
     ),
 ]
 ArticlesOption = Annotated[
     bool, typer.Option("--articles", help="Ask each question about its whole article.")
 ]
 PredictionsOption = Annotated[
-    Path | None, typer.Option(metavar="OUT.json", help="Write the answers as JSON, {id: text}.")
+    Path | None, typer.Option(metavar="OUT.json", help="Write the answers as {id: text}.")
 ]
 NoAnswerOption = Annotated[
     Path | None,
     typer.Option(
         metavar="OUT.json",
-        help="Write the no-answer probabilities, {id: probability}, for evaluate-v2.0's --na-prob-file.",
+        help="Write the probabilities of no answer as {id: probability}, as evaluate-v2.0.py reads them.",
     ),
 ]
 SquadV2Option = Annotated[
     Path | None,
     typer.Option(
-        "--squad-v2", metavar="OUT.json", help="Write both as a list for Hugging Face's metric squad_v2."
+        "--squad-v2",
+        metavar="OUT.json",
+        help="Write answers and probabilities as a list, for Hugging Face's metric squad_v2.",
     ),
 ]
 HtmlOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="OUT.html", help='Write an HTML page with calibration plots; needs the extra "report".'
+        metavar="OUT.html", help='Write an HTML page with plots of the calibration; needs the extra "report".'
     ),
 ]
 LimitOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of questions: the first; with --passages or --articles, a sample."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Ask only the first N questions; with --passages or --articles, a sample of N.",
+    ),
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the choice of passages and the sample.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Seed that chooses the passages and the sample.")
+]
 
 
 def evaluate(
@@ -114,12 +122,12 @@ def evaluate(
 ) -> None:
     """Measure exact match, F1 and calibration on a SQuAD or MRQA file.
 
-    Exact match and F1 are the official scripts'. ece and brier are of an exact match of the best span,
-    a span being taken always; auc is of the probability of no answer; exact_at_coverage is of the most
-    confident share of the questions.
+    Exact match and F1 are those of the official scripts. ece and brier rate the score as the probability that
+    the best span is an exact match; auc rates the probability of no answer; exact_at_coverage is the exact
+    match among the given share of the questions, the most confident ones.
 
-    A question that cannot be asked, as it is blank, say, counts as answered by nothing; such ones are listed
-    at the end, and the exit code is 3.
+    A question that cannot be asked, such as a blank one, counts as answered by nothing; these are listed at
+    the end, and the exit code is 3.
     """
     windows = {
         "max_length": max_length,
@@ -215,4 +223,4 @@ def _write_page(
 ) -> None:
     model = (reader.model.card or {}).get("name") or reader.model.path.name
     page = render_page(model=str(model), data=data.name, numbers=numbers, confidence=confidence)
-    path.write_text(page, encoding="utf-8")
+    replace_file(path, page.encode())

@@ -21,7 +21,7 @@ def info(
         Path,
         typer.Argument(
             metavar="MODEL",
-            help="Model directory, checkpoint or Hugging Face hub id. Default: the bundled model.",
+            help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled model.",
             show_default=False,
         ),
     ] = BUNDLED_MODEL,

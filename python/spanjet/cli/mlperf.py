@@ -1,6 +1,5 @@
 """Implement `spanjet mlperf`: run MLPerf scenarios, pack submissions, compare models."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +21,10 @@ from spanjet.bench.mlperf.report.markdown import markdown, parts
 from spanjet.bench.mlperf.report.page import render_table
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING
 from spanjet.bench.mlperf.table.large import random_int8, shape_named
-from spanjet.cli.commands import RunByDefault
+from spanjet.cli.commands import STYLE, RunByDefault
 from spanjet.cli.options import HtmlFileOption, JsonFileOption, JsonOption, ThreadsOption
-from spanjet.cli.terminal.output import check_outputs, print_json, show
+from spanjet.cli.terminal.errors import show_warning
+from spanjet.cli.terminal.output import check_outputs, print_json, show, write_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.tables import show_table
 from spanjet.config import RuntimeConfig, default_cache_dir
@@ -37,71 +37,89 @@ from spanjet.storage import replace_file
 __all__ = ["mlperf"]
 
 SquadOption = Annotated[
-    Path, typer.Option(metavar="SQUAD.json", help="SQuAD v1.1 dev; other files give unofficial results.")
+    Path,
+    typer.Option(
+        metavar="SQUAD.json", help="SQuAD v1.1 dev set; other files work, but such runs do not count."
+    ),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")]
 
 ModelArgument = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="Model directory. Default: the bundled one.", show_default=False),
+    typer.Argument(
+        metavar="MODEL",
+        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled model.",
+        show_default=False,
+    ),
 ]
 ScenarioOption = Annotated[
-    str, typer.Option(metavar="Offline|SingleStream|MultiStream|Server", help="LoadGen's scenario.")
+    str, typer.Option(metavar="Offline|SingleStream|MultiStream|Server", help="Scenario of LoadGen.")
 ]
-ModeOption = Annotated[
-    str, typer.Option(metavar="performance|accuracy|both", help="LoadGen runs to perform.")
-]
+ModeOption = Annotated[str, typer.Option(metavar="performance|accuracy|both", help="Tests to run.")]
 ResultOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Directory to create. Default: ./mlperf-MODEL-SCENARIO."),
+    typer.Option("--out", "-o", metavar="DIR", help="Directory to write. Default: mlperf-MODEL-SCENARIO."),
 ]
 ShortOption = Annotated[
-    bool, typer.Option("--short", help="Make the performance run short, --seconds; the result is NOT VALID.")
+    bool, typer.Option("--short", help="Make the performance run short, and its result NOT VALID.")
 ]
 SecondsOption = Annotated[
-    float, typer.Option(min=0.1, help="Seconds of a short performance run; a valid one takes 600.")
+    float,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Duration of a short performance run; a valid one takes 600."
+    ),
 ]
 TargetQpsOption = Annotated[
     float | None,
-    typer.Option(help="Offline: expected samples/s; Server: issued queries/s. Default: from a measurement."),
+    typer.Option(
+        metavar="QPS",
+        help="Samples per second, expected (Offline) or requested (Server). Default: from a measurement.",
+    ),
 ]
 TargetLatencyOption = Annotated[
     float | None,
     typer.Option(
-        metavar="MS",
-        help="SingleStream, MultiStream: expected query latency in ms. Default: from a measurement.",
+        metavar="MS", help="Expected latency (SingleStream, MultiStream). Default: from a measurement."
     ),
 ]
 Test01Option = Annotated[
-    bool, typer.Option("--test01", help="Also run compliance test TEST01, as long as the performance run.")
+    bool,
+    typer.Option(
+        "--test01", help="Also run the compliance test TEST01, which takes as long as the performance run."
+    ),
 ]
 
 ModelsArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[MODEL...]", help="Models to compare, besides the bundled one."),
+    typer.Argument(metavar="[MODEL...]", help="Further models, besides the bundled one."),
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Directory of the baseline model. Default: the user's cache."),
+    typer.Option(metavar="DIR", help="Directory that keeps the baseline model. Default: the user's cache."),
 ]
 BaselineOption = Annotated[
-    str, typer.Option(metavar="bert-large|bert-base", help="Size of the random baseline model.")
+    str,
+    typer.Option(
+        metavar="bert-large|bert-base", help="Shape of the baseline model, which has random weights."
+    ),
 ]
-RoundsOption = Annotated[int, typer.Option(help="Number of runs of each model.")]
-TurnSecondsOption = Annotated[float, typer.Option(help="Approximate seconds of a run of the slowest model.")]
-AccuracyOption = Annotated[bool, typer.Option(help="Measure F1 on all questions.")]
+RoundsOption = Annotated[int, typer.Option(metavar="N", help="Number of rounds.")]
+TurnSecondsOption = Annotated[
+    float, typer.Option(metavar="SECONDS", help="Duration of a round of the slowest model, roughly.")
+]
+AccuracyOption = Annotated[bool, typer.Option(help="Also measure F1 on all questions.")]
 MarkdownFileOption = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table as Markdown.")
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to a Markdown file.")
 ]
 
-mlperf = typer.Typer(cls=RunByDefault, no_args_is_help=True)
+mlperf = typer.Typer(cls=RunByDefault, no_args_is_help=True, **STYLE)
 
 
 @mlperf.callback()
 def about() -> None:
     """Run MLPerf Inference, BERT on SQuAD v1.1, with LoadGen; needs the extra "mlperf".
 
-    `spanjet mlperf MODEL …` is short for `spanjet mlperf run MODEL …`.
+    spanjet mlperf MODEL ... is short for spanjet mlperf run MODEL ...
     """
 
 
@@ -122,10 +140,10 @@ def run(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one scenario with LoadGen: logs, verdict, F1 and configuration."""
+    """Run one scenario; write LoadGen's logs and verdict, F1, and the settings."""
     options: dict[str, Any] = {"scenario": scenario, "mode": mode, "test01": test01}
     options |= {"target_qps": target_qps, "target_latency": target_latency}
-    config = RunConfig(**options, short=seconds if short else None)
+    config = RunConfig(**options, seconds=seconds if short else None)
     dataset = load_squad(squad)
     runtime = RuntimeConfig(threads=threads)
     reader = Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
@@ -138,7 +156,7 @@ def run(
     if not result["valid"]:
         label = "NOT VALID" if result["performance"] is not None else "no performance run"
         reasons = "; ".join(result["why_not"])
-        typer.secho(f"spanjet: {label}{': ' if reasons else ''}{reasons}", fg=typer.colors.YELLOW, err=True)
+        show_warning(f"{label}{': ' if reasons else ''}{reasons}")
 
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:
@@ -164,16 +182,17 @@ def _summary(result: dict[str, Any]) -> dict[str, Any]:
 def submission(
     *,
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Results of spanjet mlperf run in mode both.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Directories that spanjet mlperf run wrote, in mode both."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to create.")],
-    submitter: Annotated[str, typer.Option(help="Submitter's name.")],
-    system: Annotated[str, typer.Option(help="Name of this machine.")] = "cpu",
-    division: Annotated[str, typer.Option(metavar="open|closed", help="MLPerf division.")] = "open",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Directory to write.")],
+    submitter: Annotated[str, typer.Option(metavar="NAME", help="Name of the submitter.")],
+    system: Annotated[str, typer.Option(metavar="NAME", help="Name of this machine.")] = "cpu",
+    division: Annotated[str, typer.Option(metavar="open|closed", help="Division of MLPerf.")] = "open",
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Pack runs into a folder in the layout of MLPerf Inference submissions (v6)."""
+    """Put runs into a directory in the layout of MLPerf Inference submissions (v6)."""
     options: dict[str, Any] = {"submitter": submitter, "system": system, "division": division}
     summary = write_submission(out, runs, **options, overwrite=overwrite)
     if as_json:
@@ -199,7 +218,7 @@ def table(
     json_file: JsonFileOption = None,
     html_file: HtmlFileOption = None,
 ) -> None:
-    """Compare a plain BERT-Large with spanjet's models in short Offline tests; NOT VALID in MLPerf."""
+    """Compare models with a plain BERT-Large in short Offline tests, which are NOT VALID for MLPerf."""
     config = TableConfig(rounds=rounds, seconds=seconds, accuracy=accuracy, threads=threads)
     shape_named(baseline)
     check_outputs(markdown_file, json_file, html=html_file)
@@ -212,7 +231,7 @@ def table(
     if markdown_file is not None:
         replace_file(markdown_file, markdown(found).encode())
     if json_file is not None:
-        replace_file(json_file, json.dumps(found.as_dict(), ensure_ascii=False, indent=1).encode())
+        write_json(json_file, found.as_dict())
     if html_file is not None:
         replace_file(html_file, render_table(found).encode())
 

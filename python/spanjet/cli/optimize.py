@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet.cli.commands import RunByDefault
+from spanjet.cli.commands import STYLE, RunByDefault
 from spanjet.cli.options import (
     CheckpointArgument,
     CpuOption,
@@ -19,6 +19,7 @@ from spanjet.cli.options import (
     OverwriteOption,
     SeedOption,
 )
+from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.optimize.config import OptimizeConfig
@@ -30,40 +31,45 @@ from spanjet.storage import check_writable
 
 __all__ = ["commands"]
 
-commands = typer.Typer(cls=RunByDefault, no_args_is_help=True)
+commands = typer.Typer(cls=RunByDefault, no_args_is_help=True, **STYLE)
 
 DataOption = Annotated[
     Path,
-    typer.Option(metavar="TRAIN.json", help="SQuAD file to fit on and to check the floor on."),
+    typer.Option(metavar="TRAIN.json", help="SQuAD file to train on and to check the floor on."),
 ]
 FloorOption = Annotated[
-    float, typer.Option(metavar="SHARE", help="Minimum F1, as a share of the float32 checkpoint's.")
+    float, typer.Option(metavar="SHARE", help="Minimum F1 as a share of the float32 checkpoint's.")
 ]
 BudgetOption = Annotated[
     float | None,
     typer.Option(
-        metavar="SHARE", help="Instead of a floor: maximum time, as a share of the unpruned INT8 model's."
+        metavar="SHARE", help="Maximum time as a share of the plain INT8 model's, in place of --floor."
     ),
 ]
-TrialsOption = Annotated[int, typer.Option(min=0, help="Number of candidates to try per time budget.")]
+TrialsOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Number of candidates tried for each budget.")
+]
 SamplesOption = Annotated[
-    int, typer.Option(min=8, help="Number of windows to fit weights and INT8 ranges on.")
+    int, typer.Option(min=8, metavar="N", help="Number of windows to fit weights and ranges to.")
 ]
 TrainingOption = Annotated[
     int,
     typer.Option(
-        min=0, help="Windows to distil pruned models on; 0: fit their layers one after another instead."
+        min=0,
+        metavar="N",
+        help="Number of windows to train the pruned model on; 0: fit layer by layer instead.",
     ),
 ]
 WorkOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Directory of intermediate results, reused by later runs. Default: OUT.stages."
+        metavar="DIR",
+        help="Directory of intermediate results, which runs with other floors reuse. Default: OUT.stages.",
     ),
 ]
 ExportOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Directory to write the float32 checkpoint to as well, for training."),
+    typer.Option(metavar="DIR", help="Also write the pruned float32 checkpoint, for further training."),
 ]
 
 
@@ -98,7 +104,7 @@ def run(
 ) -> None:
     """Find the fastest architecture that holds the floor, and write it as an INT8 model directory.
 
-    Rerun the same command to resume; runs with another floor or budget reuse earlier results.
+    Rerun the same command to resume; a run with another floor or budget reuses what was found before.
     """
     config = OptimizeConfig(
         floor=floor,
@@ -130,15 +136,18 @@ def run(
 @commands.command("report")
 def report(
     *,
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="Output of spanjet optimize.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Model directory that spanjet optimize wrote.")
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="HTML page. Default: DIR.html.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="HTML page to write. Default: DIR.html."),
     ] = None,
     png: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="PNG file of all plots. Default: none.")
+        Path | None, typer.Option(metavar="FILE", help="Also write the plots as one PNG picture.")
     ] = None,
 ) -> None:
-    """Plot the Pareto front, the chosen model and its layers; needs the extra "report"."""
+    """Plot the Pareto front, the chosen point and the layers that remain; needs the extra "report"."""
     out = model.with_name(f"{model.resolve().name}.html") if out is None else out
     for path in (out, png):
         if path is not None:
@@ -149,15 +158,21 @@ def report(
 @commands.command("verify")
 def verify(
     *,
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="Output of spanjet optimize.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Model directory that spanjet optimize wrote.")
+    ],
     data: DataOption,
     checkpoint: Annotated[
         str | None,
-        typer.Option("--start", metavar="MODEL", help="Checkpoint to compare the speed with, in INT8."),
+        typer.Option(
+            "--start",
+            metavar="MODEL",
+            help="Checkpoint that the model was made of, to compare speeds with it in INT8.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Repeat the measurements in the card: F1 on its held-out questions, and the speed."""
+    """Repeat the measurements of a model's card: F1 on its held-out questions, and windows per second."""
     found = repeat_measurements(model, data, checkpoint=checkpoint, progress=progress_bar)
     show(found, as_json=as_json)
     if not found["repeated"]:
@@ -179,7 +194,7 @@ def _show_result(card: dict[str, Any]) -> None:
     """Print the summary of a card, and a warning if the floor is not held."""
     show(_summary(card), as_json=False)
     if not card["optimization"]["held"]:
-        typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
+        show_warning("below the floor: the best of those tried")
 
 
 def _summary(card: dict[str, Any]) -> dict[str, Any]:

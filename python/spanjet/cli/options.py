@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
+from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig, load_model
 from spanjet._core import DECODE_MODES
 from spanjet.config import Threshold, check_threshold
+from spanjet.model.directory import BUNDLED_MODEL
 
 __all__ = [
     "CheckpointArgument",
@@ -44,40 +45,47 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        metavar="DIR",
-        help="Model directory or Hugging Face checkpoint. Default: the bundled INT8 MiniLM.",
+        metavar="MODEL",
+        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled INT8 MiniLM.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ThreadsOption = Annotated[int | None, typer.Option(help="Number of threads. Default: all CPUs.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Number of threads. Default: one for each CPU.")
+]
 JsonFileOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write all measurements as JSON.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Write all measurements to a JSON file.")
 ]
 HtmlFileOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help='Write an HTML page with plots; needs the extra "report".'),
 ]
 
-MaxLengthOption = Annotated[int, typer.Option(help="Maximum tokens of a window.")]
+MaxLengthOption = Annotated[int, typer.Option(metavar="N", help="Maximum length of a window in tokens.")]
 DocStrideOption = Annotated[
-    int, typer.Option(help="Tokens between window starts (advance), or shared by neighbours (overlap).")
-]
-ConventionOption = Annotated[
-    str,
+    int,
     typer.Option(
-        metavar="advance|overlap",
-        help="Meaning of --doc-stride: as in run_squad.py (advance) or transformers (overlap).",
+        metavar="N", help="Stride between windows in tokens: distance (advance) or overlap (overlap)."
     ),
 ]
+ConventionOption = Annotated[str, typer.Option(metavar="advance|overlap", help="Meaning of --doc-stride.")]
 MaxQuestionLengthOption = Annotated[
-    int, typer.Option(help="Maximum tokens of a question; the rest is cut off.")
+    int, typer.Option(metavar="N", help="Maximum length of a question in tokens; longer ones are cut.")
 ]
 
 ModeOption = Annotated[
-    str, typer.Option(metavar="|".join(DECODE_MODES), help="Decoding mode; squad: the rules of MLPerf.")
+    str,
+    typer.Option(
+        metavar="|".join(DECODE_MODES),
+        help="Decoding of logits to answers; squad: the rules of run_squad.py and MLPerf.",
+    ),
 ]
-NBestOption = Annotated[int, typer.Option(help="Number of candidates to normalise scores over.")]
-MaxAnswerLengthOption = Annotated[int, typer.Option(help="Maximum tokens of an answer.")]
+NBestOption = Annotated[
+    int, typer.Option(metavar="N", help="Number of candidates among which the score is shared out.")
+]
+MaxAnswerLengthOption = Annotated[
+    int, typer.Option(metavar="N", help="Maximum length of an answer in tokens.")
+]
 OverlapOption = Annotated[
     bool, typer.Option("--overlap", help="Also list answers that overlap a better one.")
 ]
@@ -85,41 +93,42 @@ ThresholdOption = Annotated[
     str,
     typer.Option(
         metavar="model|none|P",
-        help="Minimum probability that the text answers the question, 0 to 1; model: the one in the "
-        "model's card; none: always answer with a span.",
+        help="Give no answer where the probability that the text has one is below P; model: P of the "
+        "model's card; none: always answer.",
     ),
 ]
 
 CheckpointArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Checkpoint directory or Hugging Face hub id.")
+    str, typer.Argument(metavar="MODEL", help="Checkpoint directory or hub id ORG/NAME.")
 ]
 OutModelOption = Annotated[
-    Path, typer.Option("--out", "-o", metavar="DIR", help="Model directory to create.")
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Directory to write the INT8 model to.")
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 CpuOption = Annotated[
     str,
     typer.Option(
         metavar="auto|vnni|any",
-        help="Target CPUs; vnni: x86 with VNNI or AMX; any: also without (7-bit weights); auto: as this CPU.",
+        help="Target CPUs; vnni: with VNNI or AMX; any: all, with 7-bit weights; auto: like this one.",
     ),
 ]
 HeldOutOption = Annotated[
-    int, typer.Option(min=1, help="Maximum number of held-out questions to measure F1 on.")
+    int,
+    typer.Option(min=1, metavar="N", help="Number of questions held out to measure F1 and the floor on."),
 ]
 KeepBestOption = Annotated[
-    bool, typer.Option("--keep-best", help="Write the best model even if it is below the floor.")
+    bool, typer.Option("--keep-best", help="Write the best model found even if it misses the floor.")
 ]
 EvaluationOption = Annotated[
     Path | None,
     typer.Option(
-        "--eval", metavar="SQUAD.json", help="SQuAD file to measure exact match and F1 on, before and after."
+        "--eval", metavar="SQUAD.json", help="Measure exact match and F1 on this file, before and after."
     ),
 ]
 LicenseOption = Annotated[
-    str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, for the card.")
+    str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, for the model card.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of all random choices.")]
+SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all random choices.")]
 
 
 def threshold_of(value: str) -> Threshold:
@@ -152,8 +161,8 @@ def open_reader(
     Mode ``squad`` gives at most ``n_best`` answers, so ``top_k`` raises ``n_best``.
 
     Args:
-        model: model directory; None: the bundled one.
-        windows: fields of `WindowConfig`.
+        model: the model's directory; None: the bundled one.
+        windows: fields of `WindowConfig`; none: the default ones, as far as they fit the model.
         decode: fields of `DecodeConfig`.
         threshold: the value of ``--threshold``.
         threads: number of threads; None: all CPUs.
@@ -162,10 +171,13 @@ def open_reader(
     decode_config = DecodeConfig(**decode)
     if decode_config.mode == "squad":
         decode_config = replace(decode_config, n_best=max(decode_config.n_best, top_k))
+    window_config = WindowConfig(**windows)
+    runtime_config, given = RuntimeConfig(threads=threads), threshold_of(threshold)
+    loaded = load_model(BUNDLED_MODEL if model is None else model)
     return Reader(
-        model,
-        threshold=threshold_of(threshold),
-        window_config=WindowConfig(**windows),
+        loaded,
+        threshold=given,
+        window_config=window_config if windows else WindowConfig.fitting(loaded.max_length),
         decode_config=decode_config,
-        runtime_config=RuntimeConfig(threads=threads),
+        runtime_config=runtime_config,
     )

@@ -16,6 +16,7 @@ from spanjet.cli.options import (
     OverwriteOption,
     SeedOption,
 )
+from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.compress.quantize.config import QuantizeConfig
@@ -25,34 +26,38 @@ __all__ = ["quantize"]
 
 DataOption = Annotated[
     Path,
-    typer.Option(metavar="SQUAD.json", help="SQuAD file to calibrate INT8 ranges and check the floor on."),
+    typer.Option(
+        metavar="SQUAD.json", help="SQuAD file with questions to calibrate with and to check the floor on."
+    ),
 ]
 FloorOption = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="Minimum F1, as a share of the float32 model's, such as 0.99; some layers stay in floating "
-        "point to hold it. Default: none.",
+        help="Minimum F1 as a share of the float32 model's, such as 0.99; layers are kept in floating point "
+        "until it holds.",
     ),
 ]
 MaxRestoredOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Maximum number of layers to keep in floating point. Default: half of them."),
+    typer.Option(
+        min=0, metavar="N", help="Maximum number of layers kept in floating point. Default: half of them."
+    ),
 ]
 FittingOption = Annotated[
     Path | None,
     typer.Option(
         "--calibrate",
         metavar="V2.json",
-        help="SQuAD v2.0 file to calibrate scores on, as spanjet calibrate does.",
+        help="Also calibrate the scores on a SQuAD v2.0 file, as spanjet calibrate does.",
     ),
 ]
-SamplesOption = Annotated[int, typer.Option(min=1, help="Number of calibration windows.")]
+SamplesOption = Annotated[int, typer.Option(min=1, metavar="N", help="Number of windows to calibrate with.")]
 LicenseFileOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Text of the licence. Default: the checkpoint's LICENSE, if any."),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show NNCF's output.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show the output of NNCF.")]
 
 
 def quantize(
@@ -76,7 +81,7 @@ def quantize(
 ) -> None:
     """Quantize a checkpoint to an INT8 model directory; needs the extra "quantize".
 
-    Intermediate results are kept in DIR.partial until DIR is written: rerun the same command to resume.
+    Until DIR is written, finished steps are kept in DIR.partial: rerun the same command to resume.
     """
     config = QuantizeConfig(
         samples=samples,
@@ -102,4 +107,4 @@ def quantize(
     )
     show(card, as_json=False)
     if card["floor"] is not None and not card["floor"]["held"]:
-        typer.secho("spanjet: below the floor: the best of those tried", fg=typer.colors.YELLOW, err=True)
+        show_warning("below the floor: the best of those tried")

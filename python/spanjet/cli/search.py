@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet import PassageAnswer, Reader, SearchResult
-from spanjet.cli.options import JsonOption, ModelOption, ThresholdOption, threshold_of
+from spanjet import PassageAnswer, SearchResult
+from spanjet.cli.options import JsonOption, ModelOption, ThresholdOption, open_reader
 from spanjet.cli.terminal.errors import show_error
 from spanjet.cli.terminal.output import print_json, warning_of
 from spanjet.cli.terminal.tables import show_found
-from spanjet.cli.terminal.texts import read_text
+from spanjet.cli.terminal.texts import argument_text, read_text
 
 __all__ = ["search"]
 
@@ -34,23 +34,23 @@ def search(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="Texts, not directories; patterns such as 'docs/**/*.txt' stand for the files that "
-            "match; -: standard input.",
+            help="Text files, or patterns such as 'docs/**/*.txt'; - is standard input.",
         ),
     ],
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Maximum number of answers.")] = 5,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers.")] = 5,
     threshold: ThresholdOption = "model",
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the best answers to a question in files.
 
-    Each answer is printed with its file, line and column (in characters, from 1), and its sentence; when
-    piped, as "file:line:column", answer and sentence, separated by tabs. The exit code is 1 if no file
-    answers the question, and 2 if a file could not be read; the other files are searched nevertheless.
+    Each answer is printed with its file, line and column (both counted from 1, columns in characters) and its
+    sentence. In a pipe, each is one line: file:line:column, answer and sentence, separated by tabs. The exit
+    code is 1 if no file answers the question, and 2 if a file could not be read; the others are searched.
     """
+    question = argument_text("the question", question)
     files_read = _Files(files)
-    reader = Reader(model, threshold=threshold_of(threshold))
+    reader = open_reader(model, {}, {}, threshold=threshold)
     found = reader.search(question, files_read, top_k=top_k)
     if as_json:
         print_json({**_as_dict(question, found), **warning_of(question, reader)})

@@ -12,9 +12,11 @@ from spanjet import Model, Reader, RuntimeConfig, WindowConfig, load_model
 from spanjet.bench.autotune import Tuned
 from spanjet.bench.autotune import tune as measure
 from spanjet.cli.options import JsonOption, ThreadsOption
+from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import print_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.tables import show_table
+from spanjet.config import SettingError, check_count
 from spanjet.evaluate import load_squad
 from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.reader.tuned_settings import save_tuning
@@ -41,29 +43,35 @@ def tune(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="Model directory. Default: the bundled one.", show_default=False
+            metavar="MODEL",
+            help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled model.",
+            show_default=False,
         ),
     ] = BUNDLED_MODEL,
     squad: Annotated[
         Path | None,
         typer.Option(
             metavar="SQUAD.json",
-            help="SQuAD file to take window lengths from. Default: the lengths of SQuAD v1.1.",
+            help="SQuAD file whose windows are measured. Default: windows of SQuAD's lengths.",
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="Number of questions of the file to use, the first.")
+        int, typer.Option(min=1, metavar="N", help="Use only the first N questions of the file.")
     ] = 400,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each comparison.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of rounds of each comparison.")] = 5,
     max_memory: Annotated[
-        float, typer.Option(metavar="MB", help="Maximum memory of one compiled model per length.")
+        float, typer.Option(metavar="MB", help="Memory limit for compiling a model for each length.")
     ] = 2048,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the fastest batch settings for this machine, and save them for all readers."""
-    loaded = load_model(model)
     config = RuntimeConfig(threads=threads)
+    check_count("limit", limit)
+    check_count("rounds", rounds)
+    if not max_memory >= 0:
+        raise SettingError("max_memory", max_memory, "a number of at least 0")
+    loaded = load_model(model)
     lengths = None if squad is None else _lengths(loaded, squad, limit)
     with progress_bar("settings") as progress:
         tuned = measure(
@@ -75,11 +83,7 @@ def tune(
             progress=progress,
         )
     if tuned.cpu_share < MIN_CPU_SHARE:
-        typer.secho(
-            f"spanjet: other programs took {1 - tuned.cpu_share:.0%} of the CPUs: tune again when they rest",
-            fg=typer.colors.YELLOW,
-            err=True,
-        )
+        show_warning(f"other programs took {1 - tuned.cpu_share:.0%} of the CPUs: tune again when they rest")
     path = save_tuning(loaded, config, tuned.as_dict())
     if as_json:
         print_json({**tuned.as_dict(), "file": None if path is None else str(path)})

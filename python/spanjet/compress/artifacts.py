@@ -59,7 +59,7 @@ class ArtifactStore:
             if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
                 reason = f"not a work directory (it holds no {_MARK}), move it"
                 raise FileExistsError(EEXIST, reason, str(path))
-            path.mkdir(exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
             replace_file(mark, b"")
 
     @contextmanager

@@ -16,6 +16,9 @@ __all__ = ["WARM_UPS", "Spread", "Turn", "alternate", "ratios", "relative_times"
 #: Runs that do not count where all shapes should be known: each stream has to learn them.
 WARM_UPS = 2
 
+UNSTEADY = 0.1
+"""Where the quartiles are further apart, as a share of the median, the rounds disagree."""
+
 # Number of sides between two runs of the anchor.
 _BETWEEN = 4
 
@@ -35,6 +38,11 @@ class Spread:
             return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, low, high)
+
+    @property
+    def is_steady(self) -> bool:
+        """Tell whether the quartiles are so near to each other that the median says something."""
+        return self.high - self.low <= UNSTEADY * abs(self.median)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Check that a model, its tokenizer and the window settings are compatible."""
 
 from spanjet._core import Tokenizer
-from spanjet.config import WindowConfig
+from spanjet.config import SettingError, WindowConfig
 from spanjet.model.load import Model
 
 __all__ = ["check_compatible"]
@@ -15,10 +15,8 @@ def check_compatible(model: Model, tokenizer: Tokenizer, window_config: WindowCo
             middle of a batch.
     """
     if window_config.max_length > model.max_length:
-        raise ValueError(
-            f"WindowConfig.max_length is {window_config.max_length}; expected at most {model.max_length}, "
-            f"the positions of the model {model.path}"
-        )
+        expected = f"at most {model.max_length}, the positions of the model {model.path}"
+        raise SettingError("max_length", window_config.max_length, expected, "WindowConfig")
     if tokenizer.vocab_size > model.vocab_size:
         raise ValueError(
             f"{model.tokenizer}: {tokenizer.vocab_size} ids; expected at most {model.vocab_size}, the "

@@ -19,7 +19,7 @@ from spanjet.bench.mlperf.loadgen import estimate
 from spanjet.bench.mlperf.loadgen.samples import Samples
 from spanjet.bench.mlperf.run import RunConfig, run_scenario
 from spanjet.bench.mlperf.test01 import Test01 as Compliance
-from spanjet.bench.mlperf.test01 import verify
+from spanjet.bench.mlperf.test01 import verify, write_audit_config
 from spanjet.evaluate import evaluate
 from spanjet.measure.progress import no_progress
 
@@ -38,7 +38,7 @@ def tiny() -> Reader:
 def result(tiny: Reader, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A run of everything."""
     out = tmp_path_factory.mktemp("mlperf") / "run"
-    config = RunConfig(scenario="Offline", short=0.3, target_qps=100, test01=True)
+    config = RunConfig(scenario="Offline", seconds=0.3, target_qps=100, test01=True)
     return out, run_scenario(tiny, dataset(), out, config)
 
 
@@ -71,6 +71,11 @@ def test_a_short_run_on_other_data_is_not_valid(result: tuple[Path, dict[str, An
     assert found["performance"]["unit"] == "samples/s"
     assert found["settings"]["load"]["target_qps"] == 100
     assert found["configuration"]["LoadGen"]
+
+
+def test_the_compliance_test_samples_as_the_rules_of_bert(tmp_path: Path) -> None:
+    write_audit_config(tmp_path / "audit.config")
+    assert "*.*.accuracy_log_sampling_target = 4096\n" in (tmp_path / "audit.config").read_text()
 
 
 def test_f1_is_the_readers(tiny: Reader, result: tuple[Path, dict[str, Any]]) -> None:
@@ -119,7 +124,7 @@ def test_when_the_compliance_test_passes() -> None:
 @pytest.mark.parametrize(("mode", "parts"), [("performance", {"performance"}), ("accuracy", {"accuracy"})])
 def test_one_mode(tiny: Reader, tmp_path: Path, mode: Any, parts: set[str]) -> None:
     out = tmp_path / "run"
-    config = RunConfig(scenario="SingleStream", mode=mode, short=0.2)
+    config = RunConfig(scenario="SingleStream", mode=mode, seconds=0.2)
     shown: list[str] = []
 
     def progress(name: str) -> Any:
@@ -139,14 +144,14 @@ def test_one_mode(tiny: Reader, tmp_path: Path, mode: Any, parts: set[str]) -> N
 
 def test_expectations_leave_room(tiny: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "estimate_samples_per_second", lambda *_: 90.0)
-    config = RunConfig(scenario="Server", mode="performance", short=0.2)
+    config = RunConfig(scenario="Server", mode="performance", seconds=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "server", config)
     assert found["settings"]["load"]["target_qps"] == 45
-    config = RunConfig(scenario="Offline", mode="performance", short=0.2)
+    config = RunConfig(scenario="Offline", mode="performance", seconds=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "offline", config)
     assert found["settings"]["load"]["target_qps"] == pytest.approx(99)
     monkeypatch.setattr(run_module, "estimate_query_milliseconds", lambda *_, **__: 0.5)
-    config = RunConfig(scenario="SingleStream", mode="performance", short=0.2)
+    config = RunConfig(scenario="SingleStream", mode="performance", seconds=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "single", config)
     assert found["settings"]["load"]["target_latency"] == 0.25
 
@@ -166,13 +171,13 @@ def test_an_earlier_result_stays(tiny: Reader, tmp_path: Path) -> None:
     [
         ({"scenario": "offline"}, "RunConfig.scenario is 'offline'; expected 'Offline' or 'SingleStream'"),
         ({"mode": "all"}, "RunConfig.mode is 'all'; expected 'performance' or 'accuracy' or 'both'"),
-        ({"short": 0}, "RunConfig.short is 0; expected a finite number greater than 0"),
+        ({"seconds": 0}, "RunConfig.seconds is 0; expected a finite number greater than 0"),
         ({"target_qps": -1}, "RunConfig.target_qps is -1; expected a finite number greater than 0"),
-        ({"target_latency": 5}, "target_latency is 5; expected none, which Offline does not have"),
-        ({"scenario": "MultiStream", "target_qps": 5}, "target_qps is 5; expected none"),
+        ({"target_latency": 5}, "RunConfig.target_latency is 5; expected none with Offline"),
+        ({"scenario": "MultiStream", "target_qps": 5}, "RunConfig.target_qps is 5; expected none"),
         (
             {"mode": "accuracy", "test01": True},
-            "TEST01 compares performance and accuracy: mode is 'accuracy'",
+            "RunConfig.mode is 'accuracy'; expected 'both' with TEST01, which compares the two",
         ),
     ],
 )
@@ -205,6 +210,8 @@ app(sys.argv[1:])
         ("Offline", signal.SIGKILL, lambda names: all(name.startswith(".run.") for name in names)),
         ("Offline", signal.SIGINT, lambda names: not names),
         ("Server", signal.SIGINT, lambda names: not names),
+        ("Offline", signal.SIGTERM, lambda names: not names),
+        ("Server", signal.SIGTERM, lambda names: not names),
     ],
 )
 def test_a_killed_run_leaves_no_result(
@@ -231,4 +238,6 @@ def test_a_killed_run_leaves_no_result(
     assert process.returncode != 0
     if number == signal.SIGINT:
         assert process.returncode in (1, 130), errors
+    if number == signal.SIGTERM:
+        assert (process.returncode, errors) == (143, b"")
     assert left([path.name for path in tmp_path.iterdir() if path.name != "cache"])

@@ -17,7 +17,7 @@ from spanjet.bench.mlperf.submission import write_submission
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     out = place / "offline"
-    config = RunConfig(scenario="Offline", short=0.2, target_qps=50, test01=True)
+    config = RunConfig(scenario="Offline", seconds=0.2, target_qps=50, test01=True)
     run_scenario(reader(with_card(place / "tiny")), dataset(), out, config)
     return out
 
@@ -45,6 +45,11 @@ def test_the_layout(run: Path, tmp_path: Path) -> None:
         ("tiny", "SingleStream"),
     ]
     assert summary["runs"][0]["why_not"][1].startswith("a short run")
+    # Submission checkers allow nothing beside the divisions but Markdown and PDF.
+    assert sorted(path.name for path in out.iterdir()) == ["open", "spanjet-submission.md"]
+    said = (out / "spanjet-submission.md").read_text()
+    assert "- tiny, Offline: not the MLPerf data set" in said
+    assert "- tiny, SingleStream: " in said
     root = out / "open" / "us"
     logs = ["mlperf_log_summary.txt", "mlperf_log_detail.txt"]
     offline = root / "results" / "laptop" / "tiny" / "Offline"
@@ -143,11 +148,11 @@ def test_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         write_submission(out, [run], **options)
     write_submission(out, [run], **options, overwrite=True)
-    with pytest.raises(FileExistsError, match=r"holds no spanjet-submission\.json"):
+    with pytest.raises(FileExistsError, match=r"holds no spanjet-submission\.md"):
         write_submission(run, [run], **options, overwrite=True)
 
 
 def test_a_checkpoint_has_no_card(tmp_path: Path) -> None:
-    run_scenario(reader(TINY), dataset(), tmp_path / "run", RunConfig(short=0.1, target_qps=20))
+    run_scenario(reader(TINY), dataset(), tmp_path / "run", RunConfig(seconds=0.1, target_qps=20))
     with pytest.raises(ValueError, match=r"tiny-bert has no card.*spanjet quantize"):
         write_submission(tmp_path / "out", [tmp_path / "run"], submitter="us", system="s")

@@ -83,7 +83,7 @@ def test_a_model_of_random_weights(large: Model, pruned: Model) -> None:
     types = {node.get_type_name() for node in large.model.get_ordered_ops()}
     assert "FakeQuantize" in types
     assert shape_named("bert-large").layers == 24
-    with pytest.raises(ValueError, match="the shape is 'bert'; expected bert-base or bert-large"):
+    with pytest.raises(ValueError, match="baseline is 'bert'; expected bert-base or bert-large"):
         shape_named("bert")
 
 

@@ -17,7 +17,7 @@ from spanjet.bench.mlperf.loadgen.verdict import Verdict
 from spanjet.bench.mlperf.models import identify_model
 from spanjet.bench.mlperf.rules import SCENARIOS, SECONDS, Scenario
 from spanjet.bench.mlperf.test01 import Test01, verify, write_audit_config
-from spanjet.config import check_choice, check_number
+from spanjet.config import SettingError, check_choice, check_number
 from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.reader.reader import Reader
@@ -46,7 +46,7 @@ class RunConfig:
     Attributes:
         scenario: LoadGen's scenario.
         mode: ``"performance"``, ``"accuracy"`` or ``"both"``.
-        short: seconds of a short performance run, whose result is not valid; None: as the rules require.
+        seconds: of a short performance run, whose result is not valid; None: as the rules require.
         target_qps: Offline: expected samples per second; Server: issued queries per second; None: `SPARE` or
             `SERVER_SHARE` of the measured throughput.
         target_latency: SingleStream, MultiStream: expected milliseconds of a query; None: `LATENCY_SHARE` of
@@ -60,7 +60,7 @@ class RunConfig:
 
     scenario: Scenario = "Offline"
     mode: Literal["performance", "accuracy", "both"] = "both"
-    short: float | None = None
+    seconds: float | None = None
     target_qps: float | None = None
     target_latency: float | None = None
     test01: bool = False
@@ -68,17 +68,13 @@ class RunConfig:
     def __post_init__(self) -> None:
         check_choice(self, "scenario", SCENARIOS)
         check_choice(self, "mode", ("performance", "accuracy", "both"))
-        for name in ("short", "target_qps", "target_latency"):
+        for name in ("seconds", "target_qps", "target_latency"):
             check_number(self, name, above=0, optional=True)
         other = "target_latency" if self.scenario in ("Offline", "Server") else "target_qps"
         if getattr(self, other) is not None:
-            raise ValueError(
-                f"{other} is {getattr(self, other)}; expected none, which {self.scenario} does not have"
-            )
+            raise SettingError(other, getattr(self, other), f"none with {self.scenario}", "RunConfig")
         if self.test01 and self.mode != "both":
-            raise ValueError(
-                f"TEST01 compares performance and accuracy: mode is {self.mode!r}; expected both"
-            )
+            raise SettingError("mode", self.mode, "'both' with TEST01, which compares the two", "RunConfig")
 
     @property
     def modes(self) -> Sequence[Mode]:
@@ -155,7 +151,7 @@ def _load_settings(config: RunConfig, system: System, samples: Samples, progress
         samples=len(samples),
         target_qps=qps or 1.0,
         target_latency=latency or 1.0,
-        seconds=config.short,
+        seconds=config.seconds,
     )
 
 

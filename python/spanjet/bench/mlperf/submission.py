@@ -14,7 +14,14 @@ from typing import Any, Literal
 from spanjet.bench.mlperf.accuracy import LOG
 from spanjet.bench.mlperf.rules import FLOORS, REFERENCE_F1
 from spanjet.bench.mlperf.run import ACCURACY, COMPLIANCE, PERFORMANCE, RESULT, USER_CONF
-from spanjet.bench.mlperf.submission_documents import measurements, run_readme, source_readme, system_json
+from spanjet.bench.mlperf.submission_documents import (
+    measurements,
+    run_readme,
+    source_readme,
+    submission_readme,
+    system_json,
+)
+from spanjet.config import SettingError
 from spanjet.model.config_json import read_json
 from spanjet.storage import file_digest, staged
 
@@ -25,8 +32,8 @@ Division = Literal["open", "closed"]
 CLOSEST = "bert-99"
 """Benchmark that models of the open division are mapped to."""
 
-MARK = "spanjet-submission.json"
-"""File that identifies a submission folder written by this module."""
+MARK = "spanjet-submission.md"
+"""By which a folder of ours is known; submission checkers allow no other kind of file there but PDF."""
 
 MOST_BYTES, SHOWN_BYTES = 10 * 1024, 4096
 """Longer accuracy logs are truncated to beginning and end; ``accuracy.txt`` has the digest of the whole."""
@@ -82,7 +89,7 @@ def write_submission(
             _copy_run(run, root / "results" / system / benchmark / scenario, results[run])
         names = {"division": division, "submitter": submitter, "system": system}
         _write_documents(root, names, next(iter(results.values())), [place[0] for place in places.values()])
-        _write_json(stage / MARK, summary)
+        (stage / MARK).write_text(submission_readme(summary["runs"]), encoding="utf-8")
     return summary
 
 
@@ -102,9 +109,9 @@ def _check_names(submitter: str, system: str, division: str) -> None:
     """Check the submitter's and the system's name, and the division."""
     for name, value in (("submitter", submitter), ("system", system)):
         if not value or value in (".", "..") or "/" in value:
-            raise ValueError(f"{name} is {value!r}; expected the name of a directory")
+            raise SettingError(name, value, "the name of a directory")
     if division not in ("open", "closed"):
-        raise ValueError(f"division is {division!r}; expected 'open' or 'closed'")
+        raise SettingError("division", division, "'open' or 'closed'")
 
 
 def _read_run(run: Path) -> dict[str, Any]:

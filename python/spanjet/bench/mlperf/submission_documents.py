@@ -1,9 +1,10 @@
 """Write the documents of a submission: system, model, and instructions to reproduce it."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["measurements", "run_readme", "source_readme", "system_json"]
+__all__ = ["measurements", "run_readme", "source_readme", "submission_readme", "system_json"]
 
 UNKNOWN = "unknown: fill in before submitting"
 NONE = "N/A"
@@ -95,6 +96,14 @@ def run_readme(result: dict[str, Any]) -> str:
         "Tokens are prepared before LoadGen's clock runs; a sample is a window of token ids, its response\n"
         "the logits. Samples are sorted by length and not padded beyond their batch.\n"
     )
+
+
+def submission_readme(runs: Sequence[dict[str, Any]]) -> str:
+    """Write the document at the root of a submission: its runs, and why those that do not count do not."""
+    lines = (
+        f"- {run['benchmark']}, {run['scenario']}: {'; '.join(run['why_not']) or 'valid'}\n" for run in runs
+    )
+    return f"# A submission to MLPerf Inference, written by spanjet\n\n{''.join(lines)}"
 
 
 def source_readme(result: dict[str, Any]) -> str:

@@ -13,8 +13,8 @@ from spanjet.bench.mlperf.loadgen.verdict import Verdict
 
 __all__ = ["Test01", "verify", "write_audit_config"]
 
-# Seed and number of responses in MLPerf's audit.config for benchmarks of this size.
-SEED, SAMPLED = 720381539243781796, 1024
+# The seed and the number of responses that MLPerf's audit.config of BERT has, since v2.0.
+SEED, SAMPLED = 720381539243781796, 4096
 
 #: How far the speeds may be apart; more where a query takes no longer than the second number of milliseconds.
 TOLERANCE, LOOSE_TOLERANCE = 0.10, 0.20

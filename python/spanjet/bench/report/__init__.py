@@ -1,1 +1,1 @@
-"""Report a benchmark's result as a table on the terminal, or as an HTML page with plots."""
+"""A benchmark's result for people: numbers with their digits, and an HTML page with plots."""

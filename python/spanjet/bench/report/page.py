@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spanjet.bench.report.latency_plot import latency_plot
 from spanjet.bench.report.operations_plot import operations_plot
-from spanjet.bench.report.table import number, quartiles
+from spanjet.bench.report.table import number, written
 from spanjet.bench.result import BenchResult
 from spanjet.measure.html import render
 
@@ -27,9 +27,10 @@ def render_page(result: BenchResult) -> str:
     values = {
         "model": model["name"] or Path(model["directory"]).name,
         "result": result,
+        "warnings": result.warnings(),
         "numbers": _highlights(result),
         "sections": [
-            (section, [(row.name, number(row.value), quartiles(row), row.unit) for row in rows])
+            (section, written(list(rows)))
             for section, rows in groupby(result.rows(), key=lambda row: row.section)
         ],
         "plots": plots,

@@ -1,16 +1,16 @@
 """Print and write the results of commands."""
 
 import json
+import sys
+from codecs import lookup
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from spanjet import Reader
 from spanjet.cli.terminal.tables import show_values
 from spanjet.measure.html import check_report_extra
 from spanjet.reader.warnings import question_warning
-from spanjet.storage import check_writable
+from spanjet.storage import check_writable, replace_file
 
 __all__ = ["check_outputs", "print_json", "show", "warning_of", "write_json"]
 
@@ -24,8 +24,9 @@ def show(values: dict[str, Any], *, as_json: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one line of JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    """Print a value as one line of JSON, in JSON's own escapes where the output's encoding is not UTF-8."""
+    is_utf8 = lookup(sys.stdout.encoding).name == "utf-8"
+    print(json.dumps(value, ensure_ascii=not is_utf8))
 
 
 def warning_of(question: str, reader: Reader) -> dict[str, str]:
@@ -45,4 +46,4 @@ def check_outputs(*paths: Path | None, html: Path | None) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON."""
-    path.write_text(f"{json.dumps(value, ensure_ascii=False, indent=1)}\n", encoding="utf-8")
+    replace_file(path, f"{json.dumps(value, ensure_ascii=False, indent=1)}\n".encode())

@@ -5,21 +5,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from spanjet import _core
+from spanjet.cli.terminal.printable import printable
 from spanjet.reader.answer import Answer
 from spanjet.reader.passages import PassageAnswer
 
-__all__ = ["sentence", "show_answers", "show_found", "show_table", "show_values"]
+__all__ = ["print_table", "sentence", "show_answers", "show_found", "show_table", "show_values"]
+
+TEXT_WIDTH, PADDING = 12, 3
+"""Columns of a terminal that a text has in a table at least, and those beside it."""
 
 CONTEXT_WIDTH = 200
 """Maximum number of code points to show on each side of an answer."""
-
-# Line breaks would split a line, and escape sequences of an untrusted text would reach the terminal.
-CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
 
 def sentence(text: str, start: int, end: int) -> tuple[str, str, str]:
@@ -35,14 +37,14 @@ def _parts(text: str, bounds: tuple[int, int], start: int, end: int) -> tuple[st
     first, last = max(left, start - CONTEXT_WIDTH), min(right, end + CONTEXT_WIDTH)
     before = ("…" if first > left else "") + text[first:start]
     after = text[end:last] + ("…" if last < right else "")
-    return before.translate(CONTROLS).lstrip(), text[start:end].translate(CONTROLS), after.translate(CONTROLS)
+    return printable(before).lstrip(), printable(text[start:end]), printable(after)
 
 
 def show_answers(context: str, answers: Sequence[Answer]) -> None:
     """Print answers, best first: in their sentences on a terminal, else one text per line."""
     if not sys.stdout.isatty():
         for answer in answers:
-            print(answer.text.translate(CONTROLS))
+            print(printable(answer.text))
         return
     console = Console(highlight=False)
     for index, answer in enumerate(answers):
@@ -68,9 +70,7 @@ def show_found(found: Sequence[tuple[str, PassageAnswer]]) -> None:
     rows = []
     for place, answer in found:
         bounds = (answer.sentence_start, answer.sentence_end)
-        rows.append(
-            (place.translate(CONTROLS), _parts(answer.passage_text, bounds, answer.start, answer.end))
-        )
+        rows.append((printable(place), _parts(answer.passage_text, bounds, answer.start, answer.end)))
     if not sys.stdout.isatty():
         for place, (before, span, after) in rows:
             print(f"{place}\t{span}\t{before}{span}{after}")
@@ -89,7 +89,7 @@ def show_values(values: Mapping[str, Any]) -> None:
     """
     if not sys.stdout.isatty():
         for path, value in _leaves(values):
-            print(f"{'.'.join(path)}\t{value}")
+            print(f"{printable('.'.join(path))}\t{printable(value)}")
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -98,10 +98,23 @@ def show_values(values: Mapping[str, Any]) -> None:
     for path, value in _leaves(values):
         for depth, name in enumerate(path[:-1]):
             if shown[: depth + 1] != path[: depth + 1]:
-                table.add_row("  " * depth + name)
+                table.add_row("  " * depth + printable(name))
         shown = path[:-1]
-        table.add_row("  " * len(shown) + path[-1], value)
-    Console(highlight=False, markup=False).print(table)
+        table.add_row("  " * len(shown) + printable(path[-1]), printable(value))
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on a terminal: its texts are wrapped there, and its numbers are never cut off."""
+    console = Console(highlight=False, markup=False)
+    needed = 0
+    for column in table.columns:
+        column.overflow = "fold"
+        widths = [cell_len(str(cell)) for cell in (column.header, *column.cells)]
+        column.min_width = max(widths) if column.no_wrap else min(max(widths), TEXT_WIDTH)
+        needed += column.min_width + PADDING
+    # Of a terminal that is too narrow even so, the lines are longer, and it wraps them itself.
+    console.print(table, width=max(console.width, needed), crop=False)
 
 
 def show_table(
@@ -123,14 +136,14 @@ def show_table(
     """
     if not sys.stdout.isatty():
         for cells in (columns, *rows):
-            print("\t".join(cells).rstrip())
+            print("\t".join(map(printable, cells)).rstrip())
         return
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
         table.add_column(name, justify="left" if index in left else "right", no_wrap=index not in left)
     for index, cells in enumerate(rows):
-        table.add_row(*cells, style="bold green" if index in kept else None)
-    Console(highlight=False, markup=False).print(table)
+        table.add_row(*map(printable, cells), style="bold green" if index in kept else None)
+    print_table(table)
 
 
 def _leaves(values: Mapping[str, Any], outer: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -1,11 +1,12 @@
 """Read the input texts of commands."""
 
+import os
 import sys
 from pathlib import Path
 
 from spanjet.files.encoding import decode_text
 
-__all__ = ["read_text"]
+__all__ = ["argument_text", "read_text"]
 
 
 def read_text(file: Path | None) -> str:
@@ -16,3 +17,17 @@ def read_text(file: Path | None) -> str:
     except ValueError as error:
         name = "standard input" if file is None else file
         raise ValueError(f"{name}: {error}") from None
+
+
+def argument_text(name: str, text: str) -> str:
+    """Read a text of the command line as UTF-8, whatever the locale says.
+
+    Raises:
+        ValueError: it is in another encoding.
+    """
+    if text.isprintable():
+        return text
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        raise ValueError(f"{name} is not UTF-8") from None

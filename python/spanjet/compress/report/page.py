@@ -8,6 +8,7 @@ from spanjet.compress.report.plots import all_plots
 from spanjet.evaluate import exact_match
 from spanjet.measure.html import check_report_extra, render
 from spanjet.measure.plot import write_png
+from spanjet.storage import replace_file
 
 __all__ = ["render_page", "write_page"]
 
@@ -29,7 +30,7 @@ def write_page(model: Path, out: Path, *, png: Path | None = None) -> None:
     """
     check_report_extra()
     card = read_card(model)
-    out.write_text(render_page(card), encoding="utf-8")
+    replace_file(out, render_page(card).encode())
     if png is not None:
         write_png(all_plots(card), png)
 

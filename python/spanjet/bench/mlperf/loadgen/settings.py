@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from errno import EIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -104,7 +105,7 @@ class LoadSettings:
                 )
             _read.set()
             if settings.FromConfig(str(user_conf), MODEL, self.scenario):
-                raise OSError(f"{user_conf}: LoadGen cannot read it")
+                raise OSError(EIO, "LoadGen cannot read it", str(user_conf))
         else:
             self._set(settings)
         settings.scenario = getattr(loadgen.TestScenario, self.scenario)

@@ -126,8 +126,9 @@ def _attend(test: _Test, system: System, tell: Callable[[], None]) -> None:
         while not test.ended.wait(POLL_SECONDS) and system.failure is None:
             tell()
         tell()
-    except BaseException:
-        _end(test, system, code=130)
+    except BaseException as error:
+        code = error.code if isinstance(error, SystemExit) else 130
+        _end(test, system, code=code if isinstance(code, int) else 1)
         raise
     if system.failure is not None:
         _end(test, system, code=1)

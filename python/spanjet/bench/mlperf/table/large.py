@@ -8,7 +8,7 @@ from typing import Any
 from spanjet.compress.card import describe_tools
 from spanjet.compress.data import calibration_inputs
 from spanjet.compress.quantize.ptq import METHOD, quantize
-from spanjet.config import RuntimeConfig
+from spanjet.config import RuntimeConfig, SettingError
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.questions import built_in
 from spanjet.model import Model, load_model, write_model_directory
@@ -33,7 +33,7 @@ def shape_named(name: str) -> Shape:
         ValueError: the name is unknown.
     """
     if name not in SHAPES:
-        raise ValueError(f"the shape is {name!r}; expected {' or '.join(SHAPES)}")
+        raise SettingError("baseline", name, " or ".join(SHAPES))
     return SHAPES[name]
 
 
