@@ -1,7 +1,10 @@
-"""The package: what it exports, and what importing it loads."""
+"""The package: what it exports, what importing it loads, and the examples in its help."""
 
+import doctest
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import spanjet
@@ -34,3 +37,30 @@ def test_every_name_is_there_and_documented() -> None:
         assert name == "__version__" or (value.__doc__ or "").strip(), name
     with pytest.raises(AttributeError, match="nothing"):
         spanjet.nothing  # type: ignore[attr-defined]  # noqa: B018  (which raises)
+
+
+def examples() -> list[doctest.DocTest]:
+    """The examples in the docstrings of the public classes and functions that are written in Python."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    public = {name: getattr(spanjet, name) for name in spanjet.__all__}
+    found = [
+        test
+        for name, value in public.items()
+        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ != "spanjet._core"
+        for test in finder.find(value, name, module=False, globs={"spanjet": spanjet})
+    ]
+    return [test for test in found if test.examples]
+
+
+@pytest.mark.parametrize("test", examples(), ids=lambda test: test.name)
+def test_examples_run(test: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    report: list[str] = []
+    result = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    assert result.failed == 0, "".join(report)
+
+
+def test_there_are_examples() -> None:
+    names = {test.name for test in examples()}
+    assert {"Reader.ask", "Reader.search", "PassageAnswer.highlight", "answer_file"} <= names

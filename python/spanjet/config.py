@@ -166,23 +166,13 @@ class Calibration:
     share it by a softmax of margin / temperature (Guo et al. 2017, arXiv 1706.04599).
 
     Attributes:
-    <<<<<<< HEAD
-        slope: slope of the logistic function, at least 0.
+        slope: slope of the logistic function, at least 0; no parameter is beyond 1e30.
         intercept: intercept of the logistic function.
-        temperature: temperature of the softmax, above 0.
+        temperature: temperature of the softmax, at least 1e-30.
         sentence_margin: penalty on the margin of a span that crosses a sentence boundary, at least 0; not
             used in mode ``squad``.
         threshold: minimum probability that the text answers the question, below which the null answer is
             given; None: always answer with a span.
-    =======
-        slope: at least 0; no parameter is beyond 1e30.
-        intercept: any number.
-        temperature: at least 1e-30.
-        sentence_margin: what a span that reaches from one sentence into another loses of its margin; at
-            least 0. Mode ``squad`` does not use it.
-        threshold: the probability of an answer below which a question counts as not answered; None: a span
-            is always given.
-    >>>>>>> work-faults-model
 
     Raises:
         TypeError: a field has the wrong type.

@@ -119,6 +119,14 @@ def answer_file(
         ValueError: the input cannot be read as a whole; the job to resume has other input or settings; or a
             row is rejected and the job is ``strict``.
         KeyboardInterrupt: the job was interrupted; the message states the number of finished rows.
+
+    Example:
+        >>> from pathlib import Path
+        >>> row = '{"id": 7, "question": "Who built it?", "context": "Clara Hansen built it."}'
+        >>> _ = Path("questions.jsonl").write_text(row)
+        >>> job = spanjet.answer_file("questions.jsonl", "answers.csv", reader=spanjet.Reader())
+        >>> job.answered, job.rejected
+        (1, 0)
     """
     began = time.perf_counter()
     given, target = (None if os.fspath(path) == "-" else Path(path) for path in (source, out))

@@ -18,15 +18,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that contains an object.
 
     Raises:
-    <<<<<<< HEAD
         FileNotFoundError: the file does not exist.
-        ValueError: the file is not UTF-8, not JSON, not an object, or larger than 16 MiB; the message names
-            it.
-    =======
-        FileNotFoundError: there is no such file.
-        ValueError: it is no file, not UTF-8, not JSON, not an object, or larger than 16 MiB; the message
+        ValueError: it is not a file, not UTF-8, not JSON, not an object, or larger than 16 MiB; the message
             names it.
-    >>>>>>> work-faults-model
     """
     check_content(path)
     size = path.stat().st_size

@@ -105,13 +105,8 @@ def find_tokenizer(path: Path) -> Path:
     That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
 
     Raises:
-    <<<<<<< HEAD
         FileNotFoundError: none of them exists.
-        ValueError: the directory has a SentencePiece model instead.
-    =======
-        FileNotFoundError: there is none of them.
-        ValueError: there is a SentencePiece model in their place, or something that is no tokenizer's file.
-    >>>>>>> work-faults-model
+        ValueError: the directory has a SentencePiece model instead, or something that is no tokenizer file.
     """
     for name in _TOKENIZERS:
         if os.path.lexists(path / name) and (name != "vocab.json" or (path / _MERGES).is_file()):

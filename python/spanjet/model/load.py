@@ -45,15 +45,10 @@ class Model:
         path: the directory.
         layout: layout of its inputs.
         architecture: ``model_type`` of its ``config.json``.
-    <<<<<<< HEAD
         weights: weight files.
         repository: hub repository that the directory is a snapshot of; None: a local directory.
-    =======
-        weights: the files that hold the weights.
-        repository: of the hub, that the directory is a snapshot of; None: the directory is the user's.
-        source: the directory, absolute, that `load_model` read just this model from, so that another process
-            can; None: the graph was made in memory.
-    >>>>>>> work-faults-model
+        source: absolute path of the directory that `load_model` read this model from, so that another process
+            can read it too; None: the graph was made in memory.
     """
 
     model: ov.Model
@@ -116,13 +111,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             that ``model.safetensors.index.json`` names; it becomes a float32 graph;
             - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
               ``config.json`` and a tokenizer;
-    <<<<<<< HEAD
-            - if there is no such directory, a hub id, ``organisation/name`` or, pinned to a commit, tag or
-              branch, ``organisation/name@revision``; see `HubModel`.
-    =======
-            - where there is no such directory, a hub id, ``organisation/name``, for the hub's first models
-              ``name``, or, pinned to a commit, tag or branch, ``organisation/name@revision``; see `HubModel`.
-    >>>>>>> work-faults-model
+            - if there is no such directory, a hub id, ``organisation/name``, ``name`` for the hub's first
+              models, or, pinned to a commit, tag or branch, ``organisation/name@revision``; see `HubModel`.
 
     Raises:
         FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.

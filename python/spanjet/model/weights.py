@@ -23,16 +23,10 @@ class Weights:
 
     Args:
         path: the ``model.safetensors`` file, or ``model.safetensors.index.json``.
-    <<<<<<< HEAD
         prefix: prefix of the encoder's names in task models (``"bert."``); names are looked up without it, so
-            that files with and without it are both read.
+            that files with and without it are both read. Those of DataParallel (``module.``), Lightning
+            (``model.``) and torch.compile (``_orig_mod.``) are removed too.
         ignored: regular expression of names, without the prefix, that need not be taken.
-    =======
-        prefix: what task models put before the encoder's names (``"bert."``); names are looked up
-            without it, so that a file with and one without it read alike. What DataParallel (``module.``),
-            Lightning (``model.``) and torch.compile (``_orig_mod.``) add is taken off too.
-        ignored: a regular expression of the names that need not be taken, without the prefix.
-    >>>>>>> work-faults-model
 
     Raises:
         FileNotFoundError: a file is missing.

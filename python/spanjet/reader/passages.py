@@ -41,6 +41,12 @@ class PassageAnswer(Answer):
         Args:
             before: text to insert before the answer.
             after: text to insert after the answer.
+
+        Example:
+            >>> reader = spanjet.Reader()
+            >>> found = reader.search("Who built it?", ["It is long. Clara Hansen built it."])
+            >>> found[0].highlight("<b>", "</b>")
+            '<b>Clara Hansen</b> built it.'
         """
         text = self.passage_text
         left, right = text[self.sentence_start : self.start], text[self.end : self.sentence_end]

@@ -343,6 +343,12 @@ class Reader(Assembly):
                 another tokenizer, or ``top_k`` is less than 1; the message has ``questions[i]`` or
                 ``passages[i]``.
             TypeError: an argument or item has the wrong type, likewise.
+
+        Example:
+            >>> reader = spanjet.Reader()
+            >>> passages = [("park", "The park is old."), ("bridge", "The bridge was built by Clara Hansen.")]
+            >>> [(each.passage_id, each.text) for each in reader.search("Who built the bridge?", passages)]
+            [('bridge', 'Clara Hansen')]
         """
         single = isinstance(question, str)
         questions = [question] if isinstance(question, str) else check_list("questions", question)
