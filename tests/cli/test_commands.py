@@ -165,3 +165,10 @@ def test_a_setting_error_says_all_it_knows() -> None:
     assert str(copy(error)) == str(error)  # as pickle does it
     assert str(SettingError("top_k", 0, "more")) == "top_k is 0; expected more"
     assert WindowConfig(convention="overlap", doc_stride=379).doc_stride == 379
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_what_the_command_says_of_itself(name: str) -> None:
+    code, said, _ = run(name, "--help")
+    assert code == 0
+    assert COMMANDS[name] in " ".join(said.split())

@@ -380,9 +380,7 @@ def test_without_nncf(squad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "argument", ["checkpoint", "calibration", "evaluation", "fitting", "license_file", "out"]
-)
+@pytest.mark.parametrize("argument", ["checkpoint", "calibration", "evaluation", "fitting", "license_file"])
 def test_missing_files(squad: Path, tmp_path: Path, argument: str) -> None:
     arguments: dict[str, Any] = {"checkpoint": TINY, "calibration": squad, "out": tmp_path / "model"}
     arguments[argument] = tmp_path / "nowhere" / "model"

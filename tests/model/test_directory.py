@@ -108,11 +108,6 @@ def test_the_faster_writer_wins(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_parent_must_exist(tmp_path: Path, tiny: Model) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        write_model_directory(tmp_path / "nowhere" / "model", tiny.model, card={}, companions=COMPANIONS)
-
-
 @pytest.mark.parametrize(
     "name", ["openvino_model.xml", "openvino_model.bin", "config.json", "tokenizer.json"]
 )

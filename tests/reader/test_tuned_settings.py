@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_nothing_is_left_of_a_failed_write(
     assert path is not None
 
     def fail(*_: Any, **__: Any) -> None:
-        raise OSError("full")
+        raise OSError(ENOSPC, "full")
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="full"):

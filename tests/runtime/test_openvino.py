@@ -22,7 +22,8 @@ def printed(script: str, *arguments: str) -> str:
     [
         "import spanjet.runtime.engine",
         "import sys, spanjet; spanjet.Reader(sys.argv[1]).ask('who?', 'me')",
-        "import sys; from spanjet.cli import app; app(['info', sys.argv[1]], standalone_mode=False)",
+        "import contextlib, sys; from spanjet.cli import app\n"
+        "with contextlib.suppress(SystemExit): app(['info', sys.argv[1]])",
     ],
 )
 def test_no_telemetry(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def calibrate(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a model's scores to probabilities and keep the calibration in its card.
+    """Calibrate scores and the no-answer threshold, and store them in the model's card.
 
     The table compares the scores before and after. Those after are cross-validated: the articles are split in
     two halves, and each half is scored by a calibration fitted to the other.

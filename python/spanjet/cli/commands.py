@@ -99,10 +99,9 @@ class RunByDefault(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    """Load a command from the function or Typer application that its module exports."""
-    module = import_module(f"spanjet.cli.{MODULES.get(name, name)}")
-    exported = module.__all__[-1]
-    command = getattr(module, exported)
+    """Load a command from the function or Typer application that bears its module's name."""
+    module = MODULES.get(name, name)
+    command = getattr(import_module(f"spanjet.cli.{module}"), module)
     if not isinstance(command, typer.Typer):
         application = typer.Typer(**STYLE)
         application.command(name)(command)

@@ -29,9 +29,9 @@ from spanjet.compress.optimize.time_estimate import Plan
 from spanjet.compress.report.page import write_page
 from spanjet.storage import check_writable
 
-__all__ = ["commands"]
+__all__ = ["optimize"]
 
-commands = typer.Typer(cls=RunByDefault, no_args_is_help=True, **STYLE)
+optimize = typer.Typer(cls=RunByDefault, no_args_is_help=True, **STYLE)
 
 DataOption = Annotated[
     Path,
@@ -73,7 +73,7 @@ ExportOption = Annotated[
 ]
 
 
-@commands.callback()
+@optimize.callback()
 def main() -> None:
     """Find the fastest architecture under an accuracy floor; needs the extra "quantize".
 
@@ -81,7 +81,7 @@ def main() -> None:
     """
 
 
-@commands.command("run")
+@optimize.command("run")
 def run(
     *,
     checkpoint: CheckpointArgument,
@@ -133,7 +133,7 @@ def run(
     _show_result(card)
 
 
-@commands.command("report")
+@optimize.command("report")
 def report(
     *,
     model: Annotated[
@@ -155,7 +155,7 @@ def report(
     write_page(model, out, png=png)
 
 
-@commands.command("verify")
+@optimize.command("verify")
 def verify(
     *,
     model: Annotated[
