@@ -105,14 +105,15 @@ def test_counter_sees_a_held_interpreter() -> None:
 def test_interpreter_is_released(lines: list[str], call: str) -> None:
     tokenizer = Tokenizer(peer.CASED, threads=1)
     long = lines * 2
-    text = "\n".join(long)
+    much = long * 4
+    text = "\n".join(much)
     asked = questions(len(long))
     windows = tokenizer.windows(asked, long, max_length=64, doc_stride=16)
     values = logits(windows)
     rows = np.arange(len(windows))
     work: dict[str, Callable[[], object]] = {
         "encode": lambda: tokenizer.encode(text),
-        "encode_batch": lambda: tokenizer.encode_batch(long),
+        "encode_batch": lambda: tokenizer.encode_batch(much),
         "windows": lambda: tokenizer.windows(asked, long, max_length=64, doc_stride=1),
         "batch": lambda: windows.batch(rows, length=512),
         "global": lambda: decode_spans(windows, *values, mode="global", top_k=100),
