@@ -47,7 +47,7 @@ EMPTY = "question is empty: it has no tokens, expected some text"
 REJECTED = {
     "blank": EMPTY,
     "zero width": EMPTY,
-    "surrogate": "question holds a lone surrogate, expected text that UTF-8 can encode",
+    "surrogate": "question holds a lone surrogate at character 3, expected text that UTF-8 can encode",
 }
 
 

@@ -27,9 +27,6 @@ Pair = tuple[str, str | Document]
 _INDEXED = re.compile(r"^(question|context|text)s?(?: \d+|\[\d+\])")
 """The beginning of an error of `Tokenizer.windows`."""
 
-_CODEC = re.compile(r" \('utf-8' codec can't encode .*\)$", re.DOTALL)
-"""What Python has to say of a lone surrogate."""
-
 
 class Chunk:
     """Questions that are prepared and decoded together, with their logits as they arrive.
@@ -234,7 +231,7 @@ def _fields(config: DecodeConfig | Calibration) -> dict[str, Any]:
 def of_one_pair(error: Exception) -> Exception:
     """Make the error of a single pair anew, without indices, of which its asker knows nothing."""
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(_INDEXED.sub(r"\1", _CODEC.sub("", str(error))))
+    return kind(_INDEXED.sub(r"\1", str(error)))
 
 
 def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:

@@ -33,9 +33,10 @@ pub(crate) fn text(name: impl Display, value: &Bound<'_, PyAny>) -> PyResult<PyB
         .cast::<PyString>()
         .map_err(|_| PyTypeError::new_err(format!("{name} is of type {}, expected str", type_name(value))))?;
     PyBackedStr::try_from(string.clone()).map_err(|error| {
-        let reason = error.value(value.py());
+        let place = error.value(value.py()).getattr("start").and_then(|start| start.extract::<usize>());
+        let place = place.map(|start| format!(" at character {start}")).unwrap_or_default();
         PyValueError::new_err(format!(
-            "{name} holds a lone surrogate, expected text that UTF-8 can encode ({reason})"
+            "{name} holds a lone surrogate{place}, expected text that UTF-8 can encode"
         ))
     })
 }

@@ -1,1 +1,1 @@
-"""A benchmark's result for people: numbers with their digits, and an HTML page with plots."""
+"""Report a benchmark's result: numbers with their digits, and an HTML page with plots."""

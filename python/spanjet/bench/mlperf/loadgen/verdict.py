@@ -9,7 +9,7 @@ from spanjet.bench.mlperf.rules import Scenario
 
 __all__ = ["Verdict"]
 
-DETAIL, SUMMARY = "mlperf_log_detail.txt", "mlperf_log_summary.txt"
+DETAIL = "mlperf_log_detail.txt"
 MARK = ":::MLLOG "
 
 #: What counts in each scenario: LoadGen's name, ours, its unit, and what to divide by.
