@@ -8,7 +8,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity fuzz \
-  reader test-recipes clean
+  reader test-recipes test-integrations clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,46 @@ bench-engine: .venv-engine/built  ## One table of ours against whole engines: ma
 	.venv-engine/bin/maturin develop --release --locked
 	touch $@
 
+# Packages of others, each in an environment of its own, where the wheel is installed as its users install it.
+INTEGRATIONS := haystack langchain llama-index txtai ray spark tables
+REQUIRE_haystack := haystack-ai
+REQUIRE_langchain := langchain-core
+REQUIRE_llama-index := llama-index-core
+REQUIRE_txtai := txtai
+REQUIRE_ray := ray[data]
+REQUIRE_spark := pyspark
+REQUIRE_tables := duckdb polars
+EXTRA_haystack := [haystack]
+EXTRA_langchain := [langchain]
+EXTRA_llama-index := [llama-index]
+EXTRA_ray := [arrow]
+EXTRA_spark := [arrow]
+EXTRA_tables := [arrow]
+
+test-integrations: $(INTEGRATIONS:%=test-%)  ## Test against Haystack, LangChain, LlamaIndex, txtai, Ray, Spark, DuckDB and Polars
+
+$(INTEGRATIONS:%=test-%): test-%: .venv-integrations/%/built
+	.venv-integrations/$*/bin/python -m pytest -o addopts= -o filterwarnings=default -p no:cacheprovider \
+	  tests/integrations/real/test_$(subst -,_,$*).py
+
+.venv-integrations/wheel/built: .venv/built $(shell find python -name '*.py' -o -name '*.pyi')
+	rm -rf .venv-integrations/wheel
+	$(BIN)/maturin build --release --locked --out .venv-integrations/wheel
+	touch $@
+
+.venv-integrations/%/created:
+	$(PYTHON) -m venv .venv-integrations/$*
+	.venv-integrations/$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-integrations/$*/bin/python -m pip install --quiet pytest pytest-timeout $(REQUIRE_$*)
+	touch $@
+
+.venv-integrations/%/built: .venv-integrations/wheel/built .venv-integrations/%/created
+	.venv-integrations/$*/bin/python -m pip uninstall --quiet --yes spanjet
+	.venv-integrations/$*/bin/python -m pip install --quiet "$$(echo .venv-integrations/wheel/*.whl)$(EXTRA_$*)"
+	touch $@
+
+.PRECIOUS: .venv-integrations/%/created .venv-integrations/%/built
+
 MLPERF_OUT ?= out/mlperf
 
 bench-mlperf: .venv/tested  ## MLPerf's table of this machine: make bench-mlperf SQUAD=dev-v1.1.json [MODELS="model ..."]
@@ -127,7 +167,7 @@ test-recipes: .venv-recipes/created  ## Test the trainer, in the environment tha
 	.venv-recipes/bin/python -m pytest -o addopts= recipes
 
 clean:  ## Remove everything that was built
-	rm -rf .venv .venv-peers .venv-engine .venv-recipes target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

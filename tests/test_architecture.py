@@ -23,6 +23,7 @@ ORDER = (
     "reader",
     "model",
     "runtime",
+    "extras",
     "storage",
     "config",
     "_core",

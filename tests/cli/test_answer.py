@@ -237,7 +237,7 @@ def test_without_pyarrow(questions: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     code, _, error = run(questions, "--out", tmp_path / "out.parquet")
     assert code == 1
-    assert error.startswith("spanjet: Parquet needs pyarrow; install spanjet[arrow]")
+    assert error.startswith("spanjet: Parquet needs pyarrow: pip install 'spanjet[arrow]'")
 
 
 # Commits often and answers slowly, so that kills find every stage of a run.

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from spanjet.extras import import_extra
 from spanjet.files.record import Columns, Record, Rejected, read_record
 
 __all__ = ["ParquetTable", "load_pyarrow", "write_parquet"]
@@ -23,12 +24,11 @@ def load_pyarrow() -> tuple[Any, Any]:
     Raises:
         ImportError: pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa  # noqa: PLC0415  (an extra)
-        import pyarrow.parquet as pq  # noqa: PLC0415  (an extra)
-    except ImportError as error:
-        raise ImportError(f"Parquet needs pyarrow; install spanjet[arrow] ({error})") from None
-    return pa, pq
+    purpose = "Parquet needs pyarrow"
+    return (
+        import_extra("pyarrow", extra="arrow", purpose=purpose),
+        import_extra("pyarrow.parquet", extra="arrow", purpose=purpose),
+    )
 
 
 @dataclass(frozen=True, slots=True)

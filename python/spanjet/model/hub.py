@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from errno import ENOENT
 from pathlib import Path
 
+from spanjet.extras import import_extra
+
 __all__ = ["HubModel"]
 
 # Files that a model may consist of; nothing else of a repository is downloaded.
@@ -103,13 +105,8 @@ class HubModel:
                 that are read.
             OSError: the hub cannot be reached, or the cache cannot be written.
         """
-        try:
-            import huggingface_hub  # noqa: PLC0415  (an extra)
-        except ImportError as error:
-            raise ImportError(
-                f"{self}: no such directory, and to read it from the Hugging Face hub needs its client: "
-                "pip install 'spanjet[hub]'"
-            ) from error
+        purpose = f"{self}: no such directory, and to read it from the Hugging Face hub needs its client"
+        huggingface_hub = import_extra("huggingface_hub", extra="hub", purpose=purpose)
         try:
             snapshot = huggingface_hub.snapshot_download(
                 self.repository, revision=self.revision, allow_patterns=_FILES

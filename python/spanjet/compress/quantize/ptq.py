@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.compress.quantize.embeddings import compress_tables, round_tables
+from spanjet.extras import import_extra
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.runtime.openvino import ov
 
@@ -32,11 +33,7 @@ def import_nncf() -> ModuleType:
     """
     # NNCF reports its use over the network unless this is set when it is imported.
     os.environ.setdefault("NNCF_CI", "1")
-    try:
-        import nncf  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError("quantization needs NNCF: pip install 'spanjet[quantize]'") from error
-    return nncf  # type: ignore[no-any-return]
+    return import_extra("nncf", extra="quantize", purpose="quantization needs NNCF")  # type: ignore[no-any-return]
 
 
 def calibrate(

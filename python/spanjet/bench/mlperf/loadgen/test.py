@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from spanjet.bench.mlperf.loadgen.system import System
+from spanjet.extras import import_extra
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.runtime.engine import Runtime
 
@@ -31,11 +32,7 @@ def import_loadgen() -> ModuleType:
     Raises:
         ImportError: LoadGen is not installed.
     """
-    try:
-        import mlperf_loadgen  # noqa: PLC0415  (an extra)
-    except ImportError as error:
-        raise ImportError("MLPerf needs LoadGen: pip install 'spanjet[mlperf]'") from error
-    return mlperf_loadgen  # type: ignore[no-any-return]
+    return import_extra("mlperf_loadgen", extra="mlperf", purpose="MLPerf needs LoadGen")  # type: ignore[no-any-return]
 
 
 def run_test(

@@ -1,0 +1,1 @@
+"""Use spanjet from within other people's pipelines."""
