@@ -11,6 +11,7 @@ from ._core import (
 )
 from .config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
 from .files.job import JobResult, answer_file
+from .integrations.transformers.pipeline import QuestionAnsweringPipeline, pipeline
 from .model.load import Model, load_model
 from .reader.answer import Answer, Document, Failure
 from .reader.passages import PassageAnswer, SearchResult
@@ -29,6 +30,7 @@ __all__ = [
     "JobResult",
     "Model",
     "PassageAnswer",
+    "QuestionAnsweringPipeline",
     "QuestionCut",
     "Reader",
     "RuntimeConfig",
@@ -42,5 +44,6 @@ __all__ = [
     "answer_file",
     "decode_spans",
     "load_model",
+    "pipeline",
     "sentence",
 ]

@@ -168,6 +168,7 @@ class Tokenizer:
         doc_stride: int = 128,
         convention: Literal["advance", "overlap"] = "advance",
         max_question_length: int | None = 64,
+        allow_empty: bool = False,
     ) -> Windows:
         """Cut each question's context into windows ``[CLS] question [SEP] context part [SEP]``.
 
@@ -185,6 +186,7 @@ class Tokenizer:
                 Hugging Face calls ``stride``.
             max_question_length: a longer question is cut to this many tokens, after runs of white space
                 in it became one blank; None: never cut.
+            allow_empty: whether a question or context may have no tokens; its windows then have none of it.
 
         Raises:
             ValueError: different numbers of questions and contexts, a question or context
@@ -504,6 +506,7 @@ def decode_spans(
     sentence_margin: float = 0.0,
     overlap: bool = False,
     align_to_words: bool = True,
+    handle_impossible_answer: bool = False,
 ) -> Spans:
     """Find the best answer spans of each question.
 
@@ -524,20 +527,31 @@ def decode_spans(
     are logits minus the smallest null logit of the windows; the list shares P in the same way, in the order
     of the logits. With a small ``n_best`` no pair may be left.
 
+    ``hf``: the question-answering pipeline of transformers 4.57, fault for fault. The start and the end
+    logits of a window become probabilities by a softmax each, over the context and ``[CLS]``; the score of a
+    span is the product of its two. Of each window the ``top_k`` best spans take part, or ``2 * top_k + 10``
+    with ``align_to_words``, which widens them to the tokenizer's own words. Those of all windows whose texts
+    are equal but for case are one answer, with the sum of their scores. ``no_answer`` is the smallest product
+    of the two probabilities of ``[CLS]`` in a window; with ``handle_impossible_answer`` the null answer has
+    it as its score and ranks by it. A short context may fill the list with answers of the score 0. Use it
+    with the ``overlap`` convention and uncut questions.
+
     Args:
         windows: the windows that the logits belong to.
         start_logits, end_logits: float32, C-contiguous: either [total] (ragged, as ``windows.ids``)
             or [windows, length] (padded; columns past a window's end are not read).
         mode: one of ``DECODE_MODES``, see above.
         top_k: spans of each question at most, the null answer included.
-        n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``.
+        n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``; not in ``hf``.
         max_answer_length: tokens of a span at most, at least 1.
         threshold: if given and P is less, the question's first span is the null answer (SQuAD v2;
-            Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1.
-        slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`.
+            Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1, not in ``hf``.
+        slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`; not in ``hf``.
         overlap: see above; only in ``global``.
         align_to_words: whether spans are whole words (Unicode Standard Annex 29; what an apostrophe joins may
-            stand alone), or only whole graphemes; only in ``global``.
+            stand alone), or only whole graphemes; in ``hf`` the tokenizer's words, or the tokens as they are;
+            not in ``squad``.
+        handle_impossible_answer: see above; only in ``hf``.
 
     Raises:
         ValueError: shapes that do not fit, a logit that is not a number from -1e30 to 1e30 (with

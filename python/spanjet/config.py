@@ -29,7 +29,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-DecodeMode = Literal["global", "squad"]
+DecodeMode = Literal["global", "squad", "hf"]
 """Decoding mode, one of `spanjet._core.DECODE_MODES`."""
 
 Threshold = float | Literal["model", "reader"] | None
@@ -94,6 +94,7 @@ class WindowConfig:
         convention: ``"advance"`` as in run_squad.py (Devlin et al. 2019) and MLPerf, or ``"overlap"``,
             which Hugging Face calls ``stride``.
         max_question_length: maximum number of tokens of a question; the rest is cut off. None: no limit.
+        allow_empty: allow questions and contexts without tokens; such a context has no answer.
 
     Raises:
         TypeError: a field has the wrong type.
@@ -104,12 +105,14 @@ class WindowConfig:
     doc_stride: int = 128
     convention: Literal["advance", "overlap"] = "advance"
     max_question_length: int | None = 64
+    allow_empty: bool = False
 
     def __post_init__(self) -> None:
         check_integer(self, "max_length", minimum=SPECIAL_TOKENS + 2)
         check_choice(self, "convention", ("advance", "overlap"))
         check_integer(self, "doc_stride", minimum=1 if self.convention == "advance" else 0)
         check_integer(self, "max_question_length", minimum=1, optional=True)
+        check_bool(self, "allow_empty")
         room = self.max_length - SPECIAL_TOKENS - 1  # of a context, beside a question of one token
         if self.convention == "overlap" and self.doc_stride >= room:
             expected = f"less than {room}, the text of a window of {self.max_length} tokens"
@@ -131,12 +134,16 @@ class DecodeConfig:
 
     Attributes:
         mode: ``"global"``: one list of candidates over all windows of a question; ``"squad"``: the
-            rules of run_squad.py (Devlin et al. 2019), as MLPerf uses them.
+            rules of run_squad.py (Devlin et al. 2019), as MLPerf uses them; ``"hf"``: those of the
+            question-answering pipeline of transformers 4.57, whose scores are not calibrated and which has
+            no threshold (see `spanjet.pipeline`).
         n_best: number of candidates that scores are normalised over.
         max_answer_length: maximum number of tokens of an answer.
-        overlap: also return spans that overlap a better one; mode ``squad`` always does.
+        overlap: also return spans that overlap a better one; modes ``squad`` and ``hf`` always do.
         align_to_words: extend answers to whole words (Unicode Standard Annex 29), otherwise to whole
-            graphemes; mode ``squad`` returns the text of the tokens.
+            graphemes; mode ``hf`` to the tokenizer's words, otherwise not at all; mode ``squad`` returns the
+            text of the tokens.
+        handle_impossible_answer: rank the null answer among the others by its score; only in mode ``hf``.
 
     Raises:
         TypeError: a field has the wrong type.
@@ -148,12 +155,13 @@ class DecodeConfig:
     max_answer_length: int = 30
     overlap: bool = False
     align_to_words: bool = True
+    handle_impossible_answer: bool = False
 
     def __post_init__(self) -> None:
         check_choice(self, "mode", DECODE_MODES)
         check_integer(self, "n_best", minimum=1)
         check_integer(self, "max_answer_length", minimum=1)
-        for name in ("overlap", "align_to_words"):
+        for name in ("overlap", "align_to_words", "handle_impossible_answer"):
             check_bool(self, name)
 
 

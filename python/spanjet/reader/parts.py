@@ -4,10 +4,10 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from spanjet._core import Tokenizer
-from spanjet.config import DecodeConfig, RuntimeConfig, Threshold, WindowConfig
+from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, Threshold, WindowConfig
 from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.model.load import Model, load_model
 from spanjet.reader.compatibility import check_compatible
@@ -32,11 +32,15 @@ class Settings:
     match_special_tokens: bool
 
 
+_Self = TypeVar("_Self", bound="Assembly")
+
+
 class Parts:
     """The parts of one reader.
 
     Args:
         settings: the reader's.
+        loaded: parts of a reader of the same model, whose engine and tokenizer are shared; None: load them.
 
     Attributes:
         model: loaded.
@@ -47,19 +51,19 @@ class Parts:
         OSError, ValueError, TypeError: as `Reader`.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        model = BUNDLED_MODEL if settings.model is None else settings.model
-        self.model = model if isinstance(model, Model) else load_model(model)
-        tuned = tuned_settings(self.model, settings.runtime_config)
-        self.runtime_config = settings.runtime_config.completed(tuned)
-        self.thresholds = Thresholds(self.model, settings.threshold)
-        self.tokenizer = Tokenizer(
-            self.model.tokenizer,
-            match_special_tokens=settings.match_special_tokens,
-            threads=self.runtime_config.threads,
-        )
+    model: Model
+    runtime_config: RuntimeConfig
+    tokenizer: Tokenizer
+    engine: Runtime
+
+    def __init__(self, settings: Settings, loaded: "Parts | None" = None) -> None:
+        if loaded is None:
+            self._load(settings)
+        else:
+            self.model, self.runtime_config = loaded.model, loaded.runtime_config
+            self.tokenizer, self.engine = loaded.tokenizer, loaded.engine
         check_compatible(self.model, self.tokenizer, settings.window_config)
-        self.engine = Runtime(self.model.model, self.runtime_config)
+        self.thresholds = Thresholds(self.model, settings.threshold, settings.decode_config.mode)
         self.pipeline = Pipeline(
             self.tokenizer,
             self.engine,
@@ -71,6 +75,18 @@ class Parts:
         )
         self.batcher = DynamicBatcher(self.pipeline)
 
+    def _load(self, settings: Settings) -> None:
+        model = BUNDLED_MODEL if settings.model is None else settings.model
+        self.model = model if isinstance(model, Model) else load_model(model)
+        tuned = tuned_settings(self.model, settings.runtime_config)
+        self.runtime_config = settings.runtime_config.completed(tuned)
+        self.tokenizer = Tokenizer(
+            self.model.tokenizer,
+            match_special_tokens=settings.match_special_tokens,
+            threads=self.runtime_config.threads,
+        )
+        self.engine = Runtime(self.model.model, self.runtime_config)
+
 
 class Assembly:
     """Build the parts of a reader: at once, or, in a process that it was pickled for, when it is first used.
@@ -79,15 +95,16 @@ class Assembly:
 
     Args:
         settings: the reader's.
+        loaded: parts of a reader of the same model (see `Parts`).
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, loaded: Parts | None = None) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._built: Parts | None = self._build()
+        self._built: Parts | None = self._build(loaded)
 
-    def _build(self) -> Parts:
-        parts = Parts(self._settings)
+    def _build(self, loaded: Parts | None = None) -> Parts:
+        parts = Parts(self._settings, loaded)
         weakref.finalize(self, parts.batcher.close)
         return parts
 
@@ -97,6 +114,52 @@ class Assembly:
             with self._lock:
                 self._built = self._built or self._build()
         return self._built
+
+    def _sibling(self: _Self, **settings: Any) -> _Self:
+        """Return a reader with some other settings that do not concern its model."""
+        sibling = object.__new__(type(self))
+        Assembly.__init__(sibling, replace(self._settings, **settings), self._parts)
+        return sibling
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+        return self._parts.tokenizer
+
+    @property
+    def model(self) -> Model:
+        """The model, its directory and its card."""
+        return self._parts.model
+
+    @property
+    def window_config(self) -> WindowConfig:
+        """Settings for cutting a context into windows."""
+        return self._settings.window_config
+
+    @property
+    def decode_config(self) -> DecodeConfig:
+        """Settings for decoding logits to answers."""
+        return self._settings.decode_config
+
+    @property
+    def calibration(self) -> Calibration:
+        """Parameters that turn logits into probabilities: the model's, or the defaults where it has none."""
+        return self._parts.thresholds.calibration
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of an answer below which the null answer is given; None: never."""
+        return self._parts.thresholds.default
+
+    @property
+    def runtime_config(self) -> RuntimeConfig:
+        """Settings for running the model, with tuned settings and defaults filled in."""
+        return self._parts.runtime_config
+
+    @property
+    def engine(self) -> Runtime:
+        """The model on this machine, for those who bring their own batches."""
+        return self._parts.engine
 
     @property
     def _pipeline(self) -> Pipeline:

@@ -8,9 +8,8 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet._core import Tokenizer, Windows
+from spanjet._core import Windows
 from spanjet.config import (
-    Calibration,
     DecodeConfig,
     RuntimeConfig,
     Threshold,
@@ -28,7 +27,6 @@ from spanjet.reader.passages import Passage, SearchResult
 from spanjet.reader.pipeline import Pair, encoded
 from spanjet.reader.search import Search
 from spanjet.reader.stream import Stream
-from spanjet.runtime.engine import Runtime
 
 __all__ = ["Reader"]
 
@@ -80,48 +78,27 @@ class Reader(Assembly):
         )
         super().__init__(settings)
 
+    def with_config(
+        self, *, window_config: WindowConfig | None = None, decode_config: DecodeConfig | None = None
+    ) -> "Reader":
+        """Return a reader with other settings, which shares this one's loaded model and threads.
+
+        Args:
+            window_config: as for the reader; None: this reader's own.
+            decode_config: likewise.
+
+        Raises:
+            ValueError, TypeError: as `Reader`.
+        """
+        windows = self.window_config if window_config is None else window_config
+        decoding = self.decode_config if decode_config is None else decode_config
+        return self._sibling(
+            window_config=check_type("window_config", windows, WindowConfig),
+            decode_config=check_type("decode_config", decoding, DecodeConfig),
+        )
+
     def __repr__(self) -> str:
         return f"Reader({str(self._parts.model.path)!r}, threshold={self.threshold})"
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The model's tokenizer."""
-        return self._parts.tokenizer
-
-    @property
-    def model(self) -> Model:
-        """The model, its directory and its card."""
-        return self._parts.model
-
-    @property
-    def window_config(self) -> WindowConfig:
-        """Settings for cutting a context into windows."""
-        return self._settings.window_config
-
-    @property
-    def decode_config(self) -> DecodeConfig:
-        """Settings for decoding logits to answers."""
-        return self._settings.decode_config
-
-    @property
-    def calibration(self) -> Calibration:
-        """Parameters that turn logits into probabilities: the model's, or the defaults where it has none."""
-        return self._parts.thresholds.calibration
-
-    @property
-    def threshold(self) -> float | None:
-        """The probability of an answer below which the null answer is given; None: never."""
-        return self._parts.thresholds.default
-
-    @property
-    def runtime_config(self) -> RuntimeConfig:
-        """Settings for running the model, with tuned settings and defaults filled in."""
-        return self._parts.runtime_config
-
-    @property
-    def engine(self) -> Runtime:
-        """The model on this machine, for those who bring their own batches."""
-        return self._parts.engine
 
     @overload
     def ask(self, question: str, context: str | Document, *, threshold: Threshold = "reader") -> Answer: ...
@@ -340,8 +317,8 @@ class Reader(Assembly):
 
         Raises:
             ValueError: a question has no tokens or is too long, a text has a lone surrogate, a Document is of
-                another tokenizer, or ``top_k`` is less than 1; the message has ``questions[i]`` or
-                ``passages[i]``.
+                another tokenizer, ``top_k`` is less than 1, or the mode is ``"hf"``; the message has
+                ``questions[i]`` or ``passages[i]``.
             TypeError: an argument or item has the wrong type, likewise.
 
         Example:
@@ -350,6 +327,8 @@ class Reader(Assembly):
             >>> [(each.passage_id, each.text) for each in reader.search("Who built the bridge?", passages)]
             [('bridge', 'Clara Hansen')]
         """
+        if self.decode_config.mode == "hf":
+            raise ValueError("search compares the margins of passages, which mode 'hf' does not rank by")
         single = isinstance(question, str)
         questions = [question] if isinstance(question, str) else check_list("questions", question)
         top_k = check_count("top_k", top_k)

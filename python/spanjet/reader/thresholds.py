@@ -1,6 +1,6 @@
 """Resolve a threshold setting to the minimum probability of an answer."""
 
-from spanjet.config import Calibration, Threshold, check_threshold
+from spanjet.config import Calibration, DecodeMode, Threshold, check_threshold
 from spanjet.model.load import Model
 from spanjet.reader.warnings import Uncalibrated
 from spanjet.runtime.warnings import warn_caller
@@ -14,6 +14,7 @@ class Thresholds:
     Args:
         model: model with the calibration and the threshold of ``"model"``.
         default: threshold of ``"reader"``: ``"model"``, a probability or None.
+        mode: mode of decoding; ``"hf"`` has no threshold.
 
     Attributes:
         calibration: the model's calibration, or the default.
@@ -23,8 +24,9 @@ class Thresholds:
         TypeError, ValueError: ``default`` is not a valid threshold.
     """
 
-    def __init__(self, model: Model, default: Threshold) -> None:
+    def __init__(self, model: Model, default: Threshold, mode: DecodeMode = "global") -> None:
         self._model = model
+        self._is_used = mode != "hf"
         self._warned = False
         self.calibration = model.calibration or Calibration()
         self.default: float | None = None
@@ -38,13 +40,18 @@ class Thresholds:
             if threshold == "reader":
                 return self.default
             if threshold == "model":
-                return self.calibration.threshold
+                return self.calibration.threshold if self._is_used else None
             raise ValueError(
                 f"threshold is {threshold!r}; expected 'model', 'reader', a probability, 0 to 1, or None"
             )
         check_threshold("threshold", threshold, "'model', 'reader', ")
         if threshold is None:
             return None
+        if not self._is_used:
+            raise ValueError(
+                f"threshold is {threshold}; expected 'model' or None in mode 'hf', where "
+                "handle_impossible_answer ranks the null answer"
+            )
         self.warn_uncalibrated(f"a threshold of {threshold} is compared with one")
         return float(threshold)
 

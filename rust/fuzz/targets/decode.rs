@@ -1,11 +1,11 @@
 //! Any questions, contexts, window settings and logits: every context token is in a window, the answers
-//! of mode `global` are those of brute force, those of mode `squad` lie in their contexts.
+//! of mode `global` are those of brute force, those of the others lie in their contexts.
 
 #![no_main]
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use spanjet_core::decode::{Calibration, DecodeOptions, GLOBAL, Logits, SQUAD, decode_spans};
+use spanjet_core::decode::{Calibration, DecodeOptions, GLOBAL, Logits, MODES, decode_spans};
 use spanjet_core::reference::{answers, tokenizer};
 use spanjet_core::text::Unit;
 use spanjet_core::windows::{ContextInput, Convention, WindowOptions, Windows};
@@ -18,7 +18,9 @@ struct Input {
     overlap: bool,
     max_question_length: Option<u8>,
     logits: Vec<i8>,
-    squad: bool,
+    mode: u8,
+    allow_empty: bool,
+    rank_null: bool,
     top_k: u8,
     n_best: u8,
     max_answer_length: u8,
@@ -35,6 +37,7 @@ fuzz_target!(|input: Input| {
         doc_stride: input.doc_stride.into(),
         convention: if input.overlap { Convention::Overlap } else { Convention::Advance },
         max_question_length: input.max_question_length.map(usize::from),
+        allow_empty: input.allow_empty,
     };
     let questions: Vec<&str> = input.pairs.iter().map(|(question, _)| question.as_str()).collect();
     let contexts = input.pairs.iter().map(|(_, context)| ContextInput::Text(context.clone())).collect();
@@ -66,8 +69,9 @@ fuzz_target!(|input: Input| {
         },
         overlap: input.overlap_answers,
         unit: if input.words { Unit::Word } else { Unit::Grapheme },
+        rank_null: input.rank_null,
     };
-    let mode = if input.squad { SQUAD } else { GLOBAL };
+    let mode = MODES[usize::from(input.mode) % MODES.len()];
     let Ok(found) = decode_spans(&windows, &logits, mode, &options) else { return };
     for question in 0..windows.contexts.len() {
         let rows = found.indptr[question] as usize..found.indptr[question + 1] as usize;

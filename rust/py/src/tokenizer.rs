@@ -226,6 +226,7 @@ impl Tokenizer {
     ///         Hugging Face calls ``stride``.
     ///     max_question_length: a longer question is cut to this many tokens, after runs of white space
     ///         in it became one blank; None: never cut.
+    ///     allow_empty: whether a question or context may have no tokens; its windows then have none of it.
     ///
     /// Raises:
     ///     ValueError: different numbers of questions and contexts, a question or context
@@ -245,10 +246,10 @@ impl Tokenizer {
     #[pyo3(
         signature = (
             questions, contexts, *, max_length = 384, doc_stride = 128, convention = "advance",
-            max_question_length = Some(64)
+            max_question_length = Some(64), allow_empty = false
         ),
         text_signature = "($self, questions, contexts, *, max_length=384, doc_stride=128, \
-                          convention='advance', max_question_length=64)"
+                          convention='advance', max_question_length=64, allow_empty=False)"
     )]
     #[allow(clippy::too_many_arguments)] // The Python signature.
     fn windows(
@@ -260,6 +261,7 @@ impl Tokenizer {
         doc_stride: i64,
         convention: &str,
         max_question_length: Option<i64>,
+        allow_empty: bool,
     ) -> PyResult<Windows> {
         let options = WindowOptions {
             max_length: count("max_length", max_length)?,
@@ -270,6 +272,7 @@ impl Tokenizer {
                 &[("advance", Convention::Advance), ("overlap", Convention::Overlap)],
             )?,
             max_question_length: optional_count("max_question_length", max_question_length)?,
+            allow_empty,
         };
         let questions = arguments::texts("questions", questions)?;
         let contexts = given_contexts(contexts)?;

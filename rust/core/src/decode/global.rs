@@ -93,10 +93,10 @@ impl Decoder for Global {
         let null_logit = |window: usize| logits.rows(windows, window).null();
         let Some(best) = self.best.candidates.first() else {
             let logit = windows.windows_of(question).map(null_logit).fold(f32::INFINITY, f32::min);
-            return Ok(Null { logit, odds: f64::NEG_INFINITY });
+            return Ok(Null::from_odds(logit, f64::NEG_INFINITY));
         };
         let odds = self.calibration.odds(best.margin);
-        let null = Null { logit: null_logit(best.window as usize), odds };
+        let null = Null::from_odds(null_logit(best.window as usize), odds);
         for &place in &self.kept {
             let share = self.shares.get(place).copied().unwrap_or(0.0);
             let Candidate { start, end, first, last, window, .. } = self.best.candidates[place];
@@ -107,7 +107,7 @@ impl Decoder for Global {
             answers.push(Answer {
                 characters: start..end,
                 bytes: offsets.bytes()[row(first)][0]..offsets.bytes()[row(last)][1],
-                score: (null.answered() * share) as f32,
+                score: (null.answered * share) as f32,
                 logit: logits.start[position(first)] + logits.end[position(last)],
                 null_logit: logits.null(),
                 window: window as i32,

@@ -4,6 +4,7 @@ mod candidates;
 mod decode;
 mod final_text;
 mod global;
+mod hf;
 mod logits;
 mod mode;
 mod options;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use decode::decode_spans;
 pub use global::GLOBAL;
+pub use hf::HF;
 pub use logits::Logits;
 pub use mode::Mode;
 pub use options::{Calibration, DecodeOptions};
@@ -22,4 +24,4 @@ pub use spans::Spans;
 pub use squad::SQUAD;
 
 /// Every mode.
-pub const MODES: &[Mode] = &[GLOBAL, SQUAD];
+pub const MODES: &[Mode] = &[GLOBAL, SQUAD, HF];

@@ -18,8 +18,10 @@ pub struct DecodeOptions {
     pub calibration: Calibration,
     /// Global: whether spans that overlap a better one are answers of their own.
     pub overlap: bool,
-    /// Global: the unit of which answers consist.
+    /// Global and hf: the unit of which answers consist; in hf, words are the tokenizer's.
     pub unit: Unit,
+    /// Hf: the null answer is one of the answers, by its score.
+    pub rank_null: bool,
 }
 
 /// Turns margins (a span's logit minus the null logit of its window) into probabilities.

@@ -48,21 +48,17 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Null {
     pub(crate) logit: f32,
-    /// The logarithm of the odds that there is an answer.
-    pub(crate) odds: f64,
+    /// The probability that there is an answer.
+    pub(crate) answered: f64,
+    /// The probability that there is none; exact where it is small, which 1 minus the other is not.
+    pub(crate) no_answer: f64,
 }
 
 impl Null {
-    /// The probability that there is an answer.
+    /// From the logarithm of the odds that there is an answer.
     #[inline(always)]
-    pub(crate) fn answered(&self) -> f64 {
-        logistic(self.odds)
-    }
-
-    /// The probability that there is none; exact where it is small, which 1 minus the other is not.
-    #[inline(always)]
-    fn no_answer(&self) -> f64 {
-        logistic(-self.odds)
+    pub(crate) fn from_odds(logit: f32, odds: f64) -> Null {
+        Null { logit, answered: logistic(odds), no_answer: logistic(-odds) }
     }
 }
 
@@ -94,7 +90,7 @@ impl Spans {
     /// Add a question's answers.
     #[inline(always)]
     pub(crate) fn push(&mut self, answers: &[Answer], null: Null, options: &DecodeOptions) {
-        let no_answer = null.no_answer() as f32;
+        let no_answer = null.no_answer as f32;
         let null_wins = answers.is_empty()
             || options.threshold.is_some_and(|threshold| 1.0 - f64::from(no_answer) < threshold);
         if null_wins {

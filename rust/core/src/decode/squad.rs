@@ -68,14 +68,14 @@ impl Decoder for Squad {
         let chosen = self.choose(windows, question, &candidates);
         let margins = chosen.iter().map(|(candidate, _)| candidate.logit - null_logit);
         let odds = margins.clone().next().map_or(f64::NEG_INFINITY, |margin| self.calibration.odds(margin));
-        let null = Null { logit: null_logit, odds };
+        let null = Null::from_odds(null_logit, odds);
         let mut shares = Vec::new();
         self.calibration.shares(margins, &mut shares);
         let text = windows.contexts[question].text();
         answers.extend(chosen.iter().zip(shares).map(|((candidate, bytes), share)| Answer {
             characters: character_range(text, bytes.clone()),
             bytes: bytes.start as i32..bytes.end as i32,
-            score: (null.answered() * share) as f32,
+            score: (null.answered * share) as f32,
             logit: candidate.logit,
             null_logit,
             window: candidate.window as i32,

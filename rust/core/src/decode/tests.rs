@@ -27,6 +27,7 @@ fn plain() -> DecodeOptions {
         calibration: Calibration::default(),
         overlap: false,
         unit: Unit::Word,
+        rank_null: false,
     }
 }
 
@@ -50,7 +51,7 @@ proptest! {
         sentence_margin in prop_oneof![Just(0.0_f32), Just(1.5)],
     ) {
         let options =
-            WindowOptions { max_length, doc_stride, convention: Convention::Advance, max_question_length: None };
+            WindowOptions { max_length, doc_stride, convention: Convention::Advance, max_question_length: None, allow_empty: false };
         let windows = windows(&contexts, &options)?;
         // Few levels: many ties.
         let logit = |i: usize, step: usize| f32::from(levels[i * step % levels.len()]) / 4.0;
@@ -85,7 +86,7 @@ proptest! {
         advance in any::<bool>(),
     ) {
         let convention = if advance { Convention::Advance } else { Convention::Overlap };
-        let options = WindowOptions { max_length: 21, doc_stride, convention, max_question_length: Some(2) };
+        let options = WindowOptions { max_length: 21, doc_stride, convention, max_question_length: Some(2), allow_empty: false };
         let windows = windows(&contexts, &options)?;
         for (question, context) in windows.contexts.iter().enumerate() {
             for token in 0..context.ids().len() {
@@ -108,6 +109,7 @@ fn no_room_states_the_numbers() {
         doc_stride,
         convention,
         max_question_length: None,
+        allow_empty: false,
     };
     let context = ["a b c a b c".to_owned()];
     let text = |options| windows(&context, &options).unwrap_err().to_string();
@@ -127,6 +129,7 @@ fn a_logit_that_is_not_finite_has_a_place() {
         doc_stride: 2,
         convention: Convention::Advance,
         max_question_length: None,
+        allow_empty: false,
     };
     let windows = windows(&["a b c a b c".to_owned()], &options).unwrap();
     let length = windows.longest() + 1;

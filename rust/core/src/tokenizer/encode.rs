@@ -30,9 +30,7 @@ impl Tokenizer {
     pub fn encode(&self, texts: impl Texts + 'static) -> Result<Encodings> {
         let slices: Vec<&str> = (0..texts.count()).map(|i| texts.text(i)).collect();
         let Joined { output, indptr } = self.encode_joined::<true>(&slices)?;
-        let Output { ids, offsets, sources } = output;
-        let sources = self.takes_white_space().then_some(sources);
-        Ok(Encodings::new(self.origin().identity, Box::new(texts), ids, offsets, sources, indptr))
+        Ok(Encodings::new(self.origin().identity, Box::new(texts), output, indptr, self.takes_white_space()))
     }
 
     /// Tokenize texts into ids alone, and where each text's ids begin and the last end.
@@ -93,6 +91,7 @@ impl<const OFFSETS: bool> Joined<OFFSETS> {
         self.output.ids.extend_from_slice(&part.output.ids);
         self.output.offsets.extend_from_slice(&part.output.offsets);
         self.output.sources.extend_from_slice(&part.output.sources);
+        self.output.words.extend_from_slice(&part.output.words);
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use crate::text::sentence_starts;
 use crate::text::{Bounds, Unit};
 use crate::text::{Offset, to_bytes, to_characters, trim};
+use crate::tokenizer::tokens::Output;
 
 /// Texts that live as long as their encodings; they are never copied.
 pub trait Texts: Send + Sync {
@@ -36,6 +37,8 @@ pub struct Encodings {
     /// In characters, the text that each token stands for, with white space that it takes in; None: the
     /// same as the offsets, without white space.
     sources: Option<Vec<Offset>>,
+    /// The word that each token is a part of (see `Output`); None: its spelling says it.
+    words: Option<Vec<i32>>,
     indptr: Vec<i64>,
     /// None when they are the same as in characters, here and in the next.
     byte_offsets: OnceLock<Option<Vec<Offset>>>,
@@ -76,17 +79,18 @@ impl Encodings {
     pub(crate) fn new(
         tokenizer: u64,
         texts: Box<dyn Texts>,
-        ids: Vec<i32>,
-        offsets: Vec<Offset>,
-        sources: Option<Vec<Offset>>,
+        output: Output<true>,
         indptr: Vec<i64>,
+        takes_white_space: bool,
     ) -> Encodings {
+        let Output { ids, offsets, sources, words } = output;
         Encodings {
             tokenizer,
             texts,
             ids,
             offsets,
-            sources,
+            sources: takes_white_space.then_some(sources),
+            words: takes_white_space.then_some(words),
             indptr,
             byte_offsets: OnceLock::new(),
             source_bytes: OnceLock::new(),
@@ -190,6 +194,12 @@ impl Encodings {
     /// Whether tokens may take in the white space around their words.
     pub(crate) fn takes_white_space(&self) -> bool {
         self.sources.is_some()
+    }
+
+    /// The word that each token is a part of, by its place in the text, -1 for none; None: its spelling says
+    /// it.
+    pub(crate) fn words(&self) -> Option<&[i32]> {
+        self.words.as_deref()
     }
 
     /// Where the tokens of each text begin, and where the last end.

@@ -59,6 +59,23 @@ impl HuggingFace {
         &self.vocabulary
     }
 
+    /// Whether the post-processor leaves the first token of a sequence one blank before its word.
+    pub(crate) fn keeps_first_blank(&self) -> bool {
+        fn keeps(post_processor: &PostProcessorWrapper) -> bool {
+            match post_processor {
+                PostProcessorWrapper::Roberta(settings) => settings.trim_offsets && settings.add_prefix_space,
+                PostProcessorWrapper::ByteLevel(settings) => {
+                    settings.trim_offsets && settings.add_prefix_space
+                }
+                PostProcessorWrapper::Sequence(parts) => {
+                    AsRef::<[PostProcessorWrapper]>::as_ref(parts).iter().any(keeps)
+                }
+                _ => false,
+            }
+        }
+        self.post_processor.as_ref().is_some_and(keeps)
+    }
+
     pub(crate) fn model(&self) -> &'static str {
         match self.tokenizer.get_model() {
             ModelWrapper::BPE(_) => "BPE",
@@ -99,6 +116,9 @@ impl HuggingFace {
                 (true, false) => self.tokenizer.encode_char_offsets(text, false)?,
             };
             output.sources.extend(encoding.get_offsets().iter().map(place));
+            output
+                .words
+                .extend(encoding.get_word_ids().iter().map(|word| word.map_or(-1, |word| word as i32)));
             match &self.post_processor {
                 Some(post_processor) => post_processor.process(encoding, None, false),
                 None => Ok(encoding),

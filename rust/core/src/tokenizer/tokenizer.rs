@@ -92,6 +92,11 @@ impl Tokenizer {
         }
     }
 
+    /// Whether the offsets of a sequence's first token take in one blank before its word.
+    pub(crate) fn keeps_first_blank(&self) -> bool {
+        matches!(&self.engine, Engine::HuggingFace(huggingface) if huggingface.keeps_first_blank())
+    }
+
     /// Whether tokens may take in the white space around their words.
     pub(crate) fn takes_white_space(&self) -> bool {
         matches!(self.engine, Engine::HuggingFace(_))

@@ -10,13 +10,16 @@ pub(crate) struct Output<const OFFSETS: bool> {
     /// In characters, the text that each token stands for, where the offsets may be others (see
     /// `HuggingFace`); BERT's tokens have none.
     pub(crate) sources: Vec<Offset>,
+    /// The word that each token is a part of, by its place in the text; -1: of none. BERT's tokens have none:
+    /// their spelling says it.
+    pub(crate) words: Vec<i32>,
 }
 
 impl<const OFFSETS: bool> Output<OFFSETS> {
     /// Room for about `tokens` tokens.
     pub(crate) fn new(tokens: usize) -> Self {
         let offsets = Vec::with_capacity(if OFFSETS { tokens } else { 0 });
-        Output { ids: Vec::with_capacity(tokens), offsets, sources: Vec::new() }
+        Output { ids: Vec::with_capacity(tokens), offsets, sources: Vec::new(), words: Vec::new() }
     }
 
     /// Number of tokens written.

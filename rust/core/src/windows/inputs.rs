@@ -83,6 +83,7 @@ pub(crate) fn encode_questions(
 pub(crate) fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
     tokenizer: &Tokenizer,
     inputs: Vec<ContextInput<T>>,
+    allow_empty: bool,
 ) -> Result<Vec<Context>> {
     let texts = inputs.iter().map(|input| match input {
         ContextInput::Text(text) => Some(text.as_ref()),
@@ -106,7 +107,7 @@ pub(crate) fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
     let encodings = Arc::new(tokenizer.encode(texts).map_err(|error| in_first(error, &encoded, &places))?);
     let context = |(index, (context, place)): (usize, (Option<Context>, usize))| {
         let context = context.unwrap_or_else(|| Context { encodings: Arc::clone(&encodings), index: place });
-        if context.ids().is_empty() {
+        if context.ids().is_empty() && !allow_empty {
             return Err(Error::Empty { role: Role::Context, index });
         }
         Ok(context)

@@ -22,6 +22,8 @@ pub struct WindowOptions {
     pub convention: Convention,
     /// A longer question is cut to this many tokens.
     pub max_question_length: Option<usize>,
+    /// A text without tokens is no error: its windows have nothing of it.
+    pub allow_empty: bool,
 }
 
 impl WindowOptions {

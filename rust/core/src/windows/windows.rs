@@ -51,7 +51,7 @@ impl Windows {
         for (index, question) in questions.iter().enumerate() {
             check_size(Role::Question, index, question)?;
         }
-        let contexts = encode_contexts(tokenizer, contexts)?;
+        let contexts = encode_contexts(tokenizer, contexts, options.allow_empty)?;
         let most = options.max_question_length.unwrap_or(usize::MAX);
         let (question_ids, bounds) = encode_questions(tokenizer, questions, most)?;
         let question = |index: usize| &question_ids[bounds[index] as usize..bounds[index + 1] as usize];
@@ -125,7 +125,7 @@ impl Windows {
 
     /// Plan the windows of a question.
     fn plan_question(&mut self, index: usize, question: usize, options: &WindowOptions) -> Result<()> {
-        if question == 0 {
+        if question == 0 && !options.allow_empty {
             return Err(Error::Empty { role: Role::Question, index });
         }
         let question = question.min(options.max_question_length.unwrap_or(usize::MAX));
