@@ -7,7 +7,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity fuzz \
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity parity-pipeline fuzz \
   reader test-recipes test-integrations clean
 
 help:  ## Show the targets
@@ -127,6 +127,10 @@ bench-mlperf: .venv/tested  ## MLPerf's table of this machine: make bench-mlperf
 
 parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json [STRINGS=5000000]
 	$(BIN)/python tests/support/parity.py --squad $(SQUAD) $(if $(STRINGS),--strings $(STRINGS))
+
+parity-pipeline: .venv-engine/built  ## The pipeline against transformers': make parity-pipeline [MODEL=checkpoint] [SQUAD=train-v2.0.json]
+	PYTHONPATH=tests/support .venv-engine/bin/python tests/support/pipeline_parity.py $(if $(SQUAD),--squad $(SQUAD)) \
+	  $(if $(MODEL),--model $(MODEL)) $(PARITY_OPTIONS)
 
 FUZZ_SECONDS ?= 3600
 

@@ -148,9 +148,10 @@ impl Hf {
     fn select(&mut self, context: Range<usize>) {
         let most = self.spans_of_window;
         self.spans.clear();
-        let greatest_end = self.end[context.clone()].iter().copied().fold(0.0, f32::max);
+        let greatest_end = self.end[..context.end].iter().copied().fold(0.0, f32::max);
         let mut floor = 0.0;
-        for first in context.clone() {
+        // From the question on, where an opening token may be typed; what is masked has no probability.
+        for first in 1..context.end {
             let start = self.start[first];
             if start * greatest_end <= floor {
                 continue;
@@ -179,7 +180,9 @@ impl Hf {
     /// scores.
     fn merge(&mut self, windows: &Windows, window: usize, question: usize, logits: WindowLogits<'_>) {
         let context = &windows.contexts[question];
-        for span in &self.spans {
+        let from = windows.context_positions(window).start;
+        // A span from an opening token that is typed in the question stands for no text of the context.
+        for span in self.spans.iter().filter(|span| span.first == 0 || span.first >= from) {
             let Place { characters, bytes } = place(windows, window, context, span, self.words);
             let text = context.text().get(bytes.start as usize..bytes.end as usize).unwrap_or_default();
             let next = self.found.len();
