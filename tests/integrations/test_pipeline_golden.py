@@ -10,7 +10,7 @@ import pipeline_cases
 import pytest
 import spanjet
 from spanjet import QuestionAnsweringPipeline, RuntimeConfig
-from spanjet.integrations.transformers.options import transformers_settings
+from spanjet.integrations.transformers.options import Lengths, transformers_settings
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pipeline"
 FAMILIES = sorted(path.name for path in GOLDEN.iterdir())
@@ -90,7 +90,7 @@ def test_random_logits_are_decoded_as_by_transformers(family: str) -> None:
 
 def decoded(tokenizer: spanjet.Tokenizer, case: pipeline_cases.Case, logits: Any) -> Any:
     """What `spanjet.decode_spans` makes of recorded logits."""
-    window_config, decode_config = transformers_settings(case.options, 384)
+    window_config, decode_config = transformers_settings(case.options, Lengths(400, 384))
     windows = tokenizer.windows([case.question], [case.context], **window_config.arguments())
     start, end = np.ascontiguousarray(logits)
     spans = spanjet.decode_spans(

@@ -77,7 +77,8 @@ ModeOption = Annotated[
     str,
     typer.Option(
         metavar="|".join(DECODE_MODES),
-        help="Decoding of logits to answers; squad: the rules of run_squad.py and MLPerf.",
+        help="Decoding of logits to answers; squad: the rules of run_squad.py and MLPerf; hf: those of "
+        "transformers' pipeline, whose scores are not calibrated.",
     ),
 ]
 NBestOption = Annotated[

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from spanjet.config import DecodeConfig, SettingError, WindowConfig
 
 __all__ = [
+    "Lengths",
     "Precision",
     "Settings",
     "in_their_terms",
@@ -20,6 +21,19 @@ __all__ = [
 Precision = Literal["f32", "bf16", "f16"]
 
 Settings = tuple[WindowConfig, DecodeConfig]
+
+
+class Lengths(NamedTuple):
+    """Maximum lengths of a sequence in tokens.
+
+    Attributes:
+        model: number of positions of the model.
+        tokenizer: limit of the tokenizer's settings.
+    """
+
+    model: int
+    tokenizer: int
+
 
 OPTIONS = (
     "align_to_words",
@@ -90,12 +104,12 @@ def read_precision(dtype: Any) -> Precision | None:
     return PRECISIONS.get(str(dtype).removeprefix("torch."))
 
 
-def transformers_settings(options: Mapping[str, Any], max_length: int) -> Settings:
+def transformers_settings(options: Mapping[str, Any], lengths: Lengths) -> Settings:
     """Return the settings of mode ``"hf"``, with transformers' defaults.
 
     Args:
         options: options of the call.
-        max_length: maximum length of the model and its tokenizer in tokens.
+        lengths: limits of the model and its tokenizer.
     """
     decoding = DecodeConfig(
         mode="hf",
@@ -103,15 +117,15 @@ def transformers_settings(options: Mapping[str, Any], max_length: int) -> Settin
         align_to_words=bool(options.get("align_to_words", True)),
         handle_impossible_answer=bool(options.get("handle_impossible_answer", False)),
     )
-    return _transformers_windows(options, max_length), decoding
+    return _transformers_windows(options, lengths), decoding
 
 
-def own_settings(options: Mapping[str, Any], max_length: int) -> Settings:
+def own_settings(options: Mapping[str, Any], lengths: Lengths) -> Settings:
     """Return the settings of mode ``"global"``: spanjet's own, where no option says otherwise."""
     if "max_seq_len" in options or "doc_stride" in options:
-        windows = _transformers_windows(options, max_length)
+        windows = _transformers_windows(options, lengths)
     else:
-        windows = WindowConfig.fitting(max_length)
+        windows = WindowConfig.fitting(lengths.model)
     most = options.get("max_question_len", WindowConfig().max_question_length)
     default = DecodeConfig()
     decoding = DecodeConfig(
@@ -126,13 +140,14 @@ def in_their_terms(error: SettingError) -> SettingError:
     return SettingError(NAMES.get(error.name, error.name), error.value, error.expected)
 
 
-def _transformers_windows(options: Mapping[str, Any], max_length: int) -> WindowConfig:
-    length = options.get("max_seq_len", min(max_length, MAX_SEQ_LEN))
+def _transformers_windows(options: Mapping[str, Any], lengths: Lengths) -> WindowConfig:
+    length = options.get("max_seq_len", min(lengths.tokenizer, MAX_SEQ_LEN))
     doc_stride = options.get("doc_stride", min(length // 2, 128))
     if doc_stride > length:
         raise ValueError(f"doc_stride is {doc_stride}; expected at most the max_seq_len of {length}")
     return WindowConfig(
-        max_length=length,
+        # A model of transformers fails on a longer text.
+        max_length=min(length, lengths.model),
         doc_stride=doc_stride,
         convention="overlap",
         max_question_length=None,

@@ -9,6 +9,7 @@ from spanjet.config import RuntimeConfig, SettingError, Threshold, WindowConfig
 from spanjet.integrations.transformers.inputs import Pair, read_inputs
 from spanjet.integrations.transformers.model import load, model_max_length
 from spanjet.integrations.transformers.options import (
+    Lengths,
     Settings,
     in_their_terms,
     own_settings,
@@ -143,7 +144,7 @@ class QuestionAnsweringPipeline:
             runtime_config=runtime_config,
             match_special_tokens=mode == "hf",
         )
-        self._max_length = min(loaded.max_length, model_max_length(loaded.tokenizer) or loaded.max_length)
+        self._lengths = Lengths(loaded.max_length, model_max_length(loaded.tokenizer) or loaded.max_length)
         self._readers: dict[Settings, Reader] = {}
         self._configured(self._options)
 
@@ -225,7 +226,7 @@ class QuestionAnsweringPipeline:
         """Return the reader and the threshold for some options."""
         settings_of = transformers_settings if self.mode == "hf" else own_settings
         try:
-            settings = settings_of(options, self._max_length)
+            settings = settings_of(options, self._lengths)
             if settings not in self._readers:
                 windows, decoding = settings
                 self._readers[settings] = self.reader.with_config(

@@ -102,6 +102,114 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(Config { cases: 200, rng_seed: RngSeed::Fixed(4), ..Config::default() })]
+
+    #[test]
+    fn hf_is_what_its_definition_says(
+        contexts in contexts(),
+        levels in prop::collection::vec(-400_i16..400, 97),
+        max_length in prop_oneof![Just(24_usize), Just(120)],
+        max_answer_length in prop_oneof![1_usize..12, 30_usize..100],
+        top_k in 1_usize..9,
+        rank_null in any::<bool>(),
+    ) {
+        let convention = Convention::Overlap;
+        let options = WindowOptions {
+            max_length, doc_stride: 5, convention, max_question_length: None, allow_empty: false,
+        };
+        let windows = windows(&contexts, &options)?;
+        // All different, and so are their sums: no ties.
+        let logit = |i: usize, step: usize| {
+            f32::from(levels[i * step % levels.len()]) / 64.0 + (i as f32 * 0.618).sin() / 50.0
+        };
+        let start: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i, 1)).collect();
+        let end: Vec<f32> = (0..windows.ids.len()).map(|i| logit(i + 7, 3)).collect();
+        let logits = Logits { start: &start, end: &end, length: None };
+        let options =
+            DecodeOptions { top_k, max_answer_length, unit: Unit::Grapheme, rank_null, ..plain() };
+        let decoded = decode_spans(&windows, &logits, HF, &options)?;
+        let portable = decode_task_portably::<hf::Hf>(&windows, &logits, &options, 0..contexts.len())?;
+        prop_assert_eq!(&decoded, &portable);
+        for question in 0..contexts.len() {
+            let rows = decoded.indptr[question] as usize..decoded.indptr[question + 1] as usize;
+            let found: Vec<_> = rows.map(|i| (decoded.score[i], decoded.byte_start[i], decoded.byte_end[i])).collect();
+            let expected = hf_answers(&windows, &logits, question, &options);
+            prop_assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert!((f64::from(found.0) - expected.0).abs() < 1e-5, "{:?} {:?}", found, expected);
+                prop_assert!(
+                    (found.1, found.2) == (expected.1, expected.2) || expected.0 < 1e-5,
+                    "{:?} {:?}", found, expected
+                );
+            }
+        }
+    }
+}
+
+/// Mode `hf` as it is defined: all products of a window, sorted; bytes of whole tokens.
+fn hf_answers(
+    windows: &Windows,
+    logits: &Logits<'_>,
+    question: usize,
+    options: &DecodeOptions,
+) -> Vec<(f64, i32, i32)> {
+    let text = windows.contexts[question].text();
+    let offsets = windows.contexts[question].encodings.byte_offsets();
+    let rows = windows.contexts[question].encodings.rows(windows.contexts[question].index);
+    let mut answers: Vec<(f64, i32, i32)> = Vec::new();
+    let mut null = f64::INFINITY;
+    for window in windows.windows_of(question) {
+        let positions = windows.context_positions(window);
+        let place = |position: usize| {
+            let token = windows.context_offset[window] as usize + position - positions.start;
+            offsets[rows.start + token]
+        };
+        let softmax = |values: &[f32]| -> Vec<f64> {
+            let exps: Vec<f64> = values
+                .iter()
+                .enumerate()
+                .map(|(position, &value)| {
+                    if position == 0 || positions.contains(&position) { f64::from(value).exp() } else { 0.0 }
+                })
+                .collect();
+            let sum: f64 = exps.iter().sum();
+            exps.iter().map(|exp| exp / sum).collect()
+        };
+        let both = logits.rows(windows, window);
+        let (start, end) = (softmax(both.start), softmax(both.end));
+        null = null.min(start[0] * end[0]);
+        let mut spans = vec![(0.0, 0, 0)];
+        for first in positions.clone() {
+            for last in first..positions.end.min(first + options.max_answer_length) {
+                spans.push((start[first] * end[last], first, last));
+            }
+        }
+        spans.sort_by(|a, b| b.0.total_cmp(&a.0));
+        // Those without any probability start with the opening token, whose place is the text's beginning.
+        let found = spans.len() - 1;
+        let nothing = (0..options.top_k.saturating_sub(found).min(start.len()))
+            .filter(|last| *last == 0 || positions.contains(last));
+        spans.truncate(found);
+        spans.extend(nothing.map(|last| (0.0, 0, last)));
+        for &(score, first, last) in spans.iter().take(options.top_k) {
+            let begin = if first == 0 { 0 } else { place(first)[0] };
+            let behind = if last == 0 { 0 } else { place(last)[1] };
+            let lower = |begin: i32, behind: i32| text[begin as usize..behind as usize].to_lowercase();
+            match answers.iter_mut().find(|(_, b, e)| lower(*b, *e) == lower(begin, behind)) {
+                Some(answer) => answer.0 += score,
+                None => answers.push((score, begin, behind)),
+            }
+        }
+    }
+    if options.rank_null {
+        answers.push((null, 0, 0));
+    }
+    answers.sort_by(|a, b| b.0.total_cmp(&a.0));
+    answers.truncate(options.top_k);
+    answers
+}
+
 #[test]
 fn no_room_states_the_numbers() {
     let options = |max_length, doc_stride, convention| WindowOptions {
