@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITH_CODE = {"README.md", "guide.md", "files.md"}
+WITH_CODE = {"README.md", "coming-from.md", "files.md", "guide.md"}
 
 
 def blocks(page: Path) -> list[re.Match[str]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import spanjet
 from spanjet import QuestionAnsweringPipeline, Reader, RuntimeConfig, WindowConfig, pipeline
@@ -109,6 +110,12 @@ def test_a_model_is_found_by_its_directory_model_or_reader(qa: QuestionAnswering
     assert of_reader(EXAMPLE, top_k=3) == expected
     assert of_reader.reader.runtime_config.threads == 1
     assert qa(EXAMPLE, top_k=3) != expected
+
+
+def test_the_models_own_tokenizer_may_be_named() -> None:
+    path = str(GOLDEN / "bert")
+    qa = pipeline(model=path, tokenizer=path, runtime_config=RUNTIME)
+    assert pickle.loads(pickle.dumps(qa.reader)).ask("Who?", CONTEXT) == qa.reader.ask("Who?", CONTEXT)  # noqa: S301  (our own)
 
 
 @pytest.mark.parametrize("kind", ["directory", "file", "object"])
@@ -283,6 +290,15 @@ def test_global_mode_takes_the_options_of_windows(own: QuestionAnsweringPipeline
     assert (found["start"], found["score"]) == (expected.start, expected.score)
     with pytest.warns(spanjet.QuestionCut, match="has 4 tokens and is cut to 2"):
         own(EXAMPLE, max_question_len=2)
+
+
+def test_large_logits_have_probabilities() -> None:
+    tokenizer = spanjet.Tokenizer(GOLDEN / "bert" / "tokenizer.json")
+    windows = tokenizer.windows(["who?"], [CONTEXT])
+    logits = np.random.default_rng(0).normal(0, 1e6, (2, len(windows.ids))).astype(np.float32)
+    spans = spanjet.decode_spans(windows, *logits, mode="hf", top_k=3, handle_impossible_answer=True)
+    assert np.isfinite(spans.score).all()
+    assert ((spans.score >= 0) & (spans.score <= 1)).all()
 
 
 def test_a_pipeline_is_pickled_as_its_arguments() -> None:

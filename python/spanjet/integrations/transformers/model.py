@@ -27,7 +27,8 @@ def load(model: Any, tokenizer: Any, revision: str | None) -> Model:
         OSError, ValueError: as `load_model`.
     """
     loaded = _load_model(model, revision)
-    return loaded if tokenizer is None else replace(loaded, tokenizer=_tokenizer_file(tokenizer))
+    file = loaded.tokenizer if tokenizer is None else _tokenizer_file(tokenizer)
+    return loaded if file == loaded.tokenizer else replace(loaded, tokenizer=file)
 
 
 def model_max_length(tokenizer: Path) -> int | None:
