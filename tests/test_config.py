@@ -19,6 +19,7 @@ def test_defaults() -> None:
         "doc_stride": 128,
         "convention": "advance",
         "max_question_length": 64,
+        "allow_empty": False,
     }
     assert dataclasses.asdict(DecodeConfig()) == {
         "mode": "global",
@@ -26,6 +27,7 @@ def test_defaults() -> None:
         "max_answer_length": 30,
         "overlap": False,
         "align_to_words": True,
+        "handle_impossible_answer": False,
     }
     assert dataclasses.asdict(Calibration()) == {
         "slope": 1.0,
@@ -50,7 +52,9 @@ def test_defaults() -> None:
         (WindowConfig, "convention", "hf", ValueError, "'advance' or 'overlap'"),
         (WindowConfig, "convention", ["advance"], ValueError, "'advance' or 'overlap'"),
         (WindowConfig, "max_question_length", 0, ValueError, "an integer of at least 1"),
-        (DecodeConfig, "mode", "hf", ValueError, "'global' or 'squad'"),
+        (DecodeConfig, "mode", "best", ValueError, "'global' or 'squad' or 'hf'"),
+        (DecodeConfig, "handle_impossible_answer", 1, TypeError, "True or False"),
+        (WindowConfig, "allow_empty", None, TypeError, "True or False"),
         (DecodeConfig, "n_best", 0, ValueError, "an integer of at least 1"),
         (DecodeConfig, "max_answer_length", -1, ValueError, "an integer of at least 1"),
         (DecodeConfig, "overlap", 1, TypeError, "True or False"),

@@ -287,7 +287,8 @@ def test_not_finite(short: Case, value: float, mode: Mode, padded: bool, name: s
 
 
 OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
-    ({"mode": "hf"}, "mode.*hf.*global.*squad"),
+    ({"mode": "best"}, "mode.*best.*global.*squad.*hf"),
+    ({"mode": "hf", "threshold": 0.5}, "threshold is 0.5.*None in mode hf"),
     ({"top_k": 0}, "top_k"),
     ({"top_k": -1}, "top_k"),
     ({"n_best": 0}, "n_best"),

@@ -91,11 +91,13 @@ def read_options(keywords: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def read_ignored(keywords: Mapping[str, Any], device: Any) -> dict[str, Any]:
+def read_ignored(keywords: Mapping[str, Any], device: Any, dtype: Any) -> dict[str, Any]:
     """Return the arguments that mean nothing on a CPU without torch."""
     ignored = {name: keywords[name] for name in WITHOUT_MEANING if keywords.get(name) is not None}
     if device is not None and str(device) not in ("cpu", "-1"):
         ignored["device"] = device
+    if dtype not in (None, "auto") and read_precision(dtype) is None:
+        ignored["torch_dtype"] = dtype
     return ignored
 
 

@@ -126,11 +126,8 @@ class QuestionAnsweringPipeline:
         }
         self._batch_size = batch_size
         self._options = read_options(options)
-        ignored = read_ignored(options, device)
         precision = read_precision(dtype)
-        if dtype is not None and precision is None and dtype != "auto":
-            ignored["torch_dtype"] = dtype
-        if ignored:
+        if ignored := read_ignored(options, device, dtype):
             found = ", ".join(f"{name}={value!r}" for name, value in ignored.items())
             warn_caller(f"ignored, since spanjet runs on the CPU without torch: {found}", UserWarning)
         if runtime_config is None and isinstance(model, Reader):
