@@ -81,9 +81,11 @@ bench-engine: .venv-engine/built  ## One table of ours against whole engines: ma
 # Packages of others, each in an environment of its own, where the wheel is installed as its users install it.
 INTEGRATIONS := haystack langchain llama-index txtai ray spark tables
 REQUIRE_haystack := haystack-ai
-REQUIRE_langchain := langchain-core
+REQUIRE_langchain := langchain-core langchain-classic
 REQUIRE_llama-index := llama-index-core
-REQUIRE_txtai := txtai
+# txtai starts without torch, which it requires.
+REQUIRE_txtai := faiss-cpu msgpack regex pyyaml tqdm
+ALONE_txtai := txtai
 REQUIRE_ray := ray[data]
 REQUIRE_spark := pyspark
 REQUIRE_tables := duckdb polars
@@ -109,6 +111,7 @@ $(INTEGRATIONS:%=test-%): test-%: .venv-integrations/%/built
 	$(PYTHON) -m venv .venv-integrations/$*
 	.venv-integrations/$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv-integrations/$*/bin/python -m pip install --quiet pytest pytest-timeout $(REQUIRE_$*)
+	$(if $(ALONE_$*),.venv-integrations/$*/bin/python -m pip install --quiet --no-deps $(ALONE_$*))
 	touch $@
 
 .venv-integrations/%/built: .venv-integrations/wheel/built .venv-integrations/%/created
