@@ -4,20 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import PAGES, blocks, run_code
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_CODE = {"README.md", "coming-from.md", "files.md", "guide.md"}
-
-
-def blocks(page: Path) -> list[re.Match[str]]:
-    """The Python code of a page."""
-    text = page.read_text(encoding="utf-8")
-    return list(re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+# Run by the tests of the packages that it needs: make test-integrations.
+OF_INTEGRATIONS = {"rag.md"}
 
 
 def test_pages_with_code_are_known() -> None:
-    assert {page.name for page in PAGES if blocks(page)} == WITH_CODE
+    assert {page.name for page in PAGES if list(blocks(page))} == WITH_CODE | OF_INTEGRATIONS
 
 
 @pytest.mark.parametrize(
@@ -28,12 +23,15 @@ def test_code_runs(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    names: dict[str, object] = {}
-    for block in blocks(page):
-        lines_before = block.string.count("\n", 0, block.start(1))
-        # Line numbers of the page in tracebacks.
-        code = compile("\n" * lines_before + block[1], str(page), "exec")
-        exec(code, names)  # noqa: S102  (our own pages)
+    run_code(page)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name in OF_INTEGRATIONS], ids=lambda page: page.name
+)
+def test_code_of_integrations_compiles(page: Path) -> None:
+    for _, code in blocks(page):
+        compile(code, str(page), "exec")
 
 
 def test_links_lead_somewhere() -> None:
