@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import toy_model
-from spanjet import PassageAnswer, Reader, RuntimeConfig, WindowConfig
+from spanjet import DecodeConfig, PassageAnswer, Reader, RuntimeConfig, WindowConfig
 from spanjet.config import Threshold
 from spanjet.integrations._answering import (
     answer_pairs,
@@ -103,6 +103,13 @@ def test_bad_input_is_located(
 def test_a_wrong_threshold_is_refused_even_without_passages(lazy: LazyReader, how: str) -> None:
     with pytest.raises(ValueError, match="threshold is 2"):
         found_by(lazy, how, "who?", [], threshold=2)
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_scores_that_do_not_compare_passages_are_refused(reader: Reader, how: str) -> None:
+    transformers = LazyReader(reader.with_config(decode_config=DecodeConfig(mode="hf")))
+    with pytest.raises(ValueError, match="mode 'hf'"):
+        found_by(transformers, how, "who?", ["paris"])
 
 
 def test_pairs_are_answered_in_order(reader: Reader) -> None:
