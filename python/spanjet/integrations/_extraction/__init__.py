@@ -1,0 +1,1 @@
+"""Extractive readers of documents, with the settings of Haystack's."""
