@@ -6,6 +6,7 @@ import sys
 import pytest
 
 MODULES = [
+    ("haystack", "haystack", "haystack-ai", "haystack"),
     ("langchain", "langchain_core", "langchain-core", "langchain"),
     ("llama_index", "llama_index", "llama-index-core", "llama-index"),
     ("txtai", "txtai", "txtai", "txtai"),
