@@ -65,7 +65,8 @@ def main() -> None:
     parser.add_argument("--others", type=int, default=240, help="of other languages and random Unicode")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    theirs = transformers.pipeline("question-answering", arguments.model, device=-1)
+    # Otherwise a file of half-precision weights is computed in half precision.
+    theirs = transformers.pipeline("question-answering", arguments.model, device=-1, torch_dtype="float32")
     ours = spanjet.pipeline("question-answering", arguments.model, torch_dtype="float32")
     print(f"transformers {transformers.__version__}, {arguments.model}\n\n| call | outcome |\n|---|---|")
     forms = compare_forms(theirs, ours)
