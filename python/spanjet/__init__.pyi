@@ -14,6 +14,7 @@ from .files.job import JobResult, answer_file
 from .integrations.transformers.pipeline import QuestionAnsweringPipeline, pipeline
 from .model.load import Model, load_model
 from .reader.answer import Answer, Document, Failure
+from .reader.dynamic_batching.config import Overloaded, QueueConfig
 from .reader.passages import PassageAnswer, SearchResult
 from .reader.reader import Reader
 from .reader.warnings import QuestionCut, Uncalibrated
@@ -29,9 +30,11 @@ __all__ = [
     "Failure",
     "JobResult",
     "Model",
+    "Overloaded",
     "PassageAnswer",
     "QuestionAnsweringPipeline",
     "QuestionCut",
+    "QueueConfig",
     "Reader",
     "RuntimeConfig",
     "SearchResult",

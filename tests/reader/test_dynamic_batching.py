@@ -3,21 +3,27 @@
 import asyncio
 import gc
 import os
+import random
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import toy_model
-from spanjet import Answer, Reader, RuntimeConfig, WindowConfig
+from spanjet import Answer, Overloaded, QueueConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.model import Model
-from spanjet.reader.pipeline import Pipeline
+from spanjet.reader.dynamic_batching.batcher import DynamicBatcher
+from spanjet.reader.pipeline import Chunk
+from spanjet.runtime.engine import Logits, ModelInputs
 
 TEXT = "The engineer built a tower in Paris, near the river."
 WINDOWS = WindowConfig(max_length=48, doc_stride=16)
@@ -28,35 +34,46 @@ def fresh(toy: Model, exact: RuntimeConfig) -> Reader:
     return Reader(toy, window_config=WINDOWS, runtime_config=exact)
 
 
+class Measured:
+    """What a batcher tells its observer."""
+
+    def __init__(self) -> None:
+        self.batches: list[dict[str, int]] = []
+        self.calls: list[dict[str, float]] = []
+
+    def batch(self, **sizes: int) -> None:
+        self.batches.append(sizes)
+
+    def call(self, **seconds: float) -> None:
+        self.calls.append(seconds)
+
+
 @pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Numbers of questions that were answered together."""
-    sizes: list[int] = []
-    answer = Pipeline.answer
-
-    def counting(self: Any, questions: Any, contexts: Any, top_k: int, threshold: Any) -> Any:
-        sizes.append(len(questions))
-        return answer(self, questions, contexts, top_k, threshold)
-
-    monkeypatch.setattr(Pipeline, "answer", counting)
-    return sizes
+def measured(fresh: Reader) -> Measured:
+    measured = Measured()
+    fresh.batcher.observe(measured)
+    return measured
 
 
 def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "spanjet-batcher"]
 
 
-def test_concurrent_calls_are_merged(fresh: Reader, batches: list[int]) -> None:
+def test_concurrent_calls_are_merged(fresh: Reader, measured: Measured) -> None:
     expected = [fresh.ask("who?", f"{TEXT} {index}") for index in range(50)]
-    batches.clear()
 
     async def main() -> list[Answer]:
         return await asyncio.gather(*(fresh.ask_async("who?", f"{TEXT} {index}") for index in range(50)))
 
     with fresh:
         assert asyncio.run(main()) == expected
-    assert sum(batches) == 50
-    assert len(batches) < 10
+    lengths = [len(fresh.windows(["who?"], [f"{TEXT} {index}"]).ids) for index in range(50)]
+    assert sum(batch["rows"] for batch in measured.batches) == 50
+    assert sum(batch["tokens"] for batch in measured.batches) == sum(lengths)
+    assert all(batch["positions"] % 16 == 0 for batch in measured.batches)
+    assert len(measured.batches) < 25
+    assert len(measured.calls) == 50
+    assert all(seconds >= 0 for call in measured.calls for seconds in call.values())
 
 
 def test_top_k(fresh: Reader) -> None:
@@ -129,10 +146,16 @@ def test_several_event_loops(fresh: Reader) -> None:
     assert found == [[fresh.ask("who?", TEXT)] * 10] * 3
 
 
+def submit(reader: Reader) -> "Future[list[list[Answer]]]":
+    """Queue a question as `ask_async` does."""
+    chunk = Chunk([TEXT], reader.windows(["who?"], [TEXT]), [])
+    return reader.batcher.submit(chunk, lambda done: reader._pipeline.decode(done, 1, None))
+
+
 def test_closing_answers_what_waits_and_asking_starts_anew(fresh: Reader) -> None:
-    futures = [fresh._parts.batcher.submit("who?", TEXT, 1, None) for _ in range(30)]
+    futures = [submit(fresh) for _ in range(30)]
     fresh.close()
-    assert [future.result(0) for future in futures] == [[fresh.ask("who?", TEXT)]] * 30
+    assert [future.result(0) for future in futures] == [[[fresh.ask("who?", TEXT)]]] * 30
     assert not threads()
     fresh.close()
     assert asyncio.run(fresh.ask_async("who?", TEXT)) == fresh.ask("who?", TEXT)
@@ -174,12 +197,14 @@ def test_a_program_ends_without_closing(tmp_path: Path) -> None:
             import asyncio, pathlib, sys
             import toy_model
             from spanjet import Reader, RuntimeConfig, WindowConfig
+            from spanjet.reader.pipeline import Chunk
 
             model = toy_model.load(pathlib.Path(sys.argv[1]))
             windows = WindowConfig(max_length=48, doc_stride=16)
             reader = Reader(model, window_config=windows, runtime_config=RuntimeConfig(cache_dir=None))
             print(asyncio.run(reader.ask_async("who", "the tower")).text)
-            future = reader._parts.batcher.submit("who", "the tower", 1, None)
+            chunk = Chunk(["the tower"], reader.windows(["who"], ["the tower"]), [])
+            future = reader.batcher.submit(chunk, lambda done: done)
         """)
     )
     paths = [str(Path(toy_model.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -188,3 +213,263 @@ def test_a_program_ends_without_closing(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, timeout=60, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() in "the tower"
+
+
+def test_answers_do_not_depend_on_what_runs_beside_them(fresh: Reader) -> None:
+    """Short and long texts, several at once and documents, from several tasks in random order."""
+    generator = random.Random(5)
+    texts = [toy_model.random_text(generator, words) for words in (3, 9, 20, 60, 400) for _ in range(6)]
+
+    async def ask(text: str) -> bool:
+        await asyncio.sleep(generator.random() / 50)
+        kind = generator.randrange(3)
+        if kind == 0:
+            return await fresh.ask_async("who built it?", text) == fresh.ask("who built it?", text)
+        if kind == 1:
+            found = await fresh.ask_async("who?", fresh.prepare(text), top_k=3)
+            return found == fresh.ask("who?", text, top_k=3)
+        pairs = (["who?", "when?", "who?"], [text, TEXT, text * 2])
+        return await fresh.ask_many_async(*pairs, top_k=2) == fresh.ask_many(*pairs, top_k=2)
+
+    async def main() -> list[bool]:
+        return await asyncio.gather(*(ask(text) for text in texts * 4))
+
+    with fresh:
+        assert all(asyncio.run(main()))
+    assert fresh.batcher.waiting() == (0, 0)
+
+
+def test_a_text_that_is_tokenized_in_a_thread(fresh: Reader) -> None:
+    text = "the tower by the river. " * 3000
+    with fresh:
+        assert asyncio.run(fresh.ask_async("who?", text)) == fresh.ask("who?", text)
+        with pytest.raises(ValueError, match="lone surrogate"):
+            asyncio.run(fresh.ask_async("who?", f"{text}\ud800"))
+
+
+def test_many_questions_are_one_call(fresh: Reader, measured: Measured) -> None:
+    questions = ["who?", "when?"] * 20
+    with fresh:
+        assert asyncio.run(fresh.ask_many_async(questions, TEXT)) == fresh.ask_many(questions, TEXT)
+        assert asyncio.run(fresh.ask_many_async([], [])) == []
+        with pytest.raises(ValueError, match="question 1 is empty"):
+            asyncio.run(fresh.ask_many_async(["who?", ""], TEXT))
+    assert len(measured.calls) == 1
+
+
+@pytest.mark.parametrize("passages", [40, 1200])
+def test_search(fresh: Reader, passages: int) -> None:
+    generator = random.Random(passages)
+    texts = [(f"id {index}", toy_model.random_text(generator, 12)) for index in range(passages)]
+    texts[7] = ("blank", " ")
+    with fresh:
+        found = asyncio.run(fresh.search_async("who built it?", texts, top_k=4, threshold=None))
+        assert found == fresh.search("who built it?", texts, top_k=4, threshold=None)
+        assert asyncio.run(fresh.search_async("who?", [])) == fresh.search("who?", [])
+        with pytest.raises(ValueError, match=r"passages\[1\]: .*lone surrogate"):
+            asyncio.run(fresh.search_async("who?", [TEXT, "\ud800"]))
+        with pytest.raises(TypeError, match="question: expected str"):
+            asyncio.run(fresh.search_async(["who?"], [TEXT]))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="passages: expected an iterable"):
+            asyncio.run(fresh.search_async("who?", TEXT))
+
+
+def test_readers_of_one_model_share_a_batcher(fresh: Reader) -> None:
+    other = fresh.with_config(window_config=WindowConfig(max_length=32, doc_stride=8))
+    assert other.batcher is fresh.batcher
+    with fresh:
+        assert asyncio.run(other.ask_async("who?", TEXT)) == other.ask("who?", TEXT)
+        del other
+        gc.collect()
+        assert len(threads()) == 1
+
+
+# Queues that are full: an engine that runs only when it is told to.
+
+
+class HeldEngine:
+    """An engine of two streams whose batches end when they are released, with logits of zeros."""
+
+    streams = 2
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.released = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+
+    def run(self, batches: Iterable[ModelInputs], *, hint: str) -> Iterator[Logits]:
+        for batch in batches:
+            self.begun.release()
+            assert self.released.acquire(timeout=20)
+            time.sleep(self.seconds)
+            zeros = np.zeros(batch.input_ids.shape, np.float32)
+            yield Logits(zeros, zeros)
+
+    def wait(self) -> None:
+        """Wait until a batch runs."""
+        assert self.begun.acquire(timeout=20)
+
+
+@pytest.fixture
+def held() -> Iterator[HeldEngine]:
+    engine = HeldEngine()
+    yield engine
+    engine.released.release(10_000)
+
+
+@pytest.fixture
+def call(reader: Reader) -> Callable[[int], Chunk]:
+    """Make a question with about so many tokens."""
+
+    def make(tokens: int) -> Chunk:
+        text = "river " * (tokens - 6)
+        return Chunk([text], reader.windows(["who?"], [text]), [])
+
+    return make
+
+
+def batcher(engine: HeldEngine, **config: Any) -> DynamicBatcher:
+    return DynamicBatcher(engine, QueueConfig(**config), batch_tokens=1024, max_length=80)  # type: ignore[arg-type]
+
+
+def both_streams_run(engine: HeldEngine, waiting: DynamicBatcher, call: Callable[[int], Chunk]) -> None:
+    for _ in range(2):
+        waiting.submit(call(30), len)  # type: ignore[arg-type]
+        engine.wait()
+
+
+def test_a_full_queue_refuses(held: HeldEngine, call: Callable[[int], Chunk]) -> None:
+    waiting = batcher(held, max_queue_tokens=96)
+    both_streams_run(held, waiting, call)
+    accepted = [waiting.submit(call(30), lambda done: done, limited=True) for _ in range(3)]
+    assert waiting.waiting() == (96, 2)
+    with pytest.raises(Overloaded, match="96 tokens wait, max_queue_tokens is 96"):
+        waiting.submit(call(30), lambda done: done, limited=True)
+    with pytest.raises(Overloaded):
+        waiting.check()
+    held.released.release(100)
+    for future in accepted:
+        assert isinstance(future.result(20), Chunk)
+    waiting.check()
+    waiting.close()
+
+
+def test_a_call_that_would_wait_too_long_is_refused(held: HeldEngine, call: Callable[[int], Chunk]) -> None:
+    waiting = batcher(held, max_wait=0.5)
+    held.seconds = 0.01
+    held.released.release(20)
+    for _ in range(20):
+        waiting.submit(call(30), lambda done: done).result(20)
+    held.seconds = 0
+    while held.begun.acquire(blocking=False):
+        pass
+    both_streams_run(held, waiting, call)
+
+    def flood() -> None:
+        for _ in range(10_000):
+            waiting.submit(call(30), lambda done: done, limited=True)
+
+    with pytest.raises(Overloaded, match=r"the expected wait is 0\.\d s, max_wait is 0\.5 s") as caught:
+        flood()
+    assert 0 < caught.value.retry_after < 0.5
+    assert waiting.expected_wait(30) > 0.5
+    assert waiting.expected_wait(300) == 0
+    held.released.release(10_000)
+    waiting.close()
+
+
+def test_a_cancelled_call_leaves_the_queue(held: HeldEngine, call: Callable[[int], Chunk]) -> None:
+    waiting = batcher(held, max_queue_tokens=64)
+    both_streams_run(held, waiting, call)
+    first, second = (waiting.submit(call(30), lambda done: done) for _ in range(2))
+    outside = waiting.reserve(32)
+    assert waiting.waiting() == (64, 2)
+    assert not outside.future.done()
+    assert first.cancel()
+    assert waiting.waiting() == (32, 2)
+    assert outside.future.done()
+    outside.release()
+    held.released.release(100)
+    assert isinstance(second.result(20), Chunk)
+    waiting.close()
+
+
+def test_a_cancelled_call_whose_windows_run(held: HeldEngine, call: Callable[[int], Chunk]) -> None:
+    waiting = batcher(held)
+    future = waiting.submit(call(500), lambda done: done)
+    held.wait()
+    tokens, running = waiting.waiting()
+    assert tokens > 0
+    assert running >= 1
+    assert future.cancel()
+    assert waiting.waiting()[0] == 0
+    held.released.release(100)
+    waiting.close()
+    assert waiting.waiting() == (0, 0)
+
+
+def test_questions_wait_for_each_other(held: HeldEngine, call: Callable[[int], Chunk]) -> None:
+    measured = Measured()
+    waiting = batcher(held, batch_wait=30.0)
+    waiting.observe(measured)
+    held.released.release(100)
+    futures = [waiting.submit(call(38), lambda done: done) for _ in range(21)]
+    assert waiting.waiting() == (21 * 48, 0)
+    futures.append(waiting.submit(call(38), lambda done: done))
+    futures[0].result(20)
+    waiting.close()  # what is left waits no longer
+    assert all(future.done() for future in futures)
+    assert [batch["rows"] for batch in measured.batches] == [21, 1]
+
+
+def test_waiting_for_room(toy: Model, exact: RuntimeConfig) -> None:
+    """Three hundred calls through a queue that holds two: none is refused, and the queue stays short."""
+    queue = QueueConfig(max_queue_tokens=96)
+    most = 0
+
+    async def main() -> list[Answer]:
+        nonlocal most
+        tasks = [asyncio.ensure_future(reader.ask_async("who?", f"{TEXT} {index}")) for index in range(300)]
+        while not all(task.done() for task in tasks):
+            most = max(most, reader.batcher.waiting()[0])
+            await asyncio.sleep(0)
+        return [await task for task in tasks]
+
+    with Reader(toy, window_config=WINDOWS, runtime_config=exact, queue_config=queue) as reader:
+        found = asyncio.run(main())
+        assert found == [reader.ask("who?", f"{TEXT} {index}") for index in range(300)]
+    assert 0 < most <= 96 + 48
+
+
+def test_refusing(toy: Model, exact: RuntimeConfig) -> None:
+    queue = QueueConfig(max_queue_tokens=96)
+
+    async def main() -> list[Any]:
+        calls = [reader.ask_async("who?", TEXT, when_full="raise") for _ in range(300)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    with Reader(toy, window_config=WINDOWS, runtime_config=exact, queue_config=queue) as reader:
+        found = asyncio.run(main())
+        refused = [result for result in found if isinstance(result, Overloaded)]
+        assert 100 < len(refused) < 300
+        assert all(result == reader.ask("who?", TEXT) for result in found if result not in refused)
+        asyncio.run(reader.ask_async("who?", TEXT, when_full="raise"))
+        with pytest.raises(ValueError, match="when_full is 'never'; expected 'wait' or 'raise'"):
+            asyncio.run(reader.ask_async("who?", TEXT, when_full="never"))  # type: ignore[call-overload]
+
+
+def test_who_is_cancelled_while_waiting_for_room_holds_none(toy: Model, exact: RuntimeConfig) -> None:
+    queue = QueueConfig(max_queue_tokens=48)
+
+    async def main() -> None:
+        tasks = [asyncio.ensure_future(reader.ask_async("who?", TEXT)) for _ in range(100)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert await reader.ask_async("who?", TEXT, when_full="raise") == reader.ask("who?", TEXT)
+
+    with Reader(toy, window_config=WINDOWS, runtime_config=exact, queue_config=queue) as reader:
+        for _ in range(5):
+            asyncio.run(main())
+    assert reader.batcher._crew._room._reserved == 0

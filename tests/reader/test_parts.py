@@ -251,7 +251,7 @@ def test_ask_async_in_a_forked_child(tmp_path: Path, when: str) -> None:
 
         if sys.argv[2] == "after":
             ask()
-        with reader._parts.batcher._lock:
+        with reader.batcher._crew._changed:
             child = os.fork()
             if child == 0:
                 try:

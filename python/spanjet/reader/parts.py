@@ -2,7 +2,6 @@
 
 import os
 import threading
-import weakref
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -11,7 +10,8 @@ from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, Threshold, 
 from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.model.load import Model, load_model
 from spanjet.reader.compatibility import check_compatible
-from spanjet.reader.dynamic_batching import DynamicBatcher
+from spanjet.reader.dynamic_batching.batcher import DynamicBatcher
+from spanjet.reader.dynamic_batching.config import QueueConfig
 from spanjet.reader.pipeline import Pipeline
 from spanjet.reader.thresholds import Thresholds
 from spanjet.reader.tuned_settings import tuned_settings
@@ -29,6 +29,7 @@ class Settings:
     window_config: WindowConfig
     decode_config: DecodeConfig
     runtime_config: RuntimeConfig
+    queue_config: QueueConfig
     match_special_tokens: bool
 
 
@@ -40,7 +41,8 @@ class Parts:
 
     Args:
         settings: the reader's.
-        loaded: parts of a reader of the same model, whose engine and tokenizer are shared; None: load them.
+        loaded: parts of a reader of the same model, whose engine and batcher are shared, and the tokenizer if
+            it is the same; None: load them.
 
     Attributes:
         model: loaded.
@@ -55,13 +57,18 @@ class Parts:
     runtime_config: RuntimeConfig
     tokenizer: Tokenizer
     engine: Runtime
+    batcher: DynamicBatcher
+    match_special_tokens: bool
 
     def __init__(self, settings: Settings, loaded: "Parts | None" = None) -> None:
         if loaded is None:
             self._load(settings)
         else:
             self.model, self.runtime_config = loaded.model, loaded.runtime_config
-            self.tokenizer, self.engine = loaded.tokenizer, loaded.engine
+            self.engine, self.batcher = loaded.engine, loaded.batcher
+            is_same = settings.match_special_tokens == loaded.match_special_tokens
+            self.tokenizer = loaded.tokenizer if is_same else self._load_tokenizer(settings)
+        self.match_special_tokens = settings.match_special_tokens
         check_compatible(self.model, self.tokenizer, settings.window_config)
         self.thresholds = Thresholds(self.model, settings.threshold, settings.decode_config.mode)
         self.pipeline = Pipeline(
@@ -73,19 +80,27 @@ class Parts:
             calibration=self.thresholds.calibration,
             max_length=self.model.max_length,
         )
-        self.batcher = DynamicBatcher(self.pipeline)
 
     def _load(self, settings: Settings) -> None:
         model = BUNDLED_MODEL if settings.model is None else settings.model
         self.model = model if isinstance(model, Model) else load_model(model)
         tuned = tuned_settings(self.model, settings.runtime_config)
         self.runtime_config = settings.runtime_config.completed(tuned)
-        self.tokenizer = Tokenizer(
+        self.tokenizer = self._load_tokenizer(settings)
+        self.engine = Runtime(self.model.model, self.runtime_config)
+        self.batcher = DynamicBatcher(
+            self.engine,
+            settings.queue_config,
+            batch_tokens=self.runtime_config.batch_tokens,
+            max_length=self.model.max_length,
+        )
+
+    def _load_tokenizer(self, settings: Settings) -> Tokenizer:
+        return Tokenizer(
             self.model.tokenizer,
             match_special_tokens=settings.match_special_tokens,
             threads=self.runtime_config.threads,
         )
-        self.engine = Runtime(self.model.model, self.runtime_config)
 
 
 class Assembly:
@@ -104,9 +119,7 @@ class Assembly:
         self._built: Parts | None = self._build(loaded)
 
     def _build(self, loaded: Parts | None = None) -> Parts:
-        parts = Parts(self._settings, loaded)
-        weakref.finalize(self, parts.batcher.close)
-        return parts
+        return Parts(self._settings, loaded)
 
     @property
     def _parts(self) -> Parts:
@@ -150,6 +163,11 @@ class Assembly:
     def threshold(self) -> float | None:
         """The probability of an answer below which the null answer is given; None: never."""
         return self._parts.thresholds.default
+
+    @property
+    def queue_config(self) -> QueueConfig:
+        """Limits of the queue of asynchronous calls."""
+        return self._settings.queue_config
 
     @property
     def runtime_config(self) -> RuntimeConfig:

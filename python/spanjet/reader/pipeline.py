@@ -34,7 +34,7 @@ class Chunk:
     Args:
         contexts: context of each question, as given by the caller.
         windows: windows of all questions.
-        plan: planned batches of the windows.
+        plan: planned batches of the windows; none, if others make them (see `put`).
 
     Attributes:
         start, end: logits, float32[total], ragged like ``windows.ids``; for a single window float32[1,
@@ -58,13 +58,16 @@ class Chunk:
 
     def take(self, logits: Logits) -> None:
         """Store the logits of the next batch."""
+        self.put(self.plan[self._taken].rows, logits)
+        self._taken += 1
+
+    def put(self, rows: NDArray[np.int64], logits: Logits) -> None:
+        """Store the logits of some windows; threads may do it at the same time for others."""
         if len(self.windows) == 1:  # decoding ignores padding: this saves a single question 50 us
             self.start, self.end = logits.start.copy(), logits.end.copy()
         else:
-            rows = self.plan[self._taken].rows
             self.windows.scatter(rows, logits.start, self.start)
             self.windows.scatter(rows, logits.end, self.end)
-        self._taken += 1
 
     @property
     def is_complete(self) -> bool:
@@ -99,7 +102,8 @@ class Pipeline:
     ) -> None:
         self.tokenizer = tokenizer
         self._runtime = runtime
-        self._window_config = window_config
+        self._max_question_length = window_config.max_question_length
+        self._window: dict[str, Any] = window_config.arguments()
         self._decode: dict[str, Any] = {**_fields(decode_config), **_fields(calibration)}
         self._small = runtime_config.batch_tokens or 0
         self._limits: dict[str, Any] = {"batch_tokens": runtime_config.batch_tokens, "max_length": max_length}
@@ -108,8 +112,8 @@ class Pipeline:
         self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding], *, warn: bool = True
     ) -> _core.Windows:
         """Tokenize and make windows, with the errors of `Tokenizer.windows`; warn of a truncated question."""
-        windows = self.tokenizer.windows(questions, contexts, **self._window_config.arguments())
-        most = self._window_config.max_question_length
+        windows = self.tokenizer.windows(questions, contexts, **self._window)
+        most = self._max_question_length
         if warn and most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
                 question = textwrap.shorten(questions[index], 60, placeholder="…")

@@ -1,6 +1,5 @@
 """Read answers out of text with one model."""
 
-import asyncio
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, overload
@@ -22,16 +21,17 @@ from spanjet.config import (
 from spanjet.model.load import Model
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.batching import PlannedBatch
-from spanjet.reader.parts import Assembly, Settings
+from spanjet.reader.dynamic_batching.async_reading import AsyncReading
+from spanjet.reader.dynamic_batching.config import QueueConfig
+from spanjet.reader.parts import Settings
 from spanjet.reader.passages import Passage, SearchResult
 from spanjet.reader.pipeline import Pair, encoded
-from spanjet.reader.search import Search
 from spanjet.reader.stream import Stream
 
 __all__ = ["Reader"]
 
 
-class Reader(Assembly):
+class Reader(AsyncReading):
     """Read answers out of text with an extractive question-answering model.
 
     On one machine, an answer and its scores do not depend, to the bit, on what else is asked, the order, the
@@ -49,6 +49,7 @@ class Reader(Assembly):
         decode_config: settings of decoding; default: ``DecodeConfig()``.
         runtime_config: threads, streams, precision and cache; default: ``RuntimeConfig()``. Fields of None
             take the values that `spanjet tune` found on this machine.
+        queue_config: limits of the queue of `ask_async`; default: ``QueueConfig()``.
         match_special_tokens: convert special tokens such as ``[SEP]`` in a text to those tokens. By default
             they are plain text, which is safe for untrusted input.
 
@@ -66,6 +67,7 @@ class Reader(Assembly):
         window_config: WindowConfig | None = None,
         decode_config: DecodeConfig | None = None,
         runtime_config: RuntimeConfig | None = None,
+        queue_config: QueueConfig | None = None,
         match_special_tokens: bool = False,
     ) -> None:
         settings = Settings(
@@ -74,27 +76,35 @@ class Reader(Assembly):
             window_config=check_config("window_config", window_config, WindowConfig),
             decode_config=check_config("decode_config", decode_config, DecodeConfig),
             runtime_config=check_config("runtime_config", runtime_config, RuntimeConfig),
+            queue_config=check_config("queue_config", queue_config, QueueConfig),
             match_special_tokens=match_special_tokens,
         )
         super().__init__(settings)
 
     def with_config(
-        self, *, window_config: WindowConfig | None = None, decode_config: DecodeConfig | None = None
+        self,
+        *,
+        window_config: WindowConfig | None = None,
+        decode_config: DecodeConfig | None = None,
+        match_special_tokens: bool | None = None,
     ) -> "Reader":
-        """Return a reader with other settings, which shares this one's loaded model and threads.
+        """Return a reader with other settings, which shares this one's loaded model, threads and queue.
 
         Args:
             window_config: as for the reader; None: this reader's own.
             decode_config: likewise.
+            match_special_tokens: likewise.
 
         Raises:
             ValueError, TypeError: as `Reader`.
         """
         windows = self.window_config if window_config is None else window_config
         decoding = self.decode_config if decode_config is None else decode_config
+        match = self._settings.match_special_tokens if match_special_tokens is None else match_special_tokens
         return self._sibling(
             window_config=check_type("window_config", windows, WindowConfig),
             decode_config=check_type("decode_config", decoding, DecodeConfig),
+            match_special_tokens=match,
         )
 
     def __repr__(self) -> str:
@@ -238,38 +248,6 @@ class Reader(Assembly):
         return stream.results() if errors == "return" else stream.answers()
 
     @overload
-    async def ask_async(
-        self, question: str, context: str | Document, *, threshold: Threshold = "reader"
-    ) -> Answer: ...
-    @overload
-    async def ask_async(
-        self, question: str, context: str | Document, *, top_k: int, threshold: Threshold = "reader"
-    ) -> list[Answer]: ...
-    async def ask_async(
-        self,
-        question: str,
-        context: str | Document,
-        *,
-        top_k: int | None = None,
-        threshold: Threshold = "reader",
-    ) -> Answer | list[Answer]:
-        """Answer a question without blocking the event loop, for servers.
-
-        Calls that arrive at nearly the same time, from any event loops and threads, are answered in batches
-        by a background thread of the reader; a call waits at most 2 ms for others. A call that is cancelled
-        or fails does not affect the others. Arguments, result and errors are those of `ask`.
-        """
-        check_type("question", question, str)
-        if top_k is not None:
-            self._pipeline.check_top_k(check_count("top_k", top_k))
-        self._parts.engine.check_process()
-        future = self._parts.batcher.submit(
-            question, context, top_k or 1, self._parts.thresholds.resolve(threshold)
-        )
-        answers = await asyncio.wrap_future(future)
-        return answers[0] if top_k is None else answers
-
-    @overload
     def search(  # type: ignore[overload-overlap]
         self,
         question: str,
@@ -327,14 +305,10 @@ class Reader(Assembly):
             >>> [(each.passage_id, each.text) for each in reader.search("Who built the bridge?", passages)]
             [('bridge', 'Clara Hansen')]
         """
-        if self.decode_config.mode == "hf":
-            raise ValueError("search compares the margins of passages, which mode 'hf' does not rank by")
         single = isinstance(question, str)
         questions = [question] if isinstance(question, str) else check_list("questions", question)
-        top_k = check_count("top_k", top_k)
+        search = self._new_search(questions, top_k, single=single)
         threshold = self._parts.thresholds.resolve(threshold)
-        search = Search(self._pipeline, questions, top_k=top_k, calibration=self.calibration, single=single)
-        self._parts.thresholds.warn_uncalibrated("search compares passages by them")
         results = search.run(passages, threshold)
         return results[0] if single else results
 
@@ -356,7 +330,7 @@ class Reader(Assembly):
         )
 
     def close(self) -> None:
-        """Stop the thread of `ask_async` after the waiting questions are answered.
+        """Stop the threads of `ask_async` after the waiting questions are answered.
 
         A reader that is freed closes itself, and a closed one can still be asked.
         """

@@ -3,7 +3,8 @@
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from spanjet.reader.answer import Answer, Document
 from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
 from spanjet.reader.pipeline import Chunk, Pipeline, encoded, of_one_pair
 
-__all__ = ["Search"]
+__all__ = ["Part", "Search"]
 
 CHUNK_PAIRS = 1024
 """Maximum number of pairs of a chunk; half as many take 1.4 % longer in smaller batches."""
@@ -39,6 +40,20 @@ class _Candidate(NamedTuple):
 class _Pair(NamedTuple):
     question: int
     candidate: _Candidate
+
+
+class Part(NamedTuple):
+    """Part of a search whose inference is run by the caller.
+
+    Attributes:
+        tokens: number of passage tokens, counted once per question.
+        prepare: makes the chunk to run.
+        collect: keeps the best answers of the complete chunk.
+    """
+
+    tokens: int
+    prepare: Callable[[], Chunk]
+    collect: Callable[[Chunk], None]
 
 
 class _Best:
@@ -161,6 +176,24 @@ class Search:
             del first
             for chunk in self._pipeline.run(chunks):
                 self._collect(self._under_way.popleft(), chunk)
+        return self.results(threshold)
+
+    def parts(self, passages: Iterable[Passage]) -> Iterator[Part]:
+        """Split a search into parts, each of which is to be collected before the next is requested.
+
+        Args:
+            passages: as for `run`, instead of which this can be called once.
+
+        Raises:
+            ValueError, TypeError: as `run`; also from the functions of the parts.
+        """
+        pairs = self._pairs(_checked_passages(passages) if self._questions else [])
+        while read := self._read(pairs):
+            tokens = sum(len(pair.candidate.document) for pair in read)
+            yield Part(tokens, partial(self._chunk, read), partial(self._collect, read))
+
+    def results(self, threshold: float | None) -> list[SearchResult]:
+        """Return the result of each question after all passages were read."""
         return [best.result(self._passages, threshold) for best in self._best]
 
     def _pairs(self, passages: Iterable[Any]) -> Iterator[_Pair]:
@@ -190,6 +223,9 @@ class Search:
             self._under_way.append(read)
             documents, windows = self._prepared(read)
             yield Chunk(documents, windows, self._pipeline.plan(windows))
+
+    def _chunk(self, pairs: list[_Pair]) -> Chunk:
+        return Chunk(*self._prepared(pairs), [])
 
     def _prepared(self, pairs: list[_Pair]) -> tuple[list[Document], _core.Windows]:
         """Make windows of pairs; return their documents and the windows."""

@@ -1,0 +1,1 @@
+"""Answer the questions of concurrent callers in shared batches (dynamic batching)."""

@@ -1,0 +1,152 @@
+"""Answer the questions of concurrent callers in shared batches."""
+
+import os
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from spanjet.reader.batching import padded_lengths
+from spanjet.reader.dynamic_batching.call import Call
+from spanjet.reader.dynamic_batching.config import QueueConfig
+from spanjet.reader.dynamic_batching.crew import Crew, Observer
+from spanjet.reader.dynamic_batching.load import Load
+from spanjet.reader.dynamic_batching.worker import work
+from spanjet.reader.pipeline import Chunk
+from spanjet.runtime.engine import Runtime
+
+__all__ = ["DynamicBatcher", "Reservation"]
+
+BATCH_TOKENS = 1024
+"""Maximum tokens of a batch, while much waits: on one thread it takes 40 ms, for which a short question may
+have to wait; larger ones are at most 1 % faster."""
+
+_T = TypeVar("_T")
+
+
+class Reservation:
+    """Place in the queue of a batcher for a call that is not tokenized yet.
+
+    Attributes:
+        future: done as soon as there is room; it can be cancelled.
+    """
+
+    def __init__(self, crew: Crew, tokens: int) -> None:
+        self._crew, self._tokens = crew, tokens
+        self.future = crew.reserve(tokens)
+
+    def release(self) -> None:
+        """Give up the place, because its call has entered the queue, or will not."""
+        if not self.future.cancel():
+            self._crew.release(self._tokens)
+
+
+class DynamicBatcher:
+    """Dynamic batcher of concurrent calls, in front of one engine; thread-safe.
+
+    Calls wait in a `FairQueue`, whose batches run side by side, as many as the engine has streams. So batches
+    are small, and leave at once, while there is little to do, and grow with the load. A cancelled call leaves
+    the queue at once. The threads start with the first call, and end when the batcher is freed.
+
+    Args:
+        engine: engine of the model.
+        config: limits of the queue.
+        batch_tokens: maximum tokens of a batch, padding included, if less than `BATCH_TOKENS`.
+        max_length: maximum length of the model in tokens.
+    """
+
+    def __init__(
+        self, engine: Runtime, config: QueueConfig, *, batch_tokens: int | None, max_length: int
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._batch_tokens = min(BATCH_TOKENS, batch_tokens or BATCH_TOKENS)
+        self._max_length = max_length
+        self._observer: Observer | None = None
+        self._start_anew()
+        _BATCHERS.add(self)
+
+    def _start_anew(self) -> None:
+        self._load = Load()
+        self._hire()
+
+    def _hire(self) -> None:
+        self._crew = Crew(self._config, self._load, self._batch_tokens, partial(work, self._engine))
+        self._crew.observer = self._observer
+        self._dismissal = weakref.finalize(self, self._crew.dismiss)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Send measurements of all batches and calls from now on to an observer; None: to nobody."""
+        self._observer = self._crew.observer = observer
+
+    def submit(self, chunk: Chunk, finish: Callable[[Chunk], _T], *, limited: bool = False) -> "Future[_T]":
+        """Queue prepared questions for inference.
+
+        Args:
+            chunk: the questions.
+            finish: makes the result of the complete chunk; called by a thread of the batcher.
+            limited: refuse the call if the queue is full, or if it would probably wait too long.
+
+        Returns:
+            Future of the result, or of the error of inference or ``finish``. To cancel it takes the call out
+            of the queue.
+
+        Raises:
+            Overloaded: the call is refused.
+        """
+        lengths = padded_lengths(np.diff(chunk.windows.indptr), max_length=self._max_length).tolist()
+        call = Call(chunk, lengths, finish)
+        if not lengths:
+            call.end()
+            return call.future
+        crew = self._crew
+        crew.add(call, limited=limited)
+        call.future.add_done_callback(partial(_leave_if_cancelled, crew, call))
+        return call.future
+
+    def reserve(self, tokens: int) -> Reservation:
+        """Reserve room in the queue for a call of about so many tokens, as soon as there is some."""
+        return Reservation(self._crew, tokens)
+
+    def check(self, tokens: int = 1) -> None:
+        """Check that a call of so many tokens would not be refused now.
+
+        Raises:
+            Overloaded: it would be.
+        """
+        self._crew.check(tokens)
+
+    def expected_wait(self, tokens: int = 1) -> float:
+        """Estimate the seconds that a call of so many tokens would wait in the queue."""
+        return self._crew.expected_wait(tokens)
+
+    def waiting(self) -> tuple[int, int]:
+        """Return the number of tokens that wait, padding included, and of batches that run."""
+        return self._crew.waiting()
+
+    def close(self) -> None:
+        """Stop the threads after the waiting calls; a later call starts others."""
+        dismissal = self._dismissal
+        self._hire()
+        dismissal()
+
+
+_BATCHERS: "weakref.WeakSet[DynamicBatcher]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Forget the parent's threads, which the child does not have, and the locks that one of them may hold."""
+    for batcher in list(_BATCHERS):
+        batcher._dismissal.detach()
+        batcher._start_anew()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _leave_if_cancelled(crew: Crew, call: Call, future: "Future[Any]") -> None:
+    if future.cancelled():
+        crew.discard(call)
