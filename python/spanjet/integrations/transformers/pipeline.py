@@ -1,11 +1,12 @@
 """Answer questions through the interface of the pipeline that transformers 5.3 removed."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
 from spanjet._core import Tokenizer
-from spanjet.config import RuntimeConfig, SettingError, Threshold, WindowConfig
+from spanjet.config import DecodeConfig, RuntimeConfig, SettingError, Threshold, WindowConfig
 from spanjet.integrations.transformers.inputs import Pair, read_inputs
 from spanjet.integrations.transformers.model import load, model_max_length
 from spanjet.integrations.transformers.options import (
@@ -20,6 +21,7 @@ from spanjet.integrations.transformers.options import (
 )
 from spanjet.model.load import Model
 from spanjet.reader.answer import Answer
+from spanjet.reader.dynamic_batching.config import WhenFull
 from spanjet.reader.reader import Reader
 from spanjet.runtime.warnings import warn_caller
 
@@ -30,6 +32,9 @@ Result = dict[str, Any] | list[dict[str, Any]]
 
 AT_ONCE = 1024
 """Number of examples of a list that are answered together; longer lists are streamed."""
+
+MAX_READERS = 32
+"""Number of different settings whose readers are kept, the first made of which is dropped for another."""
 
 
 def pipeline(
@@ -130,19 +135,17 @@ class QuestionAnsweringPipeline:
         if ignored := read_ignored(options, device, dtype):
             found = ", ".join(f"{name}={value!r}" for name, value in ignored.items())
             warn_caller(f"ignored, since spanjet runs on the CPU without torch: {found}", UserWarning)
-        if runtime_config is None and isinstance(model, Reader):
-            runtime_config = model.runtime_config
-        if precision is not None:
-            runtime_config = replace(runtime_config or RuntimeConfig(), precision=precision)
-        loaded = load(model, tokenizer, revision)
-        self.reader = Reader(
-            loaded,
-            window_config=WindowConfig.fitting(loaded.max_length),
-            runtime_config=runtime_config,
-            match_special_tokens=mode == "hf",
-        )
+        if isinstance(model, Reader) and not (tokenizer or precision or runtime_config):
+            self.reader = _sharing(model, mode)
+        else:
+            if runtime_config is None and isinstance(model, Reader):
+                runtime_config = model.runtime_config
+            if precision is not None:
+                runtime_config = replace(runtime_config or RuntimeConfig(), precision=precision)
+            self.reader = _loading(load(model, tokenizer, revision), runtime_config, mode)
+        loaded = self.reader.model
         self._lengths = Lengths(loaded.max_length, model_max_length(loaded.tokenizer) or loaded.max_length)
-        self._readers: dict[Settings, Reader] = {}
+        self._readers: OrderedDict[Settings, Reader] = OrderedDict()
         self._configured(self._options)
 
     @property
@@ -194,10 +197,33 @@ class QuestionAnsweringPipeline:
         if len(inputs) > AT_ONCE:
             pairs = iter(inputs)
             return list(_stream(reader, pairs, top_k=top_k, threshold=threshold, look_ahead=2 * AT_ONCE))
-        questions, contexts = [question for question, _ in inputs], [context for _, context in inputs]
-        found = reader.ask_many(questions, contexts, top_k=top_k, threshold=threshold)
-        results = [_result(answers) for answers in found]
-        return results[0] if len(results) == 1 else results
+        found = reader.ask_many(*_unzipped(inputs), top_k=top_k, threshold=threshold)
+        return _results(found)
+
+    async def call_async(self, *arguments: Any, when_full: WhenFull = "wait", **keywords: Any) -> Result:
+        """Answer questions without blocking the event loop, for servers.
+
+        Args:
+            arguments: as for a call; not a generator or a data set.
+            when_full: what to do if the queue is full, see `Reader.ask_async`.
+            keywords: as for a call.
+
+        Returns:
+            What a call returns.
+
+        Raises:
+            Overloaded: the call is refused.
+            ValueError, KeyError, TypeError: as a call.
+        """
+        options = {**self._options, **read_options(keywords)}
+        reader, threshold = self._configured(options)
+        inputs = read_inputs(arguments, keywords)
+        if not isinstance(inputs, list):
+            raise ValueError("expected examples or a list of them, found a generator or a data set")
+        found = await reader.ask_many_async(
+            *_unzipped(inputs), top_k=options.get("top_k", 1), threshold=threshold, when_full=when_full
+        )
+        return _results(found)
 
     def predict(self, X: Any) -> Any:  # noqa: N803  (as scikit-learn calls it)
         """Answer questions, under the name that scikit-learn uses."""
@@ -226,17 +252,42 @@ class QuestionAnsweringPipeline:
             settings = settings_of(options, self._lengths)
             if settings not in self._readers:
                 windows, decoding = settings
-                self._readers[settings] = self.reader.with_config(
-                    window_config=windows, decode_config=decoding
-                )
+                reader = self.reader.with_config(window_config=windows, decode_config=decoding)
+                while len(self._readers) >= MAX_READERS:
+                    self._readers.popitem(last=False)
+            else:
+                reader = self._readers[settings]
+            self._readers[settings] = reader
         except SettingError as error:
             raise in_their_terms(error) from None
         can_abstain = self.mode == "global" and options.get("handle_impossible_answer")
-        return self._readers[settings], "model" if can_abstain else None
+        return reader, "model" if can_abstain else None
 
 
 def _again(arguments: dict[str, Any]) -> QuestionAnsweringPipeline:
     return QuestionAnsweringPipeline(**arguments)
+
+
+def _sharing(reader: Reader, mode: str) -> Reader:
+    """Make a reader that shares the engine of another."""
+    return reader.with_config(
+        window_config=WindowConfig.fitting(reader.model.max_length),
+        decode_config=DecodeConfig(),
+        match_special_tokens=mode == "hf",
+    )
+
+
+def _loading(model: Model, runtime_config: RuntimeConfig | None, mode: str) -> Reader:
+    return Reader(
+        model,
+        window_config=WindowConfig.fitting(model.max_length),
+        runtime_config=runtime_config,
+        match_special_tokens=mode == "hf",
+    )
+
+
+def _unzipped(pairs: list[Pair]) -> tuple[list[str], list[str]]:
+    return [question for question, _ in pairs], [context for _, context in pairs]
 
 
 def _stream(
@@ -244,6 +295,11 @@ def _stream(
 ) -> Iterator[Result]:
     for answers in reader.stream(pairs, top_k=top_k, threshold=threshold, look_ahead=look_ahead):
         yield _result(answers)
+
+
+def _results(found: list[list[Answer]]) -> Result:
+    results: list[Any] = [_result(answers) for answers in found]
+    return results[0] if len(results) == 1 else results
 
 
 def _result(answers: list[Answer]) -> Result:
