@@ -25,6 +25,7 @@ COMMANDS = {
     "optimize": 'Find the fastest architecture under an accuracy floor; needs the extra "quantize".',
     "quantize": 'Quantize a checkpoint to an INT8 model directory; needs the extra "quantize".',
     "search": "Find the best answers to a question in files.",
+    "serve": 'Answer questions over HTTP; needs the extra "serve".',
     "tune": "Find the fastest batch settings for this machine, and save them for all readers.",
 }
 """First line of each command's help, so that listing commands loads none of them."""

@@ -164,6 +164,10 @@ class Assembly:
         """The probability of an answer below which the null answer is given; None: never."""
         return self._parts.thresholds.default
 
+    def resolve_threshold(self, threshold: Threshold) -> float | None:
+        """Return the minimum probability of an answer that a threshold of a call means; None: none."""
+        return self._parts.thresholds.resolve(threshold)
+
     @property
     def queue_config(self) -> QueueConfig:
         """Limits of the queue of asynchronous calls."""

@@ -225,6 +225,17 @@ class QuestionAnsweringPipeline:
         )
         return _results(found)
 
+    def reader_for(self, **options: Any) -> Reader:
+        """Return the reader that answers calls with some options.
+
+        Args:
+            options: as for a call.
+
+        Raises:
+            ValueError, TypeError: as a call.
+        """
+        return self._configured({**self._options, **read_options(options)})[0]
+
     def predict(self, X: Any) -> Any:  # noqa: N803  (as scikit-learn calls it)
         """Answer questions, under the name that scikit-learn uses."""
         return self(X)

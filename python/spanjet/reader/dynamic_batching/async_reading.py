@@ -1,6 +1,7 @@
 """Ask a reader without blocking the event loop."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, overload
 
@@ -199,13 +200,13 @@ class AsyncReading(Assembly):
         batcher = self.batcher
         if when_full == "raise":
             batcher.check()
-            future = batcher.submit(await _prepared(prepare, characters), finish, limited=True)
+            future = batcher.submit(await _prepared(prepare, characters, batcher), finish, limited=True)
         else:
             reservation = batcher.reserve(QUESTION_TOKENS + characters)
             try:
                 if not reservation.future.done():
                     await asyncio.wrap_future(reservation.future)
-                future = batcher.submit(await _prepared(prepare, characters), finish)
+                future = batcher.submit(await _prepared(prepare, characters, batcher), finish)
             finally:
                 reservation.release()
         return await asyncio.wrap_future(future)
@@ -216,5 +217,9 @@ def _characters(context: object) -> int:
     return len(text) if isinstance(text, str) else 0
 
 
-async def _prepared(prepare: Callable[[], Chunk], characters: int) -> Chunk:
-    return prepare() if characters < LONG else await asyncio.to_thread(prepare)
+async def _prepared(prepare: Callable[[], Chunk], characters: int, batcher: DynamicBatcher) -> Chunk:
+    begun = time.perf_counter()
+    chunk = prepare() if characters < LONG else await asyncio.to_thread(prepare)
+    if batcher.observer is not None:
+        batcher.observer.prepared(seconds=time.perf_counter() - begun)
+    return chunk

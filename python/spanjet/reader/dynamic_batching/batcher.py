@@ -78,6 +78,11 @@ class DynamicBatcher:
         self._crew.observer = self._observer
         self._dismissal = weakref.finalize(self, self._crew.dismiss)
 
+    @property
+    def observer(self) -> Observer | None:
+        """Receiver of measurements, see `observe`."""
+        return self._observer
+
     def observe(self, observer: Observer | None) -> None:
         """Send measurements of all batches and calls from now on to an observer; None: to nobody."""
         self._observer = self._crew.observer = observer

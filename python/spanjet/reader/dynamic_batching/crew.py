@@ -17,7 +17,10 @@ __all__ = ["Crew", "Job", "Observer"]
 
 
 class Observer(Protocol):
-    """Receiver of measurements, which is called by the threads of a batcher."""
+    """Receiver of measurements, which is called by the threads of a batcher and of its callers."""
+
+    def prepared(self, *, seconds: float) -> None:
+        """Receive the seconds in which a call was tokenized."""
 
     def batch(self, *, rows: int, tokens: int, positions: int) -> None:
         """Receive the size of a batch that has run: its windows, their tokens, and these with padding."""

@@ -1,0 +1,1 @@
+"""Serve a reader over HTTP; needs the extra "serve"."""

@@ -1,0 +1,83 @@
+"""Make the ASGI application of the server."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.types import ASGIApp
+
+from spanjet import __version__
+from spanjet.reader.reader import Reader
+from spanjet.serve.config import ServeConfig
+from spanjet.serve.errors import add_handlers
+from spanjet.serve.guard import Guard, Served
+from spanjet.serve.log import log_served
+from spanjet.serve.reference import reference_page
+from spanjet.serve.routes import ask, documents, operation, pipeline
+from spanjet.serve.schemas import Problem
+from spanjet.serve.service import serving
+
+__all__ = ["create_app"]
+
+DESCRIPTION = """Answers questions with spans of a text.
+
+`score` is a probability as far as the model is calibrated. A request that would wait too long is refused with
+status 429 and the header Retry-After."""
+
+PROBLEMS = {
+    401: "The token is missing or wrong",
+    408: "The body came too slowly",
+    413: "The request is too large",
+    422: "A field is wrong",
+    429: "Too much waits",
+    504: "The answer took too long",
+}
+
+PUBLIC = ("/", "/docs", "/openapi.json")
+"""Paths that a browser may get without a token."""
+
+
+def create_app(config: ServeConfig, reader: Reader | None = None) -> ASGIApp:
+    """Make the application of one process.
+
+    Args:
+        config: settings; without address, port and workers, which are those of the process.
+        reader: reader to answer with; None: that of the settings.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with serving(config, reader) as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="spanjet",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        responses={status: {"model": Problem, "description": text} for status, text in PROBLEMS.items()},
+    )
+    add_handlers(app)
+    for module in (ask, documents, pipeline, operation):
+        app.include_router(module.router)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        """Show the routes."""
+        return reference_page(app.openapi())
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> RedirectResponse:
+        """Show the routes."""
+        return RedirectResponse("/docs")
+
+    def on_served(served: Served) -> None:
+        log_served(served)
+        app.state.service.metrics.served(served)
+
+    return Guard(app, config, on_served, lambda method, path: method == "GET" and path in PUBLIC)

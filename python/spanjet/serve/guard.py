@@ -1,0 +1,248 @@
+"""Guard the application: authentication, limits, timeouts, disconnections, and the log of requests."""
+
+import hmac
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spanjet.serve.config import ServeConfig
+from spanjet.serve.errors import problem
+
+__all__ = ["DISCONNECTED", "Guard", "Served"]
+
+DISCONNECTED = 499
+"""Status in the log and the metrics of a request whose client was gone before the answer."""
+
+DISCARD_SECONDS = 1.0
+"""Time for which the rest of a body that is too large is read."""
+
+LOGGER = logging.getLogger("spanjet.serve")
+
+OPEN = ("/v2/health/live", "/v2/health/ready")
+"""Paths that need no token, for load balancers."""
+
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""Headers of all responses that do not set them otherwise."""
+
+
+class Served(NamedTuple):
+    """Request that was served.
+
+    Attributes:
+        method: HTTP method.
+        route: pattern of the path, in which nothing of the request occurs; "" if there is none.
+        status: HTTP status, or `DISCONNECTED`.
+        seconds: time from the head of the request to the end of the response.
+        bytes_in, bytes_out: sizes of the bodies.
+        client: address of the client, or None.
+    """
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+    client: str | None
+
+
+class OnServed(Protocol):
+    """Receiver of the requests that were served."""
+
+    def __call__(self, served: Served) -> None:
+        """Receive one."""
+
+
+class _Refused(Exception):  # noqa: N818  (it is an outcome)
+    def __init__(self, status: int, error: str, **headers: str) -> None:
+        super().__init__(error)
+        self.response = problem(status, error, None, **headers)
+
+
+class _Gone(Exception):  # noqa: N818  (it is an outcome)
+    """The client is gone."""
+
+
+class Guard:
+    """ASGI middleware in front of the application.
+
+    It reads the body of a request before the application runs, and cancels the application when the client
+    is gone or the time is up, so that a question leaves the queue then.
+
+    Args:
+        app: application.
+        config: limits, timeout and token.
+        on_served: receives each request after its end.
+        public: tells whether a path needs no token, beside those of the health checks.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: ServeConfig,
+        on_served: OnServed,
+        public: Callable[[str, str], bool] = lambda _method, _path: False,
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._on_served = on_served
+        self._public = public
+        self._token = None if config.token is None else f"Bearer {config.token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        response = _Response(send)
+        body = b""
+        status = None
+        try:
+            self._authenticate(scope)
+            body = await self._read(scope, receive)
+            await self._answer(scope, _Replay(body, receive), response)
+        except _Refused as refused:
+            await refused.response(scope, receive, response)
+        except _Gone:
+            status = DISCONNECTED
+        finally:
+            client = scope.get("client")
+            self._on_served(
+                Served(
+                    method=scope["method"],
+                    route=getattr(scope.get("route"), "path", ""),
+                    status=status or response.status or 500,
+                    seconds=time.perf_counter() - begun,
+                    bytes_in=len(body),
+                    bytes_out=response.bytes,
+                    client=client[0] if client else None,
+                )
+            )
+
+    def _authenticate(self, scope: Scope) -> None:
+        method, path = scope["method"], scope["path"]
+        if self._token is None or path in OPEN or self._public(method, path):
+            return
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(given) != 1 or not hmac.compare_digest(given[0], self._token):
+            raise _Refused(401, "expected the bearer token of this server", www_authenticate="Bearer")
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        """Read the body of a request, which may neither be too large nor too slow."""
+        most = self._config.max_body
+        headers = dict(scope["headers"])
+        is_too_large = int(headers.get(b"content-length", b"0")[:20]) > most
+        body = bytearray()
+        with anyio.move_on_after(self._config.timeout) as deadline:
+            more = not is_too_large
+            while more and not is_too_large:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Gone
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                is_too_large = len(body) > most
+        if is_too_large:
+            if b"expect" not in headers:
+                await _discard(receive)
+            raise _Refused(413, f"the body is larger than {most} bytes", connection="close")
+        if deadline.cancelled_caught:
+            error = f"the body did not come within {self._config.timeout:g} s"
+            raise _Refused(408, error, connection="close")
+        return bytes(body)
+
+    async def _answer(self, scope: Scope, replay: "_Replay", response: "_Response") -> None:
+        """Run the application until it has answered, the client is gone, or the time is up."""
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await replay.gone()
+                if not response.complete:
+                    replay.is_gone = True
+                    group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            with anyio.move_on_after(self._config.timeout) as deadline:
+                try:
+                    await self._app(scope, replay, response)
+                except Exception:  # ours, which the caller can do nothing about
+                    LOGGER.exception("a request failed")
+            group.cancel_scope.cancel()
+        if replay.is_gone:
+            raise _Gone
+        if deadline.cancelled_caught and not response.status:
+            raise _Refused(504, f"no answer within {self._config.timeout:g} s")
+
+
+async def _discard(receive: Receive) -> None:
+    """Read the rest of a body for a while, since a client that still sends may not read the response."""
+    with anyio.move_on_after(DISCARD_SECONDS):
+        message = await receive()
+        while message["type"] != "http.disconnect" and message.get("more_body", False):
+            message = await receive()
+
+
+class _Replay:
+    """Receive the body that has been read, and then what comes behind it.
+
+    Attributes:
+        is_gone: True if the client was gone before the response was complete.
+    """
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+        self._end = anyio.Event()
+        self.is_gone = False
+
+    async def __call__(self) -> Message:
+        """Receive the next message."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._end.wait()
+        return {"type": "http.disconnect"}
+
+    async def gone(self) -> None:
+        """Wait until the client is gone, or the response is complete."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._end.set()
+
+
+class _Response:
+    """Send a response, and remember its status and size.
+
+    Attributes:
+        status: HTTP status; 0 before the response has begun.
+        bytes: size of the body so far.
+        complete: True if all of it was sent.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        self.bytes = 0
+        self.complete = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send the next message."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers: list[Any] = list(message.get("headers", []))
+            given = {name for name, _ in headers}
+            message = {**message, "headers": headers + [each for each in HEADERS if each[0] not in given]}
+        elif message["type"] == "http.response.body":
+            self.bytes += len(message.get("body", b""))
+            self.complete = not message.get("more_body", False)
+        await self._send(message)

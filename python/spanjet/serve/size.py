@@ -1,0 +1,54 @@
+"""Limit the tokens that one request makes the model compute."""
+
+from collections.abc import Sequence
+
+from spanjet._core import Tokenizer
+from spanjet.config import WindowConfig
+from spanjet.reader.answer import Document
+from spanjet.serve.errors import RequestError
+
+__all__ = ["check_size"]
+
+MAX_TOKENS = 1 << 21
+"""Maximum tokens of a request's windows: more than a body of a mebibyte makes, if its windows share few."""
+
+TOKENS_OF_A_CHARACTER = 4
+"""Maximum, in any tokenizer: bytes of UTF-8, or parts of a letter."""
+
+SPECIAL_TOKENS = 4
+
+
+def check_size(
+    question: str, contexts: Sequence[str | Document], tokenizer: Tokenizer, config: WindowConfig
+) -> None:
+    """Check that the windows of a question and its contexts are not too many, before they are made.
+
+    Raises:
+        RequestError: they are; status 413.
+    """
+    asked = _most_tokens(question)
+    if sum(_window_tokens(asked, _most_tokens(context), config) for context in contexts) <= MAX_TOKENS:
+        return
+    asked = len(tokenizer.encode(question))
+    lengths = (
+        len(context) if isinstance(context, Document) else len(tokenizer.encode(context))
+        for context in contexts
+    )
+    tokens = sum(_window_tokens(asked, length, config) for length in lengths)
+    if tokens > MAX_TOKENS:
+        error = f"the texts make {tokens} tokens in windows, a request may have {MAX_TOKENS}"
+        raise RequestError(413, f"{error}; give less text, or windows that share less")
+
+
+def _most_tokens(text: str | Document) -> int:
+    return len(text) if isinstance(text, Document) else TOKENS_OF_A_CHARACTER * len(text)
+
+
+def _window_tokens(question: int, context: int, config: WindowConfig) -> int:
+    """Count the tokens of the windows of one context, at most."""
+    room = config.max_length - SPECIAL_TOKENS - min(question, config.max_question_length or question)
+    if context <= room:
+        return config.max_length
+    step = min(config.doc_stride, room) if config.convention == "advance" else room - config.doc_stride
+    # Where windows have no room, they are not made.
+    return 0 if step <= 0 else (1 - (room - context) // step) * config.max_length
