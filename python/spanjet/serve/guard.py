@@ -1,10 +1,12 @@
 """Guard the application: authentication, limits, timeouts, disconnections, and the log of requests."""
 
+import asyncio
 import hmac
 import logging
+import sys
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -163,25 +165,37 @@ class Guard:
 
     async def _answer(self, scope: Scope, replay: "_Replay", response: "_Response") -> None:
         """Run the application until it has answered, the client is gone, or the time is up."""
-        async with anyio.create_task_group() as group:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        outcome: Exception | None = None
 
-            async def watch() -> None:
-                await replay.gone()
-                if not response.complete:
-                    replay.is_gone = True
-                    group.cancel_scope.cancel()
+        def stop(why: Exception) -> None:
+            nonlocal outcome
+            if outcome is None and not response.complete:
+                outcome = why
+                task.cancel()
 
-            group.start_soon(watch)
-            with anyio.move_on_after(self._config.timeout) as deadline:
-                try:
-                    await self._app(scope, replay, response)
-                except Exception:  # ours, which the caller can do nothing about
-                    LOGGER.exception("a request failed")
-            group.cancel_scope.cancel()
-        if replay.is_gone:
-            raise _Gone
-        if deadline.cancelled_caught and not response.status:
-            raise _Refused(504, f"no answer within {self._config.timeout:g} s")
+        async def watch() -> None:
+            await replay.gone()
+            stop(_Gone())
+
+        loop = asyncio.get_running_loop()
+        watching = loop.create_task(watch())
+        seconds = self._config.timeout
+        timer = loop.call_later(seconds, stop, _Refused(504, f"no answer within {seconds:g} s"))
+        try:
+            await self._app(scope, replay, response)
+        except asyncio.CancelledError:
+            if outcome is None:
+                raise
+            if sys.version_info >= (3, 11):
+                task.uncancel()
+        except Exception:  # ours, about which the caller can do nothing
+            LOGGER.exception("a request failed")
+        finally:
+            timer.cancel()
+            watching.cancel()
+        if outcome is not None and not response.status:
+            raise outcome
 
 
 async def _discard(receive: Receive) -> None:
@@ -193,17 +207,12 @@ async def _discard(receive: Receive) -> None:
 
 
 class _Replay:
-    """Receive the body that has been read, and then what comes behind it.
-
-    Attributes:
-        is_gone: True if the client was gone before the response was complete.
-    """
+    """Receive the body that has been read, and then what comes behind it."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body
         self._receive = receive
-        self._end = anyio.Event()
-        self.is_gone = False
+        self._end = asyncio.Event()
 
     async def __call__(self) -> Message:
         """Receive the next message."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Answer",
     "AskRequest",
     "AskResponse",
     "Document",
@@ -12,6 +13,7 @@ __all__ = [
     "Element",
     "Health",
     "ModelMetadata",
+    "PassageAnswer",
     "PassageText",
     "PipelineRequest",
     "Problem",

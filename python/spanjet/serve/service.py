@@ -47,7 +47,7 @@ class Service:
     metrics: Metrics
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """Return what the routes share, as a dependency of them."""
     service: Service = request.app.state.service
     return service

@@ -208,6 +208,8 @@ class Crew:
                 raise Overloaded(reason, seconds - most_seconds)
 
     def _expected_wait(self, tokens: int) -> float:
+        if not self._queue.tokens:
+            return 0.0
         return self._load.expected_wait(self._queue.waiting(), length_class(tokens), self.streams or 1)
 
     def _next(self) -> Taken | None:

@@ -63,13 +63,14 @@ class Load:
             streams: number of streams.
 
         Returns:
-            0 before the first batch has been timed.
+            0 before the first batch has been timed, and if nothing of the class waits.
         """
-        if self.speed is None:
+        speed = self.speed
+        ahead = waiting[length_class]
+        if speed is None or not ahead:
             return 0.0
         self._decay()
-        speed = self.speed * streams
-        ahead = waiting[length_class]
+        speed *= streams
         seconds = 0.0
         for _ in range(ROUNDS):
             others = (

@@ -10,11 +10,15 @@ from spanjet.reader.reader import Reader
 from spanjet.reader.warnings import question_warning
 from spanjet.serve.errors import RequestError, faults_of
 from spanjet.serve.routes.documents import kept
+from spanjet.serve.schemas import Answer as AnswerBody
 from spanjet.serve.schemas import AskRequest, AskResponse, PassageText, SearchRequest, SearchResponse
+from spanjet.serve.schemas import PassageAnswer as PassageAnswerBody
 from spanjet.serve.service import Service, service_of
 from spanjet.serve.size import check_size
 
 __all__ = ["router"]
+
+FIELDS, PASSAGE_FIELDS = tuple(AnswerBody.model_fields), tuple(PassageAnswerBody.model_fields)
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -83,8 +87,8 @@ def _shared(body: AskRequest | SearchRequest, reader: Reader) -> dict[str, Any]:
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
-    return {**answer.as_dict(), "is_null": answer.is_null}
+    return {name: getattr(answer, name) for name in FIELDS}
 
 
 def _passage_answer(answer: PassageAnswer) -> dict[str, Any]:
-    return {**answer.as_dict(), "is_null": answer.is_null, "sentence": answer.sentence}
+    return {name: getattr(answer, name) for name in PASSAGE_FIELDS}
