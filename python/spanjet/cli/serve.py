@@ -90,9 +90,9 @@ def serve(
         token=_read_token(token_file),
         access_log=access_log,
     )
-    bound = run.listen(host, port)
-    reader = config.open_reader()  # also for several workers, so that what is wrong with a model is said once
-    raise typer.Exit(run.run(config, bound, reader if workers == 1 else None))
+    with run.listen(host, port) as bound:
+        reader = config.open_reader()  # also for several workers, so that a wrong model is said once
+        raise typer.Exit(run.run(config, bound, reader if workers == 1 else None))
 
 
 def _read_token(file: Path | None) -> str | None:

@@ -14,7 +14,9 @@ from starlette.exceptions import HTTPException
 from spanjet.config import SettingError
 from spanjet.reader.dynamic_batching.config import Overloaded
 
-__all__ = ["RequestError", "add_handlers", "faults_of", "problem"]
+__all__ = ["FAILED", "RequestError", "add_handlers", "faults_of", "problem"]
+
+FAILED = "the server failed; its log says where"
 
 Location = Sequence[str | int]
 
@@ -89,6 +91,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Overloaded, _overloaded)
+    app.add_exception_handler(Exception, _failed)
 
 
 def _request_error(_: Request, error: Exception) -> JSONResponse:
@@ -109,6 +112,10 @@ def _validation_error(_: Request, error: Exception) -> JSONResponse:
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     known = cast(HTTPException, error)
     return JSONResponse({"error": known.detail}, known.status_code, known.headers)
+
+
+def _failed(_: Request, _error: Exception) -> JSONResponse:
+    return problem(500, FAILED)
 
 
 def _overloaded(_: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,7 @@ import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanjet.serve.config import ServeConfig
-from spanjet.serve.errors import problem
+from spanjet.serve.errors import FAILED, problem
 
 __all__ = ["DISCONNECTED", "Guard", "Served"]
 
@@ -191,6 +191,7 @@ class Guard:
                 task.uncancel()
         except Exception:  # ours, about which the caller can do nothing
             LOGGER.exception("a request failed")
+            outcome = _Refused(500, FAILED)
         finally:
             timer.cancel()
             watching.cancel()

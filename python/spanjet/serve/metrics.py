@@ -15,7 +15,7 @@ from prometheus_client import (
 
 from spanjet.serve.guard import Served
 
-__all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
+__all__ = ["CONTENT_TYPE_LATEST", "DIRECTORY", "Metrics", "forget_process"]
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 TOKENS = (16, 32, 64, 128, 256, 384, 512, 768, 1024, 2048, 4096)
@@ -108,6 +108,11 @@ class Metrics:
         tokens, batches = self._waiting()
         self._queue.set(tokens)
         self._running.set(batches)
+
+
+def forget_process(number: int) -> None:
+    """Remove what a worker that has ended was doing from the metrics of all; what it has done is kept."""
+    multiprocess.mark_process_dead(number)  # type: ignore[no-untyped-call]
 
 
 def _gauge(name: str, description: str, registry: CollectorRegistry) -> Gauge:

@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["BoundedProtocol"]
+__all__ = ["LINGER", "BoundedProtocol"]
 
 MAX_HEAD = 1 << 16
 """Maximum bytes of the target and the headers of a request."""

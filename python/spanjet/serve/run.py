@@ -1,36 +1,34 @@
 """Run the server: one process, or several that are watched."""
 
+import contextlib
+import logging.config
 import os
 import signal
 import socket
+import sys
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from multiprocessing import connection, parent_process
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from prometheus_client import multiprocess
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from starlette.types import ASGIApp
 
 from spanjet.reader.reader import Reader
 from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
 from spanjet.serve.log import log_config
-from spanjet.serve.metrics import DIRECTORY
-from spanjet.serve.protocol import BoundedProtocol
+from spanjet.serve.metrics import DIRECTORY, forget_process
+from spanjet.serve.protocol import LINGER, BoundedProtocol
+from spanjet.serve.supervisor import Supervisor, end_with_parent
 
-__all__ = ["listen", "run"]
+__all__ = ["ServeConfig", "listen", "run", "uvicorn_config", "work"]
 
 BACKLOG = 2048
 
-HEALTH_SECONDS = 60
-"""Time in which a worker must show that it lives; while it imports its modules it does not."""
+LOGGER = logging.getLogger("spanjet.serve")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -39,16 +37,17 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OSError: it cannot be bound; the error names the address.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
-    bound.set_inheritable(True)
+    with contextlib.ExitStack() as stack:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            bound = stack.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
+        stack.pop_all()
     return bound
 
 
@@ -61,69 +60,81 @@ def run(config: ServeConfig, bound: socket.socket, reader: Reader | None = None)
         reader: reader of a single process; None: that of the settings.
 
     Returns:
-        The exit code: 0 after SIGTERM or SIGINT, 1 if no worker could start.
+        The exit code: 0 after SIGTERM, SIGINT or SIGHUP, 1 if the server could not start.
     """
-    # Of uvicorn's, which end the server in order, these are what is left when it has ended.
+    logging.config.dictConfig(log_config(access_log=config.access_log))
+    host, port = bound.getsockname()[:2]
+    LOGGER.info("starts at http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    if config.workers == 1:
+        return 0 if _serve(config, bound, reader) else 1
+    with _shared_directories(config) as shared:
+        supervisor = Supervisor(
+            config.workers, work, (shared, bound), grace=config.grace + LINGER, on_end=forget_process
+        )
+        return supervisor.run(bound.close)
+
+
+def work(config: ServeConfig, bound: socket.socket, ready: Connection) -> None:
+    """Serve as one of several processes, until told to end or until the parent has ended.
+
+    Args:
+        config: settings of the server.
+        bound: socket to listen at, which the processes share.
+        ready: is sent to when the process serves.
+    """
+    end_with_parent()
+    logging.config.dictConfig(log_config(access_log=config.access_log))
+    if not _serve(config, bound, None, lambda: ready.send(True)):
+        sys.exit(1)
+
+
+class _Server(uvicorn.Server):
+    """Server that tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def _serve(
+    config: ServeConfig,
+    bound: socket.socket,
+    reader: Reader | None,
+    on_ready: Callable[[], None] = lambda: None,
+) -> bool:
+    """Serve in this process; return False if it could not start."""
+    server = _Server(uvicorn_config(config, create_app(config, reader)), on_ready)
+    # While the server runs its own handlers end it in order; it then raises the signal again for these.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    if config.workers == 1:
-        server = uvicorn.Server(_uvicorn_config(config, partial(create_app, config, reader)))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _, frame: server.handle_exit(signal.SIGTERM, frame))
+    try:
         server.run([bound])
-        return 0 if server.started else 1
-    with _shared_directories(config) as shared:
-        supervisor = _Supervisor(_uvicorn_config(shared, partial(create_worker_app, shared)), [bound])
-        supervisor.run()
-    return 1 if supervisor.has_failed else 0
+    except SystemExit:  # of a failed start, which has been logged
+        return False
+    return True
 
 
-def create_worker_app(config: ServeConfig) -> Any:
-    """Make the application of a worker, which ends with its parent process."""
-    threading.Thread(target=_end_with_parent, name="spanjet-parent", daemon=True).start()
-    return create_app(config)
-
-
-def _uvicorn_config(config: ServeConfig, factory: Any) -> uvicorn.Config:
+def uvicorn_config(config: ServeConfig, app: ASGIApp) -> uvicorn.Config:
+    """Return the settings of the HTTP server in front of an application."""
     return uvicorn.Config(
-        factory,
-        factory=True,
+        app,
         http=BoundedProtocol,
         ws="none",
         lifespan="on",
-        workers=config.workers,
         backlog=BACKLOG,
-        log_config=log_config(access_log=config.access_log),
+        log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=config.keep_alive,  # type: ignore[arg-type]
         timeout_graceful_shutdown=config.grace,  # type: ignore[arg-type]
-        timeout_worker_healthcheck=HEALTH_SECONDS,
     )
-
-
-class _Supervisor(Multiprocess):
-    """Supervisor that replaces a worker which has ended, and forgets its metrics.
-
-    Attributes:
-        has_failed: True if a worker could not start.
-    """
-
-    has_failed = False
-
-    def keep_subprocess_alive(self) -> None:
-        """Replace the workers that have ended."""
-        before = list(self.processes)
-        super().keep_subprocess_alive()
-        for process in before:
-            if process not in self.processes and process.pid is not None:
-                multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
-        self.has_failed = any(process.exitcode == STARTUP_FAILURE for process in self.processes)
-
-    def terminate_all(self) -> None:
-        """Stop listening, and tell the workers to end."""
-        for bound in self.sockets:
-            bound.close()
-        super().terminate_all()
 
 
 @contextmanager
@@ -137,10 +148,3 @@ def _shared_directories(config: ServeConfig) -> Iterator[ServeConfig]:
             yield config if config.spool is not None else replace(config, spool=spool)
         finally:
             del os.environ[DIRECTORY]
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)

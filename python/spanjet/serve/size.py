@@ -26,16 +26,15 @@ def check_size(
     Raises:
         RequestError: they are; status 413.
     """
-    asked = _most_tokens(question)
-    if sum(_window_tokens(asked, _most_tokens(context), config) for context in contexts) <= MAX_TOKENS:
+    most = _window_tokens(_most_tokens(question), list(map(_most_tokens, contexts)), config)
+    if most is not None and most <= MAX_TOKENS:
         return
-    asked = len(tokenizer.encode(question))
-    lengths = (
+    lengths = [
         len(context) if isinstance(context, Document) else len(tokenizer.encode(context))
         for context in contexts
-    )
-    tokens = sum(_window_tokens(asked, length, config) for length in lengths)
-    if tokens > MAX_TOKENS:
+    ]
+    tokens = _window_tokens(len(tokenizer.encode(question)), lengths, config)
+    if tokens is not None and tokens > MAX_TOKENS:
         error = f"the texts make {tokens} tokens in windows, a request may have {MAX_TOKENS}"
         raise RequestError(413, f"{error}; give less text, or windows that share less")
 
@@ -44,11 +43,19 @@ def _most_tokens(text: str | Document) -> int:
     return len(text) if isinstance(text, Document) else TOKENS_OF_A_CHARACTER * len(text)
 
 
-def _window_tokens(question: int, context: int, config: WindowConfig) -> int:
-    """Count the tokens of the windows of one context, at most."""
+def _window_tokens(question: int, contexts: list[int], config: WindowConfig) -> int | None:
+    """Count the tokens of the windows of contexts of so many tokens, at most.
+
+    Returns:
+        None if the question leaves no room for a context, so that the reader makes no windows.
+    """
     room = config.max_length - SPECIAL_TOKENS - min(question, config.max_question_length or question)
-    if context <= room:
-        return config.max_length
     step = min(config.doc_stride, room) if config.convention == "advance" else room - config.doc_stride
-    # Where windows have no room, they are not made.
-    return 0 if step <= 0 else (1 - (room - context) // step) * config.max_length
+    windows = 0
+    for context in contexts:
+        windows += 1
+        if context > room:
+            if step <= 0:
+                return None
+            windows += -((room - context) // step)
+    return windows * config.max_length
