@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from spanjet.cli import app
-from spanjet.cli.commands import COMMANDS
+from spanjet.cli.terminal.commands import COMMANDS
 from spanjet.config import SettingError, WindowConfig
 from typer.testing import CliRunner
 

@@ -40,6 +40,10 @@ class Measured:
     def __init__(self) -> None:
         self.batches: list[dict[str, int]] = []
         self.calls: list[dict[str, float]] = []
+        self.preparations: list[float] = []
+
+    def prepared(self, *, seconds: float) -> None:
+        self.preparations.append(seconds)
 
     def batch(self, **sizes: int) -> None:
         self.batches.append(sizes)
@@ -72,7 +76,7 @@ def test_concurrent_calls_are_merged(fresh: Reader, measured: Measured) -> None:
     assert sum(batch["tokens"] for batch in measured.batches) == sum(lengths)
     assert all(batch["positions"] % 16 == 0 for batch in measured.batches)
     assert len(measured.batches) < 25
-    assert len(measured.calls) == 50
+    assert len(measured.calls) == len(measured.preparations) == 50
     assert all(seconds >= 0 for call in measured.calls for seconds in call.values())
 
 

@@ -5,7 +5,7 @@ import json
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -20,6 +20,13 @@ from spanjet.model import Model
 TEXT = "The engineer built a tower in Paris, near the river."
 
 
+@pytest.fixture(scope="module")
+def live(reader: Reader) -> Iterator[Live]:
+    """A server with short timeouts."""
+    with Live(reader, max_body=200_000, timeout=3.0, keep_alive=1.0, max_wait=60) as server:
+        yield server
+
+
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + seconds
@@ -28,9 +35,9 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-def test_the_public_client(live: Live, served_reader: Reader) -> None:
+def test_the_public_client(live: Live, reader: Reader) -> None:
     client = InferenceClient(model=live.url)
-    qa = QuestionAnsweringPipeline(served_reader)
+    qa = QuestionAnsweringPipeline(reader)
     found = client.question_answering(question="who built it?", context=TEXT)
     assert not isinstance(found, list)
     assert {"answer": found.answer, "score": found.score, "start": found.start, "end": found.end} == qa(
@@ -47,7 +54,7 @@ def test_the_public_client(live: Live, served_reader: Reader) -> None:
         client.question_answering(question="", context=TEXT)
 
 
-def test_each_caller_gets_its_own_answer(live: Live, served_reader: Reader) -> None:
+def test_each_caller_gets_its_own_answer(live: Live, reader: Reader) -> None:
     generator = random.Random(4)
     texts = [toy_model.random_text(generator, generator.choice((3, 8, 20, 90))) for _ in range(60)]
 
@@ -55,7 +62,7 @@ def test_each_caller_gets_its_own_answer(live: Live, served_reader: Reader) -> N
         with httpx.Client(base_url=live.url) as client:
             body = {"question": "who built it?", "context": text, "top_k": 2, "threshold": None}
             found = client.post("/v1/ask", json=body).json()["answers"]
-            answers = served_reader.ask("who built it?", text, top_k=2, threshold=None)
+            answers = reader.ask("who built it?", text, top_k=2, threshold=None)
             return bool(found == [{**answer.as_dict(), "is_null": False} for answer in answers])
 
     with ThreadPoolExecutor(12) as callers:
@@ -85,14 +92,14 @@ def received(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def test_those_who_leave_take_their_questions_with_them(live: Live, served_reader: Reader) -> None:
+def test_those_who_leave_take_their_questions_with_them(live: Live, reader: Reader) -> None:
     text = "the tower by the river " * 6000
     body = json.dumps({"question": "who?", "context": text}).encode()
     for _ in range(5):
         with connect(live) as connection:
             connection.sendall(request(body))
-            until(lambda: served_reader.batcher.waiting()[0] > 0)
-        until(lambda: served_reader.batcher.waiting()[0] == 0, 2)
+            until(lambda: reader.batcher.waiting()[0] > 0)
+        until(lambda: reader.batcher.waiting()[0] == 0, 2)
 
 
 def test_heads_that_come_too_slowly(live: Live) -> None:

@@ -7,11 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from live_server import client_of
 from prometheus_client.parser import text_string_to_metric_families
+from spanjet import Reader
 from spanjet.serve.guard import Served
 from spanjet.serve.log import ACCESS, JsonLines, log_config
 
 TEXT = "The engineer built a secret tower in Paris."
+
+
+@pytest.fixture(scope="module")
+def client(reader: Reader) -> Iterator[TestClient]:
+    with client_of(reader) as made:
+        yield made
 
 
 def samples(client: TestClient) -> dict[tuple[str, ...], float]:

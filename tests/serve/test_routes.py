@@ -1,14 +1,22 @@
 """Requests and responses: answers equal the reader's, and what is wrong is named."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from live_server import client_of
 from spanjet import QuestionAnsweringPipeline, Reader
 
 TEXT = "The engineer built a tower in Paris, near the river."
 UNANSWERABLE = "nobody built the tower?"
+
+
+@pytest.fixture(scope="module")
+def client(reader: Reader) -> Iterator[TestClient]:
+    with client_of(reader) as made:
+        yield made
 
 
 def post(client: TestClient, path: str, **body: Any) -> tuple[int, Any]:
@@ -16,9 +24,9 @@ def post(client: TestClient, path: str, **body: Any) -> tuple[int, Any]:
     return response.status_code, response.json() if response.content else None
 
 
-def test_ask(client: TestClient, served_reader: Reader) -> None:
+def test_ask(client: TestClient, reader: Reader) -> None:
     status, found = post(client, "/v1/ask", question="who built it?", context=TEXT, top_k=3, threshold=None)
-    answers = served_reader.ask("who built it?", TEXT, top_k=3, threshold=None)
+    answers = reader.ask("who built it?", TEXT, top_k=3, threshold=None)
     assert status == 200
     assert found == {
         "answers": [{**answer.as_dict(), "is_null": False} for answer in answers],
@@ -30,9 +38,9 @@ def test_ask(client: TestClient, served_reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.9, 0, "model", None])
-def test_thresholds(client: TestClient, served_reader: Reader, threshold: Any) -> None:
+def test_thresholds(client: TestClient, reader: Reader, threshold: Any) -> None:
     _, found = post(client, "/v1/ask", question=UNANSWERABLE, context=TEXT, threshold=threshold)
-    answer = served_reader.ask(UNANSWERABLE, TEXT, threshold=threshold)
+    answer = reader.ask(UNANSWERABLE, TEXT, threshold=threshold)
     assert found["answers"] == [{**answer.as_dict(), "is_null": answer.is_null}]
     assert found["answers"][0]["is_null"] == (threshold == 0.9)
     assert found["threshold"] == (None if threshold == "model" else threshold)
@@ -53,7 +61,7 @@ def test_a_question_that_is_cut_has_a_warning(client: TestClient) -> None:
     assert "no room" in found["error"] or "room" in found["error"]
 
 
-def test_search(client: TestClient, served_reader: Reader) -> None:
+def test_search(client: TestClient, reader: Reader) -> None:
     passages: list[Any] = [
         TEXT,
         {"id": "b", "text": "the king built the bridge"},
@@ -62,7 +70,7 @@ def test_search(client: TestClient, served_reader: Reader) -> None:
     ]
     status, found = post(client, "/v1/search", question="who built it?", passages=passages, threshold=None)
     given = [each if isinstance(each, str) else (each["id"], each["text"]) for each in passages]
-    result = served_reader.search("who built it?", given, threshold=None)
+    result = reader.search("who built it?", given, threshold=None)
     assert status == 200
     assert found["answers"] == [
         {**answer.as_dict(), "is_null": False, "sentence": answer.sentence} for answer in result
@@ -71,11 +79,11 @@ def test_search(client: TestClient, served_reader: Reader) -> None:
     assert {each["passage_id"] for each in found["answers"]} >= {None, "b"}
 
 
-def test_documents(client: TestClient, served_reader: Reader) -> None:
+def test_documents(client: TestClient, reader: Reader) -> None:
     status, document = post(client, "/v1/documents", text=TEXT)
     assert status == 201
     assert document["characters"] == len(TEXT)
-    assert document["tokens"] == len(served_reader.prepare(TEXT))
+    assert document["tokens"] == len(reader.prepare(TEXT))
     path = f"/v1/documents/{document['id']}"
     assert client.get(path).json() == document
     _, by_id = post(client, "/v1/ask", question="who?", document=document["id"], threshold=None)
@@ -108,9 +116,9 @@ EXAMPLE = {"question": "who built it?", "context": TEXT}
     ],
 )
 def test_the_shape_of_transformers(
-    client: TestClient, served_reader: Reader, path: str, parameters: dict[str, Any] | None
+    client: TestClient, reader: Reader, path: str, parameters: dict[str, Any] | None
 ) -> None:
-    qa = QuestionAnsweringPipeline(served_reader)
+    qa = QuestionAnsweringPipeline(reader)
     options = parameters or {}
     assert post(client, path, inputs=EXAMPLE, parameters=parameters) == (200, qa(EXAMPLE, **options))
     several = [EXAMPLE, {"question": "when?", "context": TEXT * 3}]
@@ -239,11 +247,11 @@ def test_other_paths_and_methods(client: TestClient) -> None:
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-def test_health_and_metadata(client: TestClient, served_reader: Reader) -> None:
+def test_health_and_metadata(client: TestClient, reader: Reader) -> None:
     assert client.get("/v2/health/live").json() == {"status": "live"}
     assert client.get("/v2/health/ready").json() == {"status": "ready"}
     assert client.get("/v2").json()["name"] == "spanjet"
-    name = served_reader.model.path.name
+    name = reader.model.path.name
     model = client.get(f"/v2/models/{name}").json()
     assert (model["name"], model["versions"]) == (name, ["1"])
     assert {each["name"] for each in model["inputs"]} == {"question", "context"}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import serve_workers
-from spanjet.serve.supervisor import Supervisor
+from spanjet.serve.process.supervisor import Supervisor
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:

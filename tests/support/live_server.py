@@ -1,13 +1,24 @@
-"""A server in a thread of the tests' process."""
+"""The server in the tests' process: its application alone, and live in a thread."""
 
 import threading
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 import uvicorn
+from fastapi.testclient import TestClient
 from spanjet import Reader
 from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
-from spanjet.serve.run import listen, uvicorn_config
+from spanjet.serve.process.run import listen, uvicorn_config
+
+
+@contextmanager
+def client_of(reader: Reader) -> Iterator[TestClient]:
+    """A client of an application with small limits."""
+    config = ServeConfig(max_body=20_000, max_passages=8, documents_memory=50_000, max_wait=60)
+    with TestClient(cast(Any, create_app(config, reader))) as client:
+        yield client
 
 
 class Live:

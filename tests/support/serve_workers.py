@@ -6,7 +6,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from spanjet.serve.supervisor import Supervisor, end_with_parent
+from spanjet.serve.process.supervisor import Supervisor, end_with_parent
 
 
 def record(directory: Path, event: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from spanjet import __version__
-from spanjet.cli.commands import STYLE, Commands
+from spanjet.cli.terminal.commands import STYLE, Commands
 
 __all__ = ["app"]
 

@@ -21,8 +21,8 @@ from spanjet.bench.mlperf.report.markdown import markdown, parts
 from spanjet.bench.mlperf.report.page import render_table
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING
 from spanjet.bench.mlperf.table.large import random_int8, shape_named
-from spanjet.cli.commands import STYLE, RunByDefault
 from spanjet.cli.options import HtmlFileOption, JsonFileOption, JsonOption, ThreadsOption
+from spanjet.cli.terminal.commands import STYLE, RunByDefault
 from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import check_outputs, print_json, show, write_json
 from spanjet.cli.terminal.progress import progress_bar

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet.cli.commands import STYLE, RunByDefault
 from spanjet.cli.options import (
     CheckpointArgument,
     CpuOption,
@@ -19,6 +18,7 @@ from spanjet.cli.options import (
     OverwriteOption,
     SeedOption,
 )
+from spanjet.cli.terminal.commands import STYLE, RunByDefault
 from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,11 +57,8 @@ class Served(NamedTuple):
     client: str | None
 
 
-class OnServed(Protocol):
-    """Receiver of the requests that were served."""
-
-    def __call__(self, served: Served) -> None:
-        """Receive one."""
+OnServed = Callable[[Served], None]
+"""Receiver of the requests that were served."""
 
 
 class _Refused(Exception):  # noqa: N818  (it is an outcome)

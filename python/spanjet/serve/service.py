@@ -1,4 +1,4 @@
-"""Hold what the routes of one process share."""
+"""Open and close what the routes of one process share."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ LOGGER = logging.getLogger("spanjet.serve")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """What the routes of one process share.
+    """Reader, documents and metrics of one process, which its routes share.
 
     Attributes:
         config: settings of the server.

@@ -21,8 +21,8 @@ from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
 from spanjet.serve.log import log_config
 from spanjet.serve.metrics import DIRECTORY, forget_process
-from spanjet.serve.protocol import LINGER, BoundedProtocol
-from spanjet.serve.supervisor import Supervisor, end_with_parent
+from spanjet.serve.process.protocol import LINGER, BoundedProtocol
+from spanjet.serve.process.supervisor import Supervisor, end_with_parent
 
 __all__ = ["ServeConfig", "listen", "run", "uvicorn_config", "work"]
 

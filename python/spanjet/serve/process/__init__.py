@@ -1,0 +1,1 @@
+"""Run the server in one process or several, and its HTTP protocol."""
