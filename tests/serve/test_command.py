@@ -145,6 +145,9 @@ def test_sigterm_loses_nothing(start: Callable[..., Command], expected: str) -> 
     command = start("--grace", "20")
     command.until(lambda: command.said("ready: tiny-bert"))
     assert httpx.get(f"{command.url}/v2/health/ready").status_code == 200
+    long = {"question": f"who built it {'clara ' * 100}?", "context": BODY["context"], "threshold": 0.5}
+    warned = httpx.post(f"{command.url}/v1/ask", json=long).json()["warning"]
+    assert warned.startswith("the question has 5")
     codes: list[int] = []
     outcomes = asyncio.run(load(command, expected, lambda: codes.append(command.end())))
     assert codes == [0]
@@ -152,7 +155,7 @@ def test_sigterm_loses_nothing(start: Callable[..., Command], expected: str) -> 
     assert outcomes["refused"] > 0
     assert set(outcomes) == {"200", "refused"}
     answered = [line for line in command.requests if line["route"] == "/v1/ask"]
-    assert len(answered) == outcomes["200"]
+    assert len(answered) == outcomes["200"] + 1
     assert {line["status"] for line in answered} == {200}
     assert "clara" not in json.dumps([command.requests, command.events])
 

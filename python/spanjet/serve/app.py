@@ -26,7 +26,9 @@ DESCRIPTION = """Answers questions with spans of a text.
 status 429 and the header Retry-After."""
 
 PROBLEMS = {
+    400: "The body cannot be read",
     401: "The token is missing or wrong",
+    404: "There is none with this name",
     408: "The body came too slowly",
     413: "The request is too large",
     422: "A field is wrong",

@@ -50,6 +50,7 @@ def log_config(*, access_log: bool) -> dict[str, Any]:
             "events": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"},
         },
         "loggers": {
+            "py.warnings": {"handlers": ["events"], "propagate": False},
             "uvicorn": {"handlers": ["events"], "level": "INFO", "propagate": False},
             "spanjet.serve": {"handlers": ["events"], "level": "INFO", "propagate": False},
             ACCESS: {

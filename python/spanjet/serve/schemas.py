@@ -165,7 +165,7 @@ class PipelineRequest(_Request):
 
     model_config = ConfigDict(extra="ignore")
 
-    inputs: Input | list[Input] = Field(
+    inputs: Input | Annotated[list[Input], Field(min_length=1)] = Field(
         examples=[{"question": "Who built it?", "context": "The bridge was built by Clara Hansen in 1903."}]
     )
     parameters: Parameters | None = None

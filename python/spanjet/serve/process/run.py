@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from spanjet.reader.reader import Reader
+from spanjet.reader.warnings import QuestionCut
 from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
 from spanjet.serve.log import log_config
@@ -107,6 +109,9 @@ def _serve(
     on_ready: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve in this process; return False if it could not start."""
+    logging.captureWarnings(True)
+    # It quotes the question; the response has it instead.
+    warnings.simplefilter("ignore", QuestionCut)
     server = _Server(uvicorn_config(config, create_app(config, reader)), on_ready)
     # While the server runs its own handlers end it in order; it then raises the signal again for these.
     for number in (signal.SIGTERM, signal.SIGINT):

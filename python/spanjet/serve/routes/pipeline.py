@@ -25,9 +25,8 @@ async def predict(body: PipelineRequest, service: Annotated[Service, Depends(ser
     """
     inputs = body.inputs if isinstance(body.inputs, list) else [body.inputs]
     most = service.config.max_passages
-    if not 0 < len(inputs) <= most:
-        error = f"expected 1 to {most} inputs, found {len(inputs)}"
-        raise RequestError(413 if inputs else 422, error, ("body", "inputs"))
+    if len(inputs) > most:
+        raise RequestError(413, f"expected at most {most} inputs, found {len(inputs)}", ("body", "inputs"))
     options = {} if body.parameters is None else body.parameters.model_dump(exclude_none=True)
     with faults_of():
         reader = service.pipeline.reader_for(**options)
