@@ -1,6 +1,7 @@
 """The store of documents: bounded in size and time, and shared by processes."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,21 @@ def test_a_text_that_is_too_large_for_the_store(tmp_path: Path, prepare: Countin
     with pytest.raises(ValueError, match="lone surrogate"):
         kept.add("\ud800")
     assert kept.get(name) is not None
+
+
+def test_threads_may_share_it(tmp_path: Path, reader: Reader) -> None:
+    kept = DocumentStore(tmp_path / "spool", reader.prepare, memory=2000, seconds=60)
+
+    def use(seed: int) -> bool:
+        text = f"the tower {seed} " * 5
+        name = kept.add(text).id
+        found = kept.get(name)
+        kept.remove(name)
+        return found is None or found.document.text == text
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(use, range(200)))
+    assert (len(kept), kept._held) == (0, 0)
 
 
 def test_a_file_that_another_process_removes_meanwhile(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from spanjet.serve.config import ServeConfig
-from spanjet.serve.guard import DISCONNECTED, Guard, Served
+from spanjet.serve.guard import DISCONNECTED, MAX_BODIES, Guard, Served
 
 Message = dict[str, Any]
 
@@ -112,6 +112,28 @@ def test_a_body_that_is_announced_as_too_large_is_not_asked_for() -> None:
 
     asyncio.run(exchange.run([], headers=headers, then=never))
     assert exchange.status == 413
+
+
+def test_the_bodies_of_all_requests_together_are_bounded() -> None:
+    async def hold(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await released.wait()
+        await respond(send, b"")
+
+    async def main() -> list[int]:
+        tasks = [asyncio.ensure_future(exchange.run([b"x" * 10])) for _ in range(MAX_BODIES + 5)]
+        await asyncio.sleep(0.05)
+        released.set()
+        await asyncio.gather(*tasks)
+        await exchange.run([b"x" * 10])
+        return [served.status for served in exchange.served]
+
+    exchange, released = Exchange(hold, max_body=10), asyncio.Event()
+    statuses = asyncio.run(main())
+    assert statuses[:5] == [429] * 5
+    assert statuses[5:] == [200] * (MAX_BODIES + 1)
+    assert exchange.headers[b"retry-after"] == b"1"
+    assert exchange.guard._held == 0
 
 
 def test_a_body_that_comes_too_slowly() -> None:

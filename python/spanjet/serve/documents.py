@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -48,8 +49,8 @@ class DocumentStore:
     """Store of documents, bounded in size and time.
 
     The texts are files that only this user may read. A process that does not have the tokens of a document
-    makes them anew from its text. The documents that were used longest ago make room for others. To be used
-    by one thread at a time in each process; the processes need not know of each other.
+    makes them anew from its text. The documents that were used longest ago make room for others. Threads and
+    processes may use it at the same time; the processes need not know of each other.
 
     Args:
         directory: directory of the texts; it is made, for this user alone, if it is missing.
@@ -76,6 +77,7 @@ class DocumentStore:
         self._clock = clock
         self._prepared: OrderedDict[str, Document] = OrderedDict()
         self._held = 0
+        self._lock = threading.Lock()
 
     def add(self, text: str) -> Kept:
         """Keep a text.
@@ -88,16 +90,11 @@ class DocumentStore:
         content = text.encode()
         if len(content) > self._memory:
             raise ValueError(f"text has {len(content)} bytes; the documents may have {self._memory} together")
-        self._make_room(len(content))
         name = secrets.token_urlsafe(16)
-        path = self._path(name)
-        stage = path.with_suffix(".new")
-        number = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-        self._use(stage)
-        stage.rename(path)
-        self._remember(name, document)
+        with self._lock:
+            self._make_room(len(content))
+            self._write(self._path(name), content)
+            self._remember(name, document)
         return Kept(name, document, self._seconds)
 
     def get(self, name: str) -> Kept | None:
@@ -105,29 +102,32 @@ class DocumentStore:
         if not _ID.fullmatch(name):
             return None
         path = self._path(name)
-        try:
-            if path.stat().st_mtime + self._seconds <= self._clock():
-                path.unlink(missing_ok=True)
-            self._use(path)
-            document = self._prepared.get(name) or self._prepare(path.read_bytes().decode())
-        except FileNotFoundError:
-            self._forget(name)
-            return None
-        self._remember(name, document)
+        with self._lock:
+            try:
+                if path.stat().st_mtime + self._seconds <= self._clock():
+                    path.unlink(missing_ok=True)
+                self._use(path)
+                document = self._prepared.get(name) or self._prepare(path.read_bytes().decode())
+            except FileNotFoundError:
+                self._forget(name)
+                return None
+            self._remember(name, document)
         return Kept(name, document, self._seconds)
 
     def remove(self, name: str) -> bool:
         """Remove a document; return False if there is none with this id."""
-        self._forget(name)
+        with self._lock:
+            self._forget(name)
         try:
             self._path(name).unlink()
-        except OSError:
+        except FileNotFoundError:
             return False
         return True
 
     def sweep(self) -> None:
         """Remove what has expired."""
-        self._make_room(0)
+        with self._lock:
+            self._make_room(0)
 
     def __len__(self) -> int:
         """Return the number of documents, expired ones included."""
@@ -135,6 +135,19 @@ class DocumentStore:
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name if _ID.fullmatch(name) else 'none'}{SUFFIX}"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write a file, which others see as a whole or not at all."""
+        stage = path.with_suffix(".new")
+        number = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(content)
+            self._use(stage)
+            stage.rename(path)
+        except BaseException:
+            stage.unlink(missing_ok=True)
+            raise
 
     def _use(self, path: Path) -> None:
         now = self._clock()

@@ -19,6 +19,9 @@ __all__ = ["DISCONNECTED", "Guard", "Served"]
 DISCONNECTED = 499
 """Status in the log and the metrics of a request whose client was gone before the answer."""
 
+MAX_BODIES = 64
+"""Number of bodies of the maximum size that are held at a time in each process."""
+
 DISCARD_SECONDS = 1.0
 """Time for which the rest of a body that is too large is read."""
 
@@ -95,6 +98,7 @@ class Guard:
         self._config = config
         self._on_served = on_served
         self._public = public
+        self._held = 0
         self._token = None if config.token is None else f"Bearer {config.token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,17 +108,18 @@ class Guard:
             return
         begun = time.perf_counter()
         response = _Response(send)
-        body = b""
+        body = bytearray()
         status = None
         try:
             self._authenticate(scope)
-            body = await self._read(scope, receive)
-            await self._answer(scope, _Replay(body, receive), response)
+            await self._read(scope, receive, body)
+            await self._answer(scope, _Replay(bytes(body), receive), response)
         except _Refused as refused:
             await refused.response(scope, receive, response)
         except _Gone:
             status = DISCONNECTED
         finally:
+            self._held -= len(body)
             client = scope.get("client")
             self._on_served(
                 Served(
@@ -136,21 +141,25 @@ class Guard:
         if len(given) != 1 or not hmac.compare_digest(given[0], self._token):
             raise _Refused(401, "expected the bearer token of this server", www_authenticate="Bearer")
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
         """Read the body of a request, which may neither be too large nor too slow."""
         most = self._config.max_body
         headers = dict(scope["headers"])
         is_too_large = int(headers.get(b"content-length", b"0")[:20]) > most
-        body = bytearray()
         with anyio.move_on_after(self._config.timeout) as deadline:
             more = not is_too_large
             while more and not is_too_large:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise _Gone
-                body += message.get("body", b"")
+                part = message.get("body", b"")
+                body += part
+                self._held += len(part)
                 more = message.get("more_body", False)
                 is_too_large = len(body) > most
+                if self._held > MAX_BODIES * most:
+                    error = f"the bodies of all requests are larger than {MAX_BODIES * most} bytes"
+                    raise _Refused(429, error, retry_after="1", connection="close")
         if is_too_large:
             if b"expect" not in headers:
                 await _discard(receive)
@@ -158,7 +167,6 @@ class Guard:
         if deadline.cancelled_caught:
             error = f"the body did not come within {self._config.timeout:g} s"
             raise _Refused(408, error, connection="close")
-        return bytes(body)
 
     async def _answer(self, scope: Scope, replay: "_Replay", response: "_Response") -> None:
         """Run the application until it has answered, the client is gone, or the time is up."""

@@ -35,7 +35,6 @@ class Service:
         reader: answers ``/v1``.
         pipeline: answers as transformers does; it shares the reader's engine and queue.
         documents: uploaded documents.
-        documents_lock: held while they are used, in threads.
         metrics: metrics of the process.
     """
 
@@ -43,7 +42,6 @@ class Service:
     reader: Reader
     pipeline: QuestionAnsweringPipeline
     documents: DocumentStore
-    documents_lock: asyncio.Lock
     metrics: Metrics
 
 
@@ -78,7 +76,6 @@ async def serving(config: ServeConfig, given: Reader | None) -> AsyncIterator[Se
             reader=reader,
             pipeline=QuestionAnsweringPipeline(reader),
             documents=documents,
-            documents_lock=asyncio.Lock(),
             metrics=metrics,
         )
         sweeper = asyncio.create_task(_sweep(service))
@@ -93,8 +90,7 @@ async def serving(config: ServeConfig, given: Reader | None) -> AsyncIterator[Se
 async def _sweep(service: Service) -> None:
     while True:
         await asyncio.sleep(service.config.documents_ttl / SWEEPS)
-        async with service.documents_lock:
-            try:
-                await asyncio.to_thread(service.documents.sweep)
-            except OSError:
-                LOGGER.exception("expired documents could not be removed")
+        try:
+            await asyncio.to_thread(service.documents.sweep)
+        except OSError:
+            LOGGER.exception("expired documents could not be removed")

@@ -8,7 +8,7 @@ from spanjet.reader.dynamic_batching.fair_queue import CLASSES
 
 __all__ = ["Load"]
 
-MEMORY = 64
+MEMORY = 16
 """Number of batches over which the speed is averaged."""
 
 TIME_CONSTANT = 1.0

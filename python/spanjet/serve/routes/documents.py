@@ -29,8 +29,7 @@ async def kept(service: Service, name: str, location: Sequence[str | int]) -> Ke
     Raises:
         RequestError: there is none with this id; status 404.
     """
-    async with service.documents_lock:
-        found = await asyncio.to_thread(service.documents.get, name)
+    found = await asyncio.to_thread(service.documents.get, name)
     if found is None:
         raise RequestError(404, "no document has this id; it may have expired", location)
     return found
@@ -40,8 +39,7 @@ async def kept(service: Service, name: str, location: Sequence[str | int]) -> Ke
 async def upload(body: DocumentRequest, service: Annotated[Service, Depends(service_of)]) -> dict[str, Any]:
     """Upload a text to be asked often; whoever has its id can ask it."""
     with faults_of():
-        async with service.documents_lock:
-            found = await asyncio.to_thread(service.documents.add, body.text)
+        found = await asyncio.to_thread(service.documents.add, body.text)
     return _described(found)
 
 
@@ -54,9 +52,7 @@ async def describe(document: DocumentId, service: Annotated[Service, Depends(ser
 @router.delete("/{document}", summary="Remove a document", status_code=204)
 async def remove(document: DocumentId, service: Annotated[Service, Depends(service_of)]) -> Response:
     """Remove a document."""
-    async with service.documents_lock:
-        is_removed = await asyncio.to_thread(service.documents.remove, document)
-    if not is_removed:
+    if not await asyncio.to_thread(service.documents.remove, document):
         raise RequestError(404, "no document has this id; it may have expired", ("path", "document"))
     return Response(status_code=204)
 
