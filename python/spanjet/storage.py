@@ -90,18 +90,25 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold an exclusive lock on a file, which is released when the process ends in any way.
 
+    Args:
+        path: file, which is made and stays.
+        wait: wait for another process that holds the lock.
+
     Raises:
-        BlockingIOError: another process holds the lock.
+        BlockingIOError: another process holds the lock, without ``wait``.
     """
     with path.open("ab") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BlockingIOError(EAGAIN, "another process is at this run", str(path.parent)) from None
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # also where a forked child still has the file open
 
 
 def file_digest(path: Path) -> str:
