@@ -76,7 +76,7 @@ def test_errors_are_in_the_terms_of_the_call(qa: QuestionAnsweringPipeline) -> N
         qa(EXAMPLE, max_seq_len=20, doc_stride=18)
     with pytest.raises(ValueError, match="2 questions and 1 contexts; expected as many of both"):
         qa(question=["a", "b"], context=["c"])
-    with pytest.raises(KeyError, match="an example has no 'context': expected question and context"):
+    with pytest.raises(KeyError, match="no 'context': expected question and context"):
         qa({"question": "Who?"})
     with pytest.raises(ValueError, match="context is empty"):
         qa(question="Who?", context="")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import toy_model
 from spanjet import QuestionAnsweringPipeline, Reader, RuntimeConfig, WindowConfig
-from spanjet.integrations.transformers.pipeline import MAX_READERS
 from spanjet.model import Model
 
 TEXT = "The engineer built a tower in Paris, near the river."
@@ -68,14 +67,6 @@ def test_forms_of_async_calls(qa: QuestionAnsweringPipeline) -> None:
         asyncio.run(qa.call_async(example for example in [EXAMPLE]))
     with pytest.raises(KeyError, match="context"):
         asyncio.run(qa.call_async({"question": "who?"}))
-
-
-def test_readers_of_many_settings_are_not_all_kept(qa: QuestionAnsweringPipeline) -> None:
-    expected = qa(EXAMPLE)
-    for length in range(1, 2 * MAX_READERS):
-        qa(EXAMPLE, max_answer_len=length)
-    assert len(qa._readers) == MAX_READERS
-    assert qa(EXAMPLE) == expected
 
 
 def test_a_pipeline_of_a_checkpoint() -> None:

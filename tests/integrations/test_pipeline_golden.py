@@ -106,3 +106,16 @@ def decoded(tokenizer: spanjet.Tokenizer, case: pipeline_cases.Case, logits: Any
     rows = zip(spans.score.tolist(), spans.start.tolist(), spans.end.tolist(), strict=True)
     found = [answer([*row], case.context) for row in rows]
     return found[0] if len(found) == 1 else found
+
+
+def test_first_tokens_of_windows_have_the_texts_of_transformers() -> None:
+    """There a token of a blank alone has no text, also where a window begins with it."""
+    tokenizer = spanjet.Tokenizer(GOLDEN / "roberta-of-words" / "tokenizer.json")
+    context = "It is 1,024.50 metres long, and  1,024.50 metres wide."
+    windows = tokenizer.windows(["Who?"], [context], max_length=14, doc_stride=2, convention="overlap")
+    logits = np.full(len(windows.ids), -50, np.float32)
+    logits[windows.indptr[:-1] + windows.context_start] = 50
+    spans = spanjet.decode_spans(windows, logits, logits, mode="hf", top_k=20, align_to_words=False)
+    rows = zip(spans.score, spans.start, spans.end, strict=True)
+    found = {context[start:end] for score, start, end in rows if score > 0.5}
+    assert found == {"I", "1", "", "4", "5", "e", "l", "w"}

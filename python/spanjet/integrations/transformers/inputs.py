@@ -1,20 +1,44 @@
 """Read the arguments of a pipeline's call, in all the forms that transformers 4.57 takes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from types import GeneratorType
 from typing import Any
 
-__all__ = ["Pair", "lazy_pairs", "read_inputs"]
+__all__ = ["DataSet", "Pair", "read_inputs"]
 
 Pair = tuple[str, str]
 """Question and context."""
 
+LAZY = (("torch.utils.data", "Dataset"), ("datasets", "IterableDataset"))
+"""Modules and classes of data sets that are read on demand, if the program has imported them."""
 
-def read_inputs(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> list[Pair] | Iterator[Pair]:
+
+class DataSet:
+    """The pairs of a data set, which is read anew in each iteration.
+
+    Args:
+        examples: the data set.
+    """
+
+    def __init__(self, examples: Any) -> None:
+        self._examples = examples
+
+    def __iter__(self) -> Iterator[Pair]:
+        return _lazy_pairs(self._examples)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+
+def read_inputs(
+    arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> Pair | list[Pair] | Iterator[Pair] | DataSet:
     """Return the questions and contexts of a call.
 
     Returns:
-        A list; or, for a generator or a data set that is read by index, an iterator that reads it on demand.
+        A pair for a single example; a list of pairs for several, or for an example that holds lists; an
+        iterator that reads a generator on demand; a `DataSet`.
 
     Raises:
         ValueError: the arguments are of no known form, numbers of questions and contexts differ, or a
@@ -22,34 +46,39 @@ def read_inputs(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> list
         KeyError: an example lacks a question or context.
     """
     inputs = _inputs(arguments, keywords)
-    if isinstance(inputs, GeneratorType) or _is_data_set(inputs):
-        return lazy_pairs(inputs)
+    if isinstance(inputs, GeneratorType):
+        return _lazy_pairs(inputs)
+    if _is_data_set(inputs):
+        return DataSet(inputs)
     if _is_example(inputs):
         inputs = [inputs]
-    elif not isinstance(inputs, Iterable):
+    elif isinstance(inputs, str) or not isinstance(inputs, Iterable):
         raise ValueError(f"expected examples, each with a question and a context; found {inputs!r:.60}")
     examples = list(inputs)
+    if len(examples) != 1:
+        return [_checked_pair(example, f"example {index}: ") for index, example in enumerate(examples)]
+    [example] = examples
     # A single example may hold lists, as a batch of a data set does.
-    if len(examples) == 1 and isinstance(examples[0], Mapping):
-        question = _checked(examples[0], "question")
-        if isinstance(question, list):
-            return _zipped(question, _checked(examples[0], "context"))
-    return [_checked_pair(example) for example in examples]
+    if isinstance(example, Mapping) and isinstance(_checked(example, "question"), list):
+        return _zipped(example["question"], _checked(example, "context"))
+    return _checked_pair(example)
 
 
-def lazy_pairs(examples: Any) -> Iterator[Pair]:
+def _lazy_pairs(examples: Any) -> Iterator[Pair]:
     """Yield the questions and contexts of examples on demand, empty ones too, as transformers does.
 
     Raises:
         KeyError: an example lacks a question or context.
         ValueError: an item is no example.
     """
-    items = examples if isinstance(examples, Iterable) else (examples[i] for i in range(len(examples)))
-    for example in items:
+    by_index = isinstance(examples, Sized) and not isinstance(examples, Iterable)
+    items = (examples[index] for index in range(len(examples))) if by_index else examples
+    for index, example in enumerate(items):
+        where = f"example {index}: "
         if isinstance(example, Mapping):
-            yield _field(example, "question"), _field(example, "context")
+            yield _field(example, "question", where), _field(example, "context", where)
         else:
-            yield _checked_pair(example)
+            yield _checked_pair(example, where)
 
 
 def _inputs(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
@@ -85,7 +114,9 @@ def _named(question: Any, context: Any) -> list[dict[str, Any]]:
 
 
 def _is_data_set(inputs: Any) -> bool:
-    """Return True for a data set of torch, or another object that has items by index and is no iterable."""
+    """Return True for a data set of torch, a streamed one, or an object of items by index, no iterable."""
+    if any(isinstance(inputs, getattr(sys.modules.get(module), name, ())) for module, name in LAZY):
+        return True
     kind = type(inputs)
     return not isinstance(inputs, Iterable) and hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
 
@@ -95,27 +126,27 @@ def _is_example(value: Any) -> bool:
     return isinstance(value, Mapping) or hasattr(value, "question_text")
 
 
-def _checked_pair(example: Any) -> Pair:
+def _checked_pair(example: Any, where: str = "") -> Pair:
     if isinstance(example, Mapping):
-        return _checked(example, "question"), _checked(example, "context")
+        return _checked(example, "question", where), _checked(example, "context", where)
     if hasattr(example, "question_text"):
         return example.question_text, example.context_text
-    raise ValueError(f"expected an example with a question and a context; found {example!r:.60}")
+    raise ValueError(f"{where}expected an example with a question and a context; found {example!r:.60}")
 
 
-def _checked(example: Mapping[str, Any], name: str) -> Any:
-    value = _field(example, name)
+def _checked(example: Mapping[str, Any], name: str, where: str = "") -> Any:
+    value = _field(example, name, where)
     if value is None:
-        raise ValueError(f"{name} is None; expected a text")
+        raise ValueError(f"{where}{name} is None; expected a text")
     if isinstance(value, str) and not value:
-        raise ValueError(f"{name} is empty; expected a text")
+        raise ValueError(f"{where}{name} is empty; expected a text")
     return value
 
 
-def _field(example: Mapping[str, Any], name: str) -> Any:
+def _field(example: Mapping[str, Any], name: str, where: str) -> Any:
     if name not in example:
         found = ", ".join(map(str, example)) or "nothing"
-        raise KeyError(f"an example has no {name!r}: expected question and context, found {found}")
+        raise KeyError(f"{where}no {name!r}: expected question and context, found {found}")
     return example[name]
 
 

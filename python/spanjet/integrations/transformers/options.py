@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Literal, NamedTuple
 
-from spanjet.config import DecodeConfig, SettingError, WindowConfig
+from spanjet.config import MOST, DecodeConfig, SettingError, WindowConfig
 
 __all__ = [
     "Lengths",
@@ -81,13 +82,19 @@ def read_options(keywords: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ValueError: ``top_k`` or ``max_answer_len`` is less than 1.
+        TypeError: a number is no integer.
     """
     options = {name: keywords[name] for name in OPTIONS if keywords.get(name) is not None}
     if keywords.get("topk") is not None:
         options.setdefault("top_k", keywords["topk"])
+    for name in ("doc_stride", "max_answer_len", "max_seq_len", "top_k"):
+        if name in options:
+            options[name] = _integer(name, options[name])
     for name in ("top_k", "max_answer_len"):
         if options.get(name, 1) < 1:
             raise ValueError(f"{name} is {options[name]}; expected at least 1")
+        if name in options:
+            options[name] = min(options[name], MOST)  # such as sys.maxsize, for all that there are
     return options
 
 
@@ -128,7 +135,7 @@ def own_settings(options: Mapping[str, Any], lengths: Lengths) -> Settings:
         windows = _transformers_windows(options, lengths)
     else:
         windows = WindowConfig.fitting(lengths.model)
-    most = options.get("max_question_len", WindowConfig().max_question_length)
+    most = _integer("max_question_len", options.get("max_question_len", WindowConfig().max_question_length))
     default = DecodeConfig()
     decoding = DecodeConfig(
         max_answer_length=options.get("max_answer_len", default.max_answer_length),
@@ -140,6 +147,12 @@ def own_settings(options: Mapping[str, Any], lengths: Lengths) -> Settings:
 def in_their_terms(error: SettingError) -> SettingError:
     """Call the setting of an error as transformers does."""
     return SettingError(NAMES.get(error.name, error.name), error.value, error.expected)
+
+
+def _integer(name: str, value: Any) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; expected an integer")
+    return int(value)
 
 
 def _transformers_windows(options: Mapping[str, Any], lengths: Lengths) -> WindowConfig:

@@ -1,17 +1,15 @@
 """Answer questions through the interface of the pipeline that transformers 5.3 removed."""
 
-from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from spanjet._core import Tokenizer
-from spanjet.config import DecodeConfig, RuntimeConfig, SettingError, Threshold, WindowConfig
-from spanjet.integrations.transformers.inputs import Pair, read_inputs
+from spanjet.config import DecodeConfig, RuntimeConfig, SettingError, Threshold, WindowConfig, check_count
+from spanjet.integrations.transformers.inputs import DataSet, Pair, read_inputs
 from spanjet.integrations.transformers.model import load, model_max_length
 from spanjet.integrations.transformers.options import (
     Lengths,
-    Settings,
     in_their_terms,
     own_settings,
     read_ignored,
@@ -19,6 +17,7 @@ from spanjet.integrations.transformers.options import (
     read_precision,
     transformers_settings,
 )
+from spanjet.integrations.transformers.results import DataSetResults, result, stream
 from spanjet.model.load import Model
 from spanjet.reader.answer import Answer
 from spanjet.reader.dynamic_batching.config import WhenFull
@@ -27,14 +26,8 @@ from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["QuestionAnsweringPipeline", "pipeline"]
 
-Result = dict[str, Any] | list[dict[str, Any]]
-"""Answer with ``score``, ``start``, ``end`` and ``answer``; a list of them unless there is exactly one."""
-
 AT_ONCE = 1024
 """Number of examples of a list that are answered together; longer lists are streamed."""
-
-MAX_READERS = 32
-"""Number of different settings whose readers are kept, the first made of which is dropped for another."""
 
 
 def pipeline(
@@ -129,7 +122,7 @@ class QuestionAnsweringPipeline:
             "runtime_config": runtime_config,
             **read_options(options),
         }
-        self._batch_size = batch_size
+        self._batch_size = 1 if batch_size is None else check_count("batch_size", batch_size)
         self._options = read_options(options)
         precision = read_precision(dtype)
         if ignored := read_ignored(options, device, dtype):
@@ -145,7 +138,6 @@ class QuestionAnsweringPipeline:
             self.reader = _loading(load(model, tokenizer, revision), runtime_config, mode)
         loaded = self.reader.model
         self._lengths = Lengths(loaded.max_length, model_max_length(loaded.tokenizer) or loaded.max_length)
-        self._readers: OrderedDict[Settings, Reader] = OrderedDict()
         self._configured(self._options)
 
     @property
@@ -187,20 +179,22 @@ class QuestionAnsweringPipeline:
             TypeError: a question or context is no text.
         """
         options = {**self._options, **read_options(keywords)}
-        top_k = options.get("top_k", 1)
         reader, threshold = self._configured(options)
+        top_k = options.get("top_k", 1)
+        batch_size = keywords.get("batch_size")
+        batch_size = self._batch_size if batch_size is None else check_count("batch_size", batch_size)
         inputs = read_inputs(arguments, keywords)
-        if not isinstance(inputs, list):
-            batch_size = keywords.get("batch_size") or self._batch_size or 1
-            look_ahead = 1 if batch_size == 1 else 2 * batch_size
-            return _stream(reader, inputs, top_k=top_k, threshold=threshold, look_ahead=look_ahead)
-        if len(inputs) > AT_ONCE:
-            pairs = iter(inputs)
-            return list(_stream(reader, pairs, top_k=top_k, threshold=threshold, look_ahead=2 * AT_ONCE))
-        found = reader.ask_many(*_unzipped(inputs), top_k=top_k, threshold=threshold)
-        return _results(found)
+        if isinstance(inputs, tuple):
+            return result(reader.ask(*inputs, top_k=top_k, threshold=threshold))
+        answer = partial(stream, reader=reader, top_k=top_k, threshold=threshold)
+        if isinstance(inputs, list):
+            if len(inputs) > AT_ONCE:
+                return list(answer(inputs, look_ahead=2 * AT_ONCE))
+            return _results(reader.ask_many(*_unzipped(inputs), top_k=top_k, threshold=threshold))
+        answer = partial(answer, look_ahead=1 if batch_size == 1 else 2 * batch_size)
+        return DataSetResults(inputs, answer) if isinstance(inputs, DataSet) else answer(inputs)
 
-    async def call_async(self, *arguments: Any, when_full: WhenFull = "wait", **keywords: Any) -> Result:
+    async def call_async(self, *arguments: Any, when_full: WhenFull = "wait", **keywords: Any) -> Any:
         """Answer questions without blocking the event loop, for servers.
 
         Args:
@@ -218,12 +212,13 @@ class QuestionAnsweringPipeline:
         options = {**self._options, **read_options(keywords)}
         reader, threshold = self._configured(options)
         inputs = read_inputs(arguments, keywords)
-        if not isinstance(inputs, list):
+        if not isinstance(inputs, tuple | list):
             raise ValueError("expected examples or a list of them, found a generator or a data set")
+        pairs = [inputs] if isinstance(inputs, tuple) else inputs
         found = await reader.ask_many_async(
-            *_unzipped(inputs), top_k=options.get("top_k", 1), threshold=threshold, when_full=when_full
+            *_unzipped(pairs), top_k=options.get("top_k", 1), threshold=threshold, when_full=when_full
         )
-        return _results(found)
+        return result(found[0]) if isinstance(inputs, tuple) else _results(found)
 
     def reader_for(self, **options: Any) -> Reader:
         """Return the reader that answers calls with some options.
@@ -260,15 +255,8 @@ class QuestionAnsweringPipeline:
         """Return the reader and the threshold for some options."""
         settings_of = transformers_settings if self.mode == "hf" else own_settings
         try:
-            settings = settings_of(options, self._lengths)
-            if settings not in self._readers:
-                windows, decoding = settings
-                reader = self.reader.with_config(window_config=windows, decode_config=decoding)
-                while len(self._readers) >= MAX_READERS:
-                    self._readers.popitem(last=False)
-            else:
-                reader = self._readers[settings]
-            self._readers[settings] = reader
+            windows, decoding = settings_of(options, self._lengths)
+            reader = self.reader.with_config(window_config=windows, decode_config=decoding)
         except SettingError as error:
             raise in_their_terms(error) from None
         can_abstain = self.mode == "global" and options.get("handle_impossible_answer")
@@ -301,21 +289,5 @@ def _unzipped(pairs: list[Pair]) -> tuple[list[str], list[str]]:
     return [question for question, _ in pairs], [context for _, context in pairs]
 
 
-def _stream(
-    reader: Reader, pairs: Iterator[Pair], *, top_k: int, threshold: Threshold, look_ahead: int
-) -> Iterator[Result]:
-    for answers in reader.stream(pairs, top_k=top_k, threshold=threshold, look_ahead=look_ahead):
-        yield _result(answers)
-
-
-def _results(found: list[list[Answer]]) -> Result:
-    results: list[Any] = [_result(answers) for answers in found]
-    return results[0] if len(results) == 1 else results
-
-
-def _result(answers: list[Answer]) -> Result:
-    found = [
-        {"score": answer.score, "start": answer.start, "end": answer.end, "answer": answer.text}
-        for answer in answers
-    ]
-    return found[0] if len(found) == 1 else found
+def _results(found: list[list[Answer]]) -> list[Any]:
+    return [result(answers) for answers in found]

@@ -21,6 +21,9 @@ pub const HF: Mode = Mode::new::<Hf>("hf");
 /// The logit of what may not be in an answer.
 const MASKED: f32 = -10_000.0;
 
+/// A blank in the tokens of byte-level BPE.
+const BLANK: char = '\u{120}';
+
 pub(super) struct Hf {
     top_k: usize,
     /// Spans of a window at most: some become the same words.
@@ -234,15 +237,19 @@ fn place(windows: &Windows, window: usize, context: &Context, span: &Span, words
         }
     }
     let (mut start, mut byte_start) = (encodings.offsets()[first][0], encodings.byte_offsets()[first][0]);
+    let (mut end, mut byte_end) = ends(last);
     // The blank of a sequence's first word is counted off once for each sequence, and a window is one.
     if first == window_start && window_start > rows.start && windows.tokenizer.keeps_first_blank() {
         let source = encodings.source_bytes()[first][0];
         let before = context.text().get(source as usize..byte_start as usize).unwrap_or_default();
         if let Some(blank) = before.chars().next_back() {
             (start, byte_start) = (start - 1, byte_start - blank.len_utf8() as i32);
+            // A token of blanks alone remains without text.
+            if first == last && token(windows, context, first).chars().all(|char| char == BLANK) {
+                (end, byte_end) = (start, byte_start);
+            }
         }
     }
-    let (end, byte_end) = ends(last);
     Place { characters: start..end, bytes: byte_start..byte_end }
 }
 
@@ -251,8 +258,12 @@ fn continues_word(windows: &Windows, context: &Context, row: usize) -> bool {
     if let Some(words) = context.encodings.words() {
         return words[row] == words[row - 1];
     }
-    let vocabulary = windows.tokenizer.vocabulary();
-    let token = vocabulary.token(context.encodings.ids()[row] as u32).unwrap_or_default();
-    let prefix = vocabulary.continuing_prefix();
-    !prefix.is_empty() && token.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty())
+    let prefix = windows.tokenizer.vocabulary().continuing_prefix();
+    let rest = token(windows, context, row).strip_prefix(prefix);
+    !prefix.is_empty() && rest.is_some_and(|rest| !rest.is_empty())
+}
+
+/// The token of a row in the vocabulary.
+fn token<'a>(windows: &'a Windows, context: &Context, row: usize) -> &'a str {
+    windows.tokenizer.vocabulary().token(context.encodings.ids()[row] as u32).unwrap_or_default()
 }

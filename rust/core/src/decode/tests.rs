@@ -181,8 +181,9 @@ fn hf_answers(
         null = null.min(start[0] * end[0]);
         let mut spans = vec![(0.0, 0, 0)];
         for first in positions.clone() {
-            for last in first..positions.end.min(first + options.max_answer_length) {
-                spans.push((start[first] * end[last], first, last));
+            let behind = positions.end.min(first + options.max_answer_length);
+            for (last, end) in end.iter().enumerate().take(behind).skip(first) {
+                spans.push((start[first] * end, first, last));
             }
         }
         spans.sort_by(|a, b| b.0.total_cmp(&a.0));
