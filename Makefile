@@ -7,7 +7,8 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine bench-mlperf parity parity-pipeline fuzz fuzz-serve \
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-mlperf parity parity-pipeline \
+  fuzz fuzz-serve \
   reader test-recipes test-integrations clean
 
 help:  ## Show the targets
@@ -120,6 +121,9 @@ $(INTEGRATIONS:%=test-%): test-%: .venv-integrations/%/built
 	touch $@
 
 .PRECIOUS: .venv-integrations/%/created .venv-integrations/%/built
+
+bench-serve: .venv/tested  ## Load the server, and hold it against its targets (half an hour): make bench-serve [SQUAD=dev-v1.1.json]
+	$(BIN)/python -m benches.serve $(if $(SQUAD),--squad $(SQUAD)) $(SERVE_OPTIONS)
 
 MLPERF_OUT ?= out/mlperf
 
