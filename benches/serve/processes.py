@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -40,7 +39,7 @@ class Server:
     """A server that listens at a free port.
 
     Args:
-        command: arguments of Python; ``{port}`` is replaced.
+        command: program and arguments, of which ``{port}`` is replaced.
         ready: path that answers 200 as soon as it is ready.
     """
 
@@ -49,7 +48,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         arguments = [argument.format(port=self.port) for argument in command]
-        self.process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
         self.address = f"http://127.0.0.1:{self.port}"
         self._wait(self.address + ready)
 
@@ -60,8 +59,9 @@ class Server:
                 if response.status == 200:
                     return
             time.sleep(0.1)
+        ended = self.process.poll()
         self.process.kill()
-        raise RuntimeError(f"{url}: not ready after {PATIENCE:.0f} s, exit code {self.process.poll()}")
+        raise RuntimeError(f"{url}: not ready within {PATIENCE:.0f} s, or ended with {ended}")
 
     def children(self) -> list[int]:
         """The processes below the server's first one."""

@@ -20,14 +20,14 @@ from typing import Any
 
 from benches.serve.chaos import disturb
 from benches.serve.client import LOST, WRONG, Client, Results
-from benches.serve.processes import Server, Usage
+from benches.serve.processes import PATIENCE, Server, Usage
 from benches.serve.workload import CLASSES, Item
 
 CLIENTS = 64
 """Requests under way that saturate a server."""
 
-SERVE = ["-m", "spanjet.cli", "serve", "--port", "{port}"]
-NAIVE = ["-m", "benches.serve.naive", "{port}"]
+SERVE = [str(Path(sys.executable).with_name("spanjet")), "serve", "--port", "{port}"]
+NAIVE = [sys.executable, "-m", "benches.serve.naive", "{port}"]
 
 
 @dataclass(frozen=True)
@@ -216,8 +216,7 @@ def endings(items: list[Item], seconds: float) -> list[Check]:
         under_way = Client(server.address, items).closed(CLIENTS, seconds)
         kill = partial(os.kill, workers[-1], signal.SIGKILL)
         results, _ = asyncio.run(_meanwhile(under_way, kill, seconds / 3))
-        time.sleep(5)
-        replaced = len(server.workers()) == len(workers) and workers[-1] not in server.workers()
+        replaced = _is_replaced(server, workers)
         again = saturated(server, items, 10)[1]
     failed = results.statuses[LOST] + sum(
         count for status, count in results.statuses.items() if status >= 500
@@ -229,6 +228,17 @@ def endings(items: list[Item], seconds: float) -> list[Check]:
         Check("kill -9: wrong answers", str(results.statuses[WRONG]), "0", not results.statuses[WRONG]),
         Check("kill -9: answers afterwards", str(again.answered), "some", again.answered > 0),
     ]
+
+
+def _is_replaced(server: Server, workers: list[int]) -> bool:
+    """Wait for as many workers as there were; the last of them was killed."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        now = server.workers()
+        if len(now) == len(workers) and workers[-1] not in now:
+            return True
+        time.sleep(0.2)
+    return False
 
 
 async def _meanwhile(

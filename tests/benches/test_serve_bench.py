@@ -27,7 +27,18 @@ def test_a_workload_knows_its_answers() -> None:
 
 @pytest.mark.timeout(600)
 def test_the_command(tmp_path: Path) -> None:
-    arguments = ["--questions", "16", "--seconds", "1", "--minutes", "0.05", "--rounds", "1", "--clients", "6"]
+    arguments = [
+        "--questions",
+        "16",
+        "--seconds",
+        "1",
+        "--minutes",
+        "0.05",
+        "--rounds",
+        "1",
+        "--clients",
+        "6",
+    ]
     command.main([*arguments, "--json", str(tmp_path / "figures.json")])
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert figures["capacity"] > 0
