@@ -8,8 +8,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-mlperf parity parity-pipeline \
-  fuzz fuzz-serve \
-  reader test-recipes test-integrations clean
+  fuzz fuzz-serve reader test-recipes test-integrations test-page clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -103,7 +102,7 @@ $(INTEGRATIONS:%=test-%): test-%: .venv-integrations/%/built
 	.venv-integrations/$*/bin/python -m pytest -o addopts= -o filterwarnings=default -p no:cacheprovider \
 	  tests/integrations/real/test_$(subst -,_,$*).py
 
-.venv-integrations/wheel/built: .venv/built $(shell find python -name '*.py' -o -name '*.pyi')
+.venv-integrations/wheel/built: .venv/built $(shell find python -name '*.py' -o -name '*.pyi' -o -path '*/static/*')
 	rm -rf .venv-integrations/wheel
 	$(BIN)/maturin build --release --locked --out .venv-integrations/wheel
 	touch $@
@@ -124,6 +123,20 @@ $(INTEGRATIONS:%=test-%): test-%: .venv-integrations/%/built
 
 bench-serve: .venv/tested  ## Load the server, and hold it against its targets (half an hour): make bench-serve [SQUAD=dev-v1.1.json]
 	$(BIN)/python -m benches.serve $(if $(SQUAD),--squad $(SQUAD)) $(SERVE_OPTIONS)
+
+test-page: .venv-page/built  ## Test the page of `spanjet serve` in Chromium (of the system's packages)
+	.venv-page/bin/python -m pytest -o addopts= -o filterwarnings=default -p no:cacheprovider tests/serve/browser
+
+.venv-page/created:
+	$(PYTHON) -m venv .venv-page
+	.venv-page/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-page/bin/python -m pip install --quiet pytest pytest-timeout playwright axe-playwright-python
+	touch $@
+
+.venv-page/built: .venv-integrations/wheel/built .venv-page/created
+	.venv-page/bin/python -m pip uninstall --quiet --yes spanjet
+	.venv-page/bin/python -m pip install --quiet "$$(echo .venv-integrations/wheel/*.whl)[serve]"
+	touch $@
 
 MLPERF_OUT ?= out/mlperf
 
@@ -192,7 +205,7 @@ test-recipes: .venv-recipes/created  ## Test the trainer, in the environment tha
 	.venv-recipes/bin/python -m pytest -o addopts= recipes
 
 clean:  ## Remove everything that was built
-	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations .venv-fuzz target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations .venv-fuzz .venv-page target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

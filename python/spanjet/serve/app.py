@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp
 
 from spanjet import __version__
@@ -15,6 +15,7 @@ from spanjet.serve.guard import Guard, Served
 from spanjet.serve.log import log_served
 from spanjet.serve.reference import reference_page
 from spanjet.serve.routes import ask, documents, operation, pipeline
+from spanjet.serve.routes.page import add_page, is_of_page
 from spanjet.serve.schemas import Problem
 from spanjet.serve.service import serving
 
@@ -36,8 +37,8 @@ PROBLEMS = {
     504: "The answer took too long",
 }
 
-PUBLIC = ("/", "/docs", "/openapi.json")
-"""Paths that a browser may get without a token."""
+PUBLIC = ("/docs", "/openapi.json")
+"""Paths that a browser may get without a token, beside the page."""
 
 
 def create_app(config: ServeConfig, reader: Reader | None = None) -> ASGIApp:
@@ -73,13 +74,13 @@ def create_app(config: ServeConfig, reader: Reader | None = None) -> ASGIApp:
         """Show the routes."""
         return reference_page(app.openapi())
 
-    @app.get("/", include_in_schema=False)
-    async def index() -> RedirectResponse:
-        """Show the routes."""
-        return RedirectResponse("/docs")
+    add_page(app)
 
     def on_served(served: Served) -> None:
         log_served(served)
         app.state.service.metrics.served(served)
 
-    return Guard(app, config, on_served, lambda method, path: method == "GET" and path in PUBLIC)
+    def is_public(method: str, path: str) -> bool:
+        return is_of_page(method, path) or (method == "GET" and path in PUBLIC)
+
+    return Guard(app, config, on_served, is_public)
