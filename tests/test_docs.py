@@ -8,7 +8,7 @@ from pages import PAGES, blocks, run_code
 
 WITH_CODE = {"README.md", "coming-from.md", "files.md", "guide.md"}
 # Run by the tests of the packages that it needs: make test-integrations.
-OF_INTEGRATIONS = {"rag.md"}
+OF_INTEGRATIONS = {"distributed.md", "rag.md"}
 
 
 def test_pages_with_code_are_known() -> None:

@@ -443,7 +443,7 @@ def test_threshold() -> None:
 def test_without_pyarrow() -> None:
     script = "import sys; sys.modules['pyarrow'] = None; import spanjet.integrations.arrow"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    message = "ImportError: AnswerBatch needs pyarrow: pip install 'spanjet[arrow]'"
+    message = "ImportError: spanjet.integrations.arrow needs pyarrow: pip install 'spanjet[arrow]'"
     assert ended.stderr.splitlines()[-1] == message
 
 

@@ -26,7 +26,7 @@ from spanjet.reader.pipeline import Pair
 from spanjet.reader.reader import Reader
 from spanjet.reader.warnings import question_warning
 
-pa = import_extra("pyarrow", extra="arrow", purpose="AnswerBatch needs pyarrow")
+pa = import_extra("pyarrow", extra="arrow", purpose="spanjet.integrations.arrow needs pyarrow")
 
 __all__ = ["AnswerBatch"]
 

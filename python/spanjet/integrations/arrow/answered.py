@@ -8,7 +8,7 @@ from spanjet.files.arrow import answer_fields
 from spanjet.files.record import Record, Rejected
 from spanjet.reader.answer import Answer
 
-pa = import_extra("pyarrow", extra="arrow", purpose="AnswerBatch needs pyarrow")
+pa = import_extra("pyarrow", extra="arrow", purpose="spanjet.integrations.arrow needs pyarrow")
 
 __all__ = ["AnsweredBatch", "output_fields"]
 
