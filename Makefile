@@ -7,8 +7,8 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-mlperf parity parity-pipeline \
-  fuzz fuzz-serve reader test-recipes test-integrations test-page clean
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-distributed bench-mlperf parity \
+  parity-pipeline fuzz fuzz-serve reader test-recipes test-integrations test-page clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -87,7 +87,7 @@ REQUIRE_llama-index := llama-index-core
 REQUIRE_txtai := faiss-cpu msgpack regex pyyaml tqdm
 ALONE_txtai := txtai
 REQUIRE_ray := ray[data]
-REQUIRE_spark := pyspark
+REQUIRE_spark := pyspark 'pandas<3'
 REQUIRE_tables := duckdb polars
 EXTRA_haystack := [haystack]
 EXTRA_langchain := [langchain]
@@ -95,6 +95,8 @@ EXTRA_llama-index := [llama-index]
 EXTRA_ray := [arrow]
 EXTRA_spark := [arrow]
 EXTRA_tables := [arrow]
+REQUIRE_distributed := $(REQUIRE_ray) $(REQUIRE_spark)
+EXTRA_distributed := [arrow]
 
 test-integrations: $(INTEGRATIONS:%=test-%)  ## Test against Haystack, LangChain, LlamaIndex, txtai, Ray, Spark, DuckDB and Polars
 
@@ -118,6 +120,9 @@ $(INTEGRATIONS:%=test-%): test-%: .venv-integrations/%/built
 	.venv-integrations/$*/bin/python -m pip uninstall --quiet --yes spanjet
 	.venv-integrations/$*/bin/python -m pip install --quiet "$$(echo .venv-integrations/wheel/*.whl)$(EXTRA_$*)"
 	touch $@
+
+bench-distributed: .venv-integrations/distributed/built  ## Ray Data and Spark against spanjet answer: make bench-distributed [SQUAD=train-v2.0.json]
+	.venv-integrations/distributed/bin/python -m benches.distributed $(if $(SQUAD),--squad $(SQUAD)) $(DISTRIBUTED_OPTIONS)
 
 .PRECIOUS: .venv-integrations/%/created .venv-integrations/%/built
 

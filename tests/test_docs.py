@@ -8,7 +8,7 @@ from pages import PAGES, blocks, run_code
 
 WITH_CODE = {"README.md", "coming-from.md", "files.md", "guide.md", "serving.md"}
 # Run by the tests of the packages that it needs: make test-integrations.
-OF_INTEGRATIONS = {"haystack.md", "rag.md"}
+OF_INTEGRATIONS = {"distributed.md", "haystack.md", "rag.md"}
 
 
 def test_pages_with_code_are_known() -> None:

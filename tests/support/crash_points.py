@@ -14,8 +14,8 @@ from job_inputs import ScriptedReader, write_json_lines
 from kills import in_child, kill_before
 from spanjet.files import Columns, Journal, answer_records, open_rows
 from spanjet.files import journal as journal_module
+from spanjet.files.arrow import load_pyarrow
 from spanjet.files.formats import row_writer
-from spanjet.files.parquet import load_pyarrow
 
 ROWS = 40
 COMMIT_EVERY = 15

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from spanjet.files.arrow import load_pyarrow
 from spanjet.files.csv import CsvTable, write_csv
 from spanjet.files.datasets.squad import SquadJson
 from spanjet.files.jsonl import JsonLines, is_json_lines
-from spanjet.files.parquet import ParquetTable, load_pyarrow, write_parquet
+from spanjet.files.parquet import ParquetTable, write_parquet
 from spanjet.files.record import Columns, Record, Rejected
 
 __all__ = ["READERS", "WRITERS", "RowReader", "RowWriter", "find_format", "open_rows", "row_writer"]

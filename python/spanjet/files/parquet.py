@@ -6,29 +6,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spanjet.extras import import_extra
+from spanjet.files.arrow import answer_fields, load_pyarrow, may_hold_text, text_values
 from spanjet.files.record import Columns, Record, Rejected, read_record
 
-__all__ = ["ParquetTable", "load_pyarrow", "write_parquet"]
+__all__ = ["ParquetTable", "write_parquet"]
 
 BATCH_ROWS = 1024
 BUFFER_BYTES = 1 << 20
 """Bytes to read from a column at a time, so that a row group need not fit into memory."""
 
 ROW_GROUP_ROWS = 1 << 16
-
-
-def load_pyarrow() -> tuple[Any, Any]:
-    """Import ``pyarrow`` and ``pyarrow.parquet``.
-
-    Raises:
-        ImportError: pyarrow is not installed.
-    """
-    purpose = "Parquet needs pyarrow"
-    return (
-        import_extra("pyarrow", extra="arrow", purpose=purpose),
-        import_extra("pyarrow.parquet", extra="arrow", purpose=purpose),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +71,7 @@ class ParquetTable:
                     f"{self.path}: {number} column {name!r} (--{role}-column); it has {found:.200}"
                 )
             kind = schema.field(name).type
-            if role != "id" and not _may_hold_text(kind):
+            if role != "id" and not may_hold_text(kind):
                 raise ValueError(f"{self.path}: column {name!r} is of {kind}; expected strings")
         return list(dict.fromkeys(roles.values()))
 
@@ -117,11 +104,8 @@ def _batches(rows: Iterator[dict[str, Any]], schema: Any) -> Iterator[Any]:
 
 def _schema() -> Any:
     pa, _ = load_pyarrow()
-    places = [(name, pa.int32()) for name in ("start", "end", "byte_start", "byte_end")]
-    numbers = [(name, pa.float32()) for name in ("score", "logit", "null_logit", "no_answer")]
-    answer = pa.struct([("text", pa.string()), *places, *numbers])
     columns = [("row", pa.int64()), ("id", pa.string()), ("question", pa.string())]
-    return pa.schema([*columns, ("answers", pa.list_(answer)), ("warning", pa.string())])
+    return pa.schema([*columns, ("answers", pa.list_(pa.struct(answer_fields()))), ("warning", pa.string())])
 
 
 def _opened(path: Path) -> Any:
@@ -135,48 +119,15 @@ def _opened(path: Path) -> Any:
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
 
 
-def _may_hold_text(kind: Any) -> bool:
-    """Tell whether a column is of strings, of bytes that may be some, or of nothing."""
-    pa, _ = load_pyarrow()
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(_is_bytes(kind) or _is_string(kind) or pa.types.is_null(kind))
-
-
-def _is_string(kind: Any) -> bool:
-    types = load_pyarrow()[0].types
-    return any(check(kind) for check in (types.is_string, types.is_large_string, types.is_string_view))
-
-
-def _is_bytes(kind: Any) -> bool:
-    types = load_pyarrow()[0].types
-    checks = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
-    return any(check(kind) for check in checks)
-
-
 def _values(column: Any) -> list[Any]:
     """Return the values; a text that is not UTF-8 is bytes."""
     pa, _ = load_pyarrow()
+    if may_hold_text(column.type):
+        return text_values(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if _is_bytes(column.type):
-        return [_decoded(value) for value in column.to_pylist()]
-    if _is_string(column.type):
-        try:
-            return list(column.to_pylist())
-        except UnicodeDecodeError:
-            return [_decoded(value) for value in column.cast(pa.large_binary()).to_pylist()]
     try:
         # Python has no nanoseconds; Arrow writes all times.
         return list((column.cast(pa.string()) if pa.types.is_temporal(column.type) else column).to_pylist())
     except ValueError:  # of ids with nanoseconds or invalid Unicode deep inside
         return [None] * len(column)
-
-
-def _decoded(value: bytes | None) -> str | bytes | None:
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value

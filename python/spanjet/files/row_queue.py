@@ -13,7 +13,7 @@ from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.pipeline import Pair
 from spanjet.reader.reader import Reader
 
-__all__ = ["LOOK_AHEAD", "Sink", "answer_records"]
+__all__ = ["LOOK_AHEAD", "RowQueue", "Sink", "answer_records"]
 
 LOOK_AHEAD = 2048
 """Default number of questions to read ahead, as in `Reader.stream`."""
@@ -73,7 +73,7 @@ def answer_records(
     """
     if progress is not None:
         progress(sink.rows)
-    queue = _Queue(islice(source, sink.rows, None), context, look_ahead)
+    queue = RowQueue(islice(source, sink.rows, None), context, look_ahead)
     stream = partial(reader.stream, top_k=top_k, threshold=threshold, look_ahead=look_ahead, errors="return")
     for row, result in queue.results(stream):
         if isinstance(row, Record):
@@ -88,7 +88,7 @@ def answer_records(
             progress(sink.rows)
 
 
-class _Queue:
+class RowQueue:
     """Queue of rows that were read and are not finished yet.
 
     A stream batches its questions in parts of half the look-ahead each, and the other questions of a batch
