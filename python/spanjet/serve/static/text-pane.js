@@ -191,11 +191,16 @@ export class TextPane extends EventTarget {
     const marks = this.#marks.get(this.#current?.id) ?? [];
     for (const mark of marks) mark.classList.add("current");
     if (!marks.length) return;
-    // Only the pane scrolls: the page stays where it is.
+    // Heights of what was not seen yet are estimates, so one time may not be enough.
+    for (let time = 0; time < 3; time += 1) this.#scrollTo(marks[0]);
+  }
+
+  /** Scroll the pane to a mark unless it is in sight; the page stays where it is. */
+  #scrollTo(mark) {
     const view = this.#view.getBoundingClientRect();
-    const mark = marks[0].getClientRects()[0];
-    if (mark.top < view.top + 32 || mark.bottom > view.bottom - 32) {
-      this.#view.scrollTop += mark.top - view.top - view.height / 3;
+    const line = mark.getClientRects()[0];
+    if (line.top < view.top + 32 || line.bottom > view.bottom - 32) {
+      this.#view.scrollTop += line.top - view.top - view.height / 3;
     }
   }
 }
