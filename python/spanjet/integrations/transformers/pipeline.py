@@ -37,13 +37,18 @@ def pipeline(
 
     Args:
         task: ``"question-answering"``, or None if there is a model.
-        model: as for `QuestionAnsweringPipeline`; None: the bundled model.
-        mode: likewise.
-        options: further arguments of `QuestionAnsweringPipeline`.
+        model: directory or hub id of a model; None: the bundled model. `QuestionAnsweringPipeline` has more.
+        mode: ``"hf"``: the spans and scores of transformers; ``"global"``: those of `Reader`.
+        options: further arguments of `QuestionAnsweringPipeline`, such as ``tokenizer`` and ``batch_size``,
+            and options of all calls, such as ``top_k`` and ``handle_impossible_answer``.
+
+    Returns:
+        A pipeline to call with ``question=`` and ``context=``, see `QuestionAnsweringPipeline`.
 
     Raises:
         KeyError: the task is another one.
         RuntimeError: there is neither a task nor a model.
+        OSError, ValueError, TypeError: as `QuestionAnsweringPipeline`.
 
     Example:
         >>> import spanjet
@@ -68,9 +73,11 @@ class QuestionAnsweringPipeline:
 
     A call takes a question and a context (``question=``, ``context=``), a list of questions and one context
     or as many, an example ``{"question": …, "context": …}`` or a list of them, or a generator or data set of
-    examples, which is read on demand. It returns a dictionary ``{"score", "start", "end", "answer"}``; with
-    ``top_k`` a list of them, unless there is exactly one; for several examples a list of such results, for a
-    generator an iterator. An impossible answer has the text "" and the offsets 0.
+    examples, which is read on demand. The result of an example is a dictionary of ``score``, ``start`` and
+    ``end``, in characters of the context, and ``answer``, its text; with ``top_k`` a list of them, best
+    first, unless there is exactly one. Several examples have a list of results, but a list of one question
+    has the bare result; a generator has an iterator, and a data set an iterable, which reads it anew each
+    time and is as long. An impossible answer has the text "" and the offsets 0.
 
     Args:
         model: a model directory, checkpoint or hub id, see `spanjet.load_model`; a loaded `Model`; a
@@ -78,7 +85,7 @@ class QuestionAnsweringPipeline:
         tokenizer: directory, file or hub id of another tokenizer; None: the model's.
         mode: ``"hf"`` or ``"global"``.
         device: anything but None, "cpu" and -1 is ignored with a warning.
-        batch_size: number of examples to read from a generator together; None: one by one.
+        batch_size: number of examples to read from a generator or data set together; None: one by one.
         torch_dtype: ``float32``, ``bfloat16`` or ``float16``, of torch or as text: precision of what is not
             INT8; None, "auto": OpenVINO's choice for this CPU.
         dtype: newer name of ``torch_dtype``.
@@ -176,7 +183,7 @@ class QuestionAnsweringPipeline:
             ValueError: the arguments cannot be understood, an option is out of range, a text is None or
                 empty, or a question leaves no room for the context.
             KeyError: an example lacks a question or context.
-            TypeError: a question or context is no text.
+            TypeError: a question or context is no text, or a number is no integer.
         """
         options = {**self._options, **read_options(keywords)}
         reader, threshold = self._configured(options)
