@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,16 @@ def received(connection: socket.socket) -> bytes:
     while part := connection.recv(65536):
         parts.append(part)
     return b"".join(parts)
+
+
+def one_response(connection: socket.socket) -> bytes:
+    """The next response, whose body is JSON."""
+    found = b""
+    while not found.endswith(b"}"):
+        part = connection.recv(65536)
+        assert part
+        found += part
+    return found
 
 
 def test_those_who_leave_take_their_questions_with_them(live: Live, reader: Reader) -> None:
@@ -191,3 +202,44 @@ def test_a_full_queue_refuses_at_the_door(toy: Model, exact: RuntimeConfig) -> N
         json_type = {"content-type": "application/json"}
         assert httpx.post(f"{server.url}/v1/ask", content=BODY, headers=json_type).status_code == 200
         assert httpx.get(f"{server.url}/metrics").text.count('spanjet_refusals_total{reason="overload"}') == 1
+
+
+def test_the_last_requests_of_open_connections(reader: Reader) -> None:
+    """After the end has begun, one more is answered on each, and nobody else can connect."""
+    with Live(reader) as server, connect(server) as idle, connect(server) as other:
+        for connection in (idle, other):
+            connection.sendall(request(BODY))
+            assert one_response(connection).startswith(b"HTTP/1.1 200 ")
+        ending = threading.Thread(target=server.stop)
+        ending.start()
+        until(lambda: server.http.is_ending)
+        time.sleep(0.2)
+        with pytest.raises(ConnectionRefusedError):
+            connect(server)
+        idle.sendall(request(BODY))
+        response = received(idle)
+        assert response.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in response
+        assert received(other) == b""
+        ending.join()
+
+
+def test_connections_that_are_not_accepted_yet_are_not_lost(reader: Reader) -> None:
+    server = Live(reader)
+    with server:
+        loop_is_held, release = threading.Event(), threading.Event()
+
+        async def hold() -> None:
+            loop_is_held.set()
+            release.wait(20)
+
+        asyncio.run_coroutine_threadsafe(hold(), server.loop)
+        assert loop_is_held.wait(20)
+        connections = [connect(server) for _ in range(5)]
+        for connection in connections:
+            connection.sendall(request(BODY))
+        server.server.should_exit = True
+        release.set()
+        for connection in connections:
+            assert received(connection).startswith(b"HTTP/1.1 200 ")
+            connection.close()

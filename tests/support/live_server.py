@@ -1,16 +1,17 @@
 """The server in the tests' process: its application alone, and live in a thread."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import uvicorn
 from fastapi.testclient import TestClient
 from spanjet import Reader
 from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
-from spanjet.serve.process.run import listen, uvicorn_config
+from spanjet.serve.process.protocol import HttpServer
+from spanjet.serve.process.run import http_config, listen
 
 
 @contextmanager
@@ -27,6 +28,7 @@ class Live:
     Attributes:
         port: where it listens.
         url: its address.
+        loop: its event loop.
     """
 
     def __init__(self, reader: Reader, **settings: Any) -> None:
@@ -34,8 +36,13 @@ class Live:
         self._bound = listen(self.config.host, 0)
         self.port = self._bound.getsockname()[1]
         self.url = f"http://{self.config.host}:{self.port}"
-        self.server = uvicorn.Server(uvicorn_config(self.config, create_app(self.config, reader)))
-        self._thread = threading.Thread(target=self.server.run, args=([self._bound],), daemon=True)
+        self.http = http_config(self.config, create_app(self.config, reader))
+        self.server = HttpServer(self.http)
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
+
+    async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        await self.server.serve([self._bound])
 
     def __enter__(self) -> "Live":
         self._thread.start()

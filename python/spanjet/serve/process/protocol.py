@@ -1,21 +1,80 @@
-"""Bound the time and size of what comes before a request, and end connections in order."""
+"""Bound the time and size of the heads of requests, and end connections in order."""
 
+import asyncio
+import socket
 from asyncio import TimerHandle
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["LINGER", "BoundedProtocol"]
+__all__ = ["LINGER", "BoundedProtocol", "HttpConfig", "HttpServer"]
 
 MAX_HEAD = 1 << 16
 """Maximum bytes of the target and the headers of a request."""
 
-LINGER = 0.5
+LINGER = 2.0
 """Seconds for which, at the end, an idle connection may still bring a request; it is the last one."""
 
 
 class HeadTooLarge(Exception):  # noqa: N818  (the parser makes it a response)
     """The head of a request is larger than `MAX_HEAD`."""
+
+
+class HttpConfig(uvicorn.Config):
+    """Settings of the HTTP server.
+
+    Attributes:
+        is_ending: True if each connection ends with its next response.
+    """
+
+    is_ending = False
+
+
+class HttpServer(uvicorn.Server):
+    """HTTP server that tells when it serves, and loses no connection when it ends.
+
+    Args:
+        config: settings.
+        on_ready: called as soon as it serves.
+    """
+
+    def __init__(self, config: HttpConfig, on_ready: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the application, and listen."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, after what has been connected already is accepted, and end the connections."""
+        cast(HttpConfig, self.config).is_ending = True
+        for bound in sockets or []:
+            await self._accept_rest(bound)
+        await super().shutdown(sockets)
+
+    async def _accept_rest(self, bound: socket.socket) -> None:
+        """Accept what waits to be accepted, which would be reset with the socket's end."""
+        loop = asyncio.get_running_loop()
+        bound.listen(0)  # so that hardly another comes
+        bound.setblocking(False)
+        while True:
+            try:
+                accepted, _ = bound.accept()
+            except OSError:  # there is none
+                return
+            accepted.setblocking(False)
+            with suppress(OSError):  # it is gone already
+                await loop.connect_accepted_socket(self._protocol, accepted)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return BoundedProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -27,7 +86,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _head_timer: TimerHandle | None = None
     _head_size = 0
-    _is_last = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -59,12 +117,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the request."""
         self._forget_head()
         super().on_headers_complete()
-        if self._is_last:
+        if cast(HttpConfig, self.config).is_ending:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """End the connection: after the request that runs, or the last one that comes."""
-        self._is_last = True
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(LINGER, self._close_if_idle)
         else:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from spanjet.reader.reader import Reader
@@ -23,10 +22,10 @@ from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
 from spanjet.serve.log import log_config
 from spanjet.serve.metrics import DIRECTORY, forget_process
-from spanjet.serve.process.protocol import LINGER, BoundedProtocol
+from spanjet.serve.process.protocol import LINGER, BoundedProtocol, HttpConfig, HttpServer
 from spanjet.serve.process.supervisor import Supervisor, end_with_parent
 
-__all__ = ["ServeConfig", "listen", "run", "uvicorn_config", "work"]
+__all__ = ["ServeConfig", "http_config", "listen", "run", "work"]
 
 BACKLOG = 2048
 
@@ -90,18 +89,6 @@ def work(config: ServeConfig, bound: socket.socket, ready: Connection) -> None:
         sys.exit(1)
 
 
-class _Server(uvicorn.Server):
-    """Server that tells when it serves."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready()
-
-
 def _serve(
     config: ServeConfig,
     bound: socket.socket,
@@ -112,7 +99,7 @@ def _serve(
     logging.captureWarnings(True)
     # It quotes the question; the response has it instead.
     warnings.simplefilter("ignore", QuestionCut)
-    server = _Server(uvicorn_config(config, create_app(config, reader)), on_ready)
+    server = HttpServer(http_config(config, create_app(config, reader)), on_ready)
     # While the server runs its own handlers end it in order; it then raises the signal again for these.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -125,9 +112,9 @@ def _serve(
     return True
 
 
-def uvicorn_config(config: ServeConfig, app: ASGIApp) -> uvicorn.Config:
+def http_config(config: ServeConfig, app: ASGIApp) -> HttpConfig:
     """Return the settings of the HTTP server in front of an application."""
-    return uvicorn.Config(
+    return HttpConfig(
         app,
         http=BoundedProtocol,
         ws="none",
