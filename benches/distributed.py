@@ -2,9 +2,12 @@
 
 python -m benches.distributed [--squad FILE] [--rows 10000] [--rounds 3] [--only ray spark]
 
-Each side answers all rows in a process of its own, one side after the other in each round. Every worker notes
-when it has loaded its model and when it has answered a batch. Its steady state is what follows its first
-batch; the rates of several workers are added. The answers of all sides are compared with those of `answer`.
+Each side answers all rows in processes of its own. Every worker notes when it has loaded its model and when
+it has answered a batch. A side is in steady state from the first batch of its last worker to the last batch
+of its first one. The answers of all sides are compared with those of `answer`.
+
+In each round the sides run one after the other. On a machine that does other work too, ``--beside`` runs each
+of them at the same time as `answer`, so that both get the same share of the CPUs; then only ratios count.
 """
 
 from __future__ import annotations
@@ -18,9 +21,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from spanjet import Reader, RuntimeConfig, answer_file
@@ -158,17 +164,36 @@ class Measured(NamedTuple):
         start: seconds until the engine has started.
         load: seconds until a worker has loaded its model, the slowest one's.
         seconds: seconds of the whole run, the interpreter's start included.
-        rate: rows a second in steady state.
-        cpu: CPU milliseconds of the workers for a row in steady state.
-        megabytes: resident memory of a worker, the largest one's.
+        workers: notes of each worker.
     """
 
     start: float
     load: float
     seconds: float
-    rate: float
-    cpu: float
-    megabytes: float
+    workers: list[list[Note]]
+
+    @property
+    def cpu(self) -> float:
+        """CPU milliseconds of the workers for a row, after the first batch of each."""
+        used = sum(notes[-1].cpu - notes[1].cpu for notes in self.workers)
+        return 1000 * used / sum(note.rows for notes in self.workers for note in notes[2:])
+
+    @property
+    def megabytes(self) -> float:
+        """Resident memory of the largest worker."""
+        return max(note.megabytes for notes in self.workers for note in notes)
+
+    def rate(self, beside: Measured | None = None) -> float:
+        """Return the rows a second in steady state, or while another side was in steady state too."""
+        workers = [*self.workers, *(beside.workers if beside is not None else ())]
+        begin = max(notes[1].time for notes in workers)
+        end = min(notes[-1].time for notes in workers)
+        rows = 0.0
+        for notes in self.workers:
+            times = [note.time for note in notes]
+            counts = np.cumsum([note.rows for note in notes])
+            rows += np.diff(np.interp([begin, end], times, counts)).item()
+        return float(rows / (end - begin))
 
 
 def measure(side: Side, rows: Path, directory: Path) -> Measured:
@@ -185,34 +210,17 @@ def measure(side: Side, rows: Path, directory: Path) -> Measured:
     seconds = time.time() - began
     if ended.returncode:
         raise RuntimeError(f"{side} failed:\n{ended.stderr[-4000:]}")
+    workers = list(read_notes(notes))
+    if len(workers) != side.workers or min(map(len, workers)) < 3:
+        raise RuntimeError(f"{side}: batches of the workers: {[len(each) - 1 for each in workers]}")
     started = float((directory / "started").read_text(encoding="ascii"))
-    return summary(started - began, seconds, side, list(read_notes(notes)))
+    return Measured(started - began, max(each[0].seconds for each in workers), seconds, workers)
 
 
 def read_notes(directory: Path) -> Iterator[list[Note]]:
     """Yield the notes of each worker."""
     for path in directory.glob("*.notes"):
         yield [Note(*json.loads(line)) for line in path.read_text(encoding="ascii").splitlines()]
-
-
-def summary(start: float, seconds: float, side: Side, workers: list[list[Note]]) -> Measured:
-    """Summarise the notes of a run's workers."""
-    if len(workers) != side.workers or min(map(len, workers)) < 3:
-        raise RuntimeError(f"{side}: batches of the workers: {[len(notes) - 1 for notes in workers]}")
-    rate = cpu = rows = 0.0
-    for notes in workers:
-        done = sum(note.rows for note in notes[2:])
-        rate += done / (notes[-1].time - notes[1].time)
-        cpu += notes[-1].cpu - notes[1].cpu
-        rows += done
-    return Measured(
-        start=start,
-        load=max(notes[0].seconds for notes in workers),
-        seconds=seconds,
-        rate=rate,
-        cpu=1000 * cpu / rows,
-        megabytes=max(note.megabytes for notes in workers for note in notes),
-    )
 
 
 def differences(answers: Path, found: Path) -> list[str]:
@@ -246,25 +254,44 @@ def sides(only: Sequence[str], cpus: int) -> list[Side]:
     return chosen
 
 
-def report(measured: dict[Side, list[Measured]]) -> Iterator[str]:
-    """Yield the lines of the table; times are those of `answer` in the same round."""
+Pair = tuple[Measured, Measured]
+"""Runs of `answer` and of a side in the same round."""
+
+
+def report(measured: dict[Side, list[Pair]], *, beside: bool) -> Iterator[str]:
+    """Yield the lines of the table; ratios are to `answer` in the same round."""
     yield "| workers x threads | rows/s | time over `answer` | CPU over `answer` | start | load | run | MB |"
     yield "|---|---|---|---|---|---|---|---|"
-    base = next(iter(measured.values()))
-    for side, runs in measured.items():
-        pairs = list(zip(base, runs, strict=True))
-        ratios = [
-            Spread.of([first.rate / other.rate for first, other in pairs]),
-            Spread.of([other.cpu / first.cpu for first, other in pairs]),
-        ]
-        rate, start, load, run, memory = (
-            Spread.of([getattr(each, name) for each in runs]).median
-            for name in ("rate", "start", "load", "seconds", "megabytes")
-        )
-        cells = [str(side), f"{rate:.0f}"]
-        cells += [f"{each.median:.2f} ({each.low:.2f} to {each.high:.2f})" for each in ratios]
-        cells += [f"{start:.1f} s", f"{load:.1f} s", f"{run:.0f} s", f"{memory:.0f}"]
+    for side, pairs in measured.items():
+        if beside:
+            times = [answer.rate(run) / run.rate(answer) for answer, run in pairs]
+        else:
+            times = [answer.rate() / run.rate() for answer, run in pairs]
+        runs = [run for _, run in pairs]
+        cells = [str(side), f"{median(run.rate() for run in runs):.0f}"]
+        for ratios in (times, [run.cpu / answer.cpu for answer, run in pairs]):
+            spread = Spread.of(ratios)
+            cells.append(f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})")
+        cells += [f"{median(run.start for run in runs):.1f} s", f"{median(run.load for run in runs):.1f} s"]
+        cells += [f"{median(run.seconds for run in runs):.0f} s", f"{max(run.megabytes for run in runs):.0f}"]
         yield f"| {' | '.join(cells)} |"
+
+
+def play(
+    work: Path, rows: Path, chosen: Sequence[Side], *, beside: bool
+) -> Iterator[tuple[Side, Pair, list[str]]]:
+    """Play a round; yield each side with its run, that of `answer`, and how their answers differ."""
+    first, *others = chosen
+    if not beside:
+        answer = measure(first, rows, work / "answer")
+        yield first, (answer, answer), []
+    for place, side in enumerate(others):
+        base, directory = work / (f"answer {place}" if beside else "answer"), work / f"{place}"
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(measure, first, rows, base) if beside else None
+            run = measure(side, rows, directory)
+            pair = (answer if running is None else running.result(), run)
+        yield side, pair, differences(base / "out.parquet", directory / "out")
 
 
 def run_child(side: Side, rows: Path, directory: Path) -> None:
@@ -283,28 +310,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=["ray", "spark"], choices=["ray", "spark"])
+    parser.add_argument("--beside", action="store_true", help="run each side at the same time as `answer`")
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.run:
         side, rows, directory = given.run
         run_child(Side(*json.loads(side)), Path(rows), Path(directory))
         return 0
-    measured: dict[Side, list[Measured]] = {
-        side: [] for side in sides(given.only, len(os.sched_getaffinity(0)))
-    }
+    measured: dict[Side, list[Pair]] = {}
     wrong = []
     with tempfile.TemporaryDirectory() as work:
         rows = Path(work, "rows.parquet")
         write_rows(rows, given.squad, given.rows)
+        chosen = sides(given.only, len(os.sched_getaffinity(0)))
         for number in range(given.rounds):
-            for place, side in enumerate(measured):
-                directory = Path(work, f"{number}-{place}")
-                measured[side].append(measure(side, rows, directory))
-                print(f"round {number + 1}, {side}: {measured[side][-1]}", file=sys.stderr, flush=True)
-                if side.engine != "answer":
-                    found = differences(Path(work, f"{number}-0", "out.parquet"), directory / "out")
-                    wrong += [f"{side}: {difference}" for difference in found]
-    print("\n".join(report(measured)))
+            played = play(Path(work, f"round {number}"), rows, chosen, beside=given.beside)
+            for side, pair, found in played:
+                measured.setdefault(side, []).append(pair)
+                wrong += [f"{side}: {difference}" for difference in found]
+                lines = report({side: [pair]}, beside=given.beside)
+                print(f"round {number + 1}: {list(lines)[-1]}", file=sys.stderr, flush=True)
+    print("\n".join(report(measured, beside=given.beside)))
     print(f"{given.rows:,} rows; answers that differ from `answer`: {len(wrong)}", *wrong[:10], sep="\n")
     return 1 if wrong else 0
 

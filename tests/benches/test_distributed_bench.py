@@ -25,25 +25,34 @@ def test_answer_is_measured(tmp_path: Path) -> None:
     assert pq.read_metadata(tmp_path / "run" / "out.parquet").num_rows == 40
 
 
-def test_rates_of_workers_are_added() -> None:
-    one = [Note(0, 1, 0, 100, 0.5), Note(9, 2, 10, 120), Note(10, 3, 20, 130), Note(13, 6, 40, 110)]
-    two = [Note(1, 1, 0, 100, 0.7), Note(8, 2, 10, 120), Note(12, 5, 30, 120)]
-    found = distributed.summary(3.0, 20.0, Side("ray", 2, 1), [one, two])
-    assert found == Measured(
-        start=3.0, load=0.7, seconds=20.0, rate=60 / 4 + 30 / 4, cpu=1000 * (4 + 3) / 90, megabytes=130
-    )
-    with pytest.raises(RuntimeError, match=r"ray, 2 x 1: batches of the workers: \[3\]"):
-        distributed.summary(3.0, 20.0, Side("ray", 2, 1), [one])
+ONE = [Note(0, 1, 0, 100, 0.5), Note(9, 2, 10, 120), Note(10, 3, 20, 130), Note(13, 6, 40, 110)]
+TWO = [Note(1, 1, 0, 100, 0.7), Note(8, 2, 10, 120), Note(12, 5, 30, 120)]
+
+
+def test_rates_of_workers() -> None:
+    """Both are in steady state from 9 to 12 s; there the first answers 20 rows and 2/3 of 40."""
+    run = Measured(3.0, 0.7, 20.0, [ONE, TWO])
+    assert run.rate() == pytest.approx((20 + 40 * 2 / 3 + 30 * 3 / 4) / 3)
+    assert run.cpu == pytest.approx(1000 * (4 + 3) / 90)
+    assert run.megabytes == 130
+    alone = Measured(3.0, 0.5, 20.0, [ONE])
+    assert alone.rate() == pytest.approx(60 / 4)
+    assert alone.rate(Measured(3.0, 0.7, 20.0, [TWO])) == pytest.approx((20 + 40 * 2 / 3) / 3)
 
 
 def test_the_table() -> None:
     sides = distributed.sides(["ray"], 2)
     assert list(map(str, sides)) == ["answer, 1 x 2", "ray, 1 x 2", "ray, 2 x 1"]
-    answer = [Measured(1, 1, 10, rate, 8, 200) for rate in (100, 50)]
-    ray = [Measured(4, 1, 20, rate, 10, 300) for rate in (80, 50)]
-    lines = list(distributed.report({sides[0]: answer, sides[1]: ray}))
-    assert lines[2].startswith("| answer, 1 x 2 | 75 | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) | 1.0 s |")
-    assert lines[3].startswith("| ray, 1 x 2 | 65 | 1.12 (1.06 to 1.19) | 1.25 (1.25 to 1.25) | 4.0 s |")
+    answer = Measured(1.0, 0.5, 10.0, [[Note(0, 0, 0, 200, 0.5), Note(1, 1, 100, 200), Note(2, 2, 100, 200)]])
+    ray = Measured(4.0, 1.0, 20.0, [[Note(0, 0, 0, 300, 1.0), Note(1, 1, 100, 300), Note(3, 4, 100, 300)]])
+    lines = list(distributed.report({sides[0]: [(answer, answer)], sides[1]: [(answer, ray)]}, beside=False))
+    ones = "1.00 (1.00 to 1.00)"
+    assert lines[2] == f"| answer, 1 x 2 | 100 | {ones} | {ones} | 1.0 s | 0.5 s | 10 s | 200 |"
+    assert lines[3].startswith(
+        "| ray, 1 x 2 | 50 | 2.00 (2.00 to 2.00) | 3.00 (3.00 to 3.00) | 4.0 s | 1.0 s |"
+    )
+    together = list(distributed.report({sides[1]: [(answer, ray)]}, beside=True))
+    assert together[2].startswith("| ray, 1 x 2 | 50 | 2.00 (2.00 to 2.00) |")
 
 
 def test_differences_are_found(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_columns_follow_those_of_the_input() -> None:
         assert type(answered) is type(batch)
         answered.validate(full=True)
         assert answered.schema.equals(answers().output_schema(schema), check_metadata=True)
+        assert list(answers().answer_schema) == list(answered.schema)[3:]
         assert answered.schema.metadata == {b"made": b"by hand"}
         assert answered.schema.field("id").equals(own, check_metadata=True)
         assert answered.schema.names == ["id", "question", "context", *ANSWER, "warning", "error"]

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from pages import ROOT, run_code
 from pyspark.sql import SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
 from question_rows import added_columns, expected_rows, write_questions
 from spanjet.integrations.arrow import AnswerBatch
 
@@ -53,7 +54,7 @@ def spark(work: Path) -> Iterator[SparkSession]:
 
 def answer(session: SparkSession, function: Any, answers: AnswerBatch, out: str) -> pa.Table:
     rows = session.read.parquet("questions.parquet").repartition(6)
-    schema = from_arrow_schema(answers.output_schema(to_arrow_schema(rows.schema)))
+    schema = StructType([*rows.schema, *from_arrow_schema(answers.answer_schema)])
     rows.mapInArrow(function, schema).write.parquet(out)
     return pq.read_table(out)
 
@@ -95,8 +96,28 @@ def test_several_answers(spark: SparkSession, work: Path) -> None:
     assert found["qa_answers"].to_pylist() == expected["qa_answers"].to_pylist()
 
 
+def test_columns_of_other_types_come_back(spark: SparkSession) -> None:
+    others = (
+        "timestamp'2026-01-02 03:04:05' t, date'2026-01-02' d, 1.50 m, map('a', 1) p, array(1) a, x'00' b"
+    )
+    rows = spark.sql(f"SELECT {others}, 'Who built it?' question, 'Clara Höß built it.' context")
+    answers = AnswerBatch(threads=1)
+    schema = StructType([*rows.schema, *from_arrow_schema(answers.answer_schema)])
+    (found,) = rows.mapInArrow(answers.map_batches, schema).collect()
+    assert found.answer == "Clara Höß"
+    assert found[: len(rows.columns)] == rows.collect()[0]
+
+
+def test_a_name_that_is_taken(spark: SparkSession) -> None:
+    rows = spark.sql("SELECT 'a' question, 'b' context, 'c' answer")
+    answers = AnswerBatch(threads=1)
+    schema = StructType([*rows.schema, *from_arrow_schema(answers.answer_schema)])
+    with pytest.raises(Exception, match="the input has a column 'answer', a name that the output needs"):
+        rows.mapInArrow(answers.map_batches, schema).collect()
+
+
 def test_empty_partitions(spark: SparkSession, work: Path) -> None:
     answers = AnswerBatch(work / "no such model")
     rows = spark.read.parquet("questions.parquet").where("id < 0").repartition(3)
-    schema = from_arrow_schema(answers.output_schema(to_arrow_schema(rows.schema)))
+    schema = StructType([*rows.schema, *from_arrow_schema(answers.answer_schema)])
     assert rows.mapInArrow(answers.map_batches, schema).collect() == []

@@ -175,6 +175,11 @@ class AnswerBatch:
         while waiting:
             yield waiting.popleft().complete()
 
+    @property
+    def answer_schema(self) -> Any:
+        """The ``pyarrow.Schema`` of the new columns alone."""
+        return pa.schema(output_fields(flat=self._top_k == 1, prefix=self._prefix))
+
     def output_schema(self, schema: Any) -> Any:
         """Return the schema of answered batches, for engines that need it in advance.
 
@@ -191,7 +196,7 @@ class AnswerBatch:
                 number = "no" if name not in schema.names else "more than one"
                 found = ", ".join(map(repr, schema.names)) or "no columns"
                 raise ValueError(f"{number} column {name!r} ({role}=…); the input has {found:.200}")
-        for field in output_fields(flat=self._top_k == 1, prefix=self._prefix):
+        for field in self.answer_schema:
             if field.name in schema.names:
                 raise ValueError(
                     f"the input has a column {field.name!r}, a name that the output needs; "
