@@ -64,7 +64,7 @@ def test_structure(page: PageUnderTest) -> None:
     link = page.page.get_by_role("mark").get_by_role(
         "link", name=f"Answer 1, {score}: Ludwig Sckell", exact=True
     )
-    assert link.inner_text() == "Ludwig Sckell"
+    assert link.text_content() == "Ludwig Sckell"
     assert page.page.get_by_role("listitem").get_by_role("button").count() == 1
     assert page.page.get_by_role("tabpanel", name="Pasted text 1 answer").count() == 1
 
