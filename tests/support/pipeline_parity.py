@@ -2,7 +2,8 @@
 
 Ours computes in float32, as transformers does. Prints a table by options and one of the forms of a call, and
 fails on a difference: another span or score where transformers' own scores are not within 1e-4. Questions in
-which the opening token is typed are counted apart: there transformers returns unrelated words (docs/coming-from.md).
+which the opening token is typed are counted apart: there transformers returns unrelated words
+(docs/coming-from.md).
 """
 
 from __future__ import annotations
