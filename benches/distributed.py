@@ -7,7 +7,8 @@ it has answered a batch. A side is in steady state from the first batch of its l
 of its first one. The answers of all sides are compared with those of `answer`.
 
 In each round the sides run one after the other. On a machine that does other work too, ``--beside`` runs each
-of them at the same time as `answer`, so that both get the same share of the CPUs; then only ratios count.
+of them at the same time as `answer`, so that both get the same share of the CPUs; then only ratios count, and
+`answer` is not pinned either: where others compute, pinned threads get less than those that may move.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ BATCH = 1024
 
 
 class Side(NamedTuple):
-    """Engine with its number of workers and of threads of each worker."""
+    """Engine with its number of workers and of threads of each worker; pinning is for `answer`."""
 
     engine: str
     workers: int
     threads: int
+    pinning: bool | None = None
 
     def __str__(self) -> str:
         return f"{self.engine}, {self.workers} x {self.threads}"
@@ -100,7 +102,7 @@ class NotedAnswerBatch(AnswerBatch):
 def run_answer(side: Side, rows: Path, out: Path, notes: Path) -> float:
     """Answer the rows with `answer_file`; return the time at which it could begin."""
     began = time.time()
-    reader = Reader(runtime_config=RuntimeConfig(threads=side.threads))
+    reader = Reader(runtime_config=RuntimeConfig(threads=side.threads, pinning=side.pinning))
     load(lambda: reader, notes)
 
     def progress(done: int, _total: int | None) -> None:
@@ -288,7 +290,7 @@ def play(
     for place, side in enumerate(others):
         base, directory = work / (f"answer {place}" if beside else "answer"), work / f"{place}"
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(measure, first, rows, base) if beside else None
+            running = pool.submit(measure, first._replace(pinning=False), rows, base) if beside else None
             run = measure(side, rows, directory)
             pair = (answer if running is None else running.result(), run)
         yield side, pair, differences(base / "out.parquet", directory / "out")
@@ -328,8 +330,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for side, pair, found in played:
                 measured.setdefault(side, []).append(pair)
                 wrong += [f"{side}: {difference}" for difference in found]
-                lines = report({side: [pair]}, beside=given.beside)
-                print(f"round {number + 1}: {list(lines)[-1]}", file=sys.stderr, flush=True)
+                *_, line = report({side: [pair]}, beside=given.beside)
+                print(f"round {number + 1}: {line} {len(found)} differ", file=sys.stderr, flush=True)
     print("\n".join(report(measured, beside=given.beside)))
     print(f"{given.rows:,} rows; answers that differ from `answer`: {len(wrong)}", *wrong[:10], sep="\n")
     return 1 if wrong else 0
