@@ -118,6 +118,7 @@ def run_ray(side: Side, rows: Path, out: Path, notes: Path) -> float:
     """Answer the rows in actors of Ray Data."""
     import ray  # noqa: PLC0415  (only this side needs it)
 
+    os.environ["RAY_worker_niceness"] = "0"  # as `answer`; by default, Ray's workers leave the CPUs to others
     ray.init("local", num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     began = time.time()
@@ -186,10 +187,16 @@ class Measured(NamedTuple):
         return max(note.megabytes for notes in self.workers for note in notes)
 
     def rate(self, beside: Measured | None = None) -> float:
-        """Return the rows a second in steady state, or while another side was in steady state too."""
+        """Return the rows a second in steady state, or while another side was in steady state too.
+
+        Raises:
+            RuntimeError: the other side was never in steady state at the same time.
+        """
         workers = [*self.workers, *(beside.workers if beside is not None else ())]
         begin = max(notes[1].time for notes in workers)
         end = min(notes[-1].time for notes in workers)
+        if end <= begin:
+            raise RuntimeError("no worker had two batches while the others were in steady state")
         rows = 0.0
         for notes in self.workers:
             times = [note.time for note in notes]
@@ -290,9 +297,12 @@ def play(
     for place, side in enumerate(others):
         base, directory = work / (f"answer {place}" if beside else "answer"), work / f"{place}"
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(measure, first._replace(pinning=False), rows, base) if beside else None
-            run = measure(side, rows, directory)
-            pair = (answer if running is None else running.result(), run)
+            running = pool.submit(measure, side, rows, directory)
+            if beside:
+                while not running.done() and not list(directory.glob("notes/*")):  # until it has loaded
+                    time.sleep(0.1)
+                answer = measure(first._replace(pinning=False), rows, base)
+            pair = answer, running.result()
         yield side, pair, differences(base / "out.parquet", directory / "out")
 
 

@@ -37,6 +37,9 @@ def test_rates_of_workers() -> None:
     assert run.megabytes == 130
     alone = Measured(3.0, 0.5, 20.0, [ONE])
     assert alone.rate() == pytest.approx(60 / 4)
+    late = [note._replace(time=note.time + 100) for note in TWO]
+    with pytest.raises(RuntimeError, match="no worker had two batches while"):
+        alone.rate(Measured(3.0, 0.7, 20.0, [late]))
     assert alone.rate(Measured(3.0, 0.7, 20.0, [TWO])) == pytest.approx((20 + 40 * 2 / 3) / 3)
 
 
