@@ -118,7 +118,8 @@ def run_ray(side: Side, rows: Path, out: Path, notes: Path) -> float:
     """Answer the rows in actors of Ray Data."""
     import ray  # noqa: PLC0415  (only this side needs it)
 
-    os.environ["RAY_worker_niceness"] = "0"  # as `answer`; by default, Ray's workers leave the CPUs to others
+    # As `answer`; by default, the workers of Ray leave the CPUs to others.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (spelt so by Ray)
     ray.init("local", num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     began = time.time()

@@ -85,8 +85,8 @@ class Offline:
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.wait()
+        with self._process:  # closes its pipes
+            self._process.kill()
 
 
 def throughput(squad: Path, items: list[Item], seconds: float, rounds: int) -> tuple[float, list[Check]]:

@@ -300,7 +300,7 @@ def test_help(command: list[str]) -> None:
         (("ask", "who?", "--file", "nowhere"), "nowhere: No such file or directory"),
         (("ask", "who?", "text", "--file", "x"), "the text is given twice, as an argument and with --file"),
         (("ask", "who?", "text", "--model", "nowhere"), "nowhere: no such directory"),
-        (("ask", "who?", "text", "--mode", "hf"), "--mode is 'hf'; expected 'global' or 'squad'"),
+        (("ask", "who?", "text", "--mode", "best"), "--mode is 'best'; expected 'global' or 'squad' or 'hf'"),
         (("eval", "nowhere.json"), "nowhere.json: No such file or directory"),
         (("eval", "SQUAD", "--max-length", "385"), "--max-length is 385; expected at most 384"),
         (("eval", "SQUAD", "--predictions", "/nowhere/x.json"), "/nowhere: no such directory"),

@@ -107,7 +107,7 @@ def test_wrong_command_lines_are_said_in_one_line(arguments: tuple[str, ...], me
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("ask", "a", "b", "--mode", "hf"), "--mode is 'hf'; expected 'global' or 'squad'"),
+        (("ask", "a", "b", "--mode", "best"), "--mode is 'best'; expected 'global' or 'squad' or 'hf'"),
         (("ask", "a", "b", "-k", "9" * 20), "--top-k is 99999999999999999999; expected an integer from 1 to"),
         (
             ("eval", SQUAD, "--convention", "overlap", "--doc-stride", "400"),

@@ -127,6 +127,7 @@ def test_card(made: tuple[Path, dict[str, Any]], squad: Path) -> None:
         "doc_stride": 128,
         "convention": "advance",
         "max_question_length": 64,
+        "allow_empty": False,
     }
     for scores in (evaluation["float32"], evaluation["int8"]):
         assert 0 <= scores["exact_match"] <= scores["f1"] <= 100

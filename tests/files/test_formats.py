@@ -444,9 +444,9 @@ def test_csv_out(tmp_path: Path, form: str, delimiter: str) -> None:
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = input_file(tmp_path, "parquet")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
-    with pytest.raises(ImportError, match=r"Parquet needs pyarrow; install spanjet\[arrow\]"):
+    with pytest.raises(ImportError, match=r"Parquet needs pyarrow: pip install 'spanjet\[arrow\]'"):
         open_rows(path, "parquet", Columns())
-    with pytest.raises(ImportError, match=r"Parquet needs pyarrow; install spanjet\[arrow\]"):
+    with pytest.raises(ImportError, match=r"Parquet needs pyarrow: pip install 'spanjet\[arrow\]'"):
         row_writer("parquet")
     for form in ("jsonl", "csv", "squad"):
         assert len(read(input_file(tmp_path, form), form)) == 3

@@ -59,8 +59,20 @@ def measured(fresh: Reader) -> Measured:
     return measured
 
 
+OTHERS: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def threads_of_others() -> None:
+    """Readers that other tests share keep their threads."""
+    OTHERS.clear()
+    OTHERS.update(threads())
+
+
 def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "spanjet-batcher"]
+    """Threads of batchers that began in this test."""
+    found = [thread for thread in threading.enumerate() if thread.name == "spanjet-batcher"]
+    return [thread for thread in found if thread not in OTHERS]
 
 
 def test_concurrent_calls_are_merged(fresh: Reader, measured: Measured) -> None:
