@@ -315,9 +315,9 @@ def reference(model: Any, batches: list[Batch]) -> dict[str, NDArray[Any]]:
 def largest_difference(checkpoint: Path, golden: Path) -> float:
     """Largest difference of a float32 logit of a token from the recorded one."""
     from spanjet.model import load_model
-    from spanjet.runtime.openvino import ov
+    from spanjet.runtime.openvino import shared_core
 
-    compiled = ov.Core().compile_model(
+    compiled = shared_core().compile_model(
         load_model(checkpoint).model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     largest = 0.0

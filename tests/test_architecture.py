@@ -95,6 +95,17 @@ def test_openvino_has_one_door() -> None:
     assert set(importing) == {"runtime/openvino.py"}
 
 
+def test_openvino_has_one_core() -> None:
+    made = [
+        path.name
+        for folder in (PACKAGE, Path(__file__).parent)
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "Core"
+    ]
+    assert made == ["openvino.py"]
+
+
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function, without its docstring."""
     documentation = function.body[0] if ast.get_docstring(function) else None

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from spanjet.compress.distill.autodiff import differentiate
 from spanjet.model.graph.activation_functions import ACTIVATIONS, activate
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 
 Array = NDArray[np.float32]
 Build = Callable[..., ov.Node]
@@ -21,7 +21,7 @@ def values(*shape: int, seed: int = 0) -> Array:
 
 def compiled(results: Sequence[ov.Output], parameters: Sequence[ov.Node]) -> ov.CompiledModel:
     model = ov.Model([ops.result(result) for result in results], list(parameters), "test")
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def check(build: Build, *inputs: Array, dynamic: bool = True, tolerance: float = 2e-3) -> None:

@@ -15,7 +15,7 @@ from spanjet.compress.prune import packing
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import pack
 from spanjet.model.layer_shape import LayerShape
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 
 LENGTHS = (40, 37, 33)
 
@@ -45,7 +45,7 @@ def values_of(network: Network, names: list[str], batch: Batch) -> list[NDArray[
     model = network.build()
     nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
     tapped = ov.Model([ops.result(nodes[name].output(0)) for name in names], model.get_parameters(), "tapped")
-    compiled = ov.Core().compile_model(tapped, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(tapped, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     given = compiled(dict(batch))
     return [np.array(given[index]) for index in range(len(names))]
 

@@ -14,7 +14,7 @@ from spanjet.compress.prune.optimal_brain_surgeon import damped
 from spanjet.compress.prune.removal_order import find_orders
 from spanjet.compress.prune.second_moments import measure_second_moments
 from spanjet.model.layer_shape import LayerShape
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 
 OUTPUT = {"heads": "attention.output", "units": "ffn.down"}
 INNER = {"heads": "attention.context", "units": "ffn.activation"}
@@ -41,7 +41,7 @@ class Shifted:
             reader.replace_source_output(total.output(0))
         inner = ops.result(nodes[f"encoder.layer.{index}.{INNER[kind]}"].output(0))
         model = ov.Model([*model.get_results(), inner], [*model.get_parameters(), shift], "shifted")
-        self._compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        self._compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def __call__(self, batch: Batch, shift: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
         """Logits, float64[2, length], and what the product reads, float64[length, inner]."""

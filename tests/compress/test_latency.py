@@ -22,7 +22,7 @@ from spanjet.model.graph.architectures import read_architecture
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import LayerShape
 from spanjet.reader.batching import schedule
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 
 LENGTHS = np.random.default_rng(0).integers(20, 384, 500)
 TABLE = LatencyTable(
@@ -107,7 +107,7 @@ def operations(model: ov.Model) -> Counter[str]:
 
 
 def compiled_operations(model: ov.Model) -> Counter[tuple[str, str]]:
-    compiled = ov.Core().compile_model(model, "CPU")
+    compiled = shared_core().compile_model(model, "CPU")
     about = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
     kinds = [tuple(each[key].astype(str) for key in ("layerType", "runtimePrecision")) for each in about]
     return Counter((kind, precision) for kind, precision in kinds if kind != "Const")

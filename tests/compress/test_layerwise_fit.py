@@ -14,7 +14,7 @@ from spanjet.compress.prune.qa_head import HeadData, refit_head
 from spanjet.compress.prune.removal_order import Orders, find_orders
 from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
 from spanjet.model.layer_shape import LayerShape
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, shared_core
 
 SHAPES = (LayerShape(3, 40), LayerShape(2, 20))
 # Tokens enough for the widest block.
@@ -51,7 +51,7 @@ def values_of(network: Network, names: list[str], items: list[Batch]) -> list[ND
     model = network.build()
     nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
     model.add_results([ops.result(nodes[name].output(0)) for name in names])
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = [[np.array(values[0]) for values in list(compiled(dict(item)).values())[2:]] for item in items]
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
@@ -68,7 +68,7 @@ def divergence(network: Network, whole: Network, items: list[Batch]) -> float:
 
 
 def logits_of(network: Network, name: str, items: list[Batch]) -> list[NDArray[np.float64]]:
-    compiled = ov.Core().compile_model(network.build(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(network.build(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return [compiled(dict(item))[name].astype(np.float64)[0] for item in items]
 
 

@@ -25,7 +25,7 @@ from spanjet.evaluate import Question, SquadDataset, load_squad
 from spanjet.model import load_model
 from spanjet.model.directory import COMPANIONS
 from spanjet.model.hub import HubModel
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 from spanjet.runtime.precision import suited
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -189,7 +189,7 @@ def test_the_model_is_int8_and_answers(made: tuple[Path, dict[str, Any]]) -> Non
     with np.load(GOLDEN / "tiny-bert-logits.npz") as arrays:
         inputs = {name: arrays[f"gelu/1/{name}"].astype(np.int32) for name in checkpoints.INPUTS}
         expected = arrays["gelu/1/start_logits"]
-    logits = ov.Core().compile_model(suited(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(inputs)
+    logits = shared_core().compile_model(suited(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(inputs)
     tokens = inputs["attention_mask"] == 1
     correlation = np.corrcoef(logits["start_logits"][tokens], expected[tokens])[0, 1]
     assert 0.98 < correlation < 1
@@ -294,7 +294,7 @@ def test_tables_become_int8_by_row() -> None:
     assert types["table.weight"] == ov.Type.i8
     indices = np.arange(2000, dtype=np.int32).reshape(2, 1000)
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    looked_up = ov.Core().compile_model(model, "CPU", options)([indices])[0].reshape(2000, 16)
+    looked_up = shared_core().compile_model(model, "CPU", options)([indices])[0].reshape(2000, 16)
     step = np.abs(table).max(axis=1, keepdims=True) / 127
     assert (np.abs(looked_up - table) <= 0.5001 * step).all()
     assert np.abs(looked_up - table).max() > 0
@@ -324,7 +324,7 @@ def test_sliced_tables_have_bfloat16_values() -> None:
     model = slice_model(table)
     assert round_tables(model) == ["table.weight"]
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    rows = ov.Core().compile_model(model, "CPU", options)([np.array([1], np.int64)])[0]
+    rows = shared_core().compile_model(model, "CPU", options)([np.array([1], np.int64)])[0]
     assert rows[0, :4].tolist() == [1, 1, 1 + 2**-6, -1]
     assert not (rows.view(np.uint32) & 0xFFFF).any()
     assert (np.abs(rows - table) <= 2**-8 * np.abs(table)).all()
@@ -335,7 +335,7 @@ def test_sliced_tables_have_bfloat16_values() -> None:
 def test_a_fixed_length_gives_the_same_logits(made: tuple[Path, dict[str, Any]], precision: str) -> None:
     model = load_model(made[0]).model
     options = {"INFERENCE_PRECISION_HINT": precision}
-    free = ov.Core().compile_model(model, "CPU", options)
+    free = shared_core().compile_model(model, "CPU", options)
     generator = np.random.default_rng(0)
     for length in (32, 48):
         fixed = model.clone()
@@ -346,7 +346,7 @@ def test_a_fixed_length_gives_the_same_logits(made: tuple[Path, dict[str, Any]],
             "token_type_ids": generator.integers(0, 2, (3, length), np.int32),
         }
         inputs["attention_mask"][1, 20:] = 0
-        logits, expected = ov.Core().compile_model(fixed, "CPU", options)(inputs), free(inputs)
+        logits, expected = shared_core().compile_model(fixed, "CPU", options)(inputs), free(inputs)
         for name in ("start_logits", "end_logits"):
             tokens = inputs["attention_mask"] == 1
             assert np.array_equal(logits[name][tokens], expected[name][tokens])

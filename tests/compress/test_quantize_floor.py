@@ -24,7 +24,7 @@ from spanjet.compress.quantize.quantize import quantize_checkpoint
 from spanjet.compress.quantize.sensitivity import logits_of, relative_error
 from spanjet.evaluate import Evaluation, Scores, evaluate, load_squad
 from spanjet.model import load_model
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 from typer.testing import CliRunner
 
 WORDS = (
@@ -90,7 +90,7 @@ def test_all_layers_restored_give_the_original(tmp_path: Path, name: str) -> Non
     ov.save_model(calibrate(original, inputs), tmp_path / "int8.xml", compress_to_fp16=False)
 
     def quantized(restored: list[str]) -> ov.Model:
-        model = ov.Core().read_model(tmp_path / "int8.xml")
+        model = shared_core().read_model(tmp_path / "int8.xml")
         restore(model, original, restored)
         return finish(model, kept=restored)
 

@@ -13,7 +13,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import pack
 from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
 from spanjet.model.layer_shape import LayerShape
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, shared_core
 
 LENGTHS = (19, 7, 23, 11, 16)
 
@@ -23,7 +23,7 @@ def vectors_before_layers(network: Network, item: Batch) -> NDArray[np.float64]:
     model = network.build()
     node = next(node for node in model.get_ordered_ops() if node.get_friendly_name() == "embeddings.norm")
     model.add_results([ops.result(node.output(0))])
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.asarray(compiled(dict(item))[2][0], np.float64)
 
 

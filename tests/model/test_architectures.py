@@ -13,7 +13,7 @@ from spanjet.model import InputLayout, load_model
 from spanjet.model.graph.activation_functions import ACTIVATIONS, activate
 from spanjet.model.graph.architectures import ARCHITECTURES as REGISTRY
 from spanjet.model.graph.relative_position import bucketed
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 
 NAMES = sorted(path.parent.name for path in ARCHITECTURES.glob("*/logits.npz"))
 TOLERANCE = 1e-5
@@ -144,7 +144,7 @@ def test_only_padding_gives_finite_logits(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_too_long_a_sequence_fails(tmp_path: Path, name: str) -> None:
     loaded = load_model(checkpoints.copy(name, tmp_path / name))
-    compiled = ov.Core().compile_model(loaded.model, "CPU")
+    compiled = shared_core().compile_model(loaded.model, "CPU")
     longest = random_inputs(loaded.model, 1, loaded.max_length)
     assert compiled(longest)["start_logits"].shape == (1, loaded.max_length)
     for more in (1, 2, 30, 200):
@@ -259,7 +259,7 @@ def test_activations(name: str) -> None:
     parameter = ops.parameter([-1], np.float32)
     node = activate(parameter, name, name="active")
     assert node.get_friendly_name() == "active"
-    compiled = ov.Core().compile_model(
+    compiled = shared_core().compile_model(
         ov.Model([node], [parameter], "active"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     assert np.abs(compiled(points)[0] - expected).max() < 1e-5

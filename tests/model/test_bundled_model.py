@@ -14,7 +14,7 @@ from spanjet import Answer, Calibration, DecodeConfig, Reader, RuntimeConfig, Wi
 from spanjet.cli import app
 from spanjet.model import Model, load_model
 from spanjet.model.directory import BUNDLED_MODEL
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 from spanjet.runtime.precision import suited
 from typer.testing import CliRunner
 
@@ -101,7 +101,7 @@ def test_weights_are_int8(bundled: Model) -> None:
 
 
 def test_logits_are_close_to_the_checkpoint(bundled: Model) -> None:
-    compiled = ov.Core().compile_model(suited(bundled.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(suited(bundled.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with np.load(GOLDEN) as arrays:
         for batch in ("0", "1"):
             inputs = {name: arrays[f"{batch}/{name}"].astype(np.int32) for name in INPUTS}

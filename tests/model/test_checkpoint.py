@@ -12,7 +12,7 @@ import pytest
 from checkpoints import INPUTS, OUTPUTS, TINY, Tensors, edit_config, edit_tensors, run
 from spanjet.model import load_model
 from spanjet.model.graph.architectures import read_architecture
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 
 LOGITS = checkpoints.GOLDEN / "tiny-bert-logits.npz"
 TOLERANCE = 1e-3
@@ -80,7 +80,7 @@ def test_only_padding_gives_finite_logits() -> None:
 
 
 def test_too_long_a_sequence_fails() -> None:
-    compiled = ov.Core().compile_model(load_model(TINY).model, "CPU")
+    compiled = shared_core().compile_model(load_model(TINY).model, "CPU")
     with pytest.raises(RuntimeError, match="embeddings"):
         compiled({name: np.zeros((1, 385), np.int32) for name in INPUTS})
     assert compiled({name: np.zeros((1, 384), np.int32) for name in INPUTS})["start_logits"].shape == (1, 384)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from spanjet.model import Model, ModelDirectory, load_model, write_model_directory
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import shared_core
 from spanjet.storage import staged
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny-bert"
@@ -38,7 +38,7 @@ def test_round_trip(directory: Path, tiny: Model) -> None:
     assert ModelDirectory.read(directory).max_position_embeddings == tiny.max_length
     inputs = {name: np.ones((2, 9), np.int32) for name in INPUTS}
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    logits = [ov.Core().compile_model(one.model, "CPU", options)(inputs)[0] for one in (loaded, tiny)]
+    logits = [shared_core().compile_model(one.model, "CPU", options)(inputs)[0] for one in (loaded, tiny)]
     assert 0 < np.abs(logits[0] - logits[1]).max() < 0.02  # the weights became float16
 
 

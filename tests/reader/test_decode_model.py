@@ -10,7 +10,7 @@ import peer
 import pytest
 from decoding import MODES, Case, Floats, Mode, assert_equal, case
 from spanjet import Reader, RuntimeConfig
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def squad(data: Path) -> Case:
 @pytest.fixture(scope="module")
 def logits(squad: Case) -> tuple[Floats, Floats]:
     model = Reader(runtime_config=RuntimeConfig(cache_dir=None)).model.model
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     windows = squad.windows
     start, end = np.full((2, len(windows.ids)), np.nan, np.float32)
     for rows in np.array_split(np.arange(len(windows)), 5):

@@ -15,7 +15,7 @@ import texts
 import trained_tokenizers
 from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.model import load_model
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 
 # The architecture, the kind of its tokenizer, the ids of its padding token and the tokens of a sequence.
 MODELS = {
@@ -55,7 +55,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     tokenizer = peer.load(trained_tokenizers.write(path, kind), match_special_tokens=False)
     enlarge(path, tokenizer.get_vocab_size(), pad)
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    model = ov.Core().compile_model(load_model(path).model, "CPU", settings)
+    model = shared_core().compile_model(load_model(path).model, "CPU", settings)
     return Checkpoint(path, tokenizer, model, max_length)
 
 

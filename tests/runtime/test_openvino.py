@@ -1,4 +1,4 @@
-"""OpenVINO is imported without its telemetry."""
+"""OpenVINO is imported without its telemetry, and has one core."""
 
 import subprocess
 import sys
@@ -38,3 +38,25 @@ def test_what_the_user_imported_is_left_alone() -> None:
         printed(script + "import spanjet.runtime.openvino; print(sys.modules['openvino_telemetry'] is own)")
         == "True"
     )
+
+
+SIGNAL = """
+import os, signal, sys, threading
+from spanjet import Reader
+
+def free():
+    readers.clear()
+
+readers = [Reader(sys.argv[1])]
+readers[0].ask("who?", "me")
+thread = threading.Thread(target=free)
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_signals_after_another_thread_freed_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert printed(SIGNAL, str(Path(__file__).parents[1] / "golden" / "tiny-bert")) == "handled"

@@ -15,7 +15,7 @@ from spanjet.config import RuntimeConfig
 from spanjet.model import load_model
 from spanjet.reader.reader import Reader
 from spanjet.runtime import cpu as cpu_module
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 from spanjet.runtime.precision import (
     HALF_RANGE,
     can_saturate,
@@ -80,7 +80,7 @@ def test_which_cpus_saturate(cpu: str) -> None:
 
 def test_weights_of_seven_bits(int8: dict[bool, Path]) -> None:
     for half, path in int8.items():
-        model = ov.Core().read_model(path / "openvino_model.xml")
+        model = shared_core().read_model(path / "openvino_model.xml")
         weights = {
             node.get_friendly_name(): np.abs(node.data.astype(int)).max()
             for node in model.get_ordered_ops()
@@ -191,5 +191,5 @@ def quantizers(model: ov.Model) -> int:
 
 def logits(model: ov.Model, inputs: dict[str, NDArray[np.int32]]) -> NDArray[np.float32]:
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    outputs = ov.Core().compile_model(model, "CPU", settings)(inputs)
+    outputs = shared_core().compile_model(model, "CPU", settings)(inputs)
     return np.stack([outputs["start_logits"], outputs["end_logits"]])

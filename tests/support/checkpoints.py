@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TINY = GOLDEN / "tiny-bert"
@@ -47,14 +47,14 @@ def golden(file: Path, prefix: str = "") -> Iterator[tuple[Batch, Logits]]:
 
 
 def run(model: ov.Model, inputs: Batch) -> Logits:
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     logits = compiled(inputs)
     return {name: logits[name] for name in OUTPUTS}
 
 
 def largest_difference(model: ov.Model, file: Path, prefix: str = "") -> float:
     """Of a token's logits from the recorded ones."""
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     largest = 0.0
     for inputs, expected in golden(file, prefix):
         logits, tokens = compiled(inputs), inputs["attention_mask"] == 1

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 from spanjet.runtime.warnings import warn_caller
 from spanjet.storage import STAGE_SUFFIX, lock, replace_file
 
@@ -114,7 +114,7 @@ class ArtifactStore:
             staged.with_suffix(".bin").replace(file.with_suffix(".bin"))
             staged.replace(file)
 
-        return self._kept(self.file(stage, key, ".xml"), write, ov.Core().read_model)
+        return self._kept(self.file(stage, key, ".xml"), write, shared_core().read_model)
 
     def measurement(self, stage: str, key: Any, name: str, measure: Callable[[], float]) -> float:
         """Return one named number of a stage; append it to the stage's file if it is new."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from spanjet.model.content import check_content
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 from spanjet.runtime.ports import INPUTS, OUTPUTS, adapt
 
 __all__ = ["GRAPH", "ONNX", "find_exported", "read_exported"]
@@ -56,7 +56,7 @@ def read_exported(path: Path) -> ov.Model:
     check_content(path)
     kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
     try:
-        model = ov.Core().read_model(path)
+        model = shared_core().read_model(path)
         _rename([*model.inputs, *model.outputs])
     except (RuntimeError, UnicodeDecodeError) as error:  # the latter from undecodable text
         raise ValueError(f"{path}: not an {kind} model: {_last_line(error)}") from error

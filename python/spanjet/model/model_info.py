@@ -7,7 +7,7 @@ from typing import Any
 
 from spanjet.model.load import Model
 from spanjet.runtime.cpu import inference_paths
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 from spanjet.runtime.precision import is_product, is_quantized_product, is_weight, suited
 
 __all__ = ["describe_execution", "describe_model"]
@@ -53,7 +53,7 @@ def describe_execution(model: Model) -> dict[str, Any]:
         number of parallel batches; ``operations``: number of operations of the compiled model, by kind and
         precision.
     """
-    compiled = ov.Core().compile_model(suited(model.model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+    compiled = shared_core().compile_model(suited(model.model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
     operations: dict[str, Counter[str]] = {}
     for node in compiled.get_runtime_model().get_ordered_ops():
         about = node.get_rt_info()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spanjet.config import RuntimeConfig
 from spanjet.runtime.cpu import ROOT, quota_threads
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 from spanjet.runtime.ports import OUTPUTS, adapt
 from spanjet.runtime.precision import suited
 from spanjet.runtime.warnings import warn_caller
@@ -175,7 +175,7 @@ class Runtime:
             # Several compiled models would be pinned to the same CPUs.
             properties.setdefault("ENABLE_CPU_PINNING", False)
         with _alone_at(properties.get("CACHE_DIR")):
-            compiled = ov.Core().compile_model(model, "CPU", properties)
+            compiled = shared_core().compile_model(model, "CPU", properties)
         _Fork.compiled.add(compiled)
         return compiled
 

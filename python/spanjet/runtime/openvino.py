@@ -1,4 +1,4 @@
-"""Import OpenVINO with its telemetry disabled; all other modules import ``ov`` and ``ops`` from here.
+"""Import OpenVINO with its telemetry disabled; all other modules import it from here.
 
 `import openvino` sends telemetry unless the user has opted out: it writes to the home directory, forks a
 process, and can delay the exit of the program by three seconds without a network. It does not if the package
@@ -6,8 +6,9 @@ process, and can delay the exit of the program by three seconds without a networ
 """
 
 import sys
+from functools import cache
 
-__all__ = ["PrePostProcessor", "ops", "ov"]
+__all__ = ["PrePostProcessor", "ops", "ov", "shared_core"]
 
 TELEMETRY = "openvino_telemetry"
 
@@ -21,3 +22,14 @@ try:
 finally:
     if _hidden:
         del sys.modules[TELEMETRY]
+
+
+@cache
+def shared_core() -> ov.Core:
+    """Return the core that reads and compiles all models of the process, and lives as long as it.
+
+    A core's CPU plugin gives the thread that first compiles with it an alternate signal stack, on which
+    Python's signal handlers run, and frees it with the core. If that happens in another thread, or before a
+    later core is freed, the next signal ends the process with SIGSEGV.
+    """
+    return ov.Core()

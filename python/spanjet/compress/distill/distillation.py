@@ -12,7 +12,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model.graph.encoder import NODES
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 
 __all__ = ["Distillation", "distil"]
 
@@ -96,7 +96,7 @@ class Distillation:
         self._gradient = np.zeros_like(self.weights)
         self._tensors = _parts(self.weights, shapes)
         model, self._inputs = _graph(teacher, student, names)
-        compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **_PRECISION})
+        compiled = shared_core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **_PRECISION})
         self._request = compiled.create_infer_request()
         for place, values in enumerate(self._tensors.values(), len(self._inputs)):
             self._request.set_input_tensor(place, ov.Tensor(values, shared_memory=True))

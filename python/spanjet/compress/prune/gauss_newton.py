@@ -13,7 +13,7 @@ from spanjet.compress.prune.second_moments import SecondMoments
 from spanjet.compress.prune.structures import BlockKey, Structure, blocks_of
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.model.graph.encoder import NODES
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 
 __all__ = ["Curvature", "measure_curvature"]
 
@@ -101,7 +101,7 @@ def measure_curvature(
     """
     blocks = [each for each in blocks_of(network) if each[0].size(network.shapes[each[1]])]
     model = _graph(network, blocks)
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     request = compiled.create_infer_request()
     outputs: dict[BlockKey, NDArray[np.float64]] = {}
     inner: dict[BlockKey, NDArray[np.float64]] = {}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.compress.prune.network import Network
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, shared_core
 
 __all__ = ["Inputs", "Taps", "backward_tokens", "pack"]
 
@@ -80,7 +80,7 @@ class Taps:
         model.add_results([ops.result(nodes[name].output(0), name=f"{name}.tap") for name in names])
         self._names = tuple(names)
         self._first = len(model.outputs) - len(names)
-        self._compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        self._compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def __call__(self, batch: Inputs) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield names and activations of the nodes, float32[tokens, width], valid until the next call."""

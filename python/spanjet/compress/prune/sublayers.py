@@ -9,7 +9,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.structures import Structure
 from spanjet.model.graph.blocks import Blocks
 from spanjet.model.graph.tensors import Tensors
-from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.openvino import ops, ov, shared_core
 
 __all__ = ["Sublayer"]
 
@@ -94,4 +94,4 @@ def _compile(network: Network, structure: Structure, layer: int) -> ov.CompiledM
     nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
     inner = nodes[f"encoder.layer.{layer}.{structure.inner}"]
     model = ov.Model([inner], [vectors, mask], "sublayer")
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.runtime.openvino import ov
+from spanjet.runtime.openvino import ov, shared_core
 from spanjet.runtime.ports import OUTPUTS
 
 __all__ = ["logits_of", "relative_error"]
@@ -18,7 +18,7 @@ def logits_of(model: ov.Model, inputs: Sequence[dict[str, NDArray[np.int32]]]) -
         model: a question-answering model.
         inputs: model inputs of single windows, without padding.
     """
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     logits = []
     for item in inputs:
         outputs = compiled(item)
