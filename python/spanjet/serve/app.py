@@ -63,6 +63,8 @@ def create_app(config: ServeConfig, reader: Reader | None = None) -> ASGIApp:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # Of those who set OpenTelemetry up: the records of refused bodies quote them. Older versions ignore it.
+        telemetry={"logs": False},
         responses={status: {"model": Problem, "description": text} for status, text in PROBLEMS.items()},
     )
     add_handlers(app)

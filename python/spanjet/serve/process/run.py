@@ -1,6 +1,7 @@
 """Run the server: one process, or several that are watched."""
 
 import contextlib
+import gc
 import logging.config
 import os
 import signal
@@ -99,7 +100,14 @@ def _serve(
     logging.captureWarnings(True)
     # It quotes the question; the response has it instead.
     warnings.simplefilter("ignore", QuestionCut)
-    server = HttpServer(http_config(config, create_app(config, reader)), on_ready)
+
+    def ready() -> None:
+        # What was made so far lives as long as the process: it need not be searched for garbage again.
+        gc.collect()
+        gc.freeze()
+        on_ready()
+
+    server = HttpServer(http_config(config, create_app(config, reader)), ready)
     # While the server runs its own handlers end it in order; it then raises the signal again for these.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
