@@ -63,7 +63,7 @@ def create_app(config: ServeConfig, reader: Reader | None = None) -> ASGIApp:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
-        # Of those who set OpenTelemetry up: the records of refused bodies quote them. Older versions ignore it.
+        # Where OpenTelemetry is set up, its records of refused bodies quote them; older versions ignore this.
         telemetry={"logs": False},
         responses={status: {"model": Problem, "description": text} for status, text in PROBLEMS.items()},
     )
