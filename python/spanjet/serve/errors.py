@@ -86,7 +86,10 @@ def _located(message: str, place: Location, many: Location, documents_from: int)
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let an application answer all errors in the same way."""
+    """Let an application answer all errors in the same way.
+
+    The handlers are coroutines, since others run in threads, which costs more than to refuse a request.
+    """
     app.add_exception_handler(RequestError, _request_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -94,13 +97,13 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _failed)
 
 
-def _request_error(_: Request, error: Exception) -> JSONResponse:
+async def _request_error(_: Request, error: Exception) -> JSONResponse:
     known = cast(RequestError, error)
     detail = [{"loc": list(known.location), "msg": known.error}] if known.location else None
     return problem(known.status, known.error, detail)
 
 
-def _validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     # Without the input, which may be long, private, or no Unicode text.
     faults = cast(RequestValidationError, error).errors()
     detail = [{"loc": list(fault["loc"]), "msg": fault["msg"]} for fault in faults]
@@ -109,15 +112,15 @@ def _validation_error(_: Request, error: Exception) -> JSONResponse:
     return problem(422, f"{name}: {first['msg']}", detail)
 
 
-def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
     known = cast(HTTPException, error)
     return JSONResponse({"error": known.detail}, known.status_code, known.headers)
 
 
-def _failed(_: Request, _error: Exception) -> JSONResponse:
+async def _failed(_: Request, _error: Exception) -> JSONResponse:
     return problem(500, FAILED)
 
 
-def _overloaded(_: Request, error: Exception) -> JSONResponse:
+async def _overloaded(_: Request, error: Exception) -> JSONResponse:
     seconds = max(1, math.ceil(cast(Overloaded, error).retry_after))
     return problem(429, str(error), retry_after=str(seconds))
