@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from spanjet import __version__
 from spanjet.reader.reader import Reader
+from spanjet.serve.admission import admit
 from spanjet.serve.config import ServeConfig
 from spanjet.serve.errors import add_handlers
 from spanjet.serve.guard import Guard, Served
@@ -85,4 +86,7 @@ def create_app(config: ServeConfig, reader: Reader | None = None) -> ASGIApp:
     def is_public(method: str, path: str) -> bool:
         return is_of_page(method, path) or (method == "GET" and path in PUBLIC)
 
-    return Guard(app, config, on_served, is_public)
+    def admit_to_queue(scope: Scope, body: bytes) -> None:
+        admit(app.state.service.reader.batcher, scope, body)
+
+    return Guard(app, config, on_served, is_public, admit_to_queue)

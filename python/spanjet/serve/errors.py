@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from spanjet.config import SettingError
 from spanjet.reader.dynamic_batching.config import Overloaded
 
-__all__ = ["FAILED", "RequestError", "add_handlers", "faults_of", "problem"]
+__all__ = ["FAILED", "RequestError", "add_handlers", "faults_of", "overloaded", "problem"]
 
 FAILED = "the server failed; its log says where"
 
@@ -51,6 +51,11 @@ def problem(
     content = {"error": error, **({} if detail is None else {"detail": detail})}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return JSONResponse(content, status, named)
+
+
+def overloaded(error: Overloaded) -> JSONResponse:
+    """Make the response to a call that the queue refuses."""
+    return problem(429, str(error), retry_after=str(max(1, math.ceil(error.retry_after))))
 
 
 @contextmanager
@@ -122,5 +127,4 @@ async def _failed(_: Request, _error: Exception) -> JSONResponse:
 
 
 async def _overloaded(_: Request, error: Exception) -> JSONResponse:
-    seconds = max(1, math.ceil(cast(Overloaded, error).retry_after))
-    return problem(429, str(error), retry_after=str(seconds))
+    return overloaded(cast(Overloaded, error))

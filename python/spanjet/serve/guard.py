@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, cast
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spanjet.reader.dynamic_batching.config import Overloaded
 from spanjet.serve.config import ServeConfig
-from spanjet.serve.errors import FAILED, problem
+from spanjet.serve.errors import FAILED, overloaded, problem
 
 __all__ = ["DISCONNECTED", "Guard", "Served"]
 
@@ -85,6 +86,7 @@ class Guard:
         config: limits, timeout and token.
         on_served: receives each request after its end.
         public: tells whether a path needs no token, beside those of the health checks.
+        admit: checks a request with its body before the application runs.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class Guard:
         config: ServeConfig,
         on_served: OnServed,
         public: Callable[[str, str], bool] = lambda _method, _path: False,
+        admit: Callable[[Scope, bytes], None] = lambda _scope, _body: None,
     ) -> None:
         self._app = app
         self._config = config
         self._on_served = on_served
         self._public = public
+        self._admit = admit
         self._held = 0
         self._token = None if config.token is None else f"Bearer {config.token}".encode()
 
@@ -109,13 +113,17 @@ class Guard:
         begun = time.perf_counter()
         response = _Response(send)
         body = bytearray()
-        status = None
+        status = route = None
         try:
             self._authenticate(scope)
             await self._read(scope, receive, body)
+            self._admit(scope, bytes(body))
             await self._answer(scope, _Replay(bytes(body), receive), response)
         except _Refused as refused:
             await refused.response(scope, receive, response)
+        except Overloaded as error:
+            route = scope["path"]
+            await overloaded(error)(scope, receive, response)
         except _Gone:
             status = DISCONNECTED
         finally:
@@ -124,7 +132,7 @@ class Guard:
             self._on_served(
                 Served(
                     method=scope["method"],
-                    route=getattr(scope.get("route"), "path", ""),
+                    route=route or getattr(scope.get("route"), "path", ""),
                     status=status or response.status or 500,
                     seconds=time.perf_counter() - begun,
                     bytes_in=len(body),
