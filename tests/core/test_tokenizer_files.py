@@ -15,6 +15,7 @@ import tokenizer_files
 import trained_tokenizers
 from spanjet import Tokenizer
 from tokenizers import Tokenizer as PeerTokenizer
+from tokenizers import processors
 
 TEXTS = ["the river in 1912", "Who built  the <mask> of <s> it?", "é 東京 😀 it's", " in ", ""]
 
@@ -119,12 +120,20 @@ MPNET_FILES: dict[str, dict[str, Any]] = {
 def test_vocabulary_of_mpnet(tmp_path: Path, files: dict[str, Any]) -> None:
     tokenizer = Tokenizer(write_mpnet(tmp_path, **files), match_special_tokens=True)
     other = PeerTokenizer.from_str(trained_tokenizers.content("mpnet"))
+    # Transformers makes these pairs of a vocab.txt.
+    other.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s>:0 $A:0 </s>:0 </s>:0 $B:1 </s>:1",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
     lines = [line for line in trained_tokenizers.random_texts(500, seed=43) if "<unk>" not in line]
     assert peer.mismatches(tokenizer, other, [*TEXTS, *lines]) == []
     special = ("cls_token_id", "pad_token_id", "sep_token_id", "unk_token_id")
     assert [getattr(tokenizer, name) for name in special] == [0, 1, 2, 7]
     windows = tokenizer.windows(["in"], ["the river"])
-    assert windows.ids.tolist() == other.encode("in", "the river").ids
+    pair = other.encode("in", "the river")
+    assert windows.ids.tolist() == pair.ids
+    assert windows.batch(np.array([0])).token_type_ids[0].tolist() == pair.type_ids
 
 
 @pytest.mark.parametrize(

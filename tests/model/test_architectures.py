@@ -301,7 +301,7 @@ def test_bias_buckets_equal_transformers() -> None:
 @pytest.mark.parametrize("length", [1, 2, 7, 16, 31])
 def test_relative_biases_are_values_by_distance(length: int) -> None:
     longest, generator = 31, np.random.default_rng(0)
-    rows = generator.integers(0, 5, 2 * longest)
+    rows = generator.integers(0, 5, 2 * longest - 1)
     tables = generator.standard_normal((3, 5, 4)).astype(np.float32)
     tables[2] = tables[0]
     mask = ops.parameter([-1, -1], np.int32, name="mask")

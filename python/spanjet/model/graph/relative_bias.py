@@ -36,31 +36,29 @@ def distance_buckets(distances: NDArray[np.int64], *, buckets: int, farthest: in
 class RelativeBiases:
     """Builder of biases for a dynamic sequence length; equal tables share one bias.
 
-    Every row of a bias is the same sequence of values by distance, shifted by one. The rows are therefore
-    copies of one slice, written behind each other and read as rows that are one element shorter (Dai et al.
-    2019, arXiv 1901.02860, appendix B).
-
     Args:
         attention_mask: int32[batch, length], which has the sequence length.
         longest: maximum sequence length.
-        rows: int64[2 longest], table row of each distance from 1 - longest to longest.
+        rows: int64[2 longest - 1], table row of each distance from 1 - longest to longest - 1.
     """
 
     def __init__(self, attention_mask: ov.Node, *, longest: int, rows: NDArray[np.int64]) -> None:
         self._rows = rows
         self._biases: dict[tuple[tuple[int, ...], bytes], ov.Node] = {}
-        one, two, most = (np.array([value], np.int64) for value in (1, 2, longest))
+        zero, one, most = (np.array([value], np.int64) for value in (0, 1, longest))
         shape = ops.shape_of(attention_mask, name="distances.sequence")
-        self._length = ops.gather(shape, one, np.int64(0), name="distances.length")
-        self._first = ops.subtract(most, self._length, name="distances.first")
-        self._last = ops.add(most, self._length, name="distances.last")
-        self._skip = ops.subtract(self._length, one, name="distances.skip")
-        width = ops.multiply(self._length, two, name="distances.width")
-        shorter = ops.subtract(width, one, name="distances.shorter")
-        self._used = ops.multiply(self._length, shorter, name="distances.used")
-        keep = np.array([0], np.int64)
-        self._copies = ops.concat([one, self._length, one], 0, name="distances.copies")
-        self._lines = ops.concat([keep, self._length, shorter], 0, name="distances.lines")
+        length = ops.gather(shape, one, np.int64(0), name="distances.length")
+        # The values of a length are those of the distances from 1 - length to length - 1.
+        self._first = ops.subtract(most, length, name="distances.first")
+        self._last = ops.add(length, np.array([longest - 1], np.int64), name="distances.last")
+        places = np.arange(longest, dtype=np.int32)
+        keys = ops.slice(ops.constant(places), zero, length, one, zero, name="distances.keys")
+        falling = ops.constant(np.ascontiguousarray(places[::-1]))
+        queries = ops.slice(falling, self._first, most, one, zero, name="distances.queries")
+        row, column = ops.unsqueeze(keys, zero), ops.unsqueeze(queries, one)
+        row.set_friendly_name("distances.row")  # unsqueeze drops its own name argument
+        column.set_friendly_name("distances.column")
+        self._places = ops.add(row, column, name="distances.places")
 
     def build(self, table: NDArray[np.float32], *, name: str) -> ov.Node:
         """Build the bias of a table, or return that of an equal one.
@@ -78,16 +76,13 @@ class RelativeBiases:
         return self._biases[key]
 
     def _build(self, table: NDArray[np.float32], name: str) -> ov.Node:
-        zero, one, end = (np.array([value], np.int64) for value in (0, 1, np.iinfo(np.int64).max))
+        # Rejected: rows that are copies of one slice, read as rows that are one element shorter, which shifts
+        # each by one (as in `relative_position`): 12 x 768 with 6 heads of their own in each layer took 1.12
+        # of the time without biases at 1 x 128, where this took 1.04, and the same from 16 x 128 to 16 x 384.
+        one, zero = (np.array([value], np.int64) for value in (1, 0))
         values = ops.constant(np.ascontiguousarray(table[self._rows].T), name=f"{name}.weight")
         line = ops.slice(values, self._first, self._last, one, one, name=f"{name}.line")
-        single = ops.unsqueeze(line, one)
-        single.set_friendly_name(f"{name}.single")
-        copies = ops.tile(single, self._copies, name=f"{name}.copies")
-        flat = ops.reshape(copies, np.array([0, -1], np.int64), True, name=f"{name}.flat")
-        used = ops.slice(flat, zero, self._used, one, one, name=f"{name}.used")
-        lines = ops.reshape(used, self._lines, True, name=f"{name}.lines")
-        square = ops.slice(lines, self._skip, end, one, np.array([2], np.int64), name=f"{name}.square")
+        square = ops.gather(line, self._places, np.int64(1), name=f"{name}.square")
         bias = ops.unsqueeze(square, zero)
-        bias.set_friendly_name(name)  # unsqueeze drops its own name argument
+        bias.set_friendly_name(name)
         return bias

@@ -66,7 +66,7 @@ class MpNet(Bert):
         found = super().attention_biases(blocks, attention_mask)
         shared = blocks.weights.take(_SHARED, (self.buckets, self.num_attention_heads))
         longest = self.max_length
-        distances = np.arange(1 - longest, longest + 1)
+        distances = np.arange(1 - longest, longest)
         rows = distance_buckets(distances, buckets=_BUCKETS, farthest=_FARTHEST)
         relative = RelativeBiases(attention_mask, longest=longest, rows=rows)
         for layer, (shape, padding) in enumerate(zip(self.layer_shapes, found, strict=True)):

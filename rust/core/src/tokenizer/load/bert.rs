@@ -101,9 +101,15 @@ pub(super) fn from_tokenizer(
     special.unk = Some(model.unk_token);
     let entries = model.vocab;
     let mut added_tokens = outline.added_tokens();
+    let field = &outline.post_processor;
+    let trims = field["type"] == "RobertaProcessing" && field["trim_offsets"] != false;
     for token in &mut added_tokens {
         // The vocabulary's word on its own tokens stands.
         token.id = entries.get(&token.content).copied().unwrap_or(token.id);
+        if trims {
+            // White space that a token takes in is counted off again, and makes no token of its own.
+            (token.lstrip, token.rstrip) = (false, false);
+        }
     }
     let parts = Parts {
         entries,
