@@ -239,7 +239,7 @@ def record_functions() -> None:
     np.savez_compressed(ARCHITECTURES / "buckets.npz", distances=distances.numpy(), **buckets)
     halves = MPNetEncoder.relative_position_bucket(distances, num_buckets=32, max_distance=128)
     arrays = {"distances": distances.numpy(), "32/128": halves.numpy().astype(np.int16)}
-    np.savez_compressed(ARCHITECTURES / "bias-buckets.npz", **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(ARCHITECTURES / "bias-buckets.npz", **arrays)
 
 
 def tiny_vocabulary() -> list[str]:

@@ -78,14 +78,14 @@ def loss(network: Network, start: Network, batch: Batch, weight: float) -> float
     return total + weight * float(np.mean(errors))
 
 
-@pytest.mark.parametrize("name", ["bert", "mpnet"])
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
 def test_gradients_of_the_loss(
-    whole: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    whole: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
     monkeypatch.setattr(module, "_PRECISION", {"INFERENCE_PRECISION_HINT": "f32"})
     monkeypatch.setattr(module, "_VECTORS", 2.0)
     start, lengths = cut(whole), LENGTHS
-    if name == "mpnet":
+    if family == "mpnet":
         whole = networks.load("mpnet", tmp_path)
         start, lengths = cut(whole, shapes=(LayerShape(1, 20), LayerShape(2, 16))), (36, 31, 29)
     batch = pack(networks.windows(whole, lengths), padding=0)[0]

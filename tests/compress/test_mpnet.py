@@ -122,7 +122,7 @@ def test_what_is_cut_again_is_what_is_cut_at_once(network: Network) -> None:
     ],
 )
 def test_equal_tables_give_one_bias(network: Network, shapes: tuple[LayerShape, ...], count: int) -> None:
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for layer, shape in enumerate(shapes):
         tensors |= STRUCTURES[0].slice(network, layer, np.arange(shape.heads))
     names = [node.get_friendly_name() for node in network.with_layers(shapes, tensors).build().get_ops()]

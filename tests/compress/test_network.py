@@ -26,8 +26,8 @@ SHAPES = {
     "no-layer": (LayerShape(2, 20), LayerShape(0, 0)),
     "nothing": (LayerShape(0, 0), LayerShape(0, 0)),
 }
-# BERT's names and MPNet's biases of heads with every kind of layer, DistilBERT's and a layout of RoBERTa's with
-# the first and the last.
+# BERT's names and MPNet's biases of heads with every kind of layer, DistilBERT's and a layout of RoBERTa's
+# with the first and the last.
 CASES = [
     *((name, shapes) for name in ("electra", "mpnet") for shapes in SHAPES),
     *((name, shapes) for name in ("distilbert", "roberta") for shapes in ("some", "nothing")),

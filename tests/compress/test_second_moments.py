@@ -39,7 +39,8 @@ def biases_by_distance(network: Network, layer: int, length: int) -> NDArray[np.
         return np.zeros((network.shapes[layer].heads, length, length))
     distances = np.arange(length)[None, :] - np.arange(length)[:, None]
     buckets = distance_buckets(distances, buckets=32, farthest=128)
-    return tables[0].astype(np.float64)[buckets].transpose(2, 0, 1)
+    biases: NDArray[np.float64] = tables[0].astype(np.float64)[buckets].transpose(2, 0, 1)
+    return biases
 
 
 def inner_vectors(network: Network, item: Batch) -> dict[tuple[str, int], NDArray[np.float64]]:

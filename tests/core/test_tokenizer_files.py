@@ -152,7 +152,10 @@ def test_vocabulary_of_mpnet_for_another_model(tmp_path: Path, files: dict[str, 
         path.mkdir()
     named = Tokenizer(write_mpnet(paths[0], config={"model_type": "mpnet"}))
     other = Tokenizer(write_mpnet(paths[1], **files))
-    assert [other.id_to_token(index) for index in (other.cls_token_id, other.sep_token_id)] == ["[CLS]", "[SEP]"]
+    assert [other.id_to_token(index) for index in (other.cls_token_id, other.sep_token_id)] == [
+        "[CLS]",
+        "[SEP]",
+    ]
     with pytest.raises(ValueError, match="context 0 was encoded by another tokenizer"):
         other.windows(["in"], [named.encode("the river")])
 

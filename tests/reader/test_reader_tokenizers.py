@@ -1,4 +1,4 @@
-"""From a checkpoint with its own tokenizer to answers: RoBERTa, XLM-RoBERTa, DeBERTa-v3, MPNet; tiny, random."""
+"""From a checkpoint with its own tokenizer to answers: RoBERTa, XLM-R, DeBERTa-v3, MPNet; tiny, random."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def word_piece() -> Any:
 
 def mpnet() -> Any:
     """BERT's words with RoBERTa's special tokens and pairs; BERT's special tokens, but for one, are words."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token=BERT[-1]))
+    tokenizer: Any = Tokenizer(models.WordPiece(unk_token=BERT[-1]))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(

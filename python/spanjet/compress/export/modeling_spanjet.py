@@ -117,7 +117,7 @@ class NoAttention(nn.Module):
 
 
 class OutputAlone(nn.Module):
-    """Attention without heads in DistilBERT's and MPNet's layers: only its output layer, by its name there."""
+    """Attention without heads in DistilBERT's and MPNet's layers: only the output layer, by its name."""
 
     def __init__(self, name, output):
         super().__init__()

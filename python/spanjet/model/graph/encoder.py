@@ -71,9 +71,9 @@ class Encoder(Architecture):
     ) -> dict[str, NDArray[np.float32]]:
         """Cut what a layer has for single heads besides its linear layers, such as biases by distance.
 
-        The arguments are all tensors of the network, the index of the layer, and the indices of the kept heads,
-        int64[n], ascending. Returned are the layer's own tensors for the kept heads by name; here there are
-        none.
+        The arguments are all tensors of the network, the index of the layer, and the indices of the kept
+        heads, int64[n], ascending. Returned are the layer's own tensors for the kept heads by name; none
+        here.
         """
         return {}
 

@@ -51,9 +51,7 @@ class MpNet(Bert):
 
     @property
     def layout(self) -> InputLayout:
-        return InputLayout(
-            token_types=False, pad_token_id=self.pad_token_id, first_position=_FIRST_POSITION
-        )
+        return InputLayout(token_types=False, pad_token_id=self.pad_token_id, first_position=_FIRST_POSITION)
 
     @classmethod
     def read(cls, fields: Fields) -> "MpNet":
