@@ -123,7 +123,8 @@ class OutputAlone(nn.Module):
         super().__init__()
         self.add_module(name, output)
 
-    def forward(self, vectors, *_arguments, **_named):
+    def forward(self, *arguments, **named):
         """Return the output bias for every token, in a tuple as the layer expects it."""
         (output,) = self.children()
-        return (output(vectors),)
+        # MPNet gives the hidden states in the first place, DistilBERT by name.
+        return (output(arguments[0] if arguments else named["query"]),)
