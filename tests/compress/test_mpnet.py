@@ -201,6 +201,15 @@ def test_logits_of_a_window_are_the_same_bits(
             assert np.array_equal(alone[0][tokens[row]], values[row][tokens[row]])
 
 
+def test_the_bias_of_padding_is_added_first(network: Network) -> None:
+    """Beside the scaling, the other one would be fused in another way where the length is fixed."""
+    nodes = {node.get_friendly_name(): node for node in network.build().get_ops()}
+    for layer in range(2):
+        name = f"encoder.layer.{layer}.attention.scores"
+        added = [nodes[each].input_value(1).get_node() for each in (f"{name}.biased.1", name)]
+        assert [node.get_friendly_name() for node in added] == ["attention_bias", "relative_bias"]
+
+
 @pytest.fixture(scope="module")
 def optimised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     directory = tmp_path_factory.mktemp("optimised")

@@ -177,7 +177,7 @@ class Blocks:
     ) -> ov.Node:
         """Build scaled dot-product attention with concatenated heads: -> [batch, length, inner].
 
-        The biases are added to the scaled scores, the one of padding last.
+        The biases are added to the scaled scores in their order.
         """
         product = ops.matmul(query, key, False, True, name=f"{name}.scores.product")
         scores = ops.multiply(product, np.float32(scale), name=f"{name}.scores.scaled")
