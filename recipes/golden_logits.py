@@ -10,7 +10,7 @@ The reference is the transformers package. Recording needs an environment of its
 
 ``--make-tiny`` writes the random checkpoint ``tests/golden/tiny-bert`` and its logits,
 ``--make-architectures`` writes a smaller one of each architecture with its logits, an ONNX export, and
-values of activation functions and of DeBERTa's buckets, all into ``tests/golden/architectures``;
+values of activation functions and of DeBERTa's and MPNet's buckets, all into ``tests/golden/architectures``;
 ``--record`` writes the logits of a real checkpoint for windows of this repository's LICENSE.
 The comparison needs spanjet alone, and fails when a logit differs by 1e-3 or more:
 
@@ -115,6 +115,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {**DEBERTA, "pos_att_type": ["p2c"], "type_vocab_size": 2, "position_biased_input": True},
     ),
     "deberta-absolute": ("deberta-v2", {"type_vocab_size": 0}),
+    "mpnet": ("mpnet", {"pad_token_id": 1, "layer_norm_eps": 1e-5}),
+    # Values that transformers does not look at: positions begin at 2, and there are 32 buckets.
+    "mpnet-fixed": ("mpnet", {"pad_token_id": 3, "relative_attention_num_buckets": 40, "hidden_act": "relu"}),
 }
 
 Batch = dict[str, NDArray[np.int32]]
@@ -162,6 +165,7 @@ def make_architectures() -> None:
         model = randomized(AutoModelForQuestionAnswering.from_config(config), seed)
         model.save_pretrained(ARCHITECTURES / name, safe_serialization=True)
         first = config.pad_token_id + 1 if "roberta" in name or name == "camembert" else 0
+        first = 2 if model_type == "mpnet" else first
         types = getattr(config, "type_vocab_size", 0) > 1
         longest = config.max_position_embeddings - first
         batches = [
@@ -218,10 +222,11 @@ def export_onnx(checkpoint: Path) -> None:
 
 
 def record_functions() -> None:
-    """Write values of activation functions, and the buckets of distances for some settings."""
+    """Write values of activation functions, and the buckets of distances, DeBERTa's for some settings."""
     import torch
     from transformers.activations import ACT2FN
     from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
     points = torch.linspace(-12, 12, 193)
     values = {name: ACT2FN[name](points).numpy() for name in ACTIVATIONS}
@@ -232,6 +237,9 @@ def record_functions() -> None:
         for count, most in ((256, 512), (320, 1024), (8, 40), (2, 5), (7, 24))
     }
     np.savez_compressed(ARCHITECTURES / "buckets.npz", distances=distances.numpy(), **buckets)
+    halves = MPNetEncoder.relative_position_bucket(distances, num_buckets=32, max_distance=128)
+    arrays = {"distances": distances.numpy(), "32/128": halves.numpy().astype(np.int16)}
+    np.savez_compressed(ARCHITECTURES / "bias-buckets.npz", **arrays)
 
 
 def tiny_vocabulary() -> list[str]:

@@ -46,10 +46,11 @@ class Tokenizer:
     other's encodings.
 
     Args:
-        path: a ``tokenizer.json``; a ``vocab.txt``; a ``vocab.json`` with ``merges.txt`` beside it
-            (byte-level BPE, RoBERTa's special tokens and pairs); or a directory that holds one of these,
-            the first of them. Beside a vocabulary ``tokenizer_config.json``, ``special_tokens_map.json`` and
-            ``added_tokens.json`` are read too.
+        path: a ``tokenizer.json``; a ``vocab.txt`` (BERT's special tokens and pairs, or MPNet's where the
+            ``tokenizer_class``, or else the model's ``config.json``, says so); a ``vocab.json`` with
+            ``merges.txt`` beside it (byte-level BPE, RoBERTa's special tokens and pairs); or a directory
+            that holds one of these, the first of them. Beside a vocabulary ``tokenizer_config.json``,
+            ``special_tokens_map.json`` and ``added_tokens.json`` are read too.
         match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
             they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
             text needs; where a model spells such a text with the special token itself, as Unigram does, it

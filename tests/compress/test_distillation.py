@@ -1,6 +1,7 @@
 """Distillation: gradients of the loss that is described, and training that lowers it."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import networks
@@ -25,10 +26,14 @@ def whole() -> Network:
     return networks.tiny()
 
 
-def cut(network: Network, *, seed: int = 3) -> Network:
+def cut(
+    network: Network,
+    *,
+    seed: int = 3,
+    shapes: tuple[LayerShape, ...] = (LayerShape(3, 32), LayerShape(2, 64)),
+) -> Network:
     """Other weights, fewer heads and units."""
     generator = np.random.default_rng(seed)
-    shapes = (LayerShape(3, 32), LayerShape(2, 64))
     small = networks.sliced(network, networks.simple_orders(network), shapes)
     names = [name for name in small.tensors if name.startswith(network.architecture.layers)]
     noisy = {
@@ -73,11 +78,17 @@ def loss(network: Network, start: Network, batch: Batch, weight: float) -> float
     return total + weight * float(np.mean(errors))
 
 
-def test_gradients_of_the_loss(whole: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
+def test_gradients_of_the_loss(
+    whole: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
     monkeypatch.setattr(module, "_PRECISION", {"INFERENCE_PRECISION_HINT": "f32"})
     monkeypatch.setattr(module, "_VECTORS", 2.0)
-    start = cut(whole)
-    batch = pack(networks.windows(whole, LENGTHS), padding=0)[0]
+    start, lengths = cut(whole), LENGTHS
+    if family == "mpnet":
+        whole = networks.load("mpnet", tmp_path)
+        start, lengths = cut(whole, shapes=(LayerShape(1, 20), LayerShape(2, 16))), (36, 31, 29)
+    batch = pack(networks.windows(whole, lengths), padding=0)[0]
     gradient = Distillation(whole, start)(batch).copy()
     place, compared = 0, 0
     for name, tensor in Distillation(whole, start).tensors().items():

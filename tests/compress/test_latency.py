@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import TINY
+from checkpoints import ARCHITECTURES, TINY
 from spanjet.compress.latency import profile
 from spanjet.compress.latency.profile import LatencySettings, measure_latency
 from spanjet.compress.latency.synthetic_int8 import VOCABULARY, RandomTensors, random_int8_model
@@ -85,13 +86,22 @@ def test_table_through_json() -> None:
     assert table.errors == pytest.approx([17 / 20 - 1])
 
 
-def test_random_models_are_what_quantization_makes() -> None:
+def tiny_mpnet() -> Encoder:
+    sizes = read_architecture(ARCHITECTURES / "mpnet" / "config.json")
+    assert isinstance(sizes, Encoder)
+    return replace(sizes, hidden_size=32, num_attention_heads=4, intermediate_size=64)
+
+
+@pytest.mark.parametrize("architecture", [tiny, tiny_mpnet])
+def test_random_models_are_what_quantization_makes(architecture: Callable[[], Encoder]) -> None:
     """The same operations, before and after they are compiled, in INT8 or not as there."""
     shapes = (LayerShape(4, 64), LayerShape(2, 0), LayerShape(0, 32))
-    random = random_int8_model(tiny(), shapes)
-    sizes = replace(tiny(), num_hidden_layers=3, layer_shapes=shapes, vocab_size=VOCABULARY)
-    ids = np.random.default_rng(0).integers(0, VOCABULARY, (1, 48), np.int32)
-    window = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    random = random_int8_model(architecture(), shapes)
+    sizes = replace(architecture(), num_hidden_layers=3, layer_shapes=shapes, vocab_size=VOCABULARY)
+    ids = np.random.default_rng(0).integers(0, VOCABULARY, (1, 36), np.int32)
+    window = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    if sizes.layout.token_types:
+        window["token_type_ids"] = np.zeros_like(ids)
     quantized = quantize(sizes.build(RandomTensors()), [window], half_range=True)
     assert operations(random) == operations(quantized)
     assert find_layers(random) == find_layers(quantized)

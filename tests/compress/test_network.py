@@ -26,12 +26,13 @@ SHAPES = {
     "no-layer": (LayerShape(2, 20), LayerShape(0, 0)),
     "nothing": (LayerShape(0, 0), LayerShape(0, 0)),
 }
-# BERT's names with every kind of layer, DistilBERT's and a layout of RoBERTa's with the first and the last.
+# BERT's names and MPNet's biases of heads with every kind of layer, DistilBERT's and a layout of RoBERTa's
+# with the first and the last.
 CASES = [
-    *(("electra", shapes) for shapes in SHAPES),
+    *((name, shapes) for name in ("electra", "mpnet") for shapes in SHAPES),
     *((name, shapes) for name in ("distilbert", "roberta") for shapes in ("some", "nothing")),
 ]
-NAMES = ("camembert", "distilbert", "electra", "electra-wide", "roberta", "xlm-roberta")
+NAMES = ("camembert", "distilbert", "electra", "electra-wide", "mpnet", "roberta", "xlm-roberta")
 
 
 def cut(network: Network, shapes: tuple[LayerShape, ...]) -> Network:
@@ -207,11 +208,19 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "shapes", [((3, 40), (2, 17)), ((0, 40), (4, 0)), ((0, 0), (1, 9)), ((4, 64), (0, 0))]
+    ("name", "shapes"),
+    [
+        ("bert", ((3, 40), (2, 17))),
+        ("bert", ((0, 40), (4, 0))),
+        ("bert", ((0, 0), (1, 9))),
+        ("bert", ((4, 64), (0, 0))),
+        ("mpnet", ((2, 24), (2, 24))),
+        ("mpnet", ((1, 17), (2, 0))),
+    ],
 )
-def test_cut_networks_are_quantized(shapes: tuple[tuple[int, int], ...]) -> None:
+def test_cut_networks_are_quantized(tmp_path: Path, name: str, shapes: tuple[tuple[int, int], ...]) -> None:
     """NNCF finds the products, and restoring all of them gives the float logits."""
-    network = networks.tiny()
+    network = networks.tiny() if name == "bert" else networks.load(name, tmp_path)
     small = cut(network, tuple(LayerShape(*shape) for shape in shapes))
     inputs = networks.windows(network, [20, 17, 9, 23])
     original = small.build()
@@ -245,7 +254,7 @@ def test_names_of_nodes_stay() -> None:
 
 
 def test_golden_checkpoints_are_all_tried() -> None:
-    families = {"bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"}
+    families = {"bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"}
     kinds = {load_kind(path) for path in ARCHITECTURES.glob("*/config.json")}
     assert families - {"bert"} <= kinds
     assert {load_kind(ARCHITECTURES / name / "config.json") for name in NAMES} == families - {"bert"}

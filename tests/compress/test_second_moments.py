@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.packing import pack
 from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
+from spanjet.model.graph.relative_bias import distance_buckets
 from spanjet.model.layer_shape import LayerShape
 from spanjet.runtime.openvino import ops, shared_core
 
@@ -25,6 +26,21 @@ def vectors_before_layers(network: Network, item: Batch) -> NDArray[np.float64]:
     model.add_results([ops.result(node.output(0))])
     compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.asarray(compiled(dict(item))[2][0], np.float64)
+
+
+def biases_by_distance(network: Network, layer: int, length: int) -> NDArray[np.float64]:
+    """MPNet's, float64[heads, length, length] by query and key; zeros of other networks."""
+    names = (
+        f"{network.architecture.layers}.{layer}.attention.relative_attention_bias.weight",
+        "encoder.relative_attention_bias.weight",
+    )
+    tables = [network.tensors[name] for name in names if name in network.tensors]
+    if not tables:
+        return np.zeros((network.shapes[layer].heads, length, length))
+    distances = np.arange(length)[None, :] - np.arange(length)[:, None]
+    buckets = distance_buckets(distances, buckets=32, farthest=128)
+    biases: NDArray[np.float64] = tables[0].astype(np.float64)[buckets].transpose(2, 0, 1)
+    return biases
 
 
 def inner_vectors(network: Network, item: Batch) -> dict[tuple[str, int], NDArray[np.float64]]:
@@ -47,12 +63,13 @@ def inner_vectors(network: Network, item: Batch) -> dict[tuple[str, int], NDArra
 
     for index, shape in enumerate(network.shapes):
         names, heads = network.layer(index), []
+        biases = biases_by_distance(network, index, len(vectors))
         for head in range(shape.heads):
             rows = slice(head * sizes.head_size, (head + 1) * sizes.head_size)
             query, key, value = (
                 linear(vectors, name)[:, rows] for name in (names.query, names.key, names.value)
             )
-            scores = np.exp(query @ key.T / np.sqrt(sizes.head_size))
+            scores = np.exp(query @ key.T / np.sqrt(sizes.head_size) + biases[head])
             heads.append(scores / scores.sum(axis=1, keepdims=True) @ value)
         context = np.concatenate(heads, axis=1) if heads else np.zeros((len(vectors), 0))
         attended = (
@@ -104,10 +121,22 @@ def test_sums_are_those_of_single_tokens() -> None:
     assert_near(moments, direct(network, items))
 
 
-def test_other_names_and_layouts(tmp_path: Path) -> None:
-    network = networks.alive(networks.load("distilbert", tmp_path))
+@pytest.mark.parametrize("name", ["distilbert", "mpnet"])
+def test_other_names_and_layouts(tmp_path: Path, name: str) -> None:
+    network = networks.alive(networks.load(name, tmp_path))
     items = networks.windows(network, (9, 5))
     assert_near(measure_second_moments(network, items), direct(network, items))
+
+
+def test_biases_by_distance_of_the_heads_that_are_left(tmp_path: Path) -> None:
+    network = networks.alive(networks.load("mpnet", tmp_path))
+    table = "encoder.relative_attention_bias.weight"
+    network = network.with_tensors({table: 9 * network.tensors[table]})
+    items = networks.windows(network, (31, 22))
+    for shapes in ((LayerShape(1, 24), LayerShape(2, 9)), (LayerShape(1, 0), LayerShape(1, 24))):
+        cut = networks.sliced(network, networks.simple_orders(network), shapes)
+        expected = {place: moment for place, moment in direct(cut, items).items() if len(moment) > 1}
+        assert_near(measure_second_moments(cut, items), expected)
 
 
 def test_padding_is_never_counted() -> None:

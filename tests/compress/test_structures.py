@@ -1,6 +1,7 @@
 """Structures: what each is made of, the sizes that it may have, and blocks without some of its parts."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import networks
 import numpy as np
@@ -47,6 +48,21 @@ def test_a_slice_is_rows_and_columns(structure: Structure, count: int) -> None:
     for name in tensors.keys() - {output}:
         assert np.array_equal(tensors[name], network.tensors[name][: count * width])
     assert len(tensors) == 1 + 2 * len(structure.readers)
+
+
+def test_a_slice_of_heads_has_their_biases(tmp_path: Path) -> None:
+    """Of MPNet: a table of the layer's own for fewer heads, cut again like any other, and none for all."""
+    network = networks.load("mpnet", tmp_path)
+    heads, kept = STRUCTURES[0], np.array([1])
+    name = "encoder.layer.0.attention.relative_attention_bias.weight"
+    shared = network.tensors["encoder.relative_attention_bias.weight"]
+    assert name not in heads.slice(network, 0, np.arange(2))
+    tensors = heads.slice(network, 0, kept)
+    assert np.array_equal(tensors[name], shared[:, 1:])
+    smaller = network.with_layers((LayerShape(1, 24), LayerShape(2, 24)), tensors)
+    assert np.array_equal(heads.slice(smaller, 0, np.array([0]))[name], shared[:, 1:])
+    assert heads.slice(smaller, 0, np.array([], np.int64))[name].size == 0
+    assert set(STRUCTURES[1].slice(smaller, 0, np.arange(3))).isdisjoint({name})
 
 
 @each_structure

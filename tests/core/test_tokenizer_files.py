@@ -15,6 +15,7 @@ import tokenizer_files
 import trained_tokenizers
 from spanjet import Tokenizer
 from tokenizers import Tokenizer as PeerTokenizer
+from tokenizers import processors
 
 TEXTS = ["the river in 1912", "Who built  the <mask> of <s> it?", "é 東京 😀 it's", " in ", ""]
 
@@ -90,6 +91,73 @@ def test_layout_of_word_piece(tmp_path: Path) -> None:
     }
     ours, theirs = types_of(tokenizer_files.write(tmp_path / "tokenizer.json", content))
     assert ours == theirs == [0] * 8
+
+
+def write_mpnet(directory: Path, **files: Any) -> Path:
+    """MPNet's tokenizer as its vocab.txt, with other files beside it."""
+    vocabulary = json.loads(trained_tokenizers.content("mpnet"))["model"]["vocab"]
+    lines = sorted(vocabulary, key=vocabulary.__getitem__)
+    assert {"[CLS]", "[SEP]", "[PAD]"} < set(lines)
+    (directory / "vocab.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name, content in files.items():
+        (directory / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return directory
+
+
+MPNET_FILES: dict[str, dict[str, Any]] = {
+    "class": {"tokenizer_config": {"tokenizer_class": "MPNetTokenizer"}},
+    "fast class": {"tokenizer_config": {"tokenizer_class": "MPNetTokenizerFast", "unk_token": "[UNK]"}},
+    "class before the model": {
+        "tokenizer_config": {"tokenizer_class": "MPNetTokenizer"},
+        "config": {"model_type": "bert"},
+    },
+    "model": {"config": {"model_type": "mpnet"}},
+    "model and settings": {"config": {"model_type": "mpnet"}, "tokenizer_config": {"do_lower_case": True}},
+}
+
+
+@pytest.mark.parametrize("files", MPNET_FILES.values(), ids=MPNET_FILES)
+def test_vocabulary_of_mpnet(tmp_path: Path, files: dict[str, Any]) -> None:
+    tokenizer = Tokenizer(write_mpnet(tmp_path, **files), match_special_tokens=True)
+    other = PeerTokenizer.from_str(trained_tokenizers.content("mpnet"))
+    # Transformers makes these pairs of a vocab.txt.
+    other.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s>:0 $A:0 </s>:0 </s>:0 $B:1 </s>:1",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    lines = [line for line in trained_tokenizers.random_texts(500, seed=43) if "<unk>" not in line]
+    assert peer.mismatches(tokenizer, other, [*TEXTS, *lines]) == []
+    special = ("cls_token_id", "pad_token_id", "sep_token_id", "unk_token_id")
+    assert [getattr(tokenizer, name) for name in special] == [0, 1, 2, 7]
+    windows = tokenizer.windows(["in"], ["the river"])
+    pair = other.encode("in", "the river")
+    assert windows.ids.tolist() == pair.ids
+    assert windows.batch(np.array([0])).token_type_ids[0].tolist() == pair.type_ids
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"config": {"model_type": "bert"}},
+        {"tokenizer_config": {"tokenizer_class": "BertTokenizer"}, "config": {"model_type": "mpnet"}},
+    ],
+    ids=["nothing", "model", "class before the model"],
+)
+def test_vocabulary_of_mpnet_for_another_model(tmp_path: Path, files: dict[str, Any]) -> None:
+    """BERT's special tokens are in it too, and its tokens do not fit MPNet's pairs."""
+    paths = [tmp_path / name for name in ("mpnet", "other")]
+    for path in paths:
+        path.mkdir()
+    named = Tokenizer(write_mpnet(paths[0], config={"model_type": "mpnet"}))
+    other = Tokenizer(write_mpnet(paths[1], **files))
+    assert [other.id_to_token(index) for index in (other.cls_token_id, other.sep_token_id)] == [
+        "[CLS]",
+        "[SEP]",
+    ]
+    with pytest.raises(ValueError, match="context 0 was encoded by another tokenizer"):
+        other.windows(["in"], [named.encode("the river")])
 
 
 def write_bpe(directory: Path, **config: Any) -> Path:

@@ -202,6 +202,9 @@ def test_global_spans_equal_brute_force(path: Path) -> None:
 
 
 def test_squad_spans_are_verbatim_and_distinct(path: Path) -> None:
+    # With BERT's words the mode is run_squad.py's, to which a no-break space is part of a word.
+    of_bert = '"BertPreTokenizer"' in path.read_text(encoding="utf-8")
+    white_space = "\t\n\r \u202f" if of_bert else "\t\n\r \u00a0\u202f"
     contexts = texts.passages(12, 33, 60)
     windows = Tokenizer(path, match_special_tokens=True).windows(
         ["in the"] * len(contexts), contexts, max_length=60, doc_stride=20
@@ -217,7 +220,7 @@ def test_squad_spans_are_verbatim_and_distinct(path: Path) -> None:
         data = context.encode()
         for row, text in zip(rows, found, strict=True):
             assert data[spans.byte_start[row] : spans.byte_end[row]].decode() == text
-            assert text == text.strip("\t\n\r \u00a0\u202f") != ""
+            assert text == text.strip(white_space) != ""
 
 
 def test_only_white_space_is_no_answer(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from checkpoints import ARCHITECTURES, INPUTS, OUTPUTS, edit_config, edit_tensor
 from spanjet.model import InputLayout, load_model
 from spanjet.model.graph.activation_functions import ACTIVATIONS, activate
 from spanjet.model.graph.architectures import ARCHITECTURES as REGISTRY
+from spanjet.model.graph.relative_bias import RelativeBiases, distance_buckets
 from spanjet.model.graph.relative_position import bucketed
 from spanjet.runtime.openvino import ops, ov, shared_core
 
@@ -25,6 +26,8 @@ LAYOUTS = {
     "distilbert": InputLayout(token_types=False),
     "electra": InputLayout(),
     "mobilebert": InputLayout(),
+    "mpnet": InputLayout(token_types=False, pad_token_id=1, first_position=2),
+    "mpnet-fixed": InputLayout(token_types=False, pad_token_id=3, first_position=2),
     "roberta": InputLayout(token_types=False, pad_token_id=1, first_position=2),
     "xlm-roberta": InputLayout(token_types=False, pad_token_id=3, first_position=4),
 }
@@ -39,7 +42,7 @@ def random_inputs(model: ov.Model, rows: int, length: int) -> checkpoints.Batch:
 def test_all_architectures_are_covered() -> None:
     types = {load_model_type(name) for name in NAMES}
     assert types == set(REGISTRY) - {"bert"}  # whose tests are in test_checkpoint.py
-    assert len(NAMES) == 14
+    assert len(NAMES) == 16
 
 
 def load_model_type(name: str) -> str:
@@ -210,6 +213,9 @@ def test_a_checkpoint_of_another_task(tmp_path: Path, name: str) -> None:
         ("deberta-v3", "position_buckets", 1, "is 1, expected from 2 to 76, or -1"),
         ("deberta-v3", "max_relative_positions", 10**12, "expected a whole number"),
         ("deberta-v3", "attention_head_size", 4, "is 4, expected a whole number of at least 8 and at most 8"),
+        ("mpnet", "max_position_embeddings", 2, "is 2, expected a whole number of at least 3"),
+        ("mpnet", "relative_attention_num_buckets", 16, "is 16, expected a whole number of at least 32"),
+        ("mpnet", "num_attention_heads", 3, 'expected a divisor of "hidden_size" (16)'),
         ("deberta-v2", "conv_kernel_size", 2, "is 2, expected an odd number, or 0"),
         ("deberta-v2", "conv_groups", 2, "is 2, expected a whole number of at least 1 and at most 1"),
     ],
@@ -240,6 +246,10 @@ def test_config_errors(tmp_path: Path, name: str, key: str, value: Any, expected
         ("deberta-v3", {"relative_attention": False}),
         ("deberta-separate", {"share_att_key": True}),
         ("deberta-v2", {"conv_kernel_size": 0}),
+        ("mpnet", {"relative_attention_num_buckets": 33}),
+        ("mpnet", {"num_attention_heads": 4}),
+        ("mpnet", {"model_type": "roberta"}),
+        ("roberta", {"model_type": "mpnet"}),
         ("roberta", {"model_type": "bert"}),
         ("electra", {"model_type": "mobilebert"}),
         ("distilbert", {"model_type": "deberta-v2", "hidden_size": 16}),
@@ -278,3 +288,31 @@ def test_buckets_equal_transformers() -> None:
         for setting in settings:
             buckets, most = map(int, setting.split("/"))
             np.testing.assert_array_equal(bucketed(distances, buckets=buckets, most=most), arrays[setting])
+
+
+def test_bias_buckets_equal_transformers() -> None:
+    with np.load(ARCHITECTURES / "bias-buckets.npz") as arrays:
+        assert set(arrays) == {"distances", "32/128"}
+        found = distance_buckets(arrays["distances"], buckets=32, farthest=128)
+        np.testing.assert_array_equal(found, arrays["32/128"])
+        assert set(found.tolist()) == set(range(32)) - {16}  # no key behind the query is at distance 0
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 16, 31])
+def test_relative_biases_are_values_by_distance(length: int) -> None:
+    longest, generator = 31, np.random.default_rng(0)
+    rows = generator.integers(0, 5, 2 * longest - 1)
+    tables = generator.standard_normal((3, 5, 4)).astype(np.float32)
+    tables[2] = tables[0]
+    mask = ops.parameter([-1, -1], np.int32, name="mask")
+    biases = RelativeBiases(mask, longest=longest, rows=rows)
+    first, other, again = (biases.build(table, name=f"bias.{place}") for place, table in enumerate(tables))
+    assert again is first
+    compiled = shared_core().compile_model(
+        ov.Model([first, other], [mask], "biases"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    found = compiled(np.ones((2, length), np.int32))
+    distances = np.arange(length)[None, :] - np.arange(length)[:, None]
+    for place in range(2):
+        expected = tables[place][rows[distances + longest - 1]].transpose(2, 0, 1)[None]
+        np.testing.assert_array_equal(found[place], expected)

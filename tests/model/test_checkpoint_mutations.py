@@ -17,7 +17,7 @@ from spanjet.runtime.openvino import ov
 # More by hand: SPANJET_MUTATIONS=20000 pytest --timeout 0 tests/test_checkpoint_mutations.py
 COUNT = int(os.environ.get("SPANJET_MUTATIONS", "60"))
 ALL = sorted(path.parent.name for path in ARCHITECTURES.glob("*/logits.npz"))
-NAMES = ("electra", "roberta", "mobilebert", "deberta-v2")
+NAMES = ("electra", "roberta", "mobilebert", "deberta-v2", "mpnet")
 ABSURD: tuple[Any, ...] = (
     None,
     True,

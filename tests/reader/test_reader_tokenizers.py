@@ -1,4 +1,4 @@
-"""From a checkpoint with its own tokenizer to answers: RoBERTa, XLM-RoBERTa, DeBERTa-v3; tiny, random."""
+"""From a checkpoint with its own tokenizer to answers: RoBERTa, XLM-R, DeBERTa-v3, MPNet; tiny, random."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ MODELS = {
     "roberta": ("byte-level", 1, 38),
     "xlm-roberta": ("unigram", 1, 38),
     "deberta-v3": ("unigram-precompiled", 0, 40),
+    "mpnet": ("mpnet", 1, 38),
 }
 
 

@@ -54,10 +54,10 @@ def write_inputs(directory: Path, *, layers: int = 1) -> None:
     edit_tensors(
         checkpoint, lambda tensors: {name: tensors[name] for name in tensors if f"layer.{layers}" not in name}
     )
-    _write_questions(directory / DATA, checkpoint)
+    write_questions(directory / DATA, checkpoint)
 
 
-def _write_questions(path: Path, checkpoint: Path, contexts: int = 30) -> None:
+def write_questions(path: Path, checkpoint: Path, contexts: int = 30) -> None:
     """Questions whose right answers are the float32 model's own, so that its F1 is 100."""
     generator = random.Random(1)
     paragraphs = [

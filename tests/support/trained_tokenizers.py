@@ -1,4 +1,4 @@
-"""Small tokenizers of every kind but BERT's, trained on the tests' own texts.
+"""Small tokenizers of every kind but BERT's own, trained on the tests' own texts.
 
 path = trained_tokenizers.write(directory, "byte-level")
 """
@@ -154,6 +154,26 @@ def word_piece() -> Any:
     return tokenizer
 
 
+def mpnet() -> Any:
+    """BERT's words with RoBERTa's special tokens and pairs; BERT's special tokens, but for one, are words."""
+    tokenizer: Any = Tokenizer(models.WordPiece(unk_token=BERT[-1]))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=SIZE, special_tokens=[*ROBERTA, *BERT], show_progress=False
+    )
+    tokenizer.train_from_iterator(corpus(), trainer)
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    sep, cls = ((token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>"))
+    tokenizer.post_processor = processors.RobertaProcessing(sep, cls, add_prefix_space=False)
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = [
+        token for token in content["added_tokens"] if token["content"] not in BERT[:-1]
+    ]
+    content["model"]["vocab"]["<mask>"] = tokenizer.token_to_id("<mask>")
+    return Tokenizer.from_str(json.dumps(content))
+
+
 KINDS: dict[str, Callable[[], Any]] = {
     "byte-level": byte_level,
     "byte-level-with-spaces": byte_level_with_spaces,
@@ -162,6 +182,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "unigram-precompiled": unigram_precompiled,
     "byte-fallback": byte_fallback,
     "word-piece": word_piece,
+    "mpnet": mpnet,
 }
 
 

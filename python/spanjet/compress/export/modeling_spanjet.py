@@ -4,7 +4,8 @@
     model = load("directory")          # float32, for training or inference
     model.save_pretrained("another")   # readable by load and by spanjet
 
-Each layer gets the shapes of its weights; a linear layer that only has a bias adds it to every token.
+Each layer gets the shapes of its weights; a linear layer that only has a bias adds it to every token, and a
+layer of MPNet with fewer heads has biases by distance of its own.
 """
 
 # mypy: ignore-errors
@@ -16,8 +17,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForQuestionAnswering
+from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 __all__ = ["load", "shape_layers"]
+
+# The table of biases by distance of an attention layer of MPNet, beside its linear layers in "attn".
+_RELATIVE_BIAS = "relative_attention_bias"
 
 
 def load(directory):
@@ -45,6 +50,10 @@ def shape_layers(model, weights):
             _shape_attention(model, name, module, weights, query="query", heads="num_attention_heads")
         elif hasattr(module, "q_lin"):
             _shape_attention(model, name, module, weights, query="q_lin", heads="n_heads")
+        elif hasattr(module, "attn"):
+            attention = f"{name}.attn"
+            _shape_attention(model, attention, module.attn, weights, query="q", heads="num_attention_heads")
+            _add_relative_bias(module, weights.get(f"{name}.{_RELATIVE_BIAS}.weight"))
 
 
 def _linear(weight, bias):
@@ -58,12 +67,28 @@ def _shape_attention(model, name, module, weights, *, query, heads):
     """Set the number of heads of an attention layer, or replace it if it has none."""
     weight = weights.get(f"{name}.{query}.weight")
     if weight is None:
-        _replace(model, name, NoDistilAttention(module.out_lin) if query == "q_lin" else NoAttention())
+        output = {"q_lin": "out_lin", "q": "o"}.get(query)
+        _replace(model, name, OutputAlone(output, getattr(module, output)) if output else NoAttention())
         return
     setattr(module, heads, len(weight) // module.attention_head_size)
     for total in ("all_head_size", "dim"):
         if hasattr(module, total):
             setattr(module, total, len(weight))
+
+
+def _add_relative_bias(attention, table):
+    """Give an attention layer of MPNet its own table of biases, if there is one, instead of the encoder's."""
+    if table is not None:
+        attention.add_module(_RELATIVE_BIAS, nn.Embedding(*table.shape))
+        attention.register_forward_pre_hook(_own_position_bias, with_kwargs=True)
+
+
+def _own_position_bias(attention, arguments, named):
+    """Replace the encoder's biases among the arguments of an attention layer: [1, heads, length, length]."""
+    places = torch.arange(arguments[0].shape[1], device=arguments[0].device)
+    buckets = MPNetEncoder.relative_position_bucket(places[None, :] - places[:, None])
+    bias = getattr(attention, _RELATIVE_BIAS)(buckets).permute(2, 0, 1)[None]
+    return arguments, {**named, "position_bias": bias}
 
 
 def _replace(model, name, module):
@@ -91,13 +116,15 @@ class NoAttention(nn.Module):
         return hidden_states, None
 
 
-class NoDistilAttention(nn.Module):
-    """Attention without heads in DistilBERT's layers."""
+class OutputAlone(nn.Module):
+    """Attention without heads in DistilBERT's and MPNet's layers: only the output layer, by its name."""
 
-    def __init__(self, out_lin):
+    def __init__(self, name, output):
         super().__init__()
-        self.out_lin = out_lin
+        self.add_module(name, output)
 
-    def forward(self, query, *_arguments, **_named):
+    def forward(self, *arguments, **named):
         """Return the output bias for every token, in a tuple as the layer expects it."""
-        return (self.out_lin(query),)
+        (output,) = self.children()
+        # MPNet gives the hidden states in the first place, DistilBERT by name.
+        return (output(arguments[0] if arguments else named["query"]),)

@@ -88,8 +88,8 @@ def _compile(network: Network, structure: Structure, layer: int) -> ov.CompiledM
     mask = ops.parameter([-1, -1], np.int32, name="attention_mask")
     for node in (vectors, mask):
         node.output(0).set_names({node.get_friendly_name()})
-    bias = blocks.attention_bias(mask, name="attention_bias")
-    output = structure.build(blocks, config, layer, vectors, bias)
+    biases = config.attention_biases(blocks, mask)[layer]
+    output = structure.build(blocks, config, layer, vectors, biases)
     model = ov.Model([output], [vectors, mask], "sublayer")
     nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
     inner = nodes[f"encoder.layer.{layer}.{structure.inner}"]

@@ -13,7 +13,10 @@ from spanjet.model.graph.activation_functions import activate
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.runtime.openvino import ops, ov
 
-__all__ = ["Blocks", "LayerTensors"]
+__all__ = ["Biases", "Blocks", "LayerTensors"]
+
+#: What is added to attention scores one after another, each broadcast to [batch, heads, length, length].
+Biases = tuple[ov.Node, ...]
 
 # Added to the attention scores of padding. Large enough for a probability of exactly 0 in float32, and finite
 # in every precision, so that a row of padding alone gives no NaN.
@@ -44,10 +47,13 @@ class Blocks:
     Args:
         weights: tensors of the checkpoint.
         layer_norm_eps: epsilon of layer normalisation, added to the variance.
+
+    Attributes:
+        weights: tensors of the checkpoint.
     """
 
     def __init__(self, weights: TensorSource, *, layer_norm_eps: float) -> None:
-        self._weights = weights
+        self.weights = weights
         self._eps = layer_norm_eps
 
     def lookup(self, indices: ov.Node, *, rows: int, width: int, name: str, tensor: str) -> ov.Node:
@@ -57,7 +63,7 @@ class Blocks:
 
     def row(self, index: int, *, rows: int, width: int, name: str, tensor: str) -> ov.Node:
         """Take one row of an embedding table for all tokens, [width]."""
-        return ops.constant(self._weights.take(f"{tensor}.weight", (rows, width))[index], name=name)
+        return ops.constant(self.weights.take(f"{tensor}.weight", (rows, width))[index], name=name)
 
     def positions(
         self, length: ov.Node, *, rows: int, width: int, name: str, tensor: str, first: int = 0
@@ -67,7 +73,7 @@ class Blocks:
         A slice, not a gather: beyond the table's end a gather silently reads zeros, while a slice is too
         short and the addition that follows it fails.
         """
-        values = self._weights.take(f"{tensor}.weight", (rows, width))
+        values = self.weights.take(f"{tensor}.weight", (rows, width))
         table = ops.constant(values[first:], name=f"{name}.weight", shared_memory=True)
         start, step, axes = (np.array([value], np.int64) for value in (0, 1, 0))
         return ops.slice(table, start, length, step, axes, name=name)
@@ -133,7 +139,7 @@ class Blocks:
     def attention(
         self,
         vectors: ov.Node,
-        bias: ov.Node,
+        biases: Biases,
         *,
         width: int,
         heads: int,
@@ -152,7 +158,7 @@ class Blocks:
             self.heads(vectors, **sizes, name=f"{name}.{part}", tensor=f"{layer}.{tensor}")
             for part, tensor in (("query", tensors.query), ("key", tensors.key), ("value", tensors.value))
         )
-        context = self.attend(query, key, value, bias, scale=head_size**-0.5, inner=inner, name=name)
+        context = self.attend(query, key, value, biases, scale=head_size**-0.5, inner=inner, name=name)
         output = f"{layer}.{tensors.attention_output}"
         return self.linear(context, inputs=inner, outputs=width, name=f"{name}.output", tensor=output)
 
@@ -167,16 +173,18 @@ class Blocks:
 
     @staticmethod
     def attend(
-        query: ov.Node, key: ov.Node, value: ov.Node, bias: ov.Node, *, scale: float, inner: int, name: str
+        query: ov.Node, key: ov.Node, value: ov.Node, biases: Biases, *, scale: float, inner: int, name: str
     ) -> ov.Node:
         """Build scaled dot-product attention with concatenated heads: -> [batch, length, inner].
 
-        ``bias`` is added to the scaled scores, [batch, heads, length, length].
+        The biases are added to the scaled scores in their order.
         """
-        scores = ops.matmul(query, key, False, True, name=f"{name}.scores.product")
-        scaled = ops.multiply(scores, np.float32(scale), name=f"{name}.scores.scaled")
-        masked = ops.add(scaled, bias, name=f"{name}.scores")
-        probabilities = ops.softmax(masked, -1, name=f"{name}.probabilities")
+        product = ops.matmul(query, key, False, True, name=f"{name}.scores.product")
+        scores = ops.multiply(product, np.float32(scale), name=f"{name}.scores.scaled")
+        for index, bias in enumerate(biases, 1):
+            last = index == len(biases)
+            scores = ops.add(scores, bias, name=f"{name}.scores" if last else f"{name}.scores.biased.{index}")
+        probabilities = ops.softmax(scores, -1, name=f"{name}.probabilities")
         context = ops.matmul(probabilities, value, False, False, name=f"{name}.context.heads")
         joined = ops.transpose(context, np.array([0, 2, 1, 3], np.int64), name=f"{name}.context.by_head")
         return ops.reshape(joined, np.array([0, 0, inner], np.int64), True, name=f"{name}.context")
@@ -200,4 +208,4 @@ class Blocks:
 
     def _constant(self, name: str, tensor: str, shape: tuple[int, ...]) -> ov.Node:
         # The node shares the array's memory: that of the mapped file, if it is float32.
-        return ops.constant(self._weights.take(tensor, shape), name=name, shared_memory=True)
+        return ops.constant(self.weights.take(tensor, shape), name=name, shared_memory=True)

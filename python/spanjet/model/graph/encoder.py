@@ -1,11 +1,15 @@
 """Build BERT's post-norm encoder layers: attention and feed-forward sublayers with residuals."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architecture import Architecture
-from spanjet.model.graph.blocks import Blocks, LayerTensors
+from spanjet.model.graph.blocks import Biases, Blocks, LayerTensors
 from spanjet.model.graph.qa_model import Inputs
 from spanjet.model.layer_shape import LayerShape, read_shapes
 from spanjet.runtime.openvino import ops, ov
@@ -52,6 +56,27 @@ class Encoder(Architecture):
 
     layer_shapes: tuple[LayerShape, ...]
 
+    def attention_biases(self, blocks: Blocks, attention_mask: ov.Node) -> list[Biases]:
+        """Build the biases of the attention scores for each layer; layers share nodes where they are equal.
+
+        Args:
+            blocks: builder of blocks.
+            attention_mask: int32[batch, length], 1 for tokens and 0 for padding.
+        """
+        padding = blocks.attention_bias(attention_mask, name="attention_bias")
+        return [(padding,)] * self.num_hidden_layers
+
+    def head_tensors(
+        self, _tensors: Mapping[str, NDArray[np.float32]], _layer: int, _kept: NDArray[np.int64], /
+    ) -> dict[str, NDArray[np.float32]]:
+        """Cut what a layer has for single heads besides its linear layers, such as biases by distance.
+
+        The arguments are all tensors of the network, the index of the layer, and the indices of the kept
+        heads, int64[n], ascending. Returned are the layer's own tensors for the kept heads by name; none
+        here.
+        """
+        return {}
+
     @classmethod
     def _shapes(cls, fields: Fields, values: dict[str, Any]) -> dict[str, Any]:
         full = LayerShape(values["num_attention_heads"], values["intermediate_size"])
@@ -69,24 +94,24 @@ def encode(blocks: Blocks, config: Encoder, inputs: Inputs, vectors: ov.Node) ->
         inputs: input nodes of the graph.
         vectors: embeddings, [batch, length, hidden].
     """
-    mask = blocks.attention_bias(inputs.attention_mask, name="attention_bias")
-    for index, shape in enumerate(config.layer_shapes):
+    all_biases = config.attention_biases(blocks, inputs.attention_mask)
+    for index, (shape, biases) in enumerate(zip(config.layer_shapes, all_biases, strict=True)):
         name, layer = f"encoder.layer.{index}", f"{config.layers}.{index}"
-        attended = attend(blocks, config, index, vectors, mask)
+        attended = attend(blocks, config, index, vectors, biases)
         vectors = feed_forward(
             blocks, config, attended, units=shape.units, name=name, tensors=config.tensors, layer=layer
         )
     return vectors
 
 
-def attend(blocks: Blocks, config: Encoder, index: int, vectors: ov.Node, mask: ov.Node) -> ov.Node:
-    """Build the attention sublayer of a layer; ``mask`` is the output of `Blocks.attention_bias`."""
+def attend(blocks: Blocks, config: Encoder, index: int, vectors: ov.Node, biases: Biases) -> ov.Node:
+    """Build the attention sublayer of a layer; ``biases`` are the layer's of `Encoder.attention_biases`."""
     name, layer = f"encoder.layer.{index}.attention", f"{config.layers}.{index}"
     tensors, heads = config.tensors, config.layer_shapes[index].heads
     if heads:
         attended = blocks.attention(
             vectors,
-            mask,
+            biases,
             width=config.hidden_size,
             heads=heads,
             head_size=config.head_size,

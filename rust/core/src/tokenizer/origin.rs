@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::error::{Error, Result};
 use crate::tokenizer::load::read_tokenizer;
+use crate::tokenizer::pair_layout::PairLayout;
 use crate::tokenizer::tokenizer::Tokenizer;
 
 /// Files beside a tokenizer's own that have a say in how it works.
@@ -31,16 +32,18 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Describe a tokenizer whose `file` was read.
+    /// Describe a tokenizer whose `file` was read, and whose pairs have this layout.
     pub(crate) fn new(
         path: &Path,
         file: &Path,
         text: &str,
+        layout: &PairLayout,
         match_special_tokens: bool,
         threads: Option<usize>,
     ) -> Result<Origin> {
         let mut hasher = DefaultHasher::new();
-        (file.file_name(), text, match_special_tokens).hash(&mut hasher);
+        // The layout of a vocabulary without settings depends on the model beside it.
+        (file.file_name(), text, layout, match_special_tokens).hash(&mut hasher);
         for name in COMPANIONS {
             fs::read(file.with_file_name(name)).ok().hash(&mut hasher);
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// The special tokens around the two texts of a pair: `[CLS] question [SEP] context [SEP]` for BERT
 /// (Devlin et al. 2019, arXiv 1810.04805), `<s> question </s></s> context </s>` for RoBERTa (Liu et al.
 /// 2019, arXiv 1907.11692).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PairLayout {
     /// Ids before the question, at least one: answers that are not in the context are at the first.
     pub(crate) before: Vec<i32>,

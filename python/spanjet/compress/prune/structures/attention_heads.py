@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.optimal_brain_surgeon import Order, order_groups
-from spanjet.compress.prune.structures.structure import Structure
-from spanjet.model.graph.blocks import Blocks
+from spanjet.compress.prune.structures.structure import Structure, Tensors
+from spanjet.model.graph.blocks import Biases, Blocks
 from spanjet.model.graph.encoder import Encoder, attend
 from spanjet.runtime.openvino import ov
 
@@ -33,8 +34,13 @@ class AttentionHeads(Structure):
         """Rank heads for removal with `order_groups`."""
         return order_groups(weight, moment, parts)
 
+    def slice(self, network: Network, layer: int, kept: NDArray[np.int64]) -> Tensors:
+        """Slice a block's tensors to the kept heads, those of `Encoder.head_tensors` included."""
+        others = network.architecture.head_tensors(network.tensors, layer, kept)
+        return {**super().slice(network, layer, kept), **others}
+
     def build(
-        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, mask: ov.Node, /
+        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, biases: Biases, /
     ) -> ov.Node:
         """Build the attention sublayer."""
-        return attend(blocks, config, layer, vectors, mask)
+        return attend(blocks, config, layer, vectors, biases)

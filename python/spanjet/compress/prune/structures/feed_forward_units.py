@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spanjet.compress.prune.optimal_brain_surgeon import Order, order_columns
 from spanjet.compress.prune.structures.structure import Structure
-from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.blocks import Biases, Blocks
 from spanjet.model.graph.encoder import Encoder, feed_forward
 from spanjet.runtime.openvino import ov
 
@@ -45,7 +45,7 @@ class FeedForwardUnits(Structure):
         return order_columns(weight, moment)
 
     def build(
-        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, _mask: ov.Node, /
+        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, _biases: Biases, /
     ) -> ov.Node:
         """Build the feed-forward sublayer."""
         return feed_forward(

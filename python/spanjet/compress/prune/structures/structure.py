@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.optimal_brain_surgeon import Order, reduced
-from spanjet.model.graph.blocks import Blocks
+from spanjet.model.graph.blocks import Biases, Blocks
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import LayerShape
 from spanjet.runtime.openvino import ov
@@ -62,9 +62,9 @@ class Structure(ABC):
 
     @abstractmethod
     def build(
-        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, mask: ov.Node, /
+        self, blocks: Blocks, config: Encoder, layer: int, vectors: ov.Node, biases: Biases, /
     ) -> ov.Node:
-        """Build the sublayer's graph; ``mask`` is the output of `Blocks.attention_bias`."""
+        """Build the sublayer's graph; ``biases`` are the layer's of `Encoder.attention_biases`."""
 
     def size(self, shape: LayerShape) -> int:
         """Return the number of parts of a layer."""

@@ -208,7 +208,7 @@ class _Graph:
             turned = ops.transpose(scores, np.array([0, 1, 3, 2], np.int64), name=f"{node}.distances.turned")
             bias = ops.add(bias, turned, name=f"{node}.bias.key")
         width = config.hidden_size
-        context = blocks.attend(query, key, value, bias, scale=config.score_scale, inner=width, name=node)
+        context = blocks.attend(query, key, value, (bias,), scale=config.score_scale, inner=width, name=node)
         output = f"{name}.{_LAYER.attention_output}"
         return blocks.linear(context, inputs=width, outputs=width, name=f"{node}.output", tensor=output)
 

@@ -160,7 +160,7 @@ class _Graph:
             )
         )
         scale = config.head_size**-0.5
-        context = self.blocks.attend(query, key, value, bias, scale=scale, inner=inner, name=node)
+        context = self.blocks.attend(query, key, value, (bias,), scale=scale, inner=inner, name=node)
         return self._linear(context, inner, inner, f"{node}.output", f"{name}.attention.output.dense")
 
     def _feed_forward(self, vectors: ov.Node, name: str, layer: str) -> ov.Node:

@@ -1,6 +1,8 @@
-//! Read BERT's tokenizer: `tokenizer.json` with WordPiece, or `vocab.txt` and `tokenizer_config.json`.
+//! Read BERT's tokenizer: `tokenizer.json` with WordPiece, or `vocab.txt` and `tokenizer_config.json`; and
+//! MPNet's, which has RoBERTa's special tokens and pairs.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -16,6 +18,7 @@ use crate::tokenizer::load::special_tokens::{self as settings, Defaults};
 use crate::tokenizer::tokenizer::Engine;
 use crate::tokenizer::vocabulary::{SpecialTokens, Vocabulary};
 
+const MODEL: &str = "config.json";
 /// BERT's own limit.
 const MAX_CHARACTERS: usize = 100;
 
@@ -51,6 +54,15 @@ const DEFAULTS: Defaults = Defaults {
     pad: "[PAD]",
     mask: "[MASK]",
     mask_takes_white_space: false,
+};
+
+const MPNET: Defaults = Defaults {
+    unk: "[UNK]",
+    cls: "<s>",
+    sep: "</s>",
+    pad: "<pad>",
+    mask: "<mask>",
+    mask_takes_white_space: true,
 };
 
 #[derive(Deserialize)]
@@ -89,9 +101,15 @@ pub(super) fn from_tokenizer(
     special.unk = Some(model.unk_token);
     let entries = model.vocab;
     let mut added_tokens = outline.added_tokens();
+    let field = &outline.post_processor;
+    let trims = field["type"] == "RobertaProcessing" && field["trim_offsets"] != false;
     for token in &mut added_tokens {
         // The vocabulary's word on its own tokens stands.
         token.id = entries.get(&token.content).copied().unwrap_or(token.id);
+        if trims {
+            // White space that a token takes in is counted off again, and makes no token of its own.
+            (token.lstrip, token.rstrip) = (false, false);
+        }
     }
     let parts = Parts {
         entries,
@@ -112,6 +130,7 @@ pub(super) fn from_tokenizer(
 #[derive(Deserialize, Default)]
 #[serde(expecting = "an object with the tokenizer's settings")]
 struct ConfigFile {
+    tokenizer_class: Option<String>,
     do_lower_case: Option<bool>,
     strip_accents: Option<bool>,
     tokenize_chinese_chars: Option<bool>,
@@ -135,7 +154,9 @@ pub(super) fn from_vocabulary(source: &Source<'_>, threads: usize) -> Result<(En
         let id = u32::try_from(id).map_err(|_| refuse(source.file, "has more lines than there are ids"))?;
         entries.insert(line.trim_end().to_owned(), id);
     }
-    let tokens = settings::SpecialTokens::read(source.file, &entries, &DEFAULTS)?;
+    let is_mpnet = is_mpnet(source.file, &config)?;
+    let defaults = if is_mpnet { &MPNET } else { &DEFAULTS };
+    let tokens = settings::SpecialTokens::read(source.file, &entries, defaults)?;
     let lowercase = config.do_lower_case.unwrap_or(true);
     let parts = Parts {
         entries,
@@ -150,7 +171,27 @@ pub(super) fn from_vocabulary(source: &Source<'_>, threads: usize) -> Result<(En
         },
         added_tokens: tokens.added,
     };
-    Ok((parts.engine(source, threads)?, Template::bert(&tokens.cls, &tokens.sep)))
+    let template = if is_mpnet { Template::mpnet } else { Template::bert };
+    Ok((parts.engine(source, threads)?, template(&tokens.cls, &tokens.sep)))
+}
+
+/// The model's `config.json`.
+#[derive(Deserialize, Default)]
+#[serde(expecting = "an object with the model's settings")]
+struct ModelFile {
+    model_type: Option<String>,
+}
+
+/// Whether a vocabulary is MPNet's, which holds BERT's special tokens too: by the tokenizer's class, or else by
+/// the model beside it.
+fn is_mpnet(vocabulary: &Path, config: &ConfigFile) -> Result<bool> {
+    match &config.tokenizer_class {
+        Some(class) => Ok(class.starts_with("MPNetTokenizer")),
+        None => {
+            let model: ModelFile = beside(vocabulary, MODEL)?;
+            Ok(model.model_type.is_some_and(|kind| kind == "mpnet"))
+        }
+    }
 }
 
 /// Whether a text is JSON, or the beginning of it.

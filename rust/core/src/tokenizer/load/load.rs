@@ -45,7 +45,7 @@ pub fn read_tokenizer(
         bert::from_vocabulary(&source, pool.threads())?
     };
     let layout = template.layout(engine.vocabulary()).map_err(|error| source.in_file(error))?;
-    let origin = Origin::new(path, &file, &text, match_special_tokens, threads)?;
+    let origin = Origin::new(path, &file, &text, &layout, match_special_tokens, threads)?;
     Ok((Tokenizer::new(origin, engine, layout, pool), disagreements))
 }
 

@@ -30,6 +30,12 @@ impl Template {
         Template { parts: [vec![cls], vec![sep.clone()], vec![sep]], types: [0, 0, 0, 1, 1] }
     }
 
+    /// `<s> A </s> </s> B </s>` with BERT's types, whatever the two are called.
+    pub(super) fn mpnet(cls: &str, sep: &str) -> Template {
+        let Template { parts: [before, sep, after], types } = Template::bert(cls, sep);
+        Template { parts: [before, [sep.clone(), sep].concat(), after], types }
+    }
+
     /// Read the field; without one, the layout is BERT's.
     ///
     /// # Errors
