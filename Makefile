@@ -7,7 +7,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-distributed bench-mlperf parity \
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-cascade bench-distributed bench-mlperf parity \
   parity-pipeline fuzz fuzz-serve reader test-recipes test-integrations test-page clean
 
 help:  ## Show the targets
@@ -128,6 +128,9 @@ bench-distributed: .venv-integrations/distributed/built  ## Ray Data and Spark a
 
 bench-serve: .venv/tested  ## Load the server, and hold it against its targets (half an hour): make bench-serve [SQUAD=dev-v1.1.json]
 	$(BIN)/python -m benches.serve $(if $(SQUAD),--squad $(SQUAD)) $(SERVE_OPTIONS)
+
+bench-cascade: .venv/tested  ## Two models in turn on whole articles: make bench-cascade SQUAD=held-out.json FIRST=small [MODEL=large]
+	$(BIN)/python -m benches.cascade $(SQUAD) --first $(FIRST) $(if $(MODEL),--model $(MODEL)) $(CASCADE_OPTIONS)
 
 test-page: .venv-page/built  ## Test the page of `spanjet serve` in Chromium (of the system's packages)
 	.venv-page/bin/python -m pytest -o addopts= -o filterwarnings=default -p no:cacheprovider tests/serve/browser

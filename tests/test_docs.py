@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pages import PAGES, blocks, run_code
 
-WITH_CODE = {"README.md", "coming-from.md", "files.md", "guide.md", "serving.md"}
+WITH_CODE = {"README.md", "coming-from.md", "files.md", "guide.md", "long-texts.md", "serving.md"}
 # Run by the tests of the packages that it needs: make test-integrations.
 OF_INTEGRATIONS = {"distributed.md", "haystack.md", "rag.md"}
 

@@ -14,6 +14,7 @@ from .files.job import JobResult, answer_file
 from .integrations.transformers.pipeline import QuestionAnsweringPipeline, pipeline
 from .model.load import Model, load_model
 from .reader.answer import Answer, Document, Failure
+from .reader.cascade.config import CascadeConfig
 from .reader.dynamic_batching.config import Overloaded, QueueConfig
 from .reader.passages import PassageAnswer, SearchResult
 from .reader.reader import Reader
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "Batch",
     "Calibration",
+    "CascadeConfig",
     "DecodeConfig",
     "Document",
     "Encoding",

@@ -25,6 +25,7 @@ __all__ = [
     "Windows",
     "__version__",
     "decode_spans",
+    "rank_windows",
     "sentence",
     "usable_cpus",
 ]
@@ -42,8 +43,8 @@ class Tokenizer:
     and Unigram (Kudo 2018, arXiv 1804.10959), runs on the package's own Rust crate, with the same
     interface. How a question and a context become one sequence comes from the file too.
 
-    It can be pickled: another process reads the files again. Tokenizers of equal files and settings take each
-    other's encodings.
+    It can be pickled: another process reads the files again. Tokenizers of equal files and settings are
+    equal, and take each other's encodings.
 
     Args:
         path: a ``tokenizer.json``; a ``vocab.txt`` (BERT's special tokens and pairs, or MPNet's where the
@@ -204,6 +205,8 @@ class Tokenizer:
             >>> [tokenizer.id_to_token(id) for id in windows.ids[: windows.indptr[1]]]
             ['[CLS]', 'how', 'long', '?', '[SEP]', 'it', 'is', '42', 'metres', '[SEP]']
         """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
     def __copy__(self) -> Tokenizer: ...
     def __deepcopy__(self, _memo: Any, /) -> Tokenizer: ...
 
@@ -364,6 +367,53 @@ class Windows:
             >>> windows.scatter(rows, padded, out)
             >>> int(out.sum())
             12
+        """
+    def select(self, rows: NDArray[np.int64]) -> Windows:
+        """Keep some windows; every question stays, also one that is left without any.
+
+        Args:
+            rows: int64[b], increasing indices of windows.
+
+        Raises:
+            IndexError: a row that does not exist.
+            ValueError: the rows do not increase.
+            TypeError: another dtype or number of dimensions.
+
+        Example:
+            >>> import numpy as np
+            >>> import spanjet
+            >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+            >>> windows = tokenizer.windows(["How long?", "How high?"], ["It is 42 metres long."] * 2)
+            >>> windows.select(np.array([1])).question.tolist()
+            [1]
+        """
+    def central(self, questions: NDArray[np.int64], characters: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Find the windows in which places of the contexts are most central.
+
+        Neighbouring windows meet in the middle of what they share.
+
+        Args:
+            questions: int64[n], indices of questions.
+            characters: int32[n], code points of their contexts.
+
+        Returns:
+            int64[n], indices of windows.
+
+        Raises:
+            ValueError: different numbers of questions and characters, or a question that does not exist or
+                has no windows.
+            TypeError: another dtype or number of dimensions.
+
+        Example:
+            >>> import numpy as np
+            >>> import spanjet
+            >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+            >>> context = "It is 42 metres long."
+            >>> windows = tokenizer.windows(["How long?"], [context], max_length=10, doc_stride=2)
+            >>> windows.context_offset.tolist()
+            [0, 2]
+            >>> windows.central(np.array([0, 0]), np.array([0, 20], np.int32)).tolist()
+            [0, 1]
         """
     def __len__(self) -> int: ...
 
@@ -569,4 +619,40 @@ def decode_spans(
         >>> spans = spanjet.decode_spans(windows, logits, logits)
         >>> context[spans.start[0] : spans.end[0]]
         '1887'
+    """
+
+def rank_windows(
+    windows: Windows,
+    start_logits: NDArray[np.float32],
+    end_logits: NDArray[np.float32],
+    *,
+    max_answer_length: int = 30,
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Rank windows by what may answer in them, so that another model need only read the best.
+
+    The rank of a window is the margin of its best span that begins where no other window of the question is
+    more central (see `Windows.central`), so that one place does not rank several windows.
+
+    Args:
+        windows: the windows that the logits belong to.
+        start_logits, end_logits: as for `decode_spans`.
+        max_answer_length: tokens of a span at most, at least 1.
+
+    Returns:
+        float32[windows], the margin of the span: its logits minus those of ``[CLS]``; -inf where a window has
+        no such span. int32[windows], the code point of the context where the span begins.
+
+    Raises:
+        ValueError, TypeError: as `decode_spans`.
+
+    Example:
+        >>> import numpy as np
+        >>> import spanjet
+        >>> from spanjet._core import rank_windows
+        >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+        >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+        >>> logits = np.where(windows.ids == tokenizer.token_to_id("42"), 5, 0).astype(np.float32)
+        >>> margin, start = rank_windows(windows, logits, logits)
+        >>> margin.tolist(), start.tolist()
+        ([10.0], [6])
     """

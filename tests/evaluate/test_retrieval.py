@@ -49,6 +49,7 @@ class Script:
     prepared: list[str]
     asked: list[tuple[str, str]]
     surest: str = ""
+    first: None = None
 
     def prepare(self, text: str) -> Any:
         self.prepared.append(text)

@@ -96,12 +96,11 @@ def test_chunks_are_of_so_many_tokens(reader: Reader, chunk_tokens: int) -> None
         def __getattr__(self, name: str) -> Any:
             return getattr(pipeline, name)
 
-        def windows(self, questions: list[str], contexts: list[Any], **options: bool) -> Any:
+        def prepared(self, questions: list[str], contexts: list[Any], **options: bool) -> Any:
             chunks.append(sum(len(context) for context in contexts))
-            return pipeline.windows(questions, contexts, **options)
+            return pipeline.prepared(questions, contexts, **options)
 
     search = Search(Counting(), ["who?", "when?"], top_k=3, chunk_tokens=chunk_tokens)  # type: ignore[arg-type]
-    del chunks[:]  # the questions'
     expected = reader.search(["who?", "when?"], passages, top_k=3)
     assert search.run(passages, None) == expected
     longest = max(len(reader.prepare(text)) for text in passages)

@@ -40,6 +40,7 @@ def build(
     outputs: tuple[str, ...] = ("start_logits", "end_logits"),
     shape: tuple[int, ...] = (-1, -1),
     positions: int | None = None,
+    tables: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> ov.Model:
     """The model; with ``positions``, inference fails where the length is greater."""
     parameters = [ops.parameter(list(shape), getattr(ov.Type, element_type), name=name) for name in inputs]
@@ -50,7 +51,7 @@ def build(
     null = np.zeros(len(VOCABULARY), np.float32)
     null[VOCABULARY.index(UNANSWERABLE)] = 50
     results = []
-    for name, values in zip(outputs, (START, END), strict=True):
+    for name, values in zip(outputs, tables or (START, END), strict=True):
         found = ops.reduce_sum(_look_up(null, ids), ops.constant([1]), keep_dims=True)
         logits = ops.add(ops.multiply(_look_up(values, ids), mask), ops.multiply(found, is_cls))
         if positions is not None:

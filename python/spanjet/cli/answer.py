@@ -10,6 +10,7 @@ from spanjet import Reader
 from spanjet.cli.options import (
     ConventionOption,
     DocStrideOption,
+    FirstOption,
     JsonOption,
     MaxAnswerLengthOption,
     MaxLengthOption,
@@ -18,9 +19,11 @@ from spanjet.cli.options import (
     ModeOption,
     NBestOption,
     OverlapOption,
+    RereadOption,
     ThreadsOption,
     ThresholdOption,
     open_reader,
+    window_fields,
 )
 from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show
@@ -112,6 +115,8 @@ def answer(
     overwrite: OverwriteOption = False,
     strict: StrictOption = False,
     model: ModelOption = None,
+    first: FirstOption = None,
+    reread: RereadOption = None,
     mode: ModeOption = "global",
     max_length: MaxLengthOption = 384,
     doc_stride: DocStrideOption = 128,
@@ -130,25 +135,24 @@ def answer(
     Until the run is complete, its answers are in OUT.partial; rerun the same command with --resume to resume
     a run that was stopped or killed.
     """
-    windows = {
-        "max_length": max_length,
-        "doc_stride": doc_stride,
-        "convention": convention,
-        "max_question_length": max_question_length,
-    }
+    windows = window_fields(max_length, doc_stride, convention, max_question_length)
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length, "overlap": overlap}
     check_count("look_ahead", look_ahead)
-    reader = open_reader(model, windows, decode, threshold=threshold, threads=threads, top_k=top_k)
+    given: dict[str, Any] = {
+        "first": first,
+        "reread": reread,
+        "threshold": threshold,
+        "threads": threads,
+        "top_k": top_k,
+    }
+    reader = open_reader(model, windows, decode, **given)
     columns = {"question": question_column, "context": context_column, "id": id_column}
     formats = {"format": form, "out_format": out_form, "delimiter": delimiter}
-    run = {"resume": resume, "overwrite": overwrite, "strict": strict}
+    run = {"resume": resume, "overwrite": overwrite, "strict": strict, "look_ahead": look_ahead}
     text = None if context is None else read_text(context)
-    options = {**columns, **formats, **run, "top_k": top_k, "look_ahead": look_ahead, "text": text}
+    options = {**columns, **formats, **run, "top_k": top_k, "text": text}
     result = _answer(file, out, reader, options)
-    if result.out is None:
-        typer.echo(f"spanjet: {result.answered} answered, {result.rejected} rejected", err=True)
-    else:
-        show(_summary(result, resume=resume), as_json=as_json)
+    _report(result, resume=resume, as_json=as_json)
     _report_rejected(result)
 
 
@@ -162,6 +166,14 @@ def _answer(file: str, out: str, reader: Reader, options: dict[str, Any]) -> Job
     except KeyboardInterrupt as stop:
         typer.echo(f"spanjet: {str(stop) or 'stopped'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _report(result: JobResult, *, resume: bool, as_json: bool) -> None:
+    """Print what was done; on standard error if the answers went to standard output."""
+    if result.out is None:
+        typer.echo(f"spanjet: {result.answered} answered, {result.rejected} rejected", err=True)
+    else:
+        show(_summary(result, resume=resume), as_json=as_json)
 
 
 def _report_rejected(result: JobResult) -> None:

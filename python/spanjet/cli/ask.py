@@ -2,15 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from spanjet.cli.options import (
+    FirstOption,
     JsonOption,
     ModelOption,
     ModeOption,
     OverlapOption,
+    RereadOption,
     ThresholdOption,
     open_reader,
 )
@@ -32,6 +34,8 @@ def ask(
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers.")] = 1,
     model: ModelOption = None,
+    first: FirstOption = None,
+    reread: RereadOption = None,
     mode: ModeOption = "global",
     threshold: ThresholdOption = "model",
     overlap: OverlapOption = False,
@@ -44,7 +48,8 @@ def ask(
     question = argument_text("the question", question)
     context = _read_context(text, file)
     decode = {"mode": mode, "overlap": overlap}
-    reader = open_reader(model, {}, decode, threshold=threshold, top_k=top_k)
+    cascade: dict[str, Any] = {"first": first, "reread": reread}
+    reader = open_reader(model, {}, decode, threshold=threshold, top_k=top_k, **cascade)
     answers = reader.ask(question, context, top_k=top_k)
     if as_json:
         values = {"question": question, "answers": [answer.as_dict() for answer in answers]}

@@ -9,6 +9,7 @@ from spanjet import Reader
 from spanjet.cli.options import (
     ConventionOption,
     DocStrideOption,
+    FirstOption,
     JsonOption,
     MaxAnswerLengthOption,
     MaxLengthOption,
@@ -16,10 +17,12 @@ from spanjet.cli.options import (
     ModelOption,
     ModeOption,
     NBestOption,
+    RereadOption,
     ThreadsOption,
     ThresholdOption,
     open_reader,
     threshold_of,
+    window_fields,
 )
 from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show, write_json
@@ -101,6 +104,8 @@ def evaluate(
     *,
     data: DataArgument,
     model: ModelOption = None,
+    first: FirstOption = None,
+    reread: RereadOption = None,
     passages: PassagesOption = None,
     articles: ArticlesOption = False,
     predictions: PredictionsOption = None,
@@ -129,17 +134,13 @@ def evaluate(
     A question that cannot be asked, such as a blank one, counts as answered by nothing; these are listed at
     the end, and the exit code is 3.
     """
-    windows = {
-        "max_length": max_length,
-        "doc_stride": doc_stride,
-        "convention": convention,
-        "max_question_length": max_question_length,
-    }
+    windows = window_fields(max_length, doc_stride, convention, max_question_length)
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length}
     outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
     _check_options(data, outputs, passages=passages, articles=articles)
     dataset = load_squad(data, check_texts=False)
-    reader = open_reader(model, windows, decode, threshold=threshold, threads=threads)
+    models: dict[str, Any] = {"first": first, "reread": reread, "threshold": threshold, "threads": threads}
+    reader = open_reader(model, windows, decode, **models)
     if passages is not None or articles:
         numbers, confidence, rejected = _retrieval(reader, dataset, passages, {"limit": limit, "seed": seed})
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig, load_model
+from spanjet import CascadeConfig, DecodeConfig, Reader, RuntimeConfig, WindowConfig, load_model
 from spanjet._core import DECODE_MODES
 from spanjet.config import Threshold, check_threshold
 from spanjet.model.directory import BUNDLED_MODEL
@@ -18,6 +18,7 @@ __all__ = [
     "CpuOption",
     "DocStrideOption",
     "EvaluationOption",
+    "FirstOption",
     "HeldOutOption",
     "HtmlFileOption",
     "JsonFileOption",
@@ -33,11 +34,14 @@ __all__ = [
     "OutModelOption",
     "OverlapOption",
     "OverwriteOption",
+    "RereadOption",
     "SeedOption",
     "ThreadsOption",
     "ThresholdOption",
+    "cascade_config_of",
     "open_reader",
     "threshold_of",
+    "window_fields",
 ]
 
 ModelOption = Annotated[
@@ -47,6 +51,23 @@ ModelOption = Annotated[
         "-m",
         metavar="MODEL",
         help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled INT8 MiniLM.",
+    ),
+]
+FirstOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Smaller model that reads long texts and many texts first, of which --model then reads only the "
+        "best windows.",
+    ),
+]
+RereadOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="K",
+        help="Maximum number of windows of a question that --model reads after --first. "
+        f"Default: {CascadeConfig().reread}.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -148,11 +169,38 @@ def threshold_of(value: str) -> Threshold:
     return number
 
 
+def window_fields(
+    max_length: int, doc_stride: int, convention: str, max_question_length: int
+) -> dict[str, Any]:
+    """Return the values of the options for windows as fields of `WindowConfig`."""
+    return {
+        "max_length": max_length,
+        "doc_stride": doc_stride,
+        "convention": convention,
+        "max_question_length": max_question_length,
+    }
+
+
+def cascade_config_of(first: Path | None, reread: int | None) -> CascadeConfig:
+    """Convert the value of ``--reread``, which needs ``--first``.
+
+    Raises:
+        ValueError: it is given alone.
+    """
+    if reread is None:
+        return CascadeConfig()
+    if first is None:
+        raise ValueError("--reread is given without --first, the model that chooses the windows")
+    return CascadeConfig(reread=reread)
+
+
 def open_reader(
     model: Path | None,
     windows: Mapping[str, Any],
     decode: Mapping[str, Any],
     *,
+    first: Path | None = None,
+    reread: int | None = None,
     threshold: str = "model",
     threads: int | None = None,
     top_k: int = 1,
@@ -165,6 +213,8 @@ def open_reader(
         model: the model's directory; None: the bundled one.
         windows: fields of `WindowConfig`; none: the default ones, as far as they fit the model.
         decode: fields of `DecodeConfig`.
+        first: directory of the model that reads long texts first; None: none.
+        reread: number of windows that ``model`` then reads; None: the default.
         threshold: the value of ``--threshold``.
         threads: number of threads; None: all CPUs.
         top_k: maximum number of answers to each question.
@@ -172,11 +222,13 @@ def open_reader(
     decode_config = DecodeConfig(**decode)
     if decode_config.mode == "squad":
         decode_config = replace(decode_config, n_best=max(decode_config.n_best, top_k))
-    window_config = WindowConfig(**windows)
+    window_config, cascade_config = WindowConfig(**windows), cascade_config_of(first, reread)
     runtime_config, given = RuntimeConfig(threads=threads), threshold_of(threshold)
     loaded = load_model(BUNDLED_MODEL if model is None else model)
     return Reader(
         loaded,
+        first=first,
+        cascade_config=cascade_config,
         threshold=given,
         window_config=window_config if windows else WindowConfig.fitting(loaded.max_length),
         decode_config=decode_config,

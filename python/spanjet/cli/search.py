@@ -10,7 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from spanjet import PassageAnswer, SearchResult
-from spanjet.cli.options import JsonOption, ModelOption, ThresholdOption, open_reader
+from spanjet.cli.options import (
+    FirstOption,
+    JsonOption,
+    ModelOption,
+    RereadOption,
+    ThresholdOption,
+    open_reader,
+)
 from spanjet.cli.terminal.errors import show_error
 from spanjet.cli.terminal.output import print_json, warning_of
 from spanjet.cli.terminal.tables import show_found
@@ -40,6 +47,8 @@ def search(
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, metavar="K", help="Number of answers.")] = 5,
     threshold: ThresholdOption = "model",
     model: ModelOption = None,
+    first: FirstOption = None,
+    reread: RereadOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the best answers to a question in files.
@@ -50,7 +59,7 @@ def search(
     """
     question = argument_text("the question", question)
     files_read = _Files(files)
-    reader = open_reader(model, {}, {}, threshold=threshold)
+    reader = open_reader(model, {}, {}, first=first, reread=reread, threshold=threshold)
     found = reader.search(question, files_read, top_k=top_k)
     if as_json:
         print_json({**_as_dict(question, found), **warning_of(question, reader)})

@@ -6,7 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet.cli.options import ModelOption, ThreadsOption, ThresholdOption, threshold_of
+from spanjet.cli.options import (
+    FirstOption,
+    ModelOption,
+    RereadOption,
+    ThreadsOption,
+    ThresholdOption,
+    cascade_config_of,
+    threshold_of,
+)
 from spanjet.extras import import_extra
 
 __all__ = ["serve"]
@@ -60,6 +68,8 @@ AccessLogOption = Annotated[
 def serve(
     *,
     model: ModelOption = None,
+    first: FirstOption = None,
+    reread: RereadOption = None,
     threshold: ThresholdOption = "model",
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
@@ -86,6 +96,8 @@ def serve(
     run: Any = import_extra("spanjet.serve.process.run", extra="serve", purpose=purpose)
     config = run.ServeConfig(
         model=model,
+        first=first,
+        reread=cascade_config_of(first, reread).reread,
         threshold=threshold_of(threshold),
         host=host,
         port=port,

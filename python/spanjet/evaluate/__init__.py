@@ -3,6 +3,7 @@
 from spanjet.evaluate.calibrate import CalibrationReport, calibrate_reader
 from spanjet.evaluate.confidence import Confidence, measure_confidence
 from spanjet.evaluate.evaluation import Evaluation, evaluate
+from spanjet.evaluate.long_texts import calibrate_cascade
 from spanjet.evaluate.predictions import squad_v2_predictions
 from spanjet.evaluate.retrieval import RetrievalScores, evaluate_articles, evaluate_passages
 from spanjet.evaluate.squad import Scores, Split, best_f1, exact_match, grade, score
@@ -20,6 +21,7 @@ __all__ = [
     "Split",
     "SquadDataset",
     "best_f1",
+    "calibrate_cascade",
     "calibrate_reader",
     "evaluate",
     "evaluate_articles",

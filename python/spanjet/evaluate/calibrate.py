@@ -53,7 +53,7 @@ class CalibrationReport:
         articles: number of articles.
         answerable: number of pairs with an answer.
         unanswerable: number of the data set's pairs without an answer.
-        other_paragraphs: number of pairs with another paragraph of the article.
+        other_paragraphs: number of pairs with another paragraph of the article, or with what is left of it.
     """
 
     calibration: Calibration
@@ -81,6 +81,7 @@ def calibrate_reader(
     dataset: SquadDataset,
     *,
     negatives: float = 1.0,
+    without: Sequence[Question] | None = None,
     seed: int = 0,
     on_step: OnStep = ignore_step,
 ) -> CalibrationReport:
@@ -92,6 +93,7 @@ def calibrate_reader(
         reader: reader to calibrate, in mode ``global``.
         dataset: questions with and without an answer, from at least two articles.
         negatives: share of the questions with an answer, 0 to 1, to ask about another paragraph as well.
+        without: other questions without an answer to ask as well; None: as ``negatives`` says.
         seed: seed of the choice of those questions and paragraphs.
         on_step: called with the number of answered and of all pairs.
 
@@ -103,12 +105,14 @@ def calibrate_reader(
         raise ValueError(f"the reader's mode is {reader.decode_config.mode!r}; expected 'global'")
     check_unanswerable(dataset)
     folds(_article_numbers(dataset.questions))
-    others = other_paragraphs(dataset, negatives, seed=seed)
+    others = other_paragraphs(dataset, negatives, seed=seed) if without is None else without
     by_margin = gather_by_sentence_margin(reader, dataset, others, SENTENCE_MARGINS, on_step=on_step)
     sentence_margin = fit_sentence_margin(by_margin)
     candidates = balance(by_margin[sentence_margin], seed=seed)
     calibration = fit(candidates, sentence_margin=sentence_margin)
     before = replace(reader.calibration, threshold=reader.threshold)
+    if reader.first is not None:
+        before = reader.cascade_calibration or reader.calibration
     return CalibrationReport(
         calibration=calibration,
         before=_quality(candidates, predict(before, candidates)),
@@ -226,8 +230,11 @@ def _gather(
     model: Model | None = None,
     on_step: OnStep = ignore_step,
 ) -> dict[float, Candidates]:
+    first = reader.first
     apart = Reader(
         model or reader.model,
+        first=None if first is None else first.model,
+        cascade_config=reader.cascade_config,
         window_config=reader.window_config,
         decode_config=replace(reader.decode_config, overlap=True),
         runtime_config=reader.runtime_config,

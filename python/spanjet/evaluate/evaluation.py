@@ -73,7 +73,8 @@ def evaluate(
         dataset = replace(dataset, questions=dataset.questions[:limit])
     if threshold == "reader":
         always_a_span = dataset.version == "1.1" or reader.decode_config.mode == "squad"
-        threshold = None if always_a_span else reader.threshold
+        can_abstain = reader.threshold is not None or reader.cascade_calibration is not None
+        threshold = "reader" if can_abstain and not always_a_span else None
     began = time.perf_counter()
     answers, rejected = _answers(reader, dataset, threshold, on_step)
     seconds = time.perf_counter() - began

@@ -229,8 +229,12 @@ def _best_of_passages(
     """Yield the best answer to each question, with the index of its passage.
 
     A question that cannot be asked is put into ``rejected``. The ranking is that of `Reader.search`, but the
-    passages of all questions are asked in one stream.
+    passages of all questions are asked in one stream, unless the reader has a first model, which chooses
+    among all passages of a question.
     """
+    if reader.first is not None:
+        yield from _found_in_passages(reader, cases, rejected, on_step)
+        return
     documents = _Documents(reader)
     pairs = ((case.question.question, documents[text]) for case in cases for text in case.passages)
     results = reader.stream(pairs, threshold=None, errors="return")
@@ -243,6 +247,25 @@ def _best_of_passages(
         found = [_best(result) for result in own]
         place = max(range(len(found)), key=lambda index: found[index].margin)
         yield place, found[place]
+        on_step(done, len(cases))
+
+
+def _found_in_passages(
+    reader: Reader, cases: Sequence[PassageCase], rejected: dict[str, str], on_step: OnStep
+) -> Iterator[tuple[int, Answer]]:
+    """Search the passages of each question on their own; otherwise as `_best_of_passages`."""
+    documents = _Documents(reader)
+    on_step(0, len(cases))
+    for done, case in enumerate(cases, 1):
+        try:
+            found = reader.search(
+                case.question.question, [documents[text] for text in case.passages], top_k=1, threshold=None
+            )
+        except ValueError as error:
+            rejected[case.question.id] = str(error)
+            yield -1, NOTHING
+        else:
+            yield (found[0].passage, found[0]) if found else (-1, NOTHING)
         on_step(done, len(cases))
 
 

@@ -169,6 +169,7 @@ def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
     """Return the settings that answers depend on, which must be equal to resume a job."""
     thresholds = {"model": reader.calibration.threshold, "reader": reader.threshold}
     return {
+        **_cascade_settings(reader),
         "spanjet": __version__,
         "model": directory_digest(reader.model.path),
         "windows": asdict(reader.window_config),
@@ -178,6 +179,19 @@ def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:
         "int8": reader.runtime_config.int8,
         "match_special_tokens": _matches_special_tokens(reader.tokenizer),
         "threshold": thresholds.get(threshold, threshold) if isinstance(threshold, str) else threshold,
+    }
+
+
+def _cascade_settings(reader: Reader) -> dict[str, Any]:
+    """Return what else answers depend on if the reader has two models."""
+    first = reader.first
+    if first is None:
+        return {}
+    fitted = reader.cascade_calibration
+    return {
+        "first": directory_digest(first.model.path),
+        "cascade": asdict(reader.cascade_config),
+        "cascade_calibration": None if fitted is None else asdict(fitted),
     }
 
 

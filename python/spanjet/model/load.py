@@ -1,5 +1,6 @@
 """Load models from model directories, checkpoints, exported models or hub ids."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from pickle import PicklingError
 from typing import Any
 
 from spanjet.config import Calibration
-from spanjet.model.card import CARD, read_calibration
+from spanjet.model.card import CARD, read_calibration, read_cascade_calibration
 from spanjet.model.directory import CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
 from spanjet.model.exported import find_exported
 from spanjet.model.graph.architecture import Architecture
@@ -19,6 +20,7 @@ from spanjet.model.hub import HubModel
 from spanjet.model.safetensors import find_weights, has_weights
 from spanjet.model.weights import Weights
 from spanjet.runtime.openvino import ov
+from spanjet.storage import file_digest
 
 __all__ = [
     "Model",
@@ -98,6 +100,26 @@ class Model:
             ValueError: the card's calibration is malformed.
         """
         return read_calibration(self.path / CARD, self.card)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weight files, by which the card of another model names this one."""
+        return hashlib.sha256("".join(map(file_digest, self.weights)).encode()).hexdigest()
+
+    def cascade_calibration(self, first: "Model", reread: int) -> Calibration | None:
+        """Return the calibration of this model behind another one, from its card; None if there is none.
+
+        Args:
+            first: model that chooses the windows that this one rereads.
+            reread: maximum number of windows that this one rereads.
+
+        Raises:
+            ValueError: the card's calibrations are malformed.
+        """
+        if not (self.card and self.card.get("cascades")):
+            return None  # the digest takes 10 ms
+        digest = first.digest
+        return read_cascade_calibration(self.path / CARD, self.card, first=digest, reread=reread)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

@@ -61,19 +61,22 @@ class Document:
 
     Args:
         encoding: encoding of the context by the reader's tokenizer, which includes its text.
+        first: encoding by the tokenizer of the reader's first model, if it has one with another tokenizer.
 
     Attributes:
         text: text of the context.
         encoding: encoding of the context.
+        first: encoding for the first model; None: there is none, or it is the same.
 
     Raises:
-        TypeError: ``encoding`` is not an `Encoding`.
+        TypeError: ``encoding`` or ``first`` is not an `Encoding`.
     """
 
-    __slots__ = ("_encoding", "_text")
+    __slots__ = ("_encoding", "_first", "_text")
 
-    def __init__(self, encoding: _core.Encoding) -> None:
+    def __init__(self, encoding: _core.Encoding, first: _core.Encoding | None = None) -> None:
         self._encoding = check_type("encoding", encoding, _core.Encoding)
+        self._first = None if first is None else check_type("first", first, _core.Encoding)
         self._text = encoding.text
 
     @property
@@ -86,8 +89,13 @@ class Document:
         """Encoding of the context."""
         return self._encoding
 
-    def __reduce__(self) -> tuple[type["Document"], tuple[_core.Encoding]]:
-        return Document, (self._encoding,)
+    @property
+    def first(self) -> _core.Encoding | None:
+        """Encoding of the context for the reader's first model; None: there is none, or it is the same."""
+        return self._first
+
+    def __reduce__(self) -> tuple[type["Document"], tuple[_core.Encoding, _core.Encoding | None]]:
+        return Document, (self._encoding, self._first)
 
     def __len__(self) -> int:
         """Return the number of tokens."""

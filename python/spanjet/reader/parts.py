@@ -6,9 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from spanjet._core import Tokenizer
-from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, Threshold, WindowConfig
+from spanjet.config import (
+    SPECIAL_TOKENS,
+    Calibration,
+    DecodeConfig,
+    RuntimeConfig,
+    Threshold,
+    WindowConfig,
+)
 from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.model.load import Model, load_model
+from spanjet.reader.cascade.cascade import Cascade
+from spanjet.reader.cascade.config import CascadeConfig
+from spanjet.reader.cascade.thresholds import CascadeThresholds
 from spanjet.reader.compatibility import check_compatible
 from spanjet.reader.dynamic_batching.batcher import DynamicBatcher
 from spanjet.reader.dynamic_batching.config import QueueConfig
@@ -25,12 +35,30 @@ class Settings:
     """The arguments of a `Reader`, checked; with a path for the model they can be pickled."""
 
     model: str | os.PathLike[str] | Model | None
+    first: str | os.PathLike[str] | Model | None
     threshold: Threshold
     window_config: WindowConfig
     decode_config: DecodeConfig
     runtime_config: RuntimeConfig
     queue_config: QueueConfig
+    cascade_config: CascadeConfig
     match_special_tokens: bool
+
+    def of_first(self, model: Model) -> "Settings":
+        """Return the settings of the first model, which ranks windows and answers nothing.
+
+        Its windows are the reader's, or shorter ones where it cannot read those. A text that its tokenizer
+        makes nothing of ranks last, and a question leaves at least half of a window to the text.
+        """
+        windows = self.window_config
+        if model.max_length < windows.max_length:
+            # In the proportion of the default settings, which fits any length.
+            stride = max(1, model.max_length // 3)
+            windows = replace(windows, max_length=model.max_length, convention="advance", doc_stride=stride)
+        most = max(1, (windows.max_length - SPECIAL_TOKENS - 1) // 2)
+        question = min(windows.max_question_length or most, most)
+        windows = replace(windows, max_question_length=question, allow_empty=True)
+        return replace(self, model=model, first=None, threshold=None, window_config=windows)
 
 
 _Self = TypeVar("_Self", bound="Assembly")
@@ -41,11 +69,13 @@ class Parts:
 
     Args:
         settings: the reader's.
-        loaded: parts of a reader of the same model, whose engine and batcher are shared, and the tokenizer if
-            it is the same; None: load them.
+        loaded: parts of a reader of the same models, whose engine and batcher are shared, and the tokenizer
+            if it is the same; None: load them.
 
     Attributes:
+        settings: the reader's.
         model: loaded.
+        first: parts of the first model; None: there is none.
         runtime_config: completed by what was tuned, and by defaults.
         thresholds, tokenizer, engine, pipeline, batcher: the stations of a question.
 
@@ -59,6 +89,8 @@ class Parts:
     engine: Runtime
     batcher: DynamicBatcher
     match_special_tokens: bool
+    first: "Parts | None"
+    cascade_thresholds: CascadeThresholds | None = None
 
     def __init__(self, settings: Settings, loaded: "Parts | None" = None) -> None:
         if loaded is None:
@@ -70,15 +102,40 @@ class Parts:
             self.tokenizer = loaded.tokenizer if is_same else self._load_tokenizer(settings)
         self.match_special_tokens = settings.match_special_tokens
         check_compatible(self.model, self.tokenizer, settings.window_config)
+        self.settings = settings
         self.thresholds = Thresholds(self.model, settings.threshold, settings.decode_config.mode)
-        self.pipeline = Pipeline(
+        self.first = self._first_parts(settings, None if loaded is None else loaded.first)
+        self.pipeline = self._pipeline(settings)
+
+    def _first_parts(self, settings: Settings, loaded: "Parts | None") -> "Parts | None":
+        if settings.first is None:
+            return None
+        if loaded is None:
+            given = settings.first
+            return Parts(settings.of_first(given if isinstance(given, Model) else load_model(given)))
+        return Parts(settings.of_first(loaded.model), loaded)
+
+    def _pipeline(self, settings: Settings) -> Pipeline:
+        options: dict[str, Any] = {
+            "window_config": settings.window_config,
+            "decode_config": settings.decode_config,
+            "runtime_config": self.runtime_config,
+            "thresholds": self.thresholds,
+            "max_length": self.model.max_length,
+        }
+        if self.first is None:
+            return Pipeline(self.tokenizer, self.engine, **options)
+        config, mode = settings.cascade_config, settings.decode_config.mode
+        self.cascade_thresholds = CascadeThresholds(
+            self.model, self.first.model, config, settings.threshold, mode
+        )
+        return Cascade(
+            self.first.pipeline,
             self.tokenizer,
             self.engine,
-            window_config=settings.window_config,
-            decode_config=settings.decode_config,
-            runtime_config=self.runtime_config,
-            calibration=self.thresholds.calibration,
-            max_length=self.model.max_length,
+            cascade_thresholds=self.cascade_thresholds,
+            config=config,
+            **options,
         )
 
     def _load(self, settings: Settings) -> None:
@@ -145,6 +202,27 @@ class Assembly:
         return self._parts.model
 
     @property
+    def first(self: _Self) -> _Self | None:
+        """A reader of the first model alone, which shares its engine; None: there is no first model."""
+        parts = self._parts.first
+        if parts is None:
+            return None
+        reader = object.__new__(type(self))
+        Assembly.__init__(reader, parts.settings, parts)
+        return reader
+
+    @property
+    def cascade_config(self) -> CascadeConfig:
+        """Settings of the reading with two models."""
+        return self._settings.cascade_config
+
+    @property
+    def cascade_calibration(self) -> Calibration | None:
+        """Calibration of both models for texts that both read; None: there is none, or only one model."""
+        thresholds = self._parts.cascade_thresholds
+        return None if thresholds is None else thresholds.fitted
+
+    @property
     def window_config(self) -> WindowConfig:
         """Settings for cutting a context into windows."""
         return self._settings.window_config
@@ -189,7 +267,9 @@ class Assembly:
 
     def __getstate__(self) -> dict[str, Any]:
         settings, built = self._settings, self._built
-        settings = settings if built is None else replace(settings, model=built.model.stored())
+        if built is not None:
+            first = None if built.first is None else built.first.model.stored()
+            settings = replace(settings, model=built.model.stored(), first=first)
         return {**self.__dict__, "_settings": settings, "_lock": None, "_built": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet import _core
-from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, Threshold, WindowConfig
 from spanjet.reader.answer import Answer, Document, answers_of
 from spanjet.reader.batching import PlannedBatch, schedule
+from spanjet.reader.thresholds import Thresholds
 from spanjet.reader.warnings import QuestionCut, cut_message
 from spanjet.runtime.engine import Hint, Logits, Runtime
 from spanjet.runtime.warnings import warn_caller
@@ -34,7 +35,7 @@ class Chunk:
     Args:
         contexts: context of each question, as given by the caller.
         windows: windows of all questions.
-        plan: planned batches of the windows; none, if others make them (see `put`).
+        plan: planned batches of the windows; None: not planned yet, or made by others (see `put`).
 
     Attributes:
         start, end: logits, float32[total], ragged like ``windows.ids``; for a single window float32[1,
@@ -42,11 +43,14 @@ class Chunk:
     """
 
     def __init__(
-        self, contexts: Sequence[str | Document], windows: _core.Windows, plan: list[PlannedBatch]
+        self,
+        contexts: Sequence[str | Document],
+        windows: _core.Windows,
+        plan: list[PlannedBatch] | None = None,
     ) -> None:
         self.contexts = contexts
         self.windows = windows
-        self.plan = plan
+        self.plan = plan or []
         self.start = np.empty(len(windows.ids), np.float32)
         self.end = np.empty_like(self.start)
         self._taken = 0
@@ -85,7 +89,7 @@ class Pipeline:
         tokenizer: tokenizer of the model.
         runtime: engine of the model.
         window_config, decode_config, runtime_config: settings; the last without open fields.
-        calibration: calibration of the scores.
+        thresholds: calibration of the scores, and the meaning of thresholds.
         max_length: maximum length of the model in tokens.
     """
 
@@ -97,16 +101,21 @@ class Pipeline:
         window_config: WindowConfig,
         decode_config: DecodeConfig,
         runtime_config: RuntimeConfig,
-        calibration: Calibration,
+        thresholds: Thresholds,
         max_length: int,
     ) -> None:
         self.tokenizer = tokenizer
+        self._thresholds = thresholds
         self._runtime = runtime
         self._max_question_length = window_config.max_question_length
         self._window: dict[str, Any] = window_config.arguments()
-        self._decode: dict[str, Any] = {**_fields(decode_config), **_fields(calibration)}
+        self._decode: dict[str, Any] = {**_fields(decode_config), **_fields(thresholds.calibration)}
         self._small = runtime_config.batch_tokens or 0
         self._limits: dict[str, Any] = {"batch_tokens": runtime_config.batch_tokens, "max_length": max_length}
+
+    def prepare(self, text: str) -> Document:
+        """Tokenize a context once for many questions, with the errors of `Tokenizer.encode`."""
+        return Document(self.tokenizer.encode(text))
 
     def windows(
         self, questions: Sequence[str], contexts: Sequence[str | _core.Encoding], *, warn: bool = True
@@ -121,6 +130,16 @@ class Pipeline:
                 warn_caller(f"the question {question!r} {cut}", QuestionCut)
         return windows
 
+    def prepared(
+        self, questions: Sequence[str], contexts: Sequence[str | Document], *, warn: bool = True
+    ) -> Chunk:
+        """Make the chunk of questions, whose batches are not planned yet, with the errors of `windows`."""
+        return Chunk(contexts, self.windows(questions, encoded(contexts), warn=warn))
+
+    def selected(self, chunk: Chunk) -> Chunk:
+        """Return the chunk of the windows that the model reads: all of them."""
+        return chunk
+
     def plan(self, windows: _core.Windows | NDArray[np.int64], *, streams: int = 0) -> list[PlannedBatch]:
         """Plan the batches of windows, given as such or by their lengths in tokens (see `schedule`)."""
         lengths = windows if isinstance(windows, np.ndarray) else np.diff(windows.indptr)
@@ -131,22 +150,30 @@ class Pipeline:
         questions: Sequence[str],
         contexts: Sequence[str | Document],
         top_k: int,
-        threshold: float | None,
+        threshold: Threshold,
     ) -> list[list[Answer]]:
         """Answer questions that are all known in advance; raises what `Reader.ask_many` does."""
+        self.check_threshold(threshold)
         try:
-            windows = self.windows(questions, encoded(contexts))
+            chunk = self.prepared(questions, contexts)
         except (ValueError, TypeError) as error:
             raise (of_one_pair(error) if len(questions) == len(contexts) == 1 else error) from None
-        chunk, hint = self.only_chunk(contexts, windows)
+        chunk, hint = self.only_chunk(chunk)
         (chunk,) = self.run([chunk], hint=hint)
         return self.decode(chunk, top_k, threshold)
 
-    def only_chunk(self, contexts: Sequence[str | Document], windows: _core.Windows) -> tuple[Chunk, Hint]:
-        """Make a single chunk of all questions, and choose the fastest performance hint for it."""
-        if self._is_small(windows):
-            return Chunk(contexts, windows, self.plan(windows, streams=1)), "LATENCY"
-        return Chunk(contexts, windows, self.plan(windows, streams=self._runtime.streams)), "THROUGHPUT"
+    def planned(self, chunk: Chunk) -> Chunk:
+        """Select the windows of a chunk that others follow, and plan its batches."""
+        chunk = self.selected(chunk)
+        chunk.plan = self.plan(chunk.windows)
+        return chunk
+
+    def only_chunk(self, chunk: Chunk) -> tuple[Chunk, Hint]:
+        """Select the windows of a single chunk of all questions, and choose the fastest hint for it."""
+        chunk = self.selected(chunk)
+        is_small = self._is_small(chunk.windows)
+        chunk.plan = self.plan(chunk.windows, streams=1 if is_small else self._runtime.streams)
+        return chunk, "LATENCY" if is_small else "THROUGHPUT"
 
     def _is_small(self, windows: _core.Windows) -> bool:
         """Return True if one batch holds all windows, so that all threads should work on it."""
@@ -180,9 +207,10 @@ class Pipeline:
                     yield waiting.popleft()
         yield from waiting
 
-    def decode(self, chunk: Chunk, top_k: int, threshold: float | None) -> list[list[Answer]]:
+    def decode(self, chunk: Chunk, top_k: int, threshold: Threshold) -> list[list[Answer]]:
         """Decode a complete chunk to answers."""
-        spans = self.spans(chunk.windows, chunk.start, chunk.end, top_k, threshold)
+        least = self._thresholds.resolve(threshold)
+        spans = self.spans(chunk.windows, chunk.start, chunk.end, top_k, least)
         return answers_of(chunk.contexts, spans)
 
     def spans(
@@ -201,8 +229,12 @@ class Pipeline:
         none = np.empty(0, np.float32)
         self.spans(self.windows([], []), none, none, top_k, None)
 
+    def check_threshold(self, threshold: Threshold) -> None:
+        """Check a threshold before the work for it is done, with the errors of `Thresholds.resolve`."""
+        self._thresholds.resolve(threshold)
+
     def answer_each(
-        self, pairs: Sequence[Pair], top_k: int, threshold: float | None
+        self, pairs: Sequence[Pair], top_k: int, threshold: Threshold
     ) -> list[list[Answer] | Exception]:
         """Answer each pair, or return its ValueError or TypeError."""
         try:
@@ -220,8 +252,7 @@ class Pipeline:
     def preparation_error(self, pair: Pair) -> Exception | None:
         """Return the error of preparing a pair, or None."""
         try:
-            questions, contexts = unzip([pair])
-            self.windows(questions, encoded(contexts))
+            self.prepared(*unzip([pair]))
         except (ValueError, TypeError) as error:
             return of_one_pair(error)
         return None

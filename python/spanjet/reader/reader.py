@@ -21,6 +21,7 @@ from spanjet.config import (
 from spanjet.model.load import Model
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.batching import PlannedBatch
+from spanjet.reader.cascade.config import CascadeConfig
 from spanjet.reader.dynamic_batching.async_reading import AsyncReading
 from spanjet.reader.dynamic_batching.config import QueueConfig
 from spanjet.reader.parts import Settings
@@ -42,6 +43,9 @@ class Reader(AsyncReading):
     Args:
         model: a model directory (INT8 or a Hugging Face checkpoint, see
             `spanjet.model.load_model`), or a loaded model; None: the bundled INT8 MiniLM.
+        first: a smaller model, given likewise, that reads all windows of long texts and of many passages,
+            so that ``model`` need only read the best of them (see `CascadeConfig`); None: ``model`` reads
+            all.
         threshold: minimum probability that a text answers a question, 0 to 1, below which the null answer is
             given; ``"model"``: the one in the model's card, if there is one; None: always answer with a span.
             Each call may override it.
@@ -50,6 +54,8 @@ class Reader(AsyncReading):
         runtime_config: threads, streams, precision and cache; default: ``RuntimeConfig()``. Fields of None
             take the values that `spanjet tune` found on this machine.
         queue_config: limits of the queue of `ask_async`; default: ``QueueConfig()``.
+        cascade_config: number of windows that ``model`` reads where ``first`` is given; default:
+            ``CascadeConfig()``.
         match_special_tokens: convert special tokens such as ``[SEP]`` in a text to those tokens. By default
             they are plain text, which is safe for untrusted input.
 
@@ -63,20 +69,24 @@ class Reader(AsyncReading):
         self,
         model: str | os.PathLike[str] | Model | None = None,
         *,
+        first: str | os.PathLike[str] | Model | None = None,
         threshold: Threshold = "model",
         window_config: WindowConfig | None = None,
         decode_config: DecodeConfig | None = None,
         runtime_config: RuntimeConfig | None = None,
         queue_config: QueueConfig | None = None,
+        cascade_config: CascadeConfig | None = None,
         match_special_tokens: bool = False,
     ) -> None:
         settings = Settings(
             model=model,
+            first=first,
             threshold=threshold,
             window_config=check_config("window_config", window_config, WindowConfig),
             decode_config=check_config("decode_config", decode_config, DecodeConfig),
             runtime_config=check_config("runtime_config", runtime_config, RuntimeConfig),
             queue_config=check_config("queue_config", queue_config, QueueConfig),
+            cascade_config=check_config("cascade_config", cascade_config, CascadeConfig),
             match_special_tokens=match_special_tokens,
         )
         super().__init__(settings)
@@ -86,13 +96,15 @@ class Reader(AsyncReading):
         *,
         window_config: WindowConfig | None = None,
         decode_config: DecodeConfig | None = None,
+        cascade_config: CascadeConfig | None = None,
         match_special_tokens: bool | None = None,
     ) -> "Reader":
-        """Return a reader with other settings, which shares this one's loaded model, threads and queue.
+        """Return a reader with other settings, which shares this one's loaded models, threads and queue.
 
         Args:
             window_config: as for the reader; None: this reader's own.
             decode_config: likewise.
+            cascade_config: likewise.
             match_special_tokens: likewise.
 
         Raises:
@@ -100,15 +112,19 @@ class Reader(AsyncReading):
         """
         windows = self.window_config if window_config is None else window_config
         decoding = self.decode_config if decode_config is None else decode_config
+        cascade = self.cascade_config if cascade_config is None else cascade_config
         match = self._settings.match_special_tokens if match_special_tokens is None else match_special_tokens
         return self._sibling(
             window_config=check_type("window_config", windows, WindowConfig),
             decode_config=check_type("decode_config", decoding, DecodeConfig),
+            cascade_config=check_type("cascade_config", cascade, CascadeConfig),
             match_special_tokens=match,
         )
 
     def __repr__(self) -> str:
-        return f"Reader({str(self._parts.model.path)!r}, threshold={self.threshold})"
+        parts = self._parts
+        first = "" if parts.first is None else f", first={str(parts.first.model.path)!r}"
+        return f"Reader({str(parts.model.path)!r}{first}, threshold={self.threshold})"
 
     @overload
     def ask(self, question: str, context: str | Document, *, threshold: Threshold = "reader") -> Answer: ...
@@ -182,7 +198,7 @@ class Reader(AsyncReading):
             contexts = [contexts] * len(questions)
         contexts = check_list("contexts", contexts)
         top_k = check_count("top_k", top_k)
-        return self._pipeline.answer(questions, contexts, top_k, self._parts.thresholds.resolve(threshold))
+        return self._pipeline.answer(questions, contexts, top_k, threshold)
 
     def prepare(self, text: str) -> Document:
         """Tokenize a context once for many questions.
@@ -191,7 +207,7 @@ class Reader(AsyncReading):
             ValueError: the text has a lone surrogate.
             TypeError: the text is not a string.
         """
-        return Document(self._parts.tokenizer.encode(check_type("text", text, str)))
+        return self._pipeline.prepare(check_type("text", text, str))
 
     @overload
     def stream(
@@ -243,7 +259,6 @@ class Reader(AsyncReading):
             ValueError, TypeError: as `ask_many`; with the pair's index in the whole stream, after the answers
                 to all pairs before it. An error of ``pairs`` itself is also raised after those.
         """
-        threshold = self._parts.thresholds.resolve(threshold)
         stream = Stream(self._pipeline, iter(pairs), top_k, threshold, look_ahead, errors)
         return stream.results() if errors == "return" else stream.answers()
 
@@ -277,7 +292,8 @@ class Reader(AsyncReading):
 
         Passages are read, tokenized and decoded while inference runs on others, and those without one of the
         best answers are discarded. A text is tokenized once for all questions of a call, a `Document` once
-        for all calls.
+        for all calls. With a first model, that one reads all passages, and the best windows of all of them
+        are reread.
 
         Args:
             question: one question or several, each of which is asked of every passage.
@@ -313,7 +329,10 @@ class Reader(AsyncReading):
         return results[0] if single else results
 
     def windows(self, questions: Sequence[str], contexts: Sequence[str | Document]) -> Windows:
-        """Make the windows of questions as `ask_many` does, with the errors of `Tokenizer.windows`."""
+        """Make the windows of questions as `ask_many` does, with the errors of `Tokenizer.windows`.
+
+        With a first model they are those of ``model``, of which it rereads some.
+        """
         return self._pipeline.windows(questions, encoded(contexts))
 
     def batches(
@@ -334,6 +353,8 @@ class Reader(AsyncReading):
 
         A reader that is freed closes itself, and a closed one can still be asked.
         """
+        if self._parts.first is not None:
+            self._parts.first.batcher.close()
         self._parts.batcher.close()
 
     def __enter__(self) -> "Reader":

@@ -12,9 +12,9 @@ from spanjet import _core
 from spanjet.config import Calibration
 from spanjet.reader.answer import Answer, Document
 from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
-from spanjet.reader.pipeline import Chunk, Pipeline, encoded, of_one_pair
+from spanjet.reader.pipeline import Chunk, Pipeline, of_one_pair
 
-__all__ = ["Part", "Search"]
+__all__ = ["AskedPassage", "Candidate", "Part", "Search", "count_tokens"]
 
 CHUNK_PAIRS = 1024
 """Maximum number of pairs of a chunk; half as many take 1.4 % longer in smaller batches."""
@@ -23,7 +23,7 @@ CHUNK_TOKENS = 1 << 17
 """Number of passage tokens that fill a chunk; its windows take some megabytes."""
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
     """Passage that may have answers.
 
     Attributes:
@@ -37,9 +37,11 @@ class _Candidate(NamedTuple):
     document: Document
 
 
-class _Pair(NamedTuple):
+class AskedPassage(NamedTuple):
+    """Passage that a question, given by its index, is asked of."""
+
     question: int
-    candidate: _Candidate
+    candidate: Candidate
 
 
 class Part(NamedTuple):
@@ -49,11 +51,13 @@ class Part(NamedTuple):
         tokens: number of passage tokens, counted once per question.
         prepare: makes the chunk to run.
         collect: keeps the best answers of the complete chunk.
+        is_first_pass: True for a chunk of the first model of a reader with two.
     """
 
     tokens: int
     prepare: Callable[[], Chunk]
     collect: Callable[[Chunk], None]
+    is_first_pass: bool = False
 
 
 class _Best:
@@ -63,10 +67,10 @@ class _Best:
         self._top_k = top_k
         self._calibration = calibration
         # A min-heap by unique keys, so that answers are never compared.
-        self._heap: list[tuple[tuple[float, int, int], Answer, _Candidate]] = []
+        self._heap: list[tuple[tuple[float, int, int], Answer, Candidate]] = []
         self.no_answer = 1.0
 
-    def add(self, candidate: _Candidate, answers: Sequence[Answer]) -> None:
+    def add(self, candidate: Candidate, answers: Sequence[Answer]) -> None:
         """Add the answers of a passage, best first."""
         self.no_answer *= answers[0].no_answer
         margin = math.inf
@@ -140,6 +144,7 @@ class Search:
         pipeline.check_top_k(top_k)
         _check_questions(pipeline, questions, single=single)
         self._pipeline = pipeline
+        self._prepare = pipeline.prepare
         self._questions = questions
         self._top_k = top_k
         self._chunk_pairs = chunk_pairs
@@ -147,7 +152,7 @@ class Search:
         self._best = [_Best(top_k, calibration or Calibration()) for _ in questions]
         self._passages = 0
         self._exhausted = False
-        self._under_way: deque[list[_Pair]] = deque()
+        self._under_way: deque[list[AskedPassage]] = deque()
 
     def run(self, passages: Iterable[Passage], threshold: float | None) -> list[SearchResult]:
         """Search passages, which are read once and in order; can be called only once.
@@ -164,12 +169,10 @@ class Search:
                 numbers; the message has its index.
             TypeError: ``passages`` or a passage has the wrong type; the message has the passage's index.
         """
-        pairs = self._pairs(_checked_passages(passages) if self._questions else [])
+        pairs = self._pairs(passages)
         first = self._read(pairs)
         if first and self._exhausted:
-            chunk, hint = self._pipeline.only_chunk(*self._prepared(first))
-            (chunk,) = self._pipeline.run([chunk], hint=hint)
-            self._collect(first, chunk)
+            self._run_alone(first, self._prepared(first))
         elif first:
             # An exhausted iterator frees its list, and the passages in it.
             chunks = self._chunks(chain(iter(first), pairs))
@@ -187,27 +190,36 @@ class Search:
         Raises:
             ValueError, TypeError: as `run`; also from the functions of the parts.
         """
-        pairs = self._pairs(_checked_passages(passages) if self._questions else [])
+        pairs = self._pairs(passages)
         while read := self._read(pairs):
-            tokens = sum(len(pair.candidate.document) for pair in read)
-            yield Part(tokens, partial(self._chunk, read), partial(self._collect, read))
+            yield Part(count_tokens(read), partial(self._prepared, read), partial(self._collect, read))
 
     def results(self, threshold: float | None) -> list[SearchResult]:
         """Return the result of each question after all passages were read."""
         return [best.result(self._passages, threshold) for best in self._best]
 
-    def _pairs(self, passages: Iterable[Any]) -> Iterator[_Pair]:
+    def _run_alone(self, pairs: list[AskedPassage], chunk: Chunk) -> None:
+        """Run the only chunk of the model, and keep the best answers."""
+        chunk, hint = self._pipeline.only_chunk(chunk)
+        (chunk,) = self._pipeline.run([chunk], hint=hint)
+        self._collect(pairs, chunk)
+
+    def _pairs(self, passages: Iterable[Any]) -> Iterator[AskedPassage]:
         """Pair each non-blank passage, tokenized once, with each question."""
+        passages = _checked_passages(passages)
+        return self._paired(passages if self._questions else [])
+
+    def _paired(self, passages: Iterable[Any]) -> Iterator[AskedPassage]:
         for position, passage in enumerate(passages):
-            candidate = _candidate(position, passage, self._pipeline.tokenizer)
+            candidate = _candidate(position, passage, self._prepare)
             self._passages += 1
             if len(candidate.document):
                 for question in range(len(self._questions)):
-                    yield _Pair(question, candidate)
+                    yield AskedPassage(question, candidate)
 
-    def _read(self, pairs: Iterator[_Pair]) -> list[_Pair]:
+    def _read(self, pairs: Iterator[AskedPassage]) -> list[AskedPassage]:
         """Read the pairs of the next chunk, which the last ones may not fill."""
-        read: list[_Pair] = []
+        read: list[AskedPassage] = []
         tokens = 0
         while len(read) < self._chunk_pairs and tokens < self._chunk_tokens:
             pair = next(pairs, None)
@@ -218,27 +230,22 @@ class Search:
             tokens += len(pair.candidate.document)
         return read
 
-    def _chunks(self, pairs: Iterator[_Pair]) -> Iterator[Chunk]:
+    def _chunks(self, pairs: Iterator[AskedPassage]) -> Iterator[Chunk]:
         while read := self._read(pairs):
             self._under_way.append(read)
-            documents, windows = self._prepared(read)
-            yield Chunk(documents, windows, self._pipeline.plan(windows))
+            yield self._pipeline.planned(self._prepared(read))
 
-    def _chunk(self, pairs: list[_Pair]) -> Chunk:
-        return Chunk(*self._prepared(pairs), [])
-
-    def _prepared(self, pairs: list[_Pair]) -> tuple[list[Document], _core.Windows]:
-        """Make windows of pairs; return their documents and the windows."""
+    def _prepared(self, pairs: list[AskedPassage]) -> Chunk:
+        """Make the chunk of pairs."""
         documents = [pair.candidate.document for pair in pairs]
         try:
             # The warning of a truncated question was given once.
-            windows = self._pipeline.windows(self._asked(pairs), encoded(documents), warn=False)
+            return self._pipeline.prepared(self._asked(pairs), documents, warn=False)
         except (ValueError, TypeError) as error:
             causes = [self._pipeline.preparation_error(pair) for pair in self._questions_and_texts(pairs)]
             raise _located(pairs, causes, error) from None
-        return documents, windows
 
-    def _collect(self, pairs: list[_Pair], chunk: Chunk) -> None:
+    def _collect(self, pairs: list[AskedPassage], chunk: Chunk) -> None:
         """Decode a complete chunk, and keep the best answers."""
         try:
             found = self._pipeline.decode(chunk, self._top_k, None)
@@ -248,14 +255,19 @@ class Search:
         for pair, answers in zip(pairs, found, strict=True):
             self._best[pair.question].add(pair.candidate, answers)
 
-    def _asked(self, pairs: list[_Pair]) -> list[str]:
+    def _asked(self, pairs: list[AskedPassage]) -> list[str]:
         return [self._questions[pair.question] for pair in pairs]
 
-    def _questions_and_texts(self, pairs: list[_Pair]) -> list[tuple[str, str | Document]]:
+    def _questions_and_texts(self, pairs: list[AskedPassage]) -> list[tuple[str, str | Document]]:
         return [(self._questions[pair.question], pair.candidate.document) for pair in pairs]
 
 
-def _located(pairs: list[_Pair], results: Iterable[object], error: Exception) -> Exception:
+def count_tokens(pairs: list[AskedPassage]) -> int:
+    """Count the passage tokens of pairs, once per question."""
+    return sum(len(pair.candidate.document) for pair in pairs)
+
+
+def _located(pairs: list[AskedPassage], results: Iterable[object], error: Exception) -> Exception:
     """Find the first error among the results of single pairs, and name its passage."""
     for pair, result in zip(pairs, results, strict=True):
         if isinstance(result, Exception):
@@ -264,7 +276,7 @@ def _located(pairs: list[_Pair], results: Iterable[object], error: Exception) ->
     return error
 
 
-def _passage_answer(answer: Answer, candidate: _Candidate) -> PassageAnswer:
+def _passage_answer(answer: Answer, candidate: Candidate) -> PassageAnswer:
     text = candidate.document.text
     first, last = _core.sentence(text, answer.start, answer.end)
     return PassageAnswer(
@@ -305,7 +317,7 @@ def _checked_passages(passages: Any) -> Iterable[Any]:
     return passages
 
 
-def _candidate(position: int, passage: Any, tokenizer: _core.Tokenizer) -> _Candidate:
+def _candidate(position: int, passage: Any, prepare: Callable[[str], Document]) -> Candidate:
     """Read one item of the passages and tokenize its text."""
     name, content = None, passage
     if isinstance(passage, tuple | list):
@@ -313,11 +325,11 @@ def _candidate(position: int, passage: Any, tokenizer: _core.Tokenizer) -> _Cand
             raise TypeError(f"passages[{position}]: expected a pair (id, text), found {len(passage)} items")
         name, content = passage
     if isinstance(content, Document):
-        return _Candidate(position, name, content)
+        return Candidate(position, name, content)
     if not isinstance(content, str):
         expected = "expected a text, a Document or a pair (id, text)"
         raise TypeError(f"passages[{position}]: {expected}, found {type(content).__name__}")
     try:
-        return _Candidate(position, name, Document(tokenizer.encode(content)))
+        return Candidate(position, name, prepare(content))
     except ValueError as error:
         raise ValueError(f"passages[{position}]: {error}") from None

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from spanjet import _core
-from spanjet.config import check_count, check_type
+from spanjet.config import Threshold, check_count, check_type
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.pipeline import Chunk, Pair, Pipeline, unzip
 
@@ -37,7 +36,7 @@ class Stream:
         pipeline: pipeline to answer with.
         pairs: the pairs.
         top_k: maximum number of answers per question.
-        threshold: minimum probability of an answer, see `spanjet.decode_spans`.
+        threshold: threshold of the call, see `Reader`.
         look_ahead: number of pairs to read ahead.
         errors: ``"raise"``: stop reading and answering at the first pair that fails; ``"return"``: continue.
 
@@ -50,7 +49,7 @@ class Stream:
         pipeline: Pipeline,
         pairs: Iterator[Pair],
         top_k: int,
-        threshold: float | None,
+        threshold: Threshold,
         look_ahead: int,
         errors: str,
     ) -> None:
@@ -58,6 +57,7 @@ class Stream:
             raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
         if errors not in ("raise", "return"):
             raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
+        pipeline.check_threshold(threshold)
         pipeline.check_top_k(check_count("top_k", top_k))
         self._pipeline = pipeline
         self._pairs = pairs
@@ -69,7 +69,7 @@ class Stream:
         self._stop_at_failure = errors == "raise"
         self._exhausted = False
         self._source_error: Exception | None = None
-        self._encodings: dict[str, _core.Encoding] = {}
+        self._documents: dict[str, Document] = {}
 
     def answers(self) -> Iterator[list[Answer]]:
         """Yield the answers to each pair in order; raise the error of the first pair that has none."""
@@ -95,9 +95,10 @@ class Stream:
         """Read and prepare parts until the look-ahead is used up."""
         while pairs := self._read():
             part = self._prepare(pairs)
-            parts[part.chunk] = part
-            yield part.chunk
-            if self._alone or not part.chunk.plan:
+            chunk = self._pipeline.planned(part.chunk)
+            parts[chunk] = part._replace(chunk=chunk)
+            yield chunk
+            if self._alone or not chunk.plan:
                 return
 
     def _read(self) -> list[Pair]:
@@ -124,27 +125,24 @@ class Stream:
 
     def _chunk(self, pairs: Sequence[Pair]) -> Chunk:
         questions, contexts = unzip(pairs)
-        windows = self._pipeline.windows(questions, self._encoded(contexts))
-        return Chunk(contexts, windows, self._pipeline.plan(windows))
+        return self._pipeline.prepared(questions, self._tokenized(contexts))
 
-    def _encoded(self, contexts: list[str | Document]) -> list[str | _core.Encoding]:
+    def _tokenized(self, contexts: list[str | Document]) -> list[str | Document]:
         """Tokenize contexts, except those already in this part or the last one.
 
         Each text is tokenized on its own, since a cached one would keep all others of a batch alive.
         """
-        known, self._encodings = self._encodings, {}
-        found: list[str | _core.Encoding] = []
+        known, self._documents = self._documents, {}
+        found: list[str | Document] = []
         for context in contexts:
-            if isinstance(context, Document):
-                found.append(context.encoding)
-            elif not isinstance(context, str):
-                found.append(context)  # whose error windowing raises
+            if not isinstance(context, str):
+                found.append(context)  # a document, or something whose error windowing raises
             else:
-                encoding = self._encodings.get(context) or known.get(context)
-                if encoding is None:
-                    encoding = self._pipeline.tokenizer.encode(context)
-                self._encodings[context] = encoding
-                found.append(encoding)
+                document = self._documents.get(context) or known.get(context)
+                if document is None:
+                    document = self._pipeline.prepare(context)
+                self._documents[context] = document
+                found.append(document)
         return found
 
     def _answers(self, part: _Part) -> list[list[Answer] | Exception]:

@@ -15,20 +15,27 @@ class Thresholds:
         model: model with the calibration and the threshold of ``"model"``.
         default: threshold of ``"reader"``: ``"model"``, a probability or None.
         mode: mode of decoding; ``"hf"`` has no threshold.
+        calibration: calibration to use; None: the model's.
 
     Attributes:
-        calibration: the model's calibration, or the default.
+        calibration: the calibration, or the default where there is none.
         default: minimum probability; None: no threshold.
 
     Raises:
         TypeError, ValueError: ``default`` is not a valid threshold.
     """
 
-    def __init__(self, model: Model, default: Threshold, mode: DecodeMode = "global") -> None:
+    def __init__(
+        self,
+        model: Model,
+        default: Threshold,
+        mode: DecodeMode = "global",
+        calibration: Calibration | None = None,
+    ) -> None:
         self._model = model
         self._is_used = mode != "hf"
         self._warned = False
-        self.calibration = model.calibration or Calibration()
+        self.calibration = calibration or model.calibration or Calibration()
         self.default: float | None = None
         if isinstance(default, str) and default == "reader":
             raise ValueError("threshold is 'reader'; expected 'model', a probability, 0 to 1, or None")

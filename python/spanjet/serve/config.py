@@ -15,6 +15,7 @@ from spanjet.config import (
 )
 from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.model.load import load_model
+from spanjet.reader.cascade.config import CascadeConfig
 from spanjet.reader.dynamic_batching.config import QueueConfig
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import usable_cpus
@@ -30,6 +31,8 @@ class ServeConfig:
 
     Attributes:
         model: model directory, checkpoint or hub id; None: the bundled model.
+        first: smaller model that reads long texts and many passages first, see `Reader`; None: none.
+        reread: maximum number of windows that ``model`` then reads, see `CascadeConfig`.
         threshold: see `Reader`.
         host: address to listen at.
         port: TCP port; 0: any that is free.
@@ -53,6 +56,8 @@ class ServeConfig:
     """
 
     model: Path | None = None
+    first: Path | None = None
+    reread: int = CascadeConfig().reread
     threshold: Threshold = "model"
     host: str = "127.0.0.1"
     port: int = 8000
@@ -76,7 +81,7 @@ class ServeConfig:
         check_integer(self, "port", minimum=0)
         if self.port > 65535:
             raise SettingError("port", self.port, "at most 65535", type(self).__name__)
-        for name in ("workers", "max_queue_tokens", "max_body", "max_passages", "documents_memory"):
+        for name in ("reread", "workers", "max_queue_tokens", "max_body", "max_passages", "documents_memory"):
             check_integer(self, name, minimum=1)
         check_integer(self, "threads", minimum=1, optional=True)
         check_number(self, "max_wait", minimum=0)
@@ -95,6 +100,8 @@ class ServeConfig:
         threads = self.threads if self.workers == 1 else (self.threads or usable_cpus()) // self.workers
         return Reader(
             loaded,
+            first=self.first,
+            cascade_config=CascadeConfig(reread=self.reread),
             threshold=self.threshold,
             window_config=WindowConfig.fitting(loaded.max_length),
             # The processes do not know of each other, and would pin their threads to the same CPUs.

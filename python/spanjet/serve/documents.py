@@ -189,4 +189,5 @@ class DocumentStore:
 
 
 def _size(document: Document) -> int:
-    return len(document.text) + BYTES_OF_A_TOKEN * len(document)
+    tokens = len(document) + (0 if document.first is None else len(document.first))
+    return len(document.text) + BYTES_OF_A_TOKEN * tokens

@@ -1,7 +1,7 @@
 """Count and time what the server does, for Prometheus."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -32,11 +32,12 @@ class Metrics:
     They have no labels that a caller chooses: a path that is not known counts under the route "".
 
     Args:
-        waiting: returns the number of tokens that wait, and of batches that run.
+        queues: one function for each model's queue, which returns the number of tokens that wait, and of
+            batches that run.
     """
 
-    def __init__(self, waiting: Callable[[], tuple[int, int]]) -> None:
-        self._waiting = waiting
+    def __init__(self, queues: Sequence[Callable[[], tuple[int, int]]]) -> None:
+        self._queues = queues
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "spanjet_requests", "Requests.", ["route", "method", "status"], registry=registry
@@ -105,9 +106,9 @@ class Metrics:
         return generate_latest(together)
 
     def _look(self) -> None:
-        tokens, batches = self._waiting()
-        self._queue.set(tokens)
-        self._running.set(batches)
+        waiting = [queue() for queue in self._queues]
+        self._queue.set(sum(tokens for tokens, _ in waiting))
+        self._running.set(sum(batches for _, batches in waiting))
 
 
 def forget_process(number: int) -> None:

@@ -67,10 +67,13 @@ async def serving(config: ServeConfig, given: Reader | None) -> AsyncIterator[Se
         documents = DocumentStore(
             spool, reader.prepare, memory=config.documents_memory, seconds=config.documents_ttl
         )
-        metrics = Metrics(reader.batcher.waiting)
-        seconds = await asyncio.to_thread(warm_up, reader)
-        LOGGER.info("ready: %s, warmed up in %.1f s", reader.model.path.name, seconds)
-        reader.batcher.observe(metrics)
+        batchers = [each.batcher for each in _readers(reader)]
+        metrics = Metrics([batcher.waiting for batcher in batchers])
+        for each in _readers(reader):
+            seconds = await asyncio.to_thread(warm_up, each)
+            LOGGER.info("ready: %s, warmed up in %.1f s", each.model.path.name, seconds)
+        for batcher in batchers:
+            batcher.observe(metrics)
         service = Service(
             config=config,
             reader=reader,
@@ -84,7 +87,14 @@ async def serving(config: ServeConfig, given: Reader | None) -> AsyncIterator[Se
         finally:
             sweeper.cancel()
             await asyncio.to_thread(reader.close)
-            reader.batcher.observe(None)
+            for batcher in batchers:
+                batcher.observe(None)
+
+
+def _readers(reader: Reader) -> list[Reader]:
+    """Return a reader for each model of a reader, the first model's first; they share its engines."""
+    first = reader.first
+    return [reader] if first is None else [first, reader]
 
 
 async def _sweep(service: Service) -> None:

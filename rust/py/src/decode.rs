@@ -12,6 +12,9 @@ use crate::arrays::{array, elements, owned};
 use crate::boundary::run;
 use crate::windows::Windows;
 
+/// Margins of windows, and where their spans begin.
+type Ranks = (Py<PyArray1<f32>>, Py<PyArray1<i32>>);
+
 /// Answer spans, best first: question i has the rows ``indptr[i]:indptr[i + 1]``.
 ///
 /// A span neither begins nor ends with white space that a token takes in. A row whose ``window`` is -1 is
@@ -166,6 +169,51 @@ pub(crate) fn decode_spans(
     let windows = &windows.get().windows;
     let spans = run(py, || core::decode_spans(windows, &logits, mode, &options))?;
     Ok(to_arrays(py, spans))
+}
+
+/// Rank windows by what may answer in them, so that another model need only read the best.
+///
+/// The rank of a window is the margin of its best span that begins where no other window of the question is
+/// more central (see `Windows.central`), so that one place does not rank several windows.
+///
+/// Args:
+///     windows: the windows that the logits belong to.
+///     start_logits, end_logits: as for `decode_spans`.
+///     max_answer_length: tokens of a span at most, at least 1.
+///
+/// Returns:
+///     float32[windows], the margin of the span: its logits minus those of ``[CLS]``; -inf where a window has
+///     no such span. int32[windows], the code point of the context where the span begins.
+///
+/// Raises:
+///     ValueError, TypeError: as `decode_spans`.
+///
+/// Example:
+///     >>> import numpy as np
+///     >>> import spanjet
+///     >>> from spanjet._core import rank_windows
+///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+///     >>> windows = tokenizer.windows(["How long?"], ["It is 42 metres long."])
+///     >>> logits = np.where(windows.ids == tokenizer.token_to_id("42"), 5, 0).astype(np.float32)
+///     >>> margin, start = rank_windows(windows, logits, logits)
+///     >>> margin.tolist(), start.tolist()
+///     ([10.0], [6])
+#[pyfunction]
+#[pyo3(signature = (windows, start_logits, end_logits, *, max_answer_length = 30))]
+pub(crate) fn rank_windows(
+    py: Python<'_>,
+    windows: &Bound<'_, Windows>,
+    start_logits: &Bound<'_, PyAny>,
+    end_logits: &Bound<'_, PyAny>,
+    max_answer_length: i64,
+) -> PyResult<Ranks> {
+    let length = count("max_answer_length", max_answer_length)?;
+    let start = array::<f32>("start_logits", start_logits, &[1, 2])?.try_readonly()?;
+    let end = array::<f32>("end_logits", end_logits, &[1, 2])?.try_readonly()?;
+    let logits = same_shape(&start, &end)?;
+    let windows = &windows.get().windows;
+    let ranking = run(py, || core::rank_windows(windows, &logits, length))?;
+    Ok((owned(py, ranking.margin), owned(py, ranking.start)))
 }
 
 /// The names of the modes.

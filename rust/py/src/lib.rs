@@ -25,7 +25,7 @@ mod _core {
     #[pymodule_export]
     use crate::cpus::usable_cpus;
     #[pymodule_export]
-    use crate::decode::{Spans, decode_spans};
+    use crate::decode::{Spans, decode_spans, rank_windows};
     #[pymodule_export]
     use crate::encodings::{Encoding, Encodings};
     #[pymodule_export]

@@ -32,8 +32,8 @@ type Pickled = (PathBuf, bool, Option<usize>);
 /// and Unigram (Kudo 2018, arXiv 1804.10959), runs on the package's own Rust crate, with the same
 /// interface. How a question and a context become one sequence comes from the file too.
 ///
-/// It can be pickled: another process reads the files again. Tokenizers of equal files and settings take each
-/// other's encodings.
+/// It can be pickled: another process reads the files again. Tokenizers of equal files and settings are
+/// equal, and take each other's encodings.
 ///
 /// Args:
 ///     path: a ``tokenizer.json``; a ``vocab.txt`` (BERT's special tokens and pairs, or MPNet's where the
@@ -299,6 +299,15 @@ impl Tokenizer {
         // Whoever read it first was warned already.
         let (tokenizer, _) = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
         Ok(Tokenizer { tokenizer: in_use(tokenizer) })
+    }
+
+    /// Tokenizers of equal files and settings are equal.
+    fn __eq__(&self, other: &Self) -> bool {
+        self.tokenizer.origin().identity == other.tokenizer.origin().identity
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.tokenizer.origin().identity
     }
 
     fn __copy__(slf: Py<Self>) -> Py<Self> {

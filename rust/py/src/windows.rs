@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use numpy::{PyArray2, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use spanjet_core::tokenizer::Tokenizer as CoreTokenizer;
 use spanjet_core::windows as core;
 
 use crate::arguments::{count, optional_count};
-use crate::arrays::{Array1, array, elements, owned_matrix, view, writable};
+use crate::arrays::{Array1, array, elements, owned, owned_matrix, view, writable};
 use crate::boundary::{run, run_attached};
 use crate::encodings::Encoding;
 
@@ -166,6 +166,70 @@ impl Windows {
             let out = out.as_slice_mut()?;
             run_attached(|| self.windows.scatter(rows, values, length, out))
         })
+    }
+
+    /// Keep some windows; every question stays, also one that is left without any.
+    ///
+    /// Args:
+    ///     rows: int64[b], increasing indices of windows.
+    ///
+    /// Raises:
+    ///     IndexError: a row that does not exist.
+    ///     ValueError: the rows do not increase.
+    ///     TypeError: another dtype or number of dimensions.
+    ///
+    /// Example:
+    ///     >>> import numpy as np
+    ///     >>> import spanjet
+    ///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+    ///     >>> windows = tokenizer.windows(["How long?", "How high?"], ["It is 42 metres long."] * 2)
+    ///     >>> windows.select(np.array([1])).question.tolist()
+    ///     [1]
+    fn select(&self, py: Python<'_>, rows: &Bound<'_, PyAny>) -> PyResult<Windows> {
+        let rows = array::<i64>("rows", rows, &[1])?.try_readonly()?;
+        let rows = elements("rows", &rows)?;
+        let windows = run(py, || self.windows.select(rows))?;
+        Ok(Windows { windows, tokenizer: Arc::clone(&self.tokenizer) })
+    }
+
+    /// Find the windows in which places of the contexts are most central.
+    ///
+    /// Neighbouring windows meet in the middle of what they share.
+    ///
+    /// Args:
+    ///     questions: int64[n], indices of questions.
+    ///     characters: int32[n], code points of their contexts.
+    ///
+    /// Returns:
+    ///     int64[n], indices of windows.
+    ///
+    /// Raises:
+    ///     ValueError: different numbers of questions and characters, or a question that does not exist or
+    ///         has no windows.
+    ///     TypeError: another dtype or number of dimensions.
+    ///
+    /// Example:
+    ///     >>> import numpy as np
+    ///     >>> import spanjet
+    ///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
+    ///     >>> context = "It is 42 metres long."
+    ///     >>> windows = tokenizer.windows(["How long?"], [context], max_length=10, doc_stride=2)
+    ///     >>> windows.context_offset.tolist()
+    ///     [0, 2]
+    ///     >>> windows.central(np.array([0, 0]), np.array([0, 20], np.int32)).tolist()
+    ///     [0, 1]
+    fn central(
+        &self,
+        py: Python<'_>,
+        questions: &Bound<'_, PyAny>,
+        characters: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyArray1<i64>>> {
+        let questions = array::<i64>("questions", questions, &[1])?.try_readonly()?;
+        let characters = array::<i32>("characters", characters, &[1])?.try_readonly()?;
+        let (questions, characters) =
+            (elements("questions", &questions)?, elements("characters", &characters)?);
+        let found = run(py, || self.windows.central(questions, characters))?;
+        Ok(owned(py, found))
     }
 
     fn __len__(&self) -> usize {

@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from spanjet.config import Threshold, check_count, check_list, check_type
 from spanjet.reader.answer import Answer, Document
+from spanjet.reader.cascade.cascade import Cascade
+from spanjet.reader.cascade.search import CascadeSearch
 from spanjet.reader.dynamic_batching.batcher import DynamicBatcher
 from spanjet.reader.dynamic_batching.config import WhenFull
 from spanjet.reader.parts import Assembly
 from spanjet.reader.passages import Passage, SearchResult
-from spanjet.reader.pipeline import Chunk, encoded, of_one_pair
+from spanjet.reader.pipeline import Chunk, of_one_pair
 from spanjet.reader.search import Search
 
 __all__ = ["AsyncReading"]
@@ -121,22 +123,28 @@ class AsyncReading(Assembly):
         if isinstance(contexts, str | Document):
             contexts = [contexts] * len(questions)
         texts = check_list("contexts", contexts)
-        pipeline, resolved = self._pipeline, self._parts.thresholds.resolve(threshold)
+        pipeline = self._pipeline
+        pipeline.check_threshold(threshold)
         if check_count("top_k", top_k) > 1:
             pipeline.check_top_k(top_k)
 
         def prepare() -> Chunk:
             try:
-                windows = pipeline.windows(questions, encoded(texts))
+                return pipeline.prepared(questions, texts)
             except (ValueError, TypeError) as error:
                 raise (of_one_pair(error) if len(questions) == len(texts) == 1 else error) from None
-            return Chunk(texts, windows, [])
 
         def finish(chunk: Chunk) -> list[list[Answer]]:
-            return pipeline.decode(chunk, top_k, resolved)
+            return pipeline.decode(chunk, top_k, threshold)
 
-        characters = sum(map(_characters, texts))
-        return await self._infer(prepare, finish, characters, when_full)
+        self._check_call(when_full)
+        first, characters = self._parts.first, sum(map(_characters, texts))
+        if first is None or not isinstance(pipeline, Cascade):
+            return await _infer(self.batcher, prepare, finish, characters, when_full)
+        chunk = await _infer(first.batcher, prepare, pipeline.reread, characters, when_full)
+        if pipeline.is_reread(chunk):
+            when_full = "wait"  # it has been let in
+        return await _infer(self.batcher, lambda: chunk, finish, len(chunk.windows.ids), when_full)
 
     async def search_async(
         self,
@@ -164,9 +172,11 @@ class AsyncReading(Assembly):
             ValueError, TypeError: as `search`.
         """
         search = self._new_search([check_type("question", question, str)], top_k, single=True)
-        parts = search.parts(passages)
+        self._check_call(when_full)
+        first, parts = self._parts.first, search.parts(passages)
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
-            await self._infer(part.prepare, part.collect, part.tokens, when_full)
+            batcher = first.batcher if first is not None and part.is_first_pass else self.batcher
+            await _infer(batcher, part.prepare, part.collect, part.tokens, when_full)
             when_full = "wait"
         return search.results(self._parts.thresholds.resolve(threshold))[0]
 
@@ -175,41 +185,51 @@ class AsyncReading(Assembly):
         if self.decode_config.mode == "hf":
             raise ValueError("search compares the margins of passages, which mode 'hf' does not rank by")
         top_k = check_count("top_k", top_k)
-        search = Search(self._pipeline, questions, top_k=top_k, calibration=self.calibration, single=single)
+        options: dict[str, Any] = {"top_k": top_k, "calibration": self.calibration, "single": single}
+        pipeline = self._pipeline
+        search: Search
+        if isinstance(pipeline, Cascade):
+            search = CascadeSearch(pipeline, questions, **options)
+        else:
+            search = Search(pipeline, questions, **options)
         self._parts.thresholds.warn_uncalibrated("search compares passages by them")
         return search
 
-    async def _infer(
-        self,
-        prepare: Callable[[], Chunk],
-        finish: Callable[[Chunk], _T],
-        characters: int,
-        when_full: WhenFull,
-    ) -> _T:
-        """Prepare questions, wait for their logits, and return the result of them.
-
-        Args:
-            prepare: makes windows of the questions.
-            finish: makes the result of the complete chunk.
-            characters: number of characters of the texts.
-            when_full: see `ask_async`.
-        """
+    def _check_call(self, when_full: WhenFull) -> None:
+        """Check that this process can answer, and the value of ``when_full``."""
         if when_full not in ("wait", "raise"):
             raise ValueError(f"when_full is {when_full!r}; expected 'wait' or 'raise'")
         self._parts.engine.check_process()
-        batcher = self.batcher
-        if when_full == "raise":
-            batcher.check()
-            future = batcher.submit(await _prepared(prepare, characters, batcher), finish, limited=True)
-        else:
-            reservation = batcher.reserve(QUESTION_TOKENS + characters)
-            try:
-                if not reservation.future.done():
-                    await asyncio.wrap_future(reservation.future)
-                future = batcher.submit(await _prepared(prepare, characters, batcher), finish)
-            finally:
-                reservation.release()
-        return await asyncio.wrap_future(future)
+
+
+async def _infer(
+    batcher: DynamicBatcher,
+    prepare: Callable[[], Chunk],
+    finish: Callable[[Chunk], _T],
+    characters: int,
+    when_full: WhenFull,
+) -> _T:
+    """Prepare questions, wait for their logits, and return the result of them.
+
+    Args:
+        batcher: batcher of the model that computes them.
+        prepare: makes windows of the questions.
+        finish: makes the result of the complete chunk.
+        characters: number of characters of the texts.
+        when_full: see `ask_async`.
+    """
+    if when_full == "raise":
+        batcher.check()
+        future = batcher.submit(await _prepared(prepare, characters, batcher), finish, limited=True)
+    else:
+        reservation = batcher.reserve(QUESTION_TOKENS + characters)
+        try:
+            if not reservation.future.done():
+                await asyncio.wrap_future(reservation.future)
+            future = batcher.submit(await _prepared(prepare, characters, batcher), finish)
+        finally:
+            reservation.release()
+    return await asyncio.wrap_future(future)
 
 
 def _characters(context: object) -> int:

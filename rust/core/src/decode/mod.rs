@@ -8,6 +8,7 @@ mod hf;
 mod logits;
 mod mode;
 mod options;
+mod ranking;
 mod simd;
 mod spans;
 mod squad;
@@ -20,6 +21,7 @@ pub use hf::HF;
 pub use logits::Logits;
 pub use mode::Mode;
 pub use options::{Calibration, DecodeOptions};
+pub use ranking::{Ranking, rank_windows};
 pub use spans::Spans;
 pub use squad::SQUAD;
 

@@ -108,7 +108,7 @@ impl Windows {
         Ok(())
     }
 
-    fn check_rows(&self, rows: &[i64]) -> Result<Vec<usize>> {
+    pub(super) fn check_rows(&self, rows: &[i64]) -> Result<Vec<usize>> {
         let check = |(position, &row): (usize, &i64)| match usize::try_from(row) {
             Ok(window) if window < self.len() => Ok(window),
             _ => Err(Error::Row { position, row, windows: self.len() }),

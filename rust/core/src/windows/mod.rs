@@ -4,6 +4,7 @@
 mod batch;
 mod inputs;
 mod options;
+mod selection;
 mod windows;
 
 pub use batch::Batch;
