@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spanjet._core import Windows
+from spanjet.compress.distill.reference_answers import mark_answers
 from spanjet.evaluate import Question, SquadDataset, load_squad
 from spanjet.reader.reader import Reader
 from spanjet.runtime.ports import adapt
 from spanjet.storage import file_digest
 
-__all__ = ["QuestionFile", "calibration_inputs", "choose_questions", "hold_out"]
+__all__ = ["QuestionFile", "calibration_inputs", "choose_questions", "hold_out", "training_inputs"]
 
 # Code points: a short paragraph of SQuAD. A shorter context is often one sentence, whose windows have neither
 # the lengths nor the long-range attention of real ones.
@@ -96,9 +98,27 @@ def calibration_inputs(
     Raises:
         ValueError: a question or context has no tokens.
     """
-    windows = reader.windows(
+    return _inputs(reader, _windows(reader, questions), count)
+
+
+def training_inputs(
+    reader: Reader, questions: Sequence[Question], *, count: int
+) -> list[dict[str, NDArray[np.int32]]]:
+    """Make what `calibration_inputs` makes, with the reference answers (see `mark_answers`)."""
+    windows = _windows(reader, questions)
+    marks = mark_answers(windows, questions, min(count, len(windows)))
+    inputs = _inputs(reader, windows, count)
+    return [{**item, **marked} for item, marked in zip(inputs, marks, strict=True)]
+
+
+def _windows(reader: Reader, questions: Sequence[Question]) -> Windows:
+    return reader.windows(
         [question.question for question in questions], [question.context for question in questions]
     )
+
+
+def _inputs(reader: Reader, windows: Windows, count: int) -> list[dict[str, NDArray[np.int32]]]:
+    """Make the inputs of the first windows, one by one."""
     _, names = adapt(reader.model.model)
     inputs = []
     for row in range(min(count, len(windows))):
