@@ -58,7 +58,7 @@ def test_the_first_command_needs_no_name(calls: Calls, name: list[str]) -> None:
 def test_every_option_arrives(calls: Calls) -> None:
     options = {
         "--floor": "0.97", "--budget": "0.6", "--trials": "5", "--samples": "64", "--held-out": "50",
-        "--training": "700",
+        "--training": "700", "--hours": "1.5",
         "--seed": "3", "--cpu": "vnni", "--work": "w", "--export": "e", "--eval": "dev.json",
         "--license": "MIT", "--data": "t.json",
     }  # fmt: skip
@@ -72,6 +72,7 @@ def test_every_option_arrives(calls: Calls) -> None:
         trials=5,
         samples=64,
         training=700,
+        hours=1.5,
         held_out=50,
         seed=3,
         cpu="vnni",

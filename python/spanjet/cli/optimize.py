@@ -60,6 +60,14 @@ TrainingOption = Annotated[
         help="Number of windows to train the pruned model on; 0: fit layer by layer instead.",
     ),
 ]
+HoursOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="H",
+        help="Hours that the run may take: what the search leaves is spent on longer trainings. "
+        "Default: no such trainings.",
+    ),
+]
 WorkOption = Annotated[
     Path | None,
     typer.Option(
@@ -92,6 +100,7 @@ def run(
     trials: TrialsOption = 24,
     samples: SamplesOption = 256,
     training: TrainingOption = 2048,
+    hours: HoursOption = None,
     held_out: HeldOutOption = 1000,
     seed: SeedOption = 0,
     cpu: CpuOption = "auto",
@@ -112,6 +121,7 @@ def run(
         trials=trials,
         samples=samples,
         training=training,
+        hours=hours,
         held_out=held_out,
         seed=seed,
         cpu=cpu,  # type: ignore[arg-type]  # the class checks it

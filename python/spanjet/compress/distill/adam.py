@@ -18,6 +18,9 @@ class Adam:
         values: float32[n], the vector to optimise.
         decays: decay rates of the first and second moment estimates (beta 1 and beta 2).
         epsilon: term added to the root of the second moment.
+
+    Attributes:
+        steps: number of steps taken.
     """
 
     def __init__(
@@ -29,7 +32,11 @@ class Adam:
     ) -> None:
         self._values, self._decays, self._epsilon = values, decays, epsilon
         self._mean, self._square = np.zeros_like(values), np.zeros_like(values)
-        self._steps = 0
+        self.steps = 0
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the moment estimates by name, to be stored and restored in place."""
+        return {"mean": self._mean, "square": self._square}
 
     def step(self, gradient: NDArray[np.float32], rate: float) -> None:
         """Take one optimiser step.
@@ -38,12 +45,12 @@ class Adam:
             gradient: float32[n]; overwritten.
             rate: learning rate.
         """
-        self._steps += 1
+        self.steps += 1
         first, second = self._decays
         norm = float(np.sqrt(np.dot(gradient, gradient)))
         scale = 1 / max(norm, 1.0)
-        far = rate / (1 - first**self._steps)
-        unbiased = 1 / (1 - second**self._steps)
+        far = rate / (1 - first**self.steps)
+        unbiased = 1 / (1 - second**self.steps)
         for start in range(0, len(gradient), _CHUNK):
             part = slice(start, start + _CHUNK)
             change, mean, square = gradient[part], self._mean[part], self._square[part]

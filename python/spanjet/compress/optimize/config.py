@@ -36,6 +36,8 @@ class OptimizeConfig:
         training: number of windows to distil pruned networks on, see `spanjet.compress.distill.distillation`;
             0: fit their layers one after another to ``samples`` instead, see
             `spanjet.compress.prune.layerwise_fit`.
+        hours: hours that the run may take: what the search leaves is spent on longer trainings of the most
+            promising architectures, see `spanjet.compress.optimize.long_training`; None: no such trainings.
         validation: number of windows on which a trained or fitted network must improve to be kept.
         windows: number of windows on which the search compares the answers of candidates with the original's.
         trials: number of candidates that the search evaluates for each budget.
@@ -56,6 +58,7 @@ class OptimizeConfig:
     samples: int = 256
     calibration: int = 128
     training: int = 2048
+    hours: float | None = None
     validation: int = 96
     windows: int = 96
     trials: int = 24
@@ -70,6 +73,7 @@ class OptimizeConfig:
             check_integer(self, name, minimum=least)
         check_number(self, "floor", above=0, maximum=1, kind="a share of the F1")
         check_number(self, "budget", above=0, maximum=1, optional=True, kind="a share of the time")
+        check_number(self, "hours", above=0, optional=True, kind="hours of the run")
         if not all(0 < budget < 1 for budget in self.budgets):
             raise ValueError(f"budgets are {self.budgets}; expected shares of the time between 0 and 1")
         self.quantization()

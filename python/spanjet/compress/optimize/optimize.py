@@ -23,7 +23,7 @@ from spanjet.compress.optimize.card import describe_optimization
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.pareto_builder import ParetoBuilder
 from spanjet.compress.optimize.run import OptimizationRun
-from spanjet.compress.optimize.time_estimate import Plan, plan_run, probe
+from spanjet.compress.optimize.time_estimate import Plan
 from spanjet.compress.optimize.verify import compare_operations, compare_speed, measure_scores
 from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.search.pareto import choose
@@ -35,9 +35,6 @@ from spanjet.model.safetensors import SINGLE
 from spanjet.storage import check_free, staged
 
 __all__ = ["optimize_checkpoint"]
-
-# Questions whose windows are timed for the plan.
-_PROBED = 8
 
 
 def optimize_checkpoint(
@@ -86,10 +83,9 @@ def optimize_checkpoint(
     config = config or OptimizeConfig()
     run = OptimizationRun.load(checkpoint, data, work, evaluation, config=config, progress=progress)
     with run.stages.locked():
-        plan = _plan(run)
-        on_plan(plan)
+        on_plan(run.plan)
         result, network, made = _make(run)
-        card = {"license": license_name, **made, "run": _describe_run(plan, began), **describe_tools()}
+        card = {"license": license_name, **made, "run": _describe_run(run.plan, began), **describe_tools()}
         return outputs.write(result, network, card)
 
 
@@ -126,12 +122,6 @@ class _Outputs:
         )
 
 
-def _plan(run: OptimizationRun) -> Plan:
-    """Estimate the duration of the run from a short benchmark."""
-    found = probe(run.reader, run.reader.model.model, run.splits.search[:_PROBED])
-    return plan_run(found, run.config, layers=len(run.network.shapes))
-
-
 def _describe_run(plan: Plan, began: float) -> dict[str, Any]:
     return {
         "planned_seconds": round(plan.seconds),
@@ -145,11 +135,12 @@ def _make(run: OptimizationRun) -> tuple[Model, Path, dict[str, Any]]:
     points = ParetoBuilder(run)
     front = points.front()
     chosen = choose(front, run.config.budget, keep_best=run.config.keep_best)
-    result = run.builder.int8(chosen.shapes)
+    fit = chosen.shapes, chosen.windows
+    result = run.builder.int8(*fit)
     scores = {
         "float32": points.start,
         "plain": points.scores(run.network.shapes),
-        "optimized": points.scores(chosen.shapes),
+        "optimized": points.scores(*fit),
     }
     card = {
         "source": run.source,
@@ -159,7 +150,7 @@ def _make(run: OptimizationRun) -> tuple[Model, Path, dict[str, Any]]:
         "speed": _compare_speed(run, points.plain, result),
         "operations": compare_operations(points.plain, result, points.timer.batches),
     }
-    return result, run.builder.checkpoint(chosen.shapes), card
+    return result, run.builder.checkpoint(*fit), card
 
 
 def _compare_speed(run: OptimizationRun, plain: Model, result: Model) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Build the points of the Pareto front: fully fitted and measured architectures."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from spanjet.compress.latency.relative_timing import RelativeTimer
+from spanjet.compress.optimize.long_training import train_longer
 from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.optimize.verify import measure_scores
 from spanjet.compress.search.pareto import ParetoFront, ParetoPoint, extend, without_repeats
@@ -34,31 +36,47 @@ class ParetoBuilder:
         """Exact match and F1 of the original model in float32, on the held-out questions."""
         return self._scores("float32", self.run.network.loaded(), exact=True)
 
-    def scores(self, shapes: tuple[LayerShape, ...]) -> dict[str, Any]:
-        """Measure exact match and F1 of the fully fitted INT8 model on the held-out questions."""
-        name = f"F1 at {self._predicted(shapes):.0%} of the time"
-        return self._scores(name, self.run.builder.int8(shapes), shapes=shapes)
+    def scores(self, shapes: tuple[LayerShape, ...], windows: int | None = None) -> dict[str, Any]:
+        """Measure exact match and F1 of the fully fitted INT8 model on the held-out questions.
 
-    def point(self, budget: float) -> ParetoPoint:
+        Args:
+            shapes: shapes of the layers.
+            windows: see `Builder.checkpoint`.
+        """
+        name = f"F1 at {self._predicted(shapes):.0%} of the time"
+        return self._scores(name, self.run.builder.int8(shapes, windows), fit=_listed(shapes, windows))
+
+    def point(self, budget: float, windows: int | None = None) -> ParetoPoint:
         """Build and measure the best architecture within a share of the unpruned model's time.
+
+        Args:
+            budget: the share.
+            windows: see `Builder.checkpoint`.
 
         Raises:
             ValueError: no architecture fits.
         """
         shapes = self.run.network.shapes if budget >= 1 else self.run.shapes(budget)
-        return self._measured(budget, shapes)
+        return self._measured(budget, shapes, windows)
 
     def front(self) -> ParetoFront:
-        """Build the points at all feasible budgets, and bisect for the fastest that holds the floor."""
+        """Build the points at all feasible budgets, then others for the fastest that holds the floor.
+
+        These are found by bisection, or, if the run has hours, by longer trainings.
+        """
         config = self.run.config
         budgets = config.budgets if config.budget is None else (config.budget,)
         points = [self.point(1.0)]
-        points += [self.point(budget) for budget in sorted(budgets, reverse=True) if self._fits(budget)]
+        points += [self.point(budget) for budget in sorted(budgets, reverse=True) if self.fits(budget)]
         least = config.floor * best_f1(self.start)
         front = ParetoFront(points=without_repeats(points), least=least)
+        if config.hours is not None:
+            return train_longer(
+                front, self.point, self.run.long_training, budget=config.budget, fits=self.fits
+            )
         return front if config.budget is not None else extend(front, self.point, config.bisections)
 
-    def _fits(self, budget: float) -> bool:
+    def fits(self, budget: float) -> bool:
         """Return True if a budget exceeds the time of the parts that cannot be pruned."""
         table = self.run.table
         return budget * table.total(self.run.network.shapes) > table.rest
@@ -67,27 +85,28 @@ class ParetoBuilder:
         table = self.run.table
         return table.total(shapes) / table.total(self.run.network.shapes)
 
-    def _measured(self, budget: float, shapes: tuple[LayerShape, ...]) -> ParetoPoint:
-        scores = self.scores(shapes)
+    def _measured(self, budget: float, shapes: tuple[LayerShape, ...], windows: int | None) -> ParetoPoint:
+        scores = self.scores(shapes, windows)
         return ParetoPoint(
             budget=budget,
             shapes=shapes,
             predicted=self._predicted(shapes),
-            measured=self._share(shapes),
+            measured=self._share(shapes, windows),
             divergence=self.run.evaluate(shapes),
             f1=best_f1(scores),
             exact_match=exact_match(scores),
+            windows=windows,
         )
 
-    def _share(self, shapes: tuple[LayerShape, ...]) -> float:
+    def _share(self, shapes: tuple[LayerShape, ...], windows: int | None) -> float:
         if shapes == self.run.network.shapes:
             return 1.0
 
         def make() -> float:
             with self.run.progress(f"time at {self._predicted(shapes):.0%}") as bar:
-                return self.timer.share(self.run.builder.int8(shapes).model, bar)
+                return self.timer.share(self.run.builder.int8(shapes, windows).model, bar)
 
-        key = [self.run.finished_key, _listed(shapes)]
+        key = [self.run.finished_key, *_listed(shapes, windows)]
         found: float = self.run.stages.value("share", key, make)
         return found
 
@@ -97,7 +116,7 @@ class ParetoBuilder:
         return RelativeTimer(self.plain, self.run.lengths, rounds=_ROUNDS)
 
     def _scores(
-        self, name: str, model: Model, *, shapes: tuple[LayerShape, ...] = (), exact: bool = False
+        self, name: str, model: Model, *, fit: Sequence[Any] = ((),), exact: bool = False
     ) -> dict[str, Any]:
         run = self.run
 
@@ -114,10 +133,11 @@ class ParetoBuilder:
             )
 
         held_out = [question.id for question in run.splits.held_out.questions]
-        key = [run.finished_key, _listed(shapes), held_out, exact]
+        key = [run.finished_key, *fit, held_out, exact]
         found: dict[str, Any] = run.stages.value("scores", key, make)
         return found
 
 
-def _listed(shapes: tuple[LayerShape, ...]) -> list[dict[str, int]]:
-    return [asdict(shape) for shape in shapes]
+def _listed(shapes: tuple[LayerShape, ...], windows: int | None) -> list[Any]:
+    """Return what distinguishes a fully fitted model from others of the run, JSON-serialisable."""
+    return [[asdict(shape) for shape in shapes], *([] if windows is None else [windows])]

@@ -18,7 +18,9 @@ from spanjet.compress.latency.profile import LatencySettings, measure_latency
 from spanjet.compress.latency.table import LatencyTable
 from spanjet.compress.optimize.candidates import Builder
 from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.long_training import TRIES, measure_training
 from spanjet.compress.optimize.splits import Splits
+from spanjet.compress.optimize.time_estimate import Plan, Step, plan_run, probe
 from spanjet.compress.prune.gauss_newton import Curvature, measure_curvature
 from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.removal_order import Orders, find_orders
@@ -39,6 +41,8 @@ __all__ = ["OptimizationRun"]
 
 # Questions whose window lengths weight the latency.
 _LENGTHS = 4000
+# Questions whose windows are timed for the plan.
+_PROBED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +229,7 @@ class OptimizationRun:
             divergence=Divergence(self.reader, self.splits.validation),
             inputs=self.inputs(self.splits.samples),
             training=self.inputs(self.splits.training),
+            more_training=lambda: self.inputs(self.splits.more_training),
             validation=self.inputs(self.splits.validation),
             calibration=self.config.calibration,
             half_range=self.half_range,
@@ -233,6 +238,49 @@ class OptimizationRun:
             key=self.finished_key,
             progress=self.progress,
         )
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Estimated stages, the longer trainings included."""
+        if self.config.hours is None:
+            return self._search_plan
+        left = max(0.0, 3600 * self.config.hours - self._search_plan.seconds)
+        step = Step(f"train {self._tries} models, each on {self.long_training} windows", left)
+        return Plan((*self._search_plan.steps, step))
+
+    @cached_property
+    def long_training(self) -> int:
+        """Number of windows of each longer training, for which the hours of the run suffice.
+
+        It is measured once: a run that is continued trains on as many.
+
+        Raises:
+            ValueError: the other stages take all the time.
+        """
+        hours = self.config.hours or 0.0
+
+        def make() -> int:
+            left = 3600 * hours - self._search_plan.seconds
+            speed = measure_training(self.network, self.inputs(self.splits.samples))
+            windows = int(left * speed / self._tries)
+            if windows < 1:
+                least = self._search_plan.seconds / 3600
+                raise ValueError(f"hours is {hours:g}; expected more than the other stages take, {least:.1f}")
+            return windows
+
+        key = {**self.finished_key, "hours": hours, "tries": self._tries}
+        found: int = self.stages.value("long-training", key, make)
+        return found
+
+    @property
+    def _tries(self) -> int:
+        return TRIES if self.config.budget is None else 1
+
+    @cached_property
+    def _search_plan(self) -> Plan:
+        """Estimated stages without longer trainings, from a short benchmark."""
+        found = probe(self.reader, self.reader.model.model, self.splits.search[:_PROBED])
+        return plan_run(found, self.config, layers=len(self.network.shapes))
 
     @cached_property
     def divergence(self) -> Divergence:

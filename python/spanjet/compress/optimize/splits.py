@@ -20,6 +20,7 @@ class Splits:
         search: questions to compare candidates on.
         held_out: questions to measure F1 on.
         training: questions to distil pruned networks on; may share contexts with ``samples``.
+        more_training: questions of longer trainings: all whose contexts are in no split but ``samples``.
     """
 
     samples: Sequence[Question]
@@ -27,6 +28,7 @@ class Splits:
     search: Sequence[Question]
     held_out: SquadDataset
     training: Sequence[Question]
+    more_training: Sequence[Question]
 
     @classmethod
     def choose(cls, dataset: SquadDataset, config: OptimizeConfig) -> "Splits":
@@ -48,11 +50,15 @@ class Splits:
         )
         held_out = hold_out(dataset, used, count=config.held_out, seed=config.seed)
         kept = [*validation, *search, *held_out.questions]
-        training = hold_out(dataset, kept, count=config.training, seed=config.seed)
+        training, more = (
+            hold_out(dataset, kept, count=count, seed=config.seed)
+            for count in (config.training, len(dataset))
+        )
         return cls(
             samples=samples,
             validation=validation,
             search=search,
             held_out=held_out,
             training=training.questions,
+            more_training=more.questions,
         )

@@ -1,7 +1,7 @@
 """Build the Pareto front of speed against accuracy, and choose a point of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spanjet.model.layer_shape import LayerShape
@@ -20,6 +20,7 @@ class ParetoPoint:
         measured: time measured in alternation with the unpruned model, as a share of its time.
         divergence: divergence of the candidate of these shapes on the search windows, see `Divergence`.
         f1, exact_match: scores of the fully fitted INT8 model on the held-out questions, in percent.
+        windows: number of windows of a longer training; None: it was not trained longer.
     """
 
     budget: float
@@ -29,6 +30,7 @@ class ParetoPoint:
     divergence: float
     f1: float
     exact_match: float
+    windows: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes by name, JSON-serialisable."""
@@ -46,6 +48,10 @@ class ParetoFront:
 
     points: tuple[ParetoPoint, ...]
     least: float
+
+    def with_point(self, point: ParetoPoint) -> "ParetoFront":
+        """Return the front with one more point."""
+        return replace(self, points=tuple(sorted((*self.points, point), key=lambda each: -each.budget)))
 
     def holds(self, point: ParetoPoint) -> bool:
         """Return True if a point holds the floor."""
@@ -79,9 +85,7 @@ def extend(front: ParetoFront, measure: Callable[[float], ParetoPoint], bisectio
         gap = front.gap
         if gap is None:
             break
-        point = measure(sum(gap) / 2)
-        points = sorted((*front.points, point), key=lambda each: -each.budget)
-        front = ParetoFront(points=tuple(points), least=front.least)
+        front = front.with_point(measure(sum(gap) / 2))
     return front
 
 
