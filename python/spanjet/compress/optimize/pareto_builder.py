@@ -7,6 +7,8 @@ from typing import Any
 from spanjet.compress.latency.relative_timing import RelativeTimer
 from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.optimize.verify import measure_scores
+from spanjet.compress.quantize.config import TablePrecision
+from spanjet.compress.quantize.embeddings import suits_int4
 from spanjet.compress.search.pareto import ParetoFront, ParetoPoint, extend, without_repeats
 from spanjet.evaluate import best_f1, exact_match
 from spanjet.model import Model
@@ -27,17 +29,54 @@ class ParetoBuilder:
     @cached_property
     def plain(self) -> Model:
         """Unpruned INT8 model."""
-        return self.run.builder.int8(self.run.network.shapes)
+        return self.int8(self.run.network.shapes)
+
+    def int8(self, shapes: tuple[LayerShape, ...], embeddings: TablePrecision | None = None) -> Model:
+        """Build or load the fully fitted INT8 model.
+
+        Args:
+            shapes: shape of each layer.
+            embeddings: precision of embedding tables; None: that of all points of the front.
+        """
+        return self.run.builder.int8(shapes, embeddings or self._embeddings)
 
     @cached_property
     def start(self) -> dict[str, Any]:
         """Exact match and F1 of the original model in float32, on the held-out questions."""
         return self._scores("float32", self.run.network.loaded(), exact=True)
 
-    def scores(self, shapes: tuple[LayerShape, ...]) -> dict[str, Any]:
-        """Measure exact match and F1 of the fully fitted INT8 model on the held-out questions."""
-        name = f"F1 at {self._predicted(shapes):.0%} of the time"
-        return self._scores(name, self.run.builder.int8(shapes), shapes=shapes)
+    def scores(
+        self, shapes: tuple[LayerShape, ...], embeddings: TablePrecision | None = None
+    ) -> dict[str, Any]:
+        """Measure exact match and F1 of an INT8 model, see `int8`, on the held-out questions."""
+        embeddings = embeddings or self._embeddings
+        tables = ", INT4 embeddings" if embeddings == "int4" else ""
+        name = f"F1 at {self._predicted(shapes):.0%} of the time{tables}"
+        return self._scores(name, self.int8(shapes, embeddings), shapes=shapes, embeddings=embeddings)
+
+    def choose_embeddings(
+        self, shapes: tuple[LayerShape, ...], least: float
+    ) -> tuple[TablePrecision, dict[TablePrecision, dict[str, Any]]]:
+        """Choose the precision of the result's embedding tables.
+
+        Args:
+            shapes: the result's shape of each layer.
+            least: minimum F1 with INT4 tables where the setting is ``"auto"``.
+
+        Returns:
+            The precision, and the scores of all that were tried.
+        """
+        config, first = self.run.config, self._embeddings
+        tried = {first: self.scores(shapes)}
+        is_open = config.embedding_precision == "auto" and config.budget is None
+        if not is_open or not suits_int4(self.run.network.build()):
+            return first, tried
+        tried["int4"] = self.scores(shapes, "int4")
+        return ("int4" if best_f1(tried["int4"]) >= least else first), tried
+
+    @property
+    def _embeddings(self) -> TablePrecision:
+        return self.run.config.quantization().first_precision
 
     def point(self, budget: float) -> ParetoPoint:
         """Build and measure the best architecture within a share of the unpruned model's time.
@@ -85,9 +124,9 @@ class ParetoBuilder:
 
         def make() -> float:
             with self.run.progress(f"time at {self._predicted(shapes):.0%}") as bar:
-                return self.timer.share(self.run.builder.int8(shapes).model, bar)
+                return self.timer.share(self.int8(shapes).model, bar)
 
-        key = [self.run.finished_key, _listed(shapes)]
+        key = [self.run.finished_key, _listed(shapes), self._embeddings]
         found: float = self.run.stages.value("share", key, make)
         return found
 
@@ -97,7 +136,13 @@ class ParetoBuilder:
         return RelativeTimer(self.plain, self.run.lengths, rounds=_ROUNDS)
 
     def _scores(
-        self, name: str, model: Model, *, shapes: tuple[LayerShape, ...] = (), exact: bool = False
+        self,
+        name: str,
+        model: Model,
+        *,
+        shapes: tuple[LayerShape, ...] = (),
+        embeddings: TablePrecision | None = None,
+        exact: bool = False,
     ) -> dict[str, Any]:
         run = self.run
 
@@ -114,7 +159,7 @@ class ParetoBuilder:
             )
 
         held_out = [question.id for question in run.splits.held_out.questions]
-        key = [run.finished_key, _listed(shapes), held_out, exact]
+        key = [run.finished_key, _listed(shapes), embeddings, held_out, exact]
         found: dict[str, Any] = run.stages.value("scores", key, make)
         return found
 
