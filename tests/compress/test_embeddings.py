@@ -95,13 +95,41 @@ def test_int4_rows_are_looked_up_exactly(width: int, tmp_path: Path) -> None:
     assert 0.004 < whole < 0.012
 
 
-def test_int4_tables_take_four_bits(tmp_path: Path) -> None:
-    """In the file, and in the memory of the compiled model: OpenVINO does not unfold the table."""
+def test_int4_tables_take_four_bits_in_the_file(tmp_path: Path) -> None:
     model = int4_model(normal_table(384))
     ov.save_model(model, tmp_path / "model.xml", compress_to_fp16=True)
     codes, scales = ROWS * 384 // 2, ROWS * 6 * 2
     assert 0 <= (tmp_path / "model.bin").stat().st_size - codes - scales < 100
     assert table_bytes(table_model(normal_table(384)), "int4") == codes + scales
+
+
+@pytest.mark.parametrize("hint", ["f32", "bf16"])
+@pytest.mark.parametrize("quantizes", [False, True])
+@pytest.mark.parametrize(("precision", "kind"), [("int8", "i8"), ("int4", "i4")])
+def test_openvino_does_not_unfold_tables(
+    precision: TablePrecision, kind: str, quantizes: bool, hint: str, tmp_path: Path
+) -> None:
+    """The compiled model holds the table as the file does, whether activations are quantized or not."""
+    model = table_model(normal_table(384))
+    compress_tables(model, precision=precision)
+    if quantizes:
+        (result,) = model.get_results()
+        limits = [np.float32(limit) for limit in (-1, 1, -1, 1)]
+        quantized = ops.fake_quantize(result.input_value(0), *limits, 256)
+        weight = ops.multiply(ops.convert(ops.constant(np.ones((8, 384), np.int8)), "f32"), np.float32(0.1))
+        product = ops.matmul(quantized, weight, transpose_a=False, transpose_b=True)
+        result.input(0).replace_source_output(product.output(0))
+        model.validate_nodes_and_infer_types()
+    ov.save_model(model, tmp_path / "model.xml", compress_to_fp16=True)
+    for each in (model, shared_core().read_model(tmp_path / "model.xml")):
+        compiled = shared_core().compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+        constants = [
+            node.get_rt_info()["outputPrecisions"].astype(str)
+            for node in compiled.get_runtime_model().get_ops()
+            if node.get_rt_info()["layerType"].astype(str) == "Const"
+            and node.get_output_partial_shape(0) == ov.PartialShape([ROWS, 384])
+        ]
+        assert constants == [kind]
 
 
 def test_rows_do_not_depend_on_their_neighbours() -> None:

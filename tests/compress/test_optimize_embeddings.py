@@ -1,48 +1,50 @@
 """The precision of the word table of an optimised model."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from optimizing import CONFIG, run, write_inputs
+from checkpoints import TINY
+from optimizing import CONFIG, Made, run
+from spanjet.compress.optimize import verify
 from spanjet.compress.optimize.config import OptimizeConfig
 from spanjet.compress.optimize.pareto_builder import ParetoBuilder
 from spanjet.compress.optimize.time_estimate import Probe, plan_run
+from spanjet.compress.prune.network import Network
 from spanjet.compress.quantize import embeddings
 from spanjet.model import load_model
 
 TABLE = "embeddings.word"
-# Any F1 holds the floor.
-LOW = replace(CONFIG, floor=0.01, budgets=(0.5,), trials=0, bisections=0)
+# Any F1 holds the floor, and there is nothing to build that `made` has not built.
+LOW = replace(CONFIG, floor=0.01, bisections=0)
 
 
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkpoint whose table of 159 rows is large enough, and questions."""
-    directory = tmp_path_factory.mktemp("inputs")
-    write_inputs(directory)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embeddings, "_LEAST_ROWS", 64)
-        yield directory
+@pytest.fixture
+def large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a table of 159 rows be compressed, and speed be measured on few questions."""
+    monkeypatch.setattr(embeddings, "_LEAST_ROWS", 64)
+    monkeypatch.setattr(verify, "_SECONDS", 1e-9)
 
 
-def optimized(inputs: Path, config: OptimizeConfig) -> tuple[dict[str, Any], str]:
-    """The card, and the precision that the word table has in the file."""
-    card = run(inputs, inputs / "out", work=inputs / "work", config=config, overwrite=True)
+def optimized(made: Made, out: Path, config: OptimizeConfig) -> tuple[dict[str, Any], str]:
+    """The card, and the precision that the word table has in the file.
+
+    INT8 models are those that `made` built, with a word table in float32.
+    """
+    card = run(made[0], out, work=made[0] / "out.stages", config=config)
     kinds = {
         node.get_element_type().to_string()
-        for node in load_model(inputs / "out").model.get_ops()
+        for node in load_model(out).model.get_ops()
         if node.get_type_name() == "Constant" and node.get_friendly_name().startswith(TABLE)
     }
-    stored = "int4" if "i4" in kinds else "int8" if "i8" in kinds else "float32"
-    assert card["quantization"]["embeddings"][TABLE]["precision"] == stored
-    return card, stored
+    return card, "int4" if "i4" in kinds else "other"
 
 
-def test_auto_takes_int4_where_the_floor_holds(inputs: Path) -> None:
-    card, stored = optimized(inputs, LOW)
+@pytest.mark.usefixtures("large_enough")
+def test_auto_takes_int4_where_the_floor_holds(made: Made, tmp_path: Path) -> None:
+    card, stored = optimized(made, tmp_path / "out", LOW)
     found = card["optimization"]
     assert stored == "int4"
     assert [each["embeddings"] for each in found["embeddings"]] == ["int8", "int4"]
@@ -52,38 +54,51 @@ def test_auto_takes_int4_where_the_floor_holds(inputs: Path) -> None:
     assert card["quantization"]["embedding_precision"] == found["settings"]["embedding_precision"] == "auto"
 
 
-def test_auto_keeps_int8_below_the_floor(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def scores(self: ParetoBuilder, shapes: Any, precision: Any = None) -> dict[str, Any]:
-        return {**measured(self, shapes, precision), **({"f1": 0.5} if precision == "int4" else {})}
-
-    measured = ParetoBuilder.scores
-    monkeypatch.setattr(ParetoBuilder, "scores", scores)
-    card, stored = optimized(inputs, LOW)
-    tried = card["optimization"]["embeddings"]
-    assert (stored, tried[1]["f1"]) == ("int8", 0.5)
-    assert card["optimization"]["held_out"]["optimized"]["f1"] == tried[0]["f1"] >= 1
-
-
-def test_auto_keeps_int8_within_a_budget(inputs: Path) -> None:
-    """There is no floor then."""
-    card, stored = optimized(inputs, replace(LOW, budget=0.5))
-    assert (stored, len(card["optimization"]["embeddings"])) == ("int8", 1)
-
-
-def test_all_models_have_the_precision_that_is_asked_for(inputs: Path) -> None:
-    for precision in ("int4", "int8"):
-        card, stored = optimized(inputs, replace(LOW, embedding_precision=precision))
-        assert stored == precision
-        (tried,) = card["optimization"]["embeddings"]
-        assert tried["embeddings"] == precision
-        assert tried["f1"] == card["optimization"]["chosen"]["f1"]
+@pytest.mark.parametrize(
+    ("config", "rows", "expected"),
+    [
+        (LOW, 159, ("int4", ["int8", "int4"])),
+        (replace(LOW, budget=0.5), 159, ("int8", ["int8"])),  # there is no floor then
+        (LOW, 1024, ("int8", ["int8"])),  # no table is large enough
+        (replace(LOW, embedding_precision="int8"), 159, ("int8", ["int8"])),
+        (replace(LOW, embedding_precision="int4"), 159, ("int4", ["int4"])),
+    ],
+)
+def test_precisions_that_are_tried(
+    config: OptimizeConfig,
+    rows: int,
+    expected: tuple[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embeddings, "_LEAST_ROWS", rows)
+    points, found = builder(config, monkeypatch), {"f1": 90.0}
+    assert points.choose_embeddings((), 89.9) == (expected[0], dict.fromkeys(expected[1], found))
 
 
-def test_a_model_without_a_large_table(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embeddings, "_LEAST_ROWS", 1024)
+def test_auto_keeps_int8_below_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "_LEAST_ROWS", 64)
+    chosen, tried = builder(LOW, monkeypatch).choose_embeddings((), 90.1)
+    assert (chosen, list(tried)) == ("int8", ["int8", "int4"])
+
+
+def builder(config: OptimizeConfig, monkeypatch: pytest.MonkeyPatch) -> ParetoBuilder:
+    """A builder whose models all have an F1 of 90."""
+    monkeypatch.setattr(ParetoBuilder, "scores", lambda *_: {"f1": 90.0})
+    return ParetoBuilder(SimpleNamespace(config=config, network=Network.load(TINY)))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("large_enough")
+def test_all_models_have_the_precision_that_is_asked_for(made: Made, tmp_path: Path) -> None:
+    card, stored = optimized(made, tmp_path / "out", replace(LOW, embedding_precision="int4"))
+    (tried,) = card["optimization"]["embeddings"]
+    assert stored == tried["embeddings"] == card["quantization"]["embeddings"][TABLE]["precision"] == "int4"
+    assert tried["f1"] == card["optimization"]["chosen"]["f1"]
+
+
+def test_a_model_without_a_large_table(made: Made, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no embedding table can be INT4"):
-        run(inputs, inputs / "new", config=replace(LOW, embedding_precision="int4"))
-    assert not (inputs / "new").exists()
+        run(made[0], tmp_path / "new", config=replace(LOW, embedding_precision="int4"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_settings_and_plan() -> None:
