@@ -15,7 +15,7 @@ from spanjet import Answer, Calibration, DecodeConfig, Reader, RuntimeConfig, Wi
 from spanjet.cli import app
 from spanjet.model import Model, load_model
 from spanjet.model.directory import BUNDLED_MODEL
-from spanjet.runtime.openvino import ov, shared_core
+from spanjet.runtime.openvino import shared_core
 from spanjet.runtime.precision import suited
 from typer.testing import CliRunner
 
