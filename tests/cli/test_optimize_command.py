@@ -58,7 +58,7 @@ def test_the_first_command_needs_no_name(calls: Calls, name: list[str]) -> None:
 def test_every_option_arrives(calls: Calls) -> None:
     options = {
         "--floor": "0.97", "--budget": "0.6", "--trials": "5", "--samples": "64", "--held-out": "50",
-        "--training": "700", "--hours": "1.5",
+        "--training": "700", "--hours": "1.5", "--embedding-precision": "int4",
         "--seed": "3", "--cpu": "vnni", "--work": "w", "--export": "e", "--eval": "dev.json",
         "--license": "MIT", "--data": "t.json",
     }  # fmt: skip
@@ -77,6 +77,7 @@ def test_every_option_arrives(calls: Calls) -> None:
         seed=3,
         cpu="vnni",
         keep_best=True,
+        embedding_precision="int4",
     )
     assert {
         name: calls.options[name] for name in ("work", "export", "evaluation", "license_name", "overwrite")

@@ -18,7 +18,7 @@ from spanjet.compress.card import describe_source
 from spanjet.compress.data import calibration_inputs, choose_questions
 from spanjet.compress.prune.network import Network
 from spanjet.compress.quantize.config import QuantizeConfig
-from spanjet.compress.quantize.embeddings import compress_tables, round_tables
+from spanjet.compress.quantize.embeddings import round_tables
 from spanjet.compress.quantize.ptq import quantize
 from spanjet.compress.quantize.quantize import quantize_checkpoint
 from spanjet.evaluate import Question, SquadDataset, load_squad
@@ -273,44 +273,6 @@ def test_fewer_windows_than_asked_for() -> None:
     assert len(calibration_inputs(Reader(TINY, runtime_config=WITHOUT_CACHE), chosen, count=300)) == 1
 
 
-def table_model(table: np.ndarray) -> ov.Model:
-    indices = ops.parameter([-1, -1], np.int32, name="indices")
-    vectors = ops.gather(ops.constant(table, name="table.weight"), indices, np.int64(0), name="table")
-    return ov.Model([ops.result(vectors)], [indices], "table")
-
-
-def test_tables_become_int8_by_row() -> None:
-    generator = np.random.default_rng(0)
-    scales = np.geomspace(1e-3, 1e3, 2000)[:, None]
-    table = (generator.standard_normal((2000, 16)) * scales).astype(np.float32)
-    table[7] = 0
-    model = table_model(table)
-    assert compress_tables(model) == ["table"]
-    types = {
-        node.get_friendly_name(): node.get_element_type()
-        for node in model.get_ordered_ops()
-        if node.get_type_name() == "Constant"
-    }
-    assert types["table.weight"] == ov.Type.i8
-    indices = np.arange(2000, dtype=np.int32).reshape(2, 1000)
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
-    looked_up = shared_core().compile_model(model, "CPU", options)([indices])[0].reshape(2000, 16)
-    step = np.abs(table).max(axis=1, keepdims=True) / 127
-    assert (np.abs(looked_up - table) <= 0.5001 * step).all()
-    assert np.abs(looked_up - table).max() > 0
-    assert compress_tables(model) == []
-
-
-def test_tables_may_be_kept() -> None:
-    model = table_model(np.ones((2000, 4), np.float32))
-    assert compress_tables(model, kept=["table"]) == []
-    assert compress_tables(model, kept=["another"]) == ["table"]
-
-
-def test_small_tables_stay() -> None:
-    assert compress_tables(table_model(np.ones((512, 4), np.float32))) == []
-
-
 def slice_model(table: np.ndarray) -> ov.Model:
     length = ops.parameter([1], np.int64, name="length")
     start, step, axes = (np.array([value], np.int64) for value in (0, 1, 0))
@@ -328,7 +290,9 @@ def test_sliced_tables_have_bfloat16_values() -> None:
     assert rows[0, :4].tolist() == [1, 1, 1 + 2**-6, -1]
     assert not (rows.view(np.uint32) & 0xFFFF).any()
     assert (np.abs(rows - table) <= 2**-8 * np.abs(table)).all()
-    assert round_tables(table_model(table)) == []
+    indices = ops.parameter([1], np.int64, name="indices")
+    looked_up = ops.gather(ops.constant(table), indices, np.int64(0))
+    assert round_tables(ov.Model([ops.result(looked_up)], [indices], "gather")) == []
 
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
@@ -367,6 +331,10 @@ def test_no_calibration_data() -> None:
         ({"floor": 0.0}, "floor is 0.0; expected a share"),
         ({"floor": 99.0}, "floor is 99.0; expected a share"),
         ({"cpu": "avx2"}, "cpu is 'avx2'; expected 'auto' or 'vnni' or 'any'"),
+        (
+            {"embedding_precision": "int2"},
+            "embedding_precision is 'int2'; expected 'auto' or 'int8' or 'int4'",
+        ),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], message: str) -> None:

@@ -92,7 +92,7 @@ def test_all_layers_restored_give_the_original(tmp_path: Path, name: str) -> Non
     def quantized(restored: list[str]) -> ov.Model:
         model = shared_core().read_model(tmp_path / "int8.xml")
         restore(model, original, restored)
-        return finish(model, kept=restored)
+        return finish(model, restored=restored)
 
     layers = find_layers(quantized([]))
     assert len(set(layers)) == len(layers) >= 15

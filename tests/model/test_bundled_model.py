@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from spanjet import Answer, Calibration, DecodeConfig, Reader, RuntimeConfig, Wi
 from spanjet.cli import app
 from spanjet.model import Model, load_model
 from spanjet.model.directory import BUNDLED_MODEL
-from spanjet.runtime.openvino import ov, shared_core
+from spanjet.runtime.openvino import shared_core
 from spanjet.runtime.precision import suited
 from typer.testing import CliRunner
 
@@ -44,7 +45,7 @@ def test_card(bundled: Model) -> None:
     assert card["bytes"] == {
         file.name: file.stat().st_size for file in BUNDLED_MODEL.iterdir() if file.name != "card.json"
     }
-    assert sum(card["bytes"].values()) < 25e6
+    assert sum(card["bytes"].values()) < 20e6
     assert {"LICENSE", "tokenizer.json"} <= set(card["bytes"])
 
 
@@ -92,12 +93,19 @@ def test_a_question_that_is_cut_is_named_with_both_lengths(tmp_path: Path) -> No
         assert Reader(window_config=whole, threshold=None).ask(question, BRIDGE).text
 
 
-def test_weights_are_int8(bundled: Model) -> None:
-    sizes: dict[bool, int] = {True: 0, False: 0}
+def test_weights_are_int8_and_the_word_table_is_int4(bundled: Model) -> None:
+    sizes: Counter[str] = Counter()
     for node in bundled.model.get_ordered_ops():
         if node.get_type_name() == "Constant":
-            sizes[node.get_element_type() in (ov.Type.i8, ov.Type.u8)] += node.data.nbytes
-    assert sizes[True] > 22e6 > 15 * sizes[False]
+            sizes[node.get_element_type().to_string()] += node.data.nbytes
+    assert sizes["i4"] == 30522 * 384 // 2
+    assert sizes["i8"] == 6 * (4 * 384 * 384 + 2 * 384 * 1536) + 2 * 384
+    assert sizes.total() - sizes["i4"] - sizes["i8"] < 1.5e6
+    table = (bundled.card or {})["quantization"]["embeddings"]["embeddings.word"]
+    assert (table["precision"], table["group_size"]) == ("int4", 64)
+    assert table["relative_error"] < 0.01
+    tried = {each["embeddings"]: each["best_f1"] for each in (bundled.card or {})["floor"]["tried"]}
+    assert tried["int4"] > tried["int8"] - 0.2
 
 
 def test_logits_are_close_to_the_checkpoint(bundled: Model) -> None:

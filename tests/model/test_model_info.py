@@ -11,6 +11,7 @@ from checkpoints import TINY
 from safetensors.numpy import load_file
 from spanjet.cli import app
 from spanjet.compress.quantize import embeddings
+from spanjet.compress.quantize.config import TablePrecision
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.model import Model, load_model, write_model_directory
 from spanjet.model.model_info import describe_execution, describe_model
@@ -21,9 +22,8 @@ from typer.testing import CliRunner
 COMPANIONS = {name: TINY / name for name in ("config.json", "vocab.txt")}
 
 
-@pytest.fixture(scope="module")
-def int8(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """An INT8 model whose word table is INT8 too."""
+def quantized(path: Path, embedding_precision: TablePrecision) -> Model:
+    """An INT8 model whose word table is quantized too."""
     generator = np.random.default_rng(0)
     inputs = [
         {
@@ -32,12 +32,16 @@ def int8(tmp_path_factory: pytest.TempPathFactory) -> Model:
             "token_type_ids": generator.integers(0, 2, (1, 24), np.int32),
         }
     ]
-    path = tmp_path_factory.mktemp("int8") / "model"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embeddings, "_LEAST_ROWS", 64)
-        model = finish(calibrate(load_model(TINY).model, inputs))
+        model = finish(calibrate(load_model(TINY).model, inputs), embeddings=embedding_precision)
     write_model_directory(path, model, card={"name": "tiny"}, companions=COMPANIONS)
     return load_model(path)
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return quantized(tmp_path_factory.mktemp("int8") / "model", "int8")
 
 
 def parameters(checkpoint: Path) -> int:
@@ -84,6 +88,17 @@ def test_int8(int8: Model) -> None:
     assert about["attention_products"] == {"int8": 2, "float": 2}
     assert about["quantizers"] > 0
     assert (about["architecture"], about["max_length"], about["vocabulary"]) == ("bert", 384, 159)
+
+
+def test_int4_table(int8: Model, tmp_path: Path) -> None:
+    """All is as with an INT8 table, but that one's precision."""
+    about, other = describe_model(quantized(tmp_path / "model", "int4")), describe_model(int8)
+    assert about["parameters"] == parameters(TINY)
+    assert about["weights"]["embeddings"] == {"int4": 159 * 32, "float32": (384 + 2) * 32}
+    assert {**about["weights"], "embeddings": {}} == {**other["weights"], "embeddings": {}}
+    assert about["products"] == other["products"]
+    saved = 159 * (32 + 4) - 159 * (16 + 2)
+    assert abs(other["bytes"] - about["bytes"] - saved) < 100
 
 
 def test_what_this_cpu_does(int8: Model) -> None:

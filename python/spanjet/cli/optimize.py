@@ -9,6 +9,7 @@ import typer
 from spanjet.cli.options import (
     CheckpointArgument,
     CpuOption,
+    EmbeddingPrecisionOption,
     EvaluationOption,
     HeldOutOption,
     JsonOption,
@@ -104,6 +105,7 @@ def run(
     held_out: HeldOutOption = 1000,
     seed: SeedOption = 0,
     cpu: CpuOption = "auto",
+    embedding_precision: EmbeddingPrecisionOption = "auto",
     work: WorkOption = None,
     export: ExportOption = None,
     evaluation: EvaluationOption = None,
@@ -125,6 +127,7 @@ def run(
         held_out=held_out,
         seed=seed,
         cpu=cpu,  # type: ignore[arg-type]  # the class checks it
+        embedding_precision=embedding_precision,  # type: ignore[arg-type]  # the class checks it
         keep_best=keep_best,
     )
     card = optimize_checkpoint(

@@ -17,6 +17,7 @@ __all__ = [
     "ConventionOption",
     "CpuOption",
     "DocStrideOption",
+    "EmbeddingPrecisionOption",
     "EvaluationOption",
     "FirstOption",
     "HeldOutOption",
@@ -140,6 +141,14 @@ HeldOutOption = Annotated[
 ]
 KeepBestOption = Annotated[
     bool, typer.Option("--keep-best", help="Write the best model found even if it misses the floor.")
+]
+EmbeddingPrecisionOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|int8|int4",
+        help="Precision of the word table; int4: half the size, with 64 values to a scale; auto: int4 if the "
+        "floor holds with it, and int8 if there is no floor.",
+    ),
 ]
 EvaluationOption = Annotated[
     Path | None,

@@ -8,6 +8,7 @@ import typer
 from spanjet.cli.options import (
     CheckpointArgument,
     CpuOption,
+    EmbeddingPrecisionOption,
     EvaluationOption,
     HeldOutOption,
     KeepBestOption,
@@ -70,6 +71,7 @@ def quantize(
     max_restored: MaxRestoredOption = None,
     keep_best: KeepBestOption = False,
     cpu: CpuOption = "auto",
+    embedding_precision: EmbeddingPrecisionOption = "auto",
     evaluation: EvaluationOption = None,
     fitting: FittingOption = None,
     samples: SamplesOption = 300,
@@ -87,6 +89,7 @@ def quantize(
         samples=samples,
         seed=seed,
         cpu=cpu,  # type: ignore[arg-type]  # the class checks it
+        embedding_precision=embedding_precision,  # type: ignore[arg-type]  # the class checks it
         floor=floor,
         held_out=held_out,
         max_restored=max_restored,

@@ -42,12 +42,22 @@ def describe_data(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {"data": Path(path).name, "sha256": file_digest(Path(path))}
 
 
-def describe_quantization(windows: WindowConfig, config: QuantizeConfig) -> dict[str, Any]:
-    """Describe the method and settings of a quantization, and the windows it was calibrated on."""
+def describe_quantization(
+    windows: WindowConfig, config: QuantizeConfig, embeddings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Describe the method and settings of a quantization.
+
+    Args:
+        windows: settings of the windows it was calibrated on.
+        config: its settings.
+        embeddings: the embedding tables, see `spanjet.compress.quantize.embeddings.describe_tables`.
+    """
     return {
         "method": METHOD,
         "cpu": config.target,
         "overflow_fix": config.half_range,
+        "embedding_precision": config.embedding_precision,
+        "embeddings": dict(embeddings),
         "windows": asdict(windows),
     }
 

@@ -1,5 +1,6 @@
 """Describe a model's parameters, precisions and operations, as loaded and as executed on this CPU."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -12,7 +13,15 @@ from spanjet.runtime.precision import is_product, is_quantized_product, is_weigh
 
 __all__ = ["describe_execution", "describe_model"]
 
-_PRECISIONS = {"i8": "int8", "u8": "int8", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+_PRECISIONS = {
+    "i4": "int4",
+    "u4": "int4",
+    "i8": "int8",
+    "u8": "int8",
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+}
 _LOOKUPS = ("Gather", "Slice")
 # Operations of a compiled model without computation.
 _IDLE = {"Const", "Input", "Output", "Reshape", "ShapeOf", "Memory"}
@@ -87,13 +96,13 @@ def _parts(nodes: Iterable[ov.Node]) -> dict[str, Counter[str]]:
         precision = _PRECISIONS.get(node.get_element_type().to_string())
         part = None if precision is None else _part(node)
         if part is not None and precision is not None:
-            parts[part][precision] += node.data.size
+            parts[part][precision] += math.prod(node.get_output_shape(0))
     return parts
 
 
 def _part(constant: ov.Node) -> str | None:
     """Name the part of a constant; None for scales and limits of quantizers."""
-    shape = constant.data.shape
+    shape = tuple(constant.get_output_shape(0))
     if len(shape) == 1:
         return "vectors" if shape[0] > 1 else None
     if _readers(constant) & set(_LOOKUPS):
@@ -101,8 +110,10 @@ def _part(constant: ov.Node) -> str | None:
     return "products" if sum(length > 1 for length in shape) > 1 else None
 
 
-def _readers(constant: ov.Node) -> set[str]:
-    """Collect the kinds of operations that read a constant, directly or converted."""
-    nodes = [port.get_node() for port in constant.output(0).get_target_inputs()]
-    kinds = {node.get_type_name() for node in nodes if node.get_type_name() != "Convert"}
-    return kinds.union(*(_readers(node) for node in nodes if node.get_type_name() == "Convert"))
+def _readers(weight: ov.Node) -> set[str]:
+    """Collect the kinds of operations that read a weight, directly or converted and scaled."""
+    kinds: set[str] = set()
+    for port in weight.output(0).get_target_inputs():
+        node = port.get_node()
+        kinds |= _readers(node) if is_weight(node.output(0)) else {node.get_type_name()}
+    return kinds

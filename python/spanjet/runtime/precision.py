@@ -76,7 +76,8 @@ def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
 def in_float(model: ov.Model) -> ov.Model:
     """Copy a quantized model with matrix products in floating point.
 
-    Activations are not quantized; the weights have their INT8 values in float32. Embedding tables stay INT8.
+    Activations are not quantized; the weights have their INT8 values in float32. Embedding tables stay
+    quantized.
     """
     model = model.clone()
     for node in model.get_ordered_ops():

@@ -17,6 +17,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.one_shot import OneShot
 from spanjet.compress.prune.removal_order import Orders
 from spanjet.compress.prune.second_moments import SecondMoments
+from spanjet.compress.quantize.config import TablePrecision
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.measure.progress import Progress
 from spanjet.model import Model
@@ -90,13 +91,12 @@ class Builder:
                 state.unlink(missing_ok=True)
         return path
 
-    def int8(self, shapes: Shapes, windows: int | None = None) -> Model:
+    def int8(self, shapes: Shapes, embeddings: TablePrecision, windows: int | None = None) -> Model:
         """Build the fully fitted INT8 model, or load it, ready for a reader; see `checkpoint`."""
         network = Network.load(self.checkpoint(shapes, windows))
-        key = self._key(shapes, windows)
-        return replace(
-            network.loaded(), model=self.stages.model("int8", key, lambda: self._quantized(network))
-        )
+        key = [*self._key(shapes, windows), embeddings]
+        model = self.stages.model("int8", key, lambda: self._quantized(network, embeddings))
+        return replace(network.loaded(), model=model)
 
     def _key(self, shapes: Shapes, windows: int | None) -> Any:
         longer = [] if windows is None else [windows]
@@ -122,22 +122,36 @@ class Builder:
         with self.progress("train longer" if windows else "train") as bar:
             return distil(self.network, start, inputs, training=training, state=state, on_step=bar)
 
-    def _quantized(self, network: Network) -> ov.Model:
-        inputs = self.inputs[: self.calibration]
-        return quantize_network(network, inputs, half_range=self.half_range, progress=self.progress)
+    def _quantized(self, network: Network, embeddings: TablePrecision) -> ov.Model:
+        return quantize_network(
+            network,
+            self.inputs[: self.calibration],
+            half_range=self.half_range,
+            embeddings=embeddings,
+            progress=self.progress,
+        )
 
 
-def quantize_network(network: Network, inputs: Inputs, *, half_range: bool, progress: Progress) -> ov.Model:
+def quantize_network(
+    network: Network,
+    inputs: Inputs,
+    *,
+    half_range: bool,
+    embeddings: TablePrecision,
+    progress: Progress,
+) -> ov.Model:
     """Quantize a network to INT8.
 
     Args:
         network: the network, of any shapes.
         inputs: calibration windows.
         half_range: see `spanjet.compress.quantize.ptq.calibrate`.
+        embeddings: precision of embedding tables.
         progress: progress bars.
     """
     with progress("calibrate") as bar:
-        model = finish(calibrate(network.build(), inputs, half_range=half_range, on_step=bar))
+        model = calibrate(network.build(), inputs, half_range=half_range, on_step=bar)
+    finish(model, embeddings=embeddings)
     _number_names(model)
     return model
 

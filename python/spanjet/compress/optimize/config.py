@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from spanjet.compress.quantize.config import QuantizeConfig
+from spanjet.compress.quantize.config import EmbeddingPrecision, QuantizeConfig
 from spanjet.config import check_integer, check_number
 
 __all__ = ["OptimizeConfig"]
@@ -46,6 +46,8 @@ class OptimizeConfig:
         seed: seed of the choice of questions and of the search.
         cpu: target processors; see `QuantizeConfig`.
         keep_best: return the most accurate point if none holds the floor, instead of raising ValueError.
+        embedding_precision: precision of embedding tables; see `QuantizeConfig`. With ``"auto"`` the result's
+            become INT4 if it still holds the floor; with a budget there is no floor, and they stay INT8.
 
     Raises:
         TypeError: a field has the wrong type.
@@ -67,6 +69,7 @@ class OptimizeConfig:
     seed: int = 0
     cpu: Literal["auto", "vnni", "any"] = "auto"
     keep_best: bool = False
+    embedding_precision: EmbeddingPrecision = "auto"
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -80,4 +83,9 @@ class OptimizeConfig:
 
     def quantization(self) -> QuantizeConfig:
         """Return the quantization settings of the results."""
-        return QuantizeConfig(samples=self.calibration, seed=self.seed, cpu=self.cpu)
+        return QuantizeConfig(
+            samples=self.calibration,
+            seed=self.seed,
+            cpu=self.cpu,
+            embedding_precision=self.embedding_precision,
+        )

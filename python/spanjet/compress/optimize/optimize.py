@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spanjet.compress.card import describe_quantization, describe_scores, describe_tools
+from spanjet.compress.card import describe_quantization, describe_scores, describe_tools, rounded
 from spanjet.compress.data import QuestionFile
 from spanjet.compress.optimize.card import describe_optimization
 from spanjet.compress.optimize.config import OptimizeConfig
@@ -25,6 +25,7 @@ from spanjet.compress.optimize.pareto_builder import ParetoBuilder
 from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.optimize.time_estimate import Plan
 from spanjet.compress.optimize.verify import compare_operations, compare_speed, measure_scores
+from spanjet.compress.quantize.embeddings import describe_tables, table_bytes
 from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.search.pareto import choose
 from spanjet.measure.memory import peak_megabytes, reset_peak
@@ -135,22 +136,31 @@ def _make(run: OptimizationRun) -> tuple[Model, Path, dict[str, Any]]:
     points = ParetoBuilder(run)
     front = points.front()
     chosen = choose(front, run.config.budget, keep_best=run.config.keep_best)
-    fit = chosen.shapes, chosen.windows
-    result = run.builder.int8(*fit)
+    embeddings, tried = points.choose_embeddings(chosen, front.least)
+    result = points.int8(chosen.shapes, embeddings, chosen.windows)
     scores = {
         "float32": points.start,
         "plain": points.scores(run.network.shapes),
-        "optimized": points.scores(*fit),
+        "optimized": tried[embeddings],
     }
+    network = run.network.build()
     card = {
         "source": run.source,
-        "optimization": describe_optimization(run, front, chosen, scores),
-        "quantization": describe_quantization(run.windows, run.config.quantization()),
+        "optimization": {
+            **describe_optimization(run, front, chosen, scores),
+            "embeddings": [
+                {"embeddings": each, "embedding_bytes": table_bytes(network, each), **rounded(found)}
+                for each, found in tried.items()
+            ],
+        },
+        "quantization": describe_quantization(
+            run.windows, run.config.quantization(), describe_tables(network, embeddings)
+        ),
         "evaluation": None if run.evaluation is None else _evaluate(points, result, run.evaluation),
         "speed": _compare_speed(run, points.plain, result),
         "operations": compare_operations(points.plain, result, points.timer.batches),
     }
-    return result, run.builder.checkpoint(*fit), card
+    return result, run.builder.checkpoint(chosen.shapes, chosen.windows), card
 
 
 def _compare_speed(run: OptimizationRun, plain: Model, result: Model) -> dict[str, Any]:

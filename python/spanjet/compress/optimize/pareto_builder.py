@@ -9,6 +9,8 @@ from spanjet.compress.latency.relative_timing import RelativeTimer
 from spanjet.compress.optimize.long_training import train_longer
 from spanjet.compress.optimize.run import OptimizationRun
 from spanjet.compress.optimize.verify import measure_scores
+from spanjet.compress.quantize.config import TablePrecision
+from spanjet.compress.quantize.embeddings import suits_int4
 from spanjet.compress.search.pareto import ParetoFront, ParetoPoint, extend, without_repeats
 from spanjet.evaluate import best_f1, exact_match
 from spanjet.model import Model
@@ -29,22 +31,64 @@ class ParetoBuilder:
     @cached_property
     def plain(self) -> Model:
         """Unpruned INT8 model."""
-        return self.run.builder.int8(self.run.network.shapes)
+        return self.int8(self.run.network.shapes)
+
+    def int8(
+        self,
+        shapes: tuple[LayerShape, ...],
+        embeddings: TablePrecision | None = None,
+        windows: int | None = None,
+    ) -> Model:
+        """Build or load the fully fitted INT8 model.
+
+        Args:
+            shapes: shape of each layer.
+            embeddings: precision of embedding tables; None: that of all points of the front.
+            windows: see `Builder.checkpoint`.
+        """
+        return self.run.builder.int8(shapes, embeddings or self._embeddings, windows)
 
     @cached_property
     def start(self) -> dict[str, Any]:
         """Exact match and F1 of the original model in float32, on the held-out questions."""
         return self._scores("float32", self.run.network.loaded(), exact=True)
 
-    def scores(self, shapes: tuple[LayerShape, ...], windows: int | None = None) -> dict[str, Any]:
-        """Measure exact match and F1 of the fully fitted INT8 model on the held-out questions.
+    def scores(
+        self,
+        shapes: tuple[LayerShape, ...],
+        embeddings: TablePrecision | None = None,
+        windows: int | None = None,
+    ) -> dict[str, Any]:
+        """Measure exact match and F1 of an INT8 model, see `int8`, on the held-out questions."""
+        embeddings = embeddings or self._embeddings
+        tables = ", INT4 embeddings" if embeddings == "int4" else ""
+        name = f"F1 at {self._predicted(shapes):.0%} of the time{tables}"
+        fit = [*_listed(shapes, windows), embeddings]
+        return self._scores(name, self.int8(shapes, embeddings, windows), fit=fit)
+
+    def choose_embeddings(
+        self, chosen: ParetoPoint, least: float
+    ) -> tuple[TablePrecision, dict[TablePrecision, dict[str, Any]]]:
+        """Choose the precision of the result's embedding tables.
 
         Args:
-            shapes: shapes of the layers.
-            windows: see `Builder.checkpoint`.
+            chosen: the result.
+            least: minimum F1 with INT4 tables where the setting is ``"auto"``.
+
+        Returns:
+            The precision, and the scores of all that were tried.
         """
-        name = f"F1 at {self._predicted(shapes):.0%} of the time"
-        return self._scores(name, self.run.builder.int8(shapes, windows), fit=_listed(shapes, windows))
+        config, first = self.run.config, self._embeddings
+        tried = {first: self.scores(chosen.shapes, first, chosen.windows)}
+        is_open = config.embedding_precision == "auto" and config.budget is None
+        if not is_open or not suits_int4(self.run.network.build()):
+            return first, tried
+        tried["int4"] = self.scores(chosen.shapes, "int4", chosen.windows)
+        return ("int4" if best_f1(tried["int4"]) >= least else first), tried
+
+    @property
+    def _embeddings(self) -> TablePrecision:
+        return self.run.config.quantization().first_precision
 
     def point(self, budget: float, windows: int | None = None) -> ParetoPoint:
         """Build and measure the best architecture within a share of the unpruned model's time.
@@ -86,7 +130,7 @@ class ParetoBuilder:
         return table.total(shapes) / table.total(self.run.network.shapes)
 
     def _measured(self, budget: float, shapes: tuple[LayerShape, ...], windows: int | None) -> ParetoPoint:
-        scores = self.scores(shapes, windows)
+        scores = self.scores(shapes, windows=windows)
         return ParetoPoint(
             budget=budget,
             shapes=shapes,
@@ -104,9 +148,9 @@ class ParetoBuilder:
 
         def make() -> float:
             with self.run.progress(f"time at {self._predicted(shapes):.0%}") as bar:
-                return self.timer.share(self.run.builder.int8(shapes, windows).model, bar)
+                return self.timer.share(self.int8(shapes, windows=windows).model, bar)
 
-        key = [self.run.finished_key, *_listed(shapes, windows)]
+        key = [self.run.finished_key, *_listed(shapes, windows), self._embeddings]
         found: float = self.run.stages.value("share", key, make)
         return found
 

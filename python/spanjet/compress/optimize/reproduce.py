@@ -94,7 +94,15 @@ def _plain(
     loaded = network.loaded()
     count = card["optimization"]["settings"]["calibration"]
     inputs = calibration_inputs(Reader(loaded, window_config=windows), splits.samples[:count], count=count)
-    return replace(loaded, model=quantize_network(network, inputs, half_range=half_range, progress=progress))
+    settings = _config(card["optimization"]["settings"])
+    model = quantize_network(
+        network,
+        inputs,
+        half_range=half_range,
+        embeddings=settings.quantization().first_precision,
+        progress=progress,
+    )
+    return replace(loaded, model=model)
 
 
 def _config(settings: dict[str, Any]) -> OptimizeConfig:

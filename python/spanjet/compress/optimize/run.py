@@ -26,6 +26,7 @@ from spanjet.compress.prune.network import Network
 from spanjet.compress.prune.removal_order import Orders, find_orders
 from spanjet.compress.prune.second_moments import SecondMoments, measure_second_moments
 from spanjet.compress.prune.structures import levels_of
+from spanjet.compress.quantize.embeddings import check_suits_int4
 from spanjet.compress.search.cost_curves import measure_costs
 from spanjet.compress.search.kl_divergence import Divergence
 from spanjet.compress.search.local_search import LocalSearch
@@ -80,6 +81,8 @@ class OptimizationRun:
     ) -> "OptimizationRun":
         """Load the checkpoint and the data; for arguments and errors see `optimize_checkpoint`."""
         network = Network.load(checkpoint)
+        if config.embedding_precision == "int4":
+            check_suits_int4(network.build(), network.source)
         return cls(
             network=network,
             source=describe_source(network.loaded()),

@@ -73,7 +73,8 @@ def plan_run(probe: Probe, config: OptimizeConfig, *, layers: int) -> Plan:
     window, model = 1 / probe.rate, probe.compiling
     blocks = len(STRUCTURES) * layers
     searched = 1 if config.budget is not None else len(config.budgets) + config.bisections
-    points = searched + 1
+    tries_int4 = config.budget is None and config.embedding_precision == "auto"
+    points = searched + 1 + tries_int4
     measured = blocks * (len(SHARES) + 1)
     fitting = config.training * _TRAIN if config.training else config.samples * _REBUILD
     finish = window * (config.calibration * _CALIBRATE + config.held_out * _INT8) + model * _QUANTIZE

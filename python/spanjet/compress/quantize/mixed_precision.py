@@ -36,7 +36,7 @@ def restore(model: ov.Model, original: ov.Model, names: Collection[str]) -> None
     Args:
         model: as `spanjet.compress.quantize.ptq.calibrate` returns it.
         original: the float32 model that it was quantized from; the two share constants afterwards.
-        names: names from `find_layers`; tables among them are ignored, see `embeddings.compress_tables`.
+        names: names from `find_layers`; tables among them are ignored, see `embeddings.choose_precisions`.
     """
     sources = {node.get_friendly_name(): node for node in original.get_ordered_ops()}
     for node in model.get_ordered_ops():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spanjet.compress.quantize.config import TablePrecision
 from spanjet.compress.quantize.embeddings import compress_tables, round_tables
 from spanjet.extras import import_extra
 from spanjet.measure.progress import OnStep, ignore_step
@@ -19,7 +20,7 @@ from spanjet.runtime.openvino import ov
 
 __all__ = ["METHOD", "calibrate", "finish", "import_nncf", "quantize"]
 
-METHOD = "NNCF post-training INT8, transformer preset with SmoothQuant; embedding tables INT8 by row"
+METHOD = "NNCF post-training INT8, transformer preset with SmoothQuant"
 
 # NNCF reads the calibration data about once for SmoothQuant and once for the ranges of activations.
 _PASSES = 2
@@ -100,17 +101,20 @@ def _counted(
     return hand_out
 
 
-def finish(model: ov.Model, *, kept: Collection[str] = ()) -> ov.Model:
+def finish(
+    model: ov.Model, *, embeddings: TablePrecision = "int8", restored: Collection[str] = ()
+) -> ov.Model:
     """Quantize the tables of a calibrated model, in place, and return the model.
 
-    Embedding tables become INT8 with one scale for each row; position tables keep float32, rounded to
-    bfloat16 values.
+    Embedding tables become INT8 or INT4; position tables keep float32, rounded to bfloat16 values.
 
     Args:
         model: what `calibrate` returned.
-        kept: names of lookups whose tables stay float32.
+        embeddings: precision of embedding tables.
+        restored: names of lookups whose tables get the next higher precision, see
+            `spanjet.compress.quantize.embeddings.choose_precisions`.
     """
-    compress_tables(model, kept=kept)
+    compress_tables(model, precision=embeddings, restored=restored)
     round_tables(model)
     return model
 

@@ -3,7 +3,6 @@
 import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from spanjet.compress.artifacts import ArtifactStore
@@ -14,16 +13,16 @@ from spanjet.compress.card import (
     describe_scores,
     describe_source,
     describe_tools,
-    rounded,
 )
 from spanjet.compress.data import QuestionFile, calibration_inputs, choose_questions, hold_out
-from spanjet.compress.quantize.bisect import fewest
 from spanjet.compress.quantize.config import QuantizeConfig
+from spanjet.compress.quantize.embeddings import check_suits_int4
+from spanjet.compress.quantize.floor import FloorSearch
 from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.quantize.speed import measure_speed
-from spanjet.compress.quantize.trials import Trials
+from spanjet.compress.quantize.trials import Trials, Variant
 from spanjet.config import RuntimeConfig, WindowConfig
-from spanjet.evaluate import Question, SquadDataset, best_f1, calibrate_reader
+from spanjet.evaluate import Question, SquadDataset, calibrate_reader
 from spanjet.evaluate.calibrate import check_unanswerable
 from spanjet.measure.progress import Progress
 from spanjet.model import Model, load_model
@@ -68,6 +67,8 @@ class QuantizationRun:
         calibration: str | os.PathLike[str],
         evaluation: str | os.PathLike[str] | None,
         fitting: str | os.PathLike[str] | None,
+        *,
+        config: QuantizeConfig,
         **settings: Any,
     ) -> "QuantizationRun":
         """Load the model and the data; for arguments and errors see `quantize_checkpoint`."""
@@ -77,7 +78,10 @@ class QuantizationRun:
             raise ValueError(
                 f"{original.path}: the model is quantized already; expected one in floating point"
             )
+        if config.embedding_precision == "int4":
+            check_suits_int4(original.model, original.path)
         return cls(
+            config=config,
             source=describe_source(original),
             original=original,
             calibration=QuestionFile.load(calibration),
@@ -123,22 +127,23 @@ class QuantizationRun:
             check_unanswerable(self.fitting.dataset)
         held_out = self._held_out()
         trials = self._trials(store)
-        count, floor = (0, None) if held_out is None else self._hold_floor(trials, held_out)
-        fitted = self._calibrate_scores(trials, count)
-        restored = trials.restored(count)
-        model = trials.build(restored)
+        variant, floor = Variant(embeddings=self.config.first_precision), None
+        if held_out is not None:
+            variant, floor = self._hold_floor(trials, held_out)
+        fitted = self._calibrate_scores(trials, variant)
+        model = trials.build(variant)
         calibration = {"count": len(trials.inputs), "seed": self.config.seed}
         return model, {
             "source": self.source,
             "quantization": {
-                **describe_quantization(self.windows, self.config),
+                **describe_quantization(self.windows, self.config, trials.describe_embeddings(variant)),
                 "calibration": {**describe_data(self.calibration.path), **calibration},
                 "layers": len(trials.layers),
-                "restored": restored,
+                "restored": list(variant.restored),
             },
             "floor": floor,
             "calibration": fitted,
-            "evaluation": self._evaluate(trials, count, fitted),
+            "evaluation": self._evaluate(trials, variant, fitted),
             "speed": self._time(model),
             **describe_tools(),
         }
@@ -164,34 +169,15 @@ class QuantizationRun:
             verbose=self.verbose,
         )
 
-    def _hold_floor(self, trials: Trials, dataset: SquadDataset) -> tuple[int, dict[str, Any]]:
-        """Find the number of layers to keep in floating point, and describe the measurements."""
-        config, name, share = self.config, f"F1 of {len(dataset)} held out", self.config.floor or 0.0
-        before = trials.float_scores(name, dataset)
-        tried: dict[int, dict[str, Any]] = {}
+    def _hold_floor(self, trials: Trials, dataset: SquadDataset) -> tuple[Variant, dict[str, Any]]:
+        """Find the variant that holds the floor, and describe the measurements."""
+        search = FloorSearch(trials=trials, config=self.config, dataset=dataset)
+        found, held = search.run()
+        scores = {"float32": search.float_scores(), "int8": search.tried[found]}
+        described = describe_scores(self.calibration.path, self.windows, scores, questions=len(dataset))
+        return found, {**described, "held": held, **search.describe()}
 
-        def holds(count: int) -> bool:
-            tried[count] = trials.int8_scores(name, count, dataset)
-            return best_f1(tried[count]) >= share * best_f1(before)
-
-        most = len(trials.layers) // 2 if config.max_restored is None else config.max_restored
-        count = 0 if holds(0) else fewest(holds, min(most, len(trials.layers)))
-        best = max(tried, key=lambda each: best_f1(tried[each])) if count is None else count
-        if count is None and not config.keep_best:
-            reached = best_f1(tried[best])
-            raise ValueError(_missed(share, best_f1(before), reached, best, max(tried), trials.store.path))
-        scores = {"float32": before, "int8": tried[best]}
-        return best, {
-            **describe_scores(self.calibration.path, self.windows, scores, questions=len(dataset)),
-            "contexts": len({question.context for question in dataset.questions}),
-            "seed": config.seed,
-            "floor": share,
-            "held": count is not None,
-            "tried": [{"restored": each, **rounded(scores)} for each, scores in sorted(tried.items())],
-            "sensitivity": trials.gains if len(tried) > 1 else None,
-        }
-
-    def _calibrate_scores(self, trials: Trials, count: int) -> dict[str, Any] | None:
+    def _calibrate_scores(self, trials: Trials, variant: Variant) -> dict[str, Any] | None:
         """Calibrate the model's scores with `calibrate_reader`."""
         fitting = self.fitting
         if fitting is None:
@@ -199,17 +185,19 @@ class QuantizationRun:
 
         def calibrate() -> dict[str, Any]:
             runtime = RuntimeConfig(int8=trials.int8, cache_dir=None)
-            reader = Reader(trials.loaded(count), window_config=self.windows, runtime_config=runtime)
+            reader = Reader(trials.loaded(variant), window_config=self.windows, runtime_config=runtime)
             options: dict[str, Any] = {"negatives": 1.0, "seed": self.config.seed}
             with self.progress("calibrate scores") as bar:
                 report = calibrate_reader(reader, fitting.dataset, on_step=bar, **options)
             return describe_calibration(report, fitting.path, reader, **options)
 
-        key = [self.key, count, fitting.digest]
+        key = [self.key, asdict(variant), fitting.digest]
         fitted: dict[str, Any] = trials.store.value("calibration", key, calibrate)
         return fitted
 
-    def _evaluate(self, trials: Trials, count: int, fitted: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _evaluate(
+        self, trials: Trials, variant: Variant, fitted: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
         """Score both models on the evaluation file, with the calibration and its threshold."""
         if self.evaluation is None:
             return None
@@ -217,7 +205,7 @@ class QuantizationRun:
         name = f"F1 of {path.name} ({self.evaluation.digest})"
         scores = {
             "float32": trials.float_scores(name, dataset, fitted),
-            "int8": trials.int8_scores(name, count, dataset, fitted),
+            "int8": trials.int8_scores(name, variant, dataset, fitted),
         }
         threshold = None if fitted is None else fitted["threshold"]
         return describe_scores(path, self.windows, scores, questions=len(dataset), threshold=threshold)
@@ -225,11 +213,3 @@ class QuantizationRun:
     def _time(self, model: ov.Model) -> dict[str, Any]:
         with self.progress("speed") as bar:
             return measure_speed(self.original, model, self.chosen[:_TIMED], self.windows, on_step=bar)
-
-
-def _missed(floor: float, before: float, after: float, count: int, most: int, kept: Path) -> str:
-    return (
-        f"the floor is not held: F1 is {after:.2f} at best, {after / before:.2%} of the float32 model's "
-        f"{before:.2f}, with {count} layers restored of {most} at most, and the floor is {floor:.2%}: lower "
-        f"it, let more layers be restored, or keep the best; what was measured is kept in {kept}"
-    )

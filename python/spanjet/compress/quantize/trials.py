@@ -1,4 +1,4 @@
-"""Measure INT8 models with selected layers in floating point: sensitivities and scores."""
+"""Measure variants of an INT8 model with some layers more precise: sensitivities and scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.compress.artifacts import ArtifactStore
+from spanjet.compress.quantize.config import TablePrecision
+from spanjet.compress.quantize.embeddings import describe_tables, suits_int4, table_bytes
 from spanjet.compress.quantize.mixed_precision import find_layers, restore
 from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.compress.quantize.sensitivity import logits_of, relative_error
@@ -20,10 +22,28 @@ from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_unless_saturating
 from spanjet.runtime.openvino import ov
 
-__all__ = ["Trials"]
+__all__ = ["Trials", "Variant"]
 
 # Windows to measure errors of logits on; the order of the layers hardly changes with more.
 _RANKING_WINDOWS = 32
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Variant of an INT8 model.
+
+    Attributes:
+        restored: names of the layers that are restored: matrix products in floating point, and embedding
+            tables one precision higher than the others.
+        embeddings: precision of the other embedding tables.
+    """
+
+    restored: tuple[str, ...] = ()
+    embeddings: TablePrecision = "int8"
+
+    def __str__(self) -> str:
+        tables = ", INT4 embeddings" if self.embeddings == "int4" else ""
+        return f"{len(self.restored)} restored{tables}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +75,11 @@ class Trials:
         """Setting ``int8`` of `RuntimeConfig` for measurements: INT8 arithmetic unless it would saturate."""
         return int8_unless_saturating(half_range=self.half_range)
 
-    def build(self, restored: Sequence[str] = ()) -> ov.Model:
-        """Build the INT8 model with the given layers in floating point."""
-        model = self._calibrated()
-        restore(model, self.original.model, set(restored))
-        return finish(model, kept=set(restored))
+    def build(self, variant: Variant) -> ov.Model:
+        """Build a variant of the INT8 model."""
+        model, restored = self._calibrated(), set(variant.restored)
+        restore(model, self.original.model, restored)
+        return finish(model, embeddings=variant.embeddings, restored=restored)
 
     @cached_property
     def layers(self) -> list[str]:
@@ -67,22 +87,35 @@ class Trials:
         return find_layers(self._calibrated())
 
     @cached_property
-    def gains(self) -> dict[str, float]:
-        """Decrease of the logits' relative error if one layer is in floating point, largest first."""
-        known = self.store.measurements("errors", self.key)
+    def suits_int4(self) -> bool:
+        """True if the model has an embedding table that can be INT4."""
+        return suits_int4(self._calibrated())
+
+    def gains(self, embeddings: TablePrecision) -> dict[str, float]:
+        """Return the decrease of the logits' relative error if one layer is restored, largest first."""
+        key = [self.key, embeddings]
+        known = self.store.measurements("errors", key)
         missing = [layer for layer in ["", *self.layers] if layer not in known]
         if missing:
-            self._measure_errors(missing)
+            self._measure_errors(key, missing, embeddings)
         gains = {layer: known[""] - known[layer] for layer in self.layers}
         return dict(sorted(gains.items(), key=lambda item: -item[1]))
 
-    def restored(self, count: int) -> list[str]:
-        """Return the names of the ``count`` most sensitive layers."""
-        return list(self.gains)[:count] if count else []
+    def variant(self, count: int, embeddings: TablePrecision) -> Variant:
+        """Return the variant with the ``count`` most sensitive layers restored."""
+        return Variant(tuple(self.gains(embeddings))[:count] if count else (), embeddings)
 
-    def loaded(self, count: int) -> Model:
-        """Build the INT8 model with the ``count`` most sensitive layers in floating point, for a reader."""
-        return replace(self.original, model=self.build(self.restored(count)))
+    def embedding_bytes(self, variant: Variant) -> int:
+        """Return the size of a variant's embedding tables in its file."""
+        return table_bytes(self._calibrated(), variant.embeddings, restored=variant.restored)
+
+    def describe_embeddings(self, variant: Variant) -> dict[str, dict[str, Any]]:
+        """Describe the embedding tables of a variant, see `describe_tables`."""
+        return describe_tables(self._calibrated(), variant.embeddings, restored=variant.restored)
+
+    def loaded(self, variant: Variant) -> Model:
+        """Build a variant of the INT8 model, for a reader."""
+        return replace(self.original, model=self.build(variant))
 
     def float_scores(
         self, name: str, dataset: SquadDataset, calibration: dict[str, Any] | None = None
@@ -98,11 +131,10 @@ class Trials:
         return self._scores(f"{name}, float32", self.original, "f32", dataset, calibration)
 
     def int8_scores(
-        self, name: str, count: int, dataset: SquadDataset, calibration: dict[str, Any] | None = None
+        self, name: str, variant: Variant, dataset: SquadDataset, calibration: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Measure exact match and F1 in INT8 with the ``count`` most sensitive layers in floating point."""
-        model = self.loaded(count)
-        return self._scores(f"{name}, {count} restored", model, None, dataset, calibration)
+        """Measure exact match and F1 of a variant of the INT8 model; see `float_scores`."""
+        return self._scores(f"{name}, {variant}", self.loaded(variant), None, dataset, calibration)
 
     def _calibrated(self) -> ov.Model:
         def make() -> ov.Model:
@@ -117,15 +149,16 @@ class Trials:
 
         return self.store.model("quantized", self.key, make)
 
-    def _measure_errors(self, layers: Sequence[str]) -> None:
-        """Measure the error of the logits with each of the layers in floating point; "" stands for none."""
+    def _measure_errors(self, key: Any, layers: Sequence[str], embeddings: TablePrecision) -> None:
+        """Measure the error of the logits with each of the layers restored; "" stands for none."""
         inputs = self.inputs[:_RANKING_WINDOWS]
         expected = logits_of(self.original.model, inputs)
         with self.progress("sensitivity") as bar:
             for done, layer in enumerate(layers, 1):
-                logits = logits_of(self.build([layer] if layer else []), inputs)
+                variant = Variant((layer,) if layer else (), embeddings)
+                logits = logits_of(self.build(variant), inputs)
                 error = partial(relative_error, logits, expected)
-                self.store.measurement("errors", self.key, layer, error)
+                self.store.measurement("errors", key, layer, error)
                 bar(done, len(layers))
 
     def _scores(
