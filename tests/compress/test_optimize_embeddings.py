@@ -14,6 +14,7 @@ from spanjet.compress.optimize.pareto_builder import ParetoBuilder
 from spanjet.compress.optimize.time_estimate import Probe, plan_run
 from spanjet.compress.prune.network import Network
 from spanjet.compress.quantize import embeddings
+from spanjet.compress.search.pareto import ParetoPoint
 from spanjet.model import load_model
 
 TABLE = "embeddings.word"
@@ -72,13 +73,18 @@ def test_precisions_that_are_tried(
 ) -> None:
     monkeypatch.setattr(embeddings, "_LEAST_ROWS", rows)
     points, found = builder(config, monkeypatch), {"f1": 90.0}
-    assert points.choose_embeddings((), 89.9) == (expected[0], dict.fromkeys(expected[1], found))
+    assert points.choose_embeddings(POINT, 89.9) == (expected[0], dict.fromkeys(expected[1], found))
 
 
 def test_auto_keeps_int8_below_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings, "_LEAST_ROWS", 64)
-    chosen, tried = builder(LOW, monkeypatch).choose_embeddings((), 90.1)
+    chosen, tried = builder(LOW, monkeypatch).choose_embeddings(POINT, 90.1)
     assert (chosen, list(tried)) == ("int8", ["int8", "int4"])
+
+
+POINT = ParetoPoint(
+    budget=0.5, shapes=(), predicted=0.5, measured=0.5, divergence=0.1, f1=90.0, exact_match=90.0
+)
 
 
 def builder(config: OptimizeConfig, monkeypatch: pytest.MonkeyPatch) -> ParetoBuilder:

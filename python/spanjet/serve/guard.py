@@ -113,7 +113,7 @@ class Guard:
         begun = time.perf_counter()
         response = _Response(send)
         body = bytearray()
-        status = route = None
+        status, route = None, ""
         try:
             self._authenticate(scope)
             await self._read(scope, receive, body)
