@@ -370,6 +370,25 @@ def test_a_full_queue_refuses(held: HeldEngine, call: Callable[[int], Chunk]) ->
     waiting.close()
 
 
+def test_a_long_text_does_not_shut_out_short_questions(
+    held: HeldEngine, call: Callable[[int], Chunk]
+) -> None:
+    """The queue is full for calls of one length class."""
+    waiting = batcher(held, max_queue_tokens=96)
+    both_streams_run(held, waiting, call)
+    accepted = [waiting.submit(call(600), lambda done: done, limited=True)]
+    with pytest.raises(Overloaded):
+        waiting.submit(call(600), lambda done: done, limited=True)
+    accepted += [waiting.submit(call(30), lambda done: done, limited=True) for _ in range(3)]
+    with pytest.raises(Overloaded):
+        waiting.submit(call(30), lambda done: done, limited=True)
+    accepted.append(waiting.submit(call(100), lambda done: done, limited=True))
+    held.released.release(1000)
+    for future in accepted:
+        assert isinstance(future.result(20), Chunk)
+    waiting.close()
+
+
 def test_a_call_that_would_wait_too_long_is_refused(held: HeldEngine, call: Callable[[int], Chunk]) -> None:
     waiting = batcher(held, max_wait=0.5)
     held.seconds = 0.01

@@ -29,7 +29,7 @@ def is_refused(busy: Busy, body: bytes, *, method: str = "POST", path: str = "/v
     return False
 
 
-@pytest.mark.parametrize("path", ["/", "/predict", "/v1/ask", "/v1/search"])
+@pytest.mark.parametrize("path", ["/", "/predict", "/v1/ask"])
 def test_a_question_is_refused_if_it_would_be_at_any_length(path: str) -> None:
     body = b"x" * 800
     assert is_refused(Busy(range(10_000)), body, path=path)
@@ -48,7 +48,7 @@ def test_a_question_is_refused_if_it_would_be_at_any_length(path: str) -> None:
         ("POST", "/v1/documents", b"x" * 800),
         ("GET", "/v2/health/ready", b""),
         ("POST", "/v1/ask", b'{"question": "who?", "document": "a"}'),
-        ("POST", "/v1/search", b'{"question": "who?", "documents": ["a"]}'),
+        ("POST", "/v1/search", b'{"question": "who?", "passages": ["a"]}'),
     ],
 )
 def test_what_else_comes_is_not_looked_at(method: str, path: str, body: bytes) -> None:

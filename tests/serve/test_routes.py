@@ -239,6 +239,10 @@ def test_lone_surrogates(client: TestClient) -> None:
     ):
         response = client.post("/v1/ask", content=body, headers={"content-type": "application/json"})
         assert response.status_code == 422
+    body = b'{"question": "x", "passages": [{"id": "\\ud800", "text": "x"}]}'
+    response = client.post("/v1/search", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 422
+    assert "lone surrogate at 0" in str(response.json()["detail"])
 
 
 def test_other_paths_and_methods(client: TestClient) -> None:
@@ -250,6 +254,9 @@ def test_other_paths_and_methods(client: TestClient) -> None:
 def test_health_and_metadata(client: TestClient, reader: Reader) -> None:
     assert client.get("/v2/health/live").json() == {"status": "live"}
     assert client.get("/v2/health/ready").json() == {"status": "ready"}
+    for path in ("/v2/health/live", "/v2/health/ready"):
+        head = client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
     assert client.get("/v2").json()["name"] == "spanjet"
     name = reader.model.path.name
     model = client.get(f"/v2/models/{name}").json()

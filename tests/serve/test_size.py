@@ -34,7 +34,6 @@ def test_as_many_tokens_as_there_are(
             size.check_size(QUESTION, [context, context], reader.tokenizer, config)
         assert caught.value.status == 413
         counted = int(caught.value.error.split()[3])
-        # A tokenizer may have one special token more than this one.
         assert 2 * real <= counted <= 2 * real * 1.2 + 2 * config.max_length
 
 
@@ -43,6 +42,18 @@ def test_a_stride_that_makes_a_window_of_each_token(reader: Reader) -> None:
     with pytest.raises(RequestError, match=r"the texts make \d+ tokens in windows"):
         size.check_size(QUESTION, ["tower " * 100_000], reader.tokenizer, config)
     size.check_size(QUESTION, ["tower " * 100_000], reader.tokenizer, WindowConfig())
+
+
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_strides_that_leave_a_step_of_few_tokens(reader: Reader, left: int) -> None:
+    room = 384 - 3 - len(reader.tokenizer.encode(QUESTION))
+    config = WindowConfig(
+        max_length=384, doc_stride=room - left, convention="overlap", max_question_length=None
+    )
+    text = "tower " * 600
+    assert windows(reader, text, config) > 384 * (600 - room) / left
+    with pytest.raises(RequestError, match=r"the texts make \d+ tokens in windows"):
+        size.check_size(QUESTION, ["tower " * 30_000], reader.tokenizer, config)
 
 
 def test_windows_without_room_are_left_to_the_reader(reader: Reader) -> None:

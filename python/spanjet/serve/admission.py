@@ -7,18 +7,18 @@ from spanjet.reader.dynamic_batching.config import Overloaded
 
 __all__ = ["admit"]
 
-ANSWERING = frozenset({"/", "/predict", "/v1/ask", "/v1/search"})
-"""Paths of questions."""
+ANSWERING = frozenset({"/", "/predict", "/v1/ask"})
+"""Paths of questions about texts. In a search each passage has the question again, whose tokens add up."""
 
 BYTES = (2, 8)
 """Bytes of a body for each token, at least and at most as a rule."""
 
-DOCUMENTS = b'"document'
-"""Part of a body that names uploaded documents, whose tokens are not in it."""
+DOCUMENT = b'"document"'
+"""Part of a body that names an uploaded document, whose tokens are not in it."""
 
 
 def admit(batcher: DynamicBatcher, scope: Scope, body: bytes) -> None:
-    """Check that a question would probably be let into the queue; the queue itself decides in the end.
+    """Check that a question would probably be let into the queue, which decides in the end.
 
     A refusal costs less before a body is parsed, so that more is left for answers.
 
@@ -30,7 +30,7 @@ def admit(batcher: DynamicBatcher, scope: Scope, body: bytes) -> None:
     Raises:
         Overloaded: the question would be refused, whether its text has few or many tokens.
     """
-    if scope["method"] != "POST" or scope["path"] not in ANSWERING or DOCUMENTS in body:
+    if scope["method"] != "POST" or scope["path"] not in ANSWERING or DOCUMENT in body:
         return
     least, most = (len(body) // each for each in reversed(BYTES))
     try:

@@ -87,6 +87,8 @@ def create_app(config: ServeConfig, reader: Reader | None = None) -> ASGIApp:
         return is_of_page(method, path) or (method == "GET" and path in PUBLIC)
 
     def admit_to_queue(scope: Scope, body: bytes) -> None:
-        admit(app.state.service.reader.batcher, scope, body)
+        reader = app.state.service.reader
+        if reader.first is None:  # else two queues decide, by the length in tokens
+            admit(reader.batcher, scope, body)
 
     return Guard(app, config, on_served, is_public, admit_to_queue)

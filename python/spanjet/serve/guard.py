@@ -103,7 +103,7 @@ class Guard:
         self._public = public
         self._admit = admit
         self._held = 0
-        self._token = None if config.token is None else f"Bearer {config.token}".encode()
+        self._token = None if config.token is None else config.token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -146,7 +146,9 @@ class Guard:
         if self._token is None or path in OPEN or self._public(method, path):
             return
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(given) != 1 or not hmac.compare_digest(given[0], self._token):
+        scheme, _, token = (given[0] if len(given) == 1 else b"").partition(b" ")
+        # The token is compared first, so that the time does not depend on what is right.
+        if not hmac.compare_digest(token, self._token) or scheme.lower() != b"bearer":
             raise _Refused(401, "expected the bearer token of this server", www_authenticate="Bearer")
 
     async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 __all__ = [
     "Answer",
@@ -23,6 +23,16 @@ __all__ = [
 ]
 
 MAX_TOP_K = 100
+
+
+def _encodable(text: str) -> str:
+    """Check that a text which comes back can be written in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"lone surrogate at {error.start}") from None
+    return text
+
 
 Text = Annotated[str, Field(min_length=1)]
 TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K)]
@@ -60,7 +70,9 @@ class AskRequest(_Question):
 class PassageText(_Request):
     """Passage with the caller's id."""
 
-    id: str | int = Field(description="Any id, which comes back with the answers.")
+    id: Annotated[str, AfterValidator(_encodable)] | int = Field(
+        description="Any id, which comes back with the answers."
+    )
     text: str = Field(description="Text of the passage.")
 
 

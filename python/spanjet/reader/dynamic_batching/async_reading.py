@@ -219,7 +219,6 @@ async def _infer(
         when_full: see `ask_async`.
     """
     if when_full == "raise":
-        batcher.check()
         future = batcher.submit(await _prepared(prepare, characters, batcher), finish, limited=True)
     else:
         reservation = batcher.reserve(QUESTION_TOKENS + characters)

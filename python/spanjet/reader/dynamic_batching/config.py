@@ -17,7 +17,8 @@ class QueueConfig:
 
     Attributes:
         max_queue_tokens: waiting tokens, padding included, at which the queue is full. The last call that is
-            let in may exceed it, so that no text is too long for the queue.
+            let in may exceed it, so that no text is too long for the queue. A call that does not wait for
+            room is refused if so much waits of its own length class, so that others' long texts do not count.
         max_wait: longest expected time in the queue in seconds, beyond which a call that does not wait for
             room is refused; None: no limit.
         batch_wait: seconds that questions wait for others to share their batch while the queue holds less

@@ -195,11 +195,12 @@ class Crew:
                 thread.join()
 
     def _check(self, tokens: int) -> None:
-        if self._room.is_full(self._queue.tokens):
+        # Of the call's own length class: a long text, which others pass, must not shut out short questions.
+        waiting = self._queue.waiting()[length_class(tokens)]
+        if self._room.is_full(waiting):
             most = self._config.max_queue_tokens
-            over = self._queue.tokens - most
-            seconds = self._load.seconds(max(over, most // 8), self.streams or 1)
-            raise Overloaded(f"{self._queue.tokens} tokens wait, max_queue_tokens is {most}", seconds)
+            seconds = self._load.seconds(max(waiting - most, most // 8), self.streams or 1)
+            raise Overloaded(f"{waiting} tokens wait, max_queue_tokens is {most}", seconds)
         most_seconds = self._config.max_wait
         if most_seconds is not None:
             seconds = self._expected_wait(tokens)

@@ -24,12 +24,14 @@ OUTPUTS = (
 )
 
 
+@router.head("/v2/health/live", include_in_schema=False)
 @router.get("/v2/health/live", summary="Tell whether the process answers", response_model=Health)
 async def live() -> dict[str, str]:
     """Answer while the process does."""
     return {"status": "live"}
 
 
+@router.head("/v2/health/ready", include_in_schema=False)
 @router.get("/v2/health/ready", summary="Tell whether questions are answered", response_model=Health)
 async def ready() -> dict[str, str]:
     """Answer as soon as the model is warmed up, before which the server does not listen."""
