@@ -117,8 +117,9 @@ class Guard:
         try:
             self._authenticate(scope)
             await self._read(scope, receive, body)
-            self._admit(scope, bytes(body))
-            await self._answer(scope, _Replay(bytes(body), receive), response)
+            whole = bytes(body)
+            self._admit(scope, whole)
+            await self._answer(scope, _Replay(whole, receive), response)
         except _Refused as refused:
             await refused.response(scope, receive, response)
         except Overloaded as error:

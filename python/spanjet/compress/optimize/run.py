@@ -232,7 +232,7 @@ class OptimizationRun:
             divergence=Divergence(self.reader, self.splits.validation),
             inputs=self.inputs(self.splits.samples),
             training=self.inputs(self.splits.training),
-            more_training=lambda: self.inputs(self.splits.more_training),
+            more_training=lambda: self.more_inputs,
             validation=self.inputs(self.splits.validation),
             calibration=self.config.calibration,
             half_range=self.half_range,
@@ -241,6 +241,11 @@ class OptimizationRun:
             key=self.finished_key,
             progress=self.progress,
         )
+
+    @cached_property
+    def more_inputs(self) -> list[dict[str, NDArray[np.int32]]]:
+        """Model inputs of the windows of longer trainings."""
+        return self.inputs(self.splits.more_training)
 
     @cached_property
     def plan(self) -> Plan:
