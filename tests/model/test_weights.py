@@ -17,8 +17,8 @@ from checkpoints import INDEX, TINY, WEIGHTS, edit_tensors, write_safetensors
 from safetensors.numpy import load_file, save_file
 from spanjet.cli import app
 from spanjet.model import load_model
-from spanjet.model.safetensors import TensorFile
 from spanjet.model.weights import Weights
+from spanjet.model.weights.find import open_weights
 from typer.testing import CliRunner
 
 SHARD = "model-00002-of-00003.safetensors"
@@ -63,7 +63,7 @@ def test_float32_is_not_copied(tmp_path: Path) -> None:
     path = tmp_path / WEIGHTS
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
     write_safetensors(path, json.dumps(GOOD).encode().ljust(80), values.tobytes())
-    file = TensorFile(path)
+    (file,) = open_weights(path)
     first, second = file.read("x", (2, 3)), file.read("x", (2, 3))
     assert np.shares_memory(first, second)
     path.unlink()
@@ -77,7 +77,7 @@ def test_odd_places_are_read(tmp_path: Path) -> None:
     for padding in range(8):
         path = tmp_path / f"{padding}.safetensors"
         write_safetensors(path, json.dumps(GOOD).encode() + b" " * padding, values.tobytes())
-        taken = TensorFile(path).read("x", (2, 3))
+        taken = open_weights(path)[0].read("x", (2, 3))
         assert taken.flags.aligned
         np.testing.assert_array_equal(taken, values)
 
@@ -94,7 +94,7 @@ def test_values_that_are_not_finite(tmp_path: Path, dtype: str, value: float) ->
     header = {"x": {"dtype": dtype, "shape": [600_000], "data_offsets": [0, stored.nbytes]}}
     write_safetensors(path, header, stored.tobytes())
     with pytest.raises(ValueError, match=r"model\.safetensors: tensor 'x' has 3 values that are not finite"):
-        TensorFile(path).read("x", (600_000,))
+        open_weights(path)[0].read("x", (600_000,))
 
 
 @pytest.mark.parametrize("size", [0, 4, 8, 100, 3000, 142_815])
@@ -156,10 +156,10 @@ def test_a_name_twice_in_the_header(tmp_path: Path) -> None:
     entry = json.dumps(GOOD["x"])
     other = json.dumps({"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]})
     write_safetensors(path, f'{{"x": {other}, "x": {entry}}}'.encode(), bytes(24))
-    assert TensorFile(path).read("x", (2, 3)).shape == (2, 3)
+    assert open_weights(path)[0].read("x", (2, 3)).shape == (2, 3)
     write_safetensors(path, f'{{"x": {entry}, "x": {other}}}'.encode(), bytes(24))
     with pytest.raises(ValueError, match="not a safetensors file"):
-        TensorFile(path)
+        open_weights(path)
 
 
 def test_corrupt_header(checkpoint: Path) -> None:

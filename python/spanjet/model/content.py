@@ -20,12 +20,16 @@ _HEADS = (
     (b"entry not found", "a server's refusal, expected the file itself: download it again"),
     (b"access to model", "a server's refusal, expected the file itself: download it again"),
     (b"invalid username or password", "a server's refusal, expected the file itself: download it again"),
-    (b"pk\x03\x04", "a zip archive, as PyTorch keeps pickles in; expected the file that its name says"),
 )
+_ZIP = (b"pk\x03\x04", "a zip archive, as torch.save writes it; expected the file that its name says")
 
 
-def check_content(path: Path) -> None:
+def check_content(path: Path, *, is_zip: bool = False) -> None:
     """Refuse what is there in place of a file, before it is read as one; a pipe would never end.
+
+    Args:
+        path: the file.
+        is_zip: it may be a zip archive.
 
     Raises:
         FileNotFoundError: there is nothing, or a link to nothing.
@@ -40,6 +44,6 @@ def check_content(path: Path) -> None:
             raise ValueError(f"{path}: {name}, expected a file")
     with path.open("rb") as file:
         head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for begin, name in _HEADS:
+    for begin, name in _HEADS if is_zip else (*_HEADS, _ZIP):
         if head.startswith(begin):
             raise ValueError(f"{path}: {name}")

@@ -17,8 +17,7 @@ from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
 from spanjet.model.graph.input_layout import InputLayout
 from spanjet.model.hub import HubModel
-from spanjet.model.safetensors import find_weights, has_weights
-from spanjet.model.weights import Weights
+from spanjet.model.weights import Weights, find_weights, has_weights
 from spanjet.runtime.openvino import ov
 from spanjet.storage import file_digest
 
@@ -129,8 +128,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         path: one of
 
             - a model directory: ``openvino_model.xml`` and its companions, see `ModelDirectory`;
-            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or the files
-            that ``model.safetensors.index.json`` names; it becomes a float32 graph;
+            - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or else
+              ``pytorch_model.bin``, of which nothing is unpickled, or the shards of one of them, which an
+              index names; it becomes a float32 graph;
             - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
               ``config.json`` and a tokenizer;
             - if there is no such directory, a hub id, ``organisation/name``, ``name`` for the hub's first

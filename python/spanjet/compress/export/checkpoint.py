@@ -13,7 +13,7 @@ from spanjet.model.config_json import read_json
 from spanjet.model.directory import COMPANIONS, CONFIG
 from spanjet.model.graph.encoder import Encoder
 from spanjet.model.layer_shape import KEY, describe_shapes
-from spanjet.model.safetensors import SINGLE
+from spanjet.model.weights import SAFETENSORS
 from spanjet.storage import staged
 
 __all__ = ["LOADER", "write_checkpoint"]
@@ -52,9 +52,9 @@ def write_checkpoint(
     config = {**read_json(source / CONFIG), KEY: describe_shapes(architecture.layer_shapes)}
     # The source may be in half precision, stated under either name.
     config |= {name: "float32" for name in ("dtype", "torch_dtype") if name in config}
-    with staged(path, mark=SINGLE, overwrite=overwrite) as stage:
+    with staged(path, mark=SAFETENSORS, overwrite=overwrite) as stage:
         named = {_full_name(architecture, name): tensor for name, tensor in tensors.items()}
-        save_file(named, stage / SINGLE, metadata={"format": "pt"})
+        save_file(named, stage / SAFETENSORS, metadata={"format": "pt"})
         text = json.dumps(config, indent=2, ensure_ascii=False)
         (stage / CONFIG).write_text(f"{text}\n", encoding="utf-8")
         for name in COMPANIONS:

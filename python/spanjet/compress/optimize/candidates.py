@@ -22,7 +22,7 @@ from spanjet.compress.quantize.ptq import calibrate, finish
 from spanjet.measure.progress import Progress
 from spanjet.model import Model
 from spanjet.model.layer_shape import LayerShape
-from spanjet.model.safetensors import SINGLE
+from spanjet.model.weights import SAFETENSORS
 from spanjet.runtime.openvino import ov
 
 __all__ = ["Builder", "quantize_network"]
@@ -84,7 +84,7 @@ class Builder:
                 where it was stopped. None: each of ``training`` once.
         """
         path = self.stages.file("network", self._key(shapes, windows))
-        if not (path / SINGLE).is_file():
+        if not (path / SAFETENSORS).is_file():
             state = self.stages.file("training", self._key(shapes, windows), ".npz") if windows else None
             self._rebuilt(shapes, windows, state).save(path)
             if state is not None:

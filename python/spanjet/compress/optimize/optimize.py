@@ -32,7 +32,7 @@ from spanjet.measure.memory import peak_megabytes, reset_peak
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.model import Model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
-from spanjet.model.safetensors import SINGLE
+from spanjet.model.weights import SAFETENSORS
 from spanjet.storage import check_free, staged
 
 __all__ = ["optimize_checkpoint"]
@@ -106,13 +106,13 @@ class _Outputs:
         outputs = cls(Path(out), None if export is None else Path(export), overwrite)
         check_free(outputs.model, mark=GRAPH, overwrite=overwrite)
         if outputs.export is not None:
-            check_free(outputs.export, mark=SINGLE, overwrite=overwrite)
+            check_free(outputs.export, mark=SAFETENSORS, overwrite=overwrite)
         return outputs
 
     def write(self, result: Model, network: Path, card: dict[str, Any]) -> dict[str, Any]:
         """Write the INT8 model and its float32 checkpoint, and return the card."""
         if self.export is not None:
-            with staged(self.export, mark=SINGLE, overwrite=self.overwrite) as stage:
+            with staged(self.export, mark=SAFETENSORS, overwrite=self.overwrite) as stage:
                 shutil.copytree(network, stage, dirs_exist_ok=True)
         return write_model_directory(
             self.model,

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.model.safetensors import TensorFile, open_weights
+from spanjet.model.weights.find import open_weights
+from spanjet.model.weights.tensor_file import TensorFile
 
 __all__ = ["Weights"]
 
@@ -22,7 +23,7 @@ class Weights:
     """Source of a checkpoint's tensors, converted to float32 when taken.
 
     Args:
-        path: the ``model.safetensors`` file, or ``model.safetensors.index.json``.
+        path: file that `find_weights` returned: weights, or an index of shards.
         prefix: prefix of the encoder's names in task models (``"bert."``); names are looked up without it, so
             that files with and without it are both read. Those of DataParallel (``module.``), Lightning
             (``model.``) and torch.compile (``_orig_mod.``) are removed too.
