@@ -4,16 +4,20 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import checkpoints
 import huggingface_hub
 import pytest
+import torch_files
 from checkpoints import TINY
 from huggingface_hub import errors
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli import app
+from spanjet.compress.card import describe_source
 from spanjet.model import load_model
 from spanjet.model.hub import HubModel
 from spanjet.runtime.openvino import ov
@@ -38,7 +42,65 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         made.append({"repository": repository, **options})
         return str(TINY)
 
+    def listed(*_: Any, **__: Any) -> list[str]:
+        return [file.name for file in TINY.iterdir()]
+
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", listed)
+    return made
+
+
+class FakeHub:
+    """Repositories by id and revision, of which files are downloaded into a cache as the client does it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked: list[str] = []
+        self.reached = True
+
+    def add(self, identity: str) -> Path:
+        """The directory of a new repository, at a revision."""
+        (self.root / "hub" / identity).mkdir(parents=True)
+        return self.root / "hub" / identity
+
+    def _directory(self, repository: str, revision: str | None) -> Path:
+        if not self.reached:
+            raise errors.OfflineModeIsEnabled("offline")
+        self.asked.append(f"{repository}@{revision or 'main'}")
+        directory = self.root / "hub" / self.asked[-1]
+        if not directory.is_dir():
+            raise known("RevisionNotFoundError")
+        return directory
+
+    def list_repo_files(self, repository: str, *, revision: str | None = None) -> list[str]:
+        directory = self._directory(repository, revision)
+        return [str(file.relative_to(directory)) for file in directory.rglob("*") if file.is_file()]
+
+    def snapshot_download(
+        self, repository: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool
+    ) -> str:
+        snapshot = self.root / "cache" / f"{repository}@{revision or 'main'}" / "snapshots" / COMMIT
+        if local_files_only:
+            if not snapshot.is_dir():
+                raise errors.LocalEntryNotFoundError("not in the cache")
+            return str(snapshot)
+        blobs = snapshot.parents[1] / "blobs"
+        blobs.mkdir(parents=True, exist_ok=True)
+        for name in self.list_repo_files(repository, revision=revision):
+            if any(fnmatch(name, pattern) for pattern in allow_patterns):
+                blob, link = blobs / name.replace("/", "+"), snapshot / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._directory(repository, revision) / name, blob)
+                link.unlink(missing_ok=True)
+                link.symlink_to(os.path.relpath(blob, link.parent))
+        return str(snapshot)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    made = FakeHub(tmp_path)
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", made.list_repo_files)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", made.snapshot_download)
     return made
 
 
@@ -70,6 +132,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("a/b@main", HubModel("a/b", "main")),
         (f"a/b.c_d-e@{COMMIT}", HubModel("a/b.c_d-e", COMMIT)),
         ("a/b@refs/pr/1", HubModel("a/b", "refs/pr/1")),
+        ("a/b/onnx", HubModel("a/b", None, "onnx")),
+        ("a/b/models/v1.0-best@refs/pr/12", HubModel("a/b", "refs/pr/12", "models/v1.0-best")),
         ("bert-base-uncased", HubModel("bert-base-uncased")),
         ("distilbert-base-cased-distilled-squad@v1.0", HubModel(DISTILBERT, "v1.0")),
     ],
@@ -80,11 +144,27 @@ def test_parse(text: str, expected: HubModel) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a/b/c", "/a/b", "./a/b", "../b", "~/b", "a/..", "a/b@", "a/b@../c", "a\n/b", "a b", "a/b/", ""]
+    "text",
+    [
+        "a/b/../c",
+        "a/b//c",
+        "a/b/.c",
+        "/a/b",
+        "./a/b",
+        "../b",
+        "~/b",
+        "a/..",
+        "a/b@",
+        "a/b@../c",
+        "a\n/b",
+        "a b",
+        "a/b/",
+        "",
+    ],
 )
 def test_other_forms_are_directories(calls: list[dict[str, Any]], text: str) -> None:
     local = not text or text[0] in "/.~"
-    expected = "no such directory" if local else "no such directory, nor the id of a model .* ORG/NAME or ORG"
+    expected = "no such directory" if local else "no such directory, nor the id of a model .* ORG/NAME, ORG"
     with pytest.raises(FileNotFoundError, match=expected) as caught:
         HubModel.parse(text)
     assert (caught.value.filename, "ORG/NAME" in str(caught.value)) == (text, not local)
@@ -100,6 +180,9 @@ def test_other_forms_are_directories(calls: list[dict[str, Any]], text: str) -> 
         ("https://huggingface.co/deepset/roberta-base-squad2", ": deepset/roberta-base-squad2"),
         ("https:/huggingface.co/deepset/roberta-base-squad2", ": deepset/roberta-base-squad2"),
         ("http://www.huggingface.co/a/b/tree/v1.0", ": a/b@v1.0"),
+        ("https://huggingface.co/a/b/tree/v1.0/onnx/best", ": a/b/onnx/best@v1.0"),
+        ("https://huggingface.co/a/b/blob/main/onnx/model.onnx?x=1", ": a/b/onnx@main"),
+        ("https://huggingface.co/a/b/tree/refs/pr/3", ": a/b@refs/pr/3"),
         ("https://huggingface.co/a/b/resolve/main/model.safetensors?download=true", ": a/b@main"),
         ("https://hf.co/a/b/", ": a/b"),
         ("https://huggingface.co/bert-base-uncased", ": bert-base-uncased"),
@@ -112,8 +195,8 @@ def test_other_forms_are_directories(calls: list[dict[str, Any]], text: str) -> 
 def test_urls(calls: list[dict[str, Any]], text: str, expected: str) -> None:
     whole = text if "://" in text else text.replace(":/", "://")
     shown = whole.replace("///", "//")
-    ids = "the id of a model on the Hugging Face hub, ORG/NAME or ORG/NAME@REVISION"
-    tail = f"a URL, expected a directory or {ids}{expected}"
+    forms = "ORG/NAME, ORG/NAME@REVISION or ORG/NAME/SUBFOLDER@REVISION"
+    tail = f"a URL, expected a directory or the id of a model on the Hugging Face hub, {forms}{expected}"
     with pytest.raises(ValueError, match=f"^{re.escape(shown)}: {re.escape(tail)}$"):
         load_model(text)
     result = CliRunner().invoke(app, ["ask", "who?", "--model", text], input="by clara")
@@ -128,15 +211,105 @@ def test_download(calls: list[dict[str, Any]], as_path: bool) -> None:
     assert (loaded.path, loaded.vocab_size) == (TINY, 159)
     (call,) = calls
     assert (call["repository"], call["revision"]) == ("team/tiny", "v1.0")
-    patterns = call["allow_patterns"]
-    assert {"config.json", "model.safetensors", "model-*-of-*.safetensors", "tokenizer.json"} <= set(patterns)
-    assert not any("bin" in pattern and "openvino" not in pattern for pattern in patterns)
+    patterns = set(call["allow_patterns"])
+    assert {"config.json", "tokenizer.json", "vocab.txt"} < patterns
+    assert not any("bin" in pattern or "openvino" in pattern or "onnx" in pattern for pattern in patterns)
+    assert (call["local_files_only"], "model.safetensors" in patterns) == (False, True)
 
 
 def test_a_reader_takes_an_id(calls: list[dict[str, Any]]) -> None:
     reader = Reader("team/tiny", runtime_config=RuntimeConfig(cache_dir=None))
     assert reader.model.path == TINY
     assert calls[0]["revision"] is None
+
+
+FORMS = [
+    ("openvino_model.xml", "openvino_model.bin"),
+    ("model.safetensors",),
+    ("model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"),
+    ("pytorch_model.bin",),
+    ("pytorch_model.bin.index.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"),
+    ("model.onnx", "model.onnx_data"),
+]
+OTHERS = ("tf_model.h5", "training_args.bin", "optimizer.pt", "onnx/model.onnx", "sub/pytorch_model.bin")
+
+
+@pytest.mark.parametrize("subfolder", ["", "models/best"])
+@pytest.mark.parametrize("first", range(len(FORMS)))
+def test_one_form_of_weights_is_downloaded(hub: FakeHub, first: int, subfolder: str) -> None:
+    repository = hub.add("team/tiny@main")
+    kept = {"config.json", "tokenizer.json"}
+    for name in (*kept, *OTHERS, *(name for form in FORMS[first:] for name in form)):
+        file = repository / subfolder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    directory = HubModel("team/tiny", None, subfolder).download()
+    found = {str(file.relative_to(directory)) for file in directory.rglob("*") if file.is_file()}
+    assert found == {*kept, *FORMS[first]}
+    hub.reached = False
+    assert HubModel("team/tiny", None, subfolder).download() == directory
+
+
+def test_torch_weights(hub: FakeHub) -> None:
+    repository = hub.add("team/tiny@main")
+    shutil.copytree(TINY, repository, dirs_exist_ok=True)
+    expected = Reader(TINY, threshold=None).ask("who?", "by clara and others")
+    torch_files.to_torch(repository)
+    loaded = load_model("team/tiny")
+    assert [file.name for file in loaded.weights] == ["pytorch_model.bin"]
+    assert Reader(loaded, threshold=None).ask("who?", "by clara and others") == expected
+    hub.reached = False
+    assert load_model("team/tiny").weights == loaded.weights
+
+
+@pytest.mark.parametrize("to_shards", [checkpoints.split, torch_files.split])
+def test_shards_in_a_subfolder(hub: FakeHub, tmp_path: Path, to_shards: Callable[[Path], Path]) -> None:
+    """Their links lead from the folder of a snapshot into the cache."""
+    to_shards(Path(shutil.copytree(TINY, hub.add("team/tiny@main") / "qa" / "best")))
+    loaded = load_model("team/tiny/qa/best")
+    assert len(loaded.weights) == 3
+    assert all(file.is_symlink() for file in loaded.weights)
+    assert (loaded.repository, loaded.path.name) == ("team/tiny/qa/best", "best")
+    source = describe_source(loaded)
+    assert (source["name"], source["revision"]) == ("team/tiny/qa/best", COMMIT)
+    (tmp_path / "secret").write_bytes(loaded.weights[1].read_bytes())
+    loaded.weights[1].unlink()
+    loaded.weights[1].symlink_to(tmp_path / "secret")
+    hub.reached = False
+    with pytest.raises(ValueError, match="a link that leads out of the checkpoint"):
+        load_model("team/tiny/qa/best")
+
+
+def test_a_pull_request_is_read_where_it_is_asked_for(hub: FakeHub) -> None:
+    """Anyone can open one, so that none is taken in place of what the main branch lacks."""
+    (hub.add("team/tiny@main") / "config.json").write_text("{}")
+    shutil.copytree(TINY, hub.add("team/tiny@refs/pr/7"), dirs_exist_ok=True)
+    with pytest.raises(FileNotFoundError, match=r"holds no weights that are read \(.*pytorch_model\.bin.*\)"):
+        load_model("team/tiny")
+    assert hub.asked == ["team/tiny@main"]
+    assert load_model("team/tiny@refs/pr/7").vocab_size == 159
+    assert set(hub.asked[1:]) == {"team/tiny@refs/pr/7"}
+
+
+def test_a_subfolder_without_weights(hub: FakeHub) -> None:
+    shutil.copytree(TINY, hub.add("team/tiny@main"), dirs_exist_ok=True)
+    with pytest.raises(
+        FileNotFoundError, match=r"the folder qa of the repository holds no weights .*team/tiny/qa"
+    ):
+        load_model("team/tiny/qa")
+
+
+def test_what_is_in_the_cache_serves_where_the_hub_refuses(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(TINY, hub.add("team/tiny@main"), dirs_exist_ok=True)
+    first = load_model("team/tiny").path
+
+    def refuse(*_: Any, **__: Any) -> list[str]:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", refuse)
+    assert load_model("team/tiny").path == first
 
 
 def test_a_directory_comes_first(
@@ -215,6 +388,7 @@ def test_errors(
     def fail(*_: Any, **__: Any) -> str:
         raise error
 
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(kind, match=expected) as caught:
         load_model("team/tiny")
@@ -226,6 +400,7 @@ def test_a_bare_name_that_the_hub_does_not_know(monkeypatch: pytest.MonkeyPatch)
     def fail(*_: Any, **__: Any) -> str:
         raise known("RepositoryNotFoundError")
 
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     result = CliRunner().invoke(app, ["ask", "who?", "--model", "nowhere"], input="by clara")
     assert (result.exit_code, result.stderr) == (
@@ -239,8 +414,8 @@ def test_a_bare_name_that_the_hub_does_not_know(monkeypatch: pytest.MonkeyPatch)
     ("files", "expected"),
     [
         (
-            ["config.json", "pytorch_model.bin"],
-            r"no weights that are read \(.*\), but pytorch_model\.bin; pickled",
+            ["config.json", "pytorch_model.pt"],
+            r"no weights that are read \(.*\), but pytorch_model\.pt",
         ),
         (["config.json", "onnx/model.onnx", "tf_model.h5"], r"but onnx/model\.onnx, tf_model\.h5"),
         (["config.json"], r"no weights that are read \(.*\), nor any others"),

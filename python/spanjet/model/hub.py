@@ -3,14 +3,15 @@
 import re
 from dataclasses import dataclass
 from errno import ENOENT
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from spanjet.extras import import_extra
 
 __all__ = ["HubModel"]
 
-# Files that a model may consist of; nothing else of a repository is downloaded.
-_FILES = [
+# Files that a model may have beside its weights; of a repository nothing else is downloaded.
+_COMPANIONS = (
     "config.json",
     "card.json",
     "tokenizer.json",
@@ -22,15 +23,17 @@ _FILES = [
     "merges.txt",
     "LICENSE",
     "README.md",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "model-*-of-*.safetensors",
-    "openvino_model.xml",
-    "openvino_model.bin",
-    "model.onnx",
-    "model.onnx_data",
-]
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "openvino_model.xml", "model.onnx")
+)
+# Forms of weights, of which the first one that the repository has is downloaded: a file by which it is known,
+# and patterns of the others. The order is that in which `load_model` takes them.
+_FORMS = {
+    "openvino_model.xml": ("openvino_model.bin",),
+    "model.safetensors": (),
+    "model.safetensors.index.json": ("model-*-of-*.safetensors",),
+    "pytorch_model.bin": (),
+    "pytorch_model.bin.index.json": ("pytorch_model-*-of-*.bin",),
+    "model.onnx": ("model.onnx_data",),
+}
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".ot", ".onnx", ".safetensors", ".gguf")
 # What the client's errors mean, by the names of their classes, which differ from version to version; kinds of
 # another come before it.
@@ -43,16 +46,19 @@ _REASONS = {
     "LocalEntryNotFoundError": "it was not reached (no network, or HF_HUB_OFFLINE), and its cache lacks it",
     "HFValidationError": "this is no id of a model",
 }
+_OFFLINE, _INCOMPLETE = {"OfflineModeIsEnabled"}, {"IncompleteSnapshotError"}
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 # The hub's first models have no organisation: bert-base-uncased.
-_ID = re.compile(rf"(?P<repository>(?:{_PART}/)?{_PART})(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
+_ID = re.compile(
+    rf"(?P<repository>(?:{_PART}/)?{_PART})(?P<subfolder>(?:/{_PART})*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?"
+)
 # A URL, also one of whose slashes a path has kept a single one.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
 _PAGE = re.compile(
     rf"(?:(?:www\.)?(?:huggingface\.co|hf\.co)/(?:models/)?)?(?P<repository>(?:{_PART}/)?{_PART})"
-    r"(?:/(?:tree|blob|resolve)/(?P<revision>[^/?#]+))?(?:[/?#].*)?"
+    rf"(?:/(?P<view>tree|blob|resolve)/(?P<revision>refs/pr/\d+|[^/?#]+)(?P<subfolder>(?:/{_PART})*))?(?:[/?#].*)?"
 )
-_IDS = "the id of a model on the Hugging Face hub, ORG/NAME or ORG/NAME@REVISION"
+_IDS = "the id of a model on the Hugging Face hub, ORG/NAME, ORG/NAME@REVISION or ORG/NAME/SUBFOLDER@REVISION"
 
 
 @dataclass(frozen=True)
@@ -61,15 +67,17 @@ class HubModel:
 
     Attributes:
         repository: ``organisation/name``, or the bare name of one of the hub's first models.
-        revision: a commit, tag or branch; None: the main branch as it is now.
+        revision: a commit, tag, branch or pull request (``refs/pr/1``); None: the main branch as it is now.
+        subfolder: folder of the repository that holds the model; "": the repository itself does.
     """
 
     repository: str
     revision: str | None = None
+    subfolder: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "HubModel":
-        """Parse ``organisation/name``, ``organisation/name@revision``, or the same with a bare name.
+        """Parse ``organisation/name``, or a bare name, with ``/subfolder`` and ``@revision`` behind it.
 
         Raises:
             FileNotFoundError: it has another form, so that it can only be a directory, and there is none.
@@ -77,27 +85,33 @@ class HubModel:
         """
         match = _ID.fullmatch(text)
         if match is not None:
-            return cls(match["repository"], match["revision"])
+            return cls(match["repository"], match["revision"], match["subfolder"][1:])
         if (url := _URL.fullmatch(text)) is not None:
             page = _PAGE.fullmatch(url["rest"])
             on_hub = page is not None and (
                 "huggingface.co/" in text or "hf.co/" in text or url["scheme"] == "hf"
             )
-            known = f": {cls(page['repository'], page['revision'])}" if page is not None and on_hub else ""
+            known = f": {_shown_on(page)}" if page is not None and on_hub else ""
             raise ValueError(f"{url['scheme']}://{url['rest']}: a URL, expected a directory or {_IDS}{known}")
         local = not text or text[0] in "/.~"
         raise FileNotFoundError(
             ENOENT, "no such directory" if local else f"no such directory, nor {_IDS}", text
         )
 
+    @property
+    def name(self) -> str:
+        """The repository and the subfolder, without the revision."""
+        return f"{self.repository}/{self.subfolder}" if self.subfolder else self.repository
+
     def __str__(self) -> str:
-        return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
+        return self.name if self.revision is None else f"{self.name}@{self.revision}"
 
     def download(self) -> Path:
-        """Download missing files, and return the repository's directory in the client's cache.
+        """Download missing files, and return the model's directory in the client's cache.
 
-        The client reads its own settings from the environment: ``HF_HUB_OFFLINE=1`` for the cache alone,
-        ``HF_HOME`` for its place, ``HF_TOKEN`` for private repositories.
+        Of several forms of weights one is downloaded: OpenVINO's, or else safetensors, or else torch's, or
+        else ONNX. The client reads its own settings from the environment: ``HF_HUB_OFFLINE=1`` for the cache
+        alone, ``HF_HOME`` for its place, ``HF_TOKEN`` for private repositories.
 
         Raises:
             ImportError: the client is not installed.
@@ -106,44 +120,86 @@ class HubModel:
             OSError: the hub cannot be reached, or the cache cannot be written.
         """
         purpose = f"{self}: no such directory, and to read it from the Hugging Face hub needs its client"
-        huggingface_hub = import_extra("huggingface_hub", extra="hub", purpose=purpose)
+        client = import_extra("huggingface_hub", extra="hub", purpose=purpose)
+        names, refusal = self._list(client)
+        # Without a list, files in the cache are all there is, and loading them tells what is missing.
+        wanted = ["config.json"] if names is None else self._choose(names)
         try:
-            snapshot = huggingface_hub.snapshot_download(
-                self.repository, revision=self.revision, allow_patterns=_FILES
+            snapshot = client.snapshot_download(
+                self.repository,
+                revision=self.revision,
+                allow_patterns=[str(PurePosixPath(self.subfolder, name)) for name in wanted],
+                local_files_only=names is None,
             )
         except Exception as error:  # those of the client's network libraries have no common base
-            if (known := _known_reason(error)) is None:
-                raise OSError(f"{self}: not read from the Hugging Face hub: {_first_line(error)}") from error
-            hint = "" if "/" in self.repository else "; most ids there have the form ORG/NAME"
-            reason = f"no such directory, and not found on the Hugging Face hub: {known}{hint}"
-            raise FileNotFoundError(ENOENT, reason, str(self)) from error
-        directory = Path(snapshot)
-        if not any((directory / name).is_file() for name in _WEIGHTS):
-            raise FileNotFoundError(ENOENT, self._without_weights(), str(self))
-        return directory
-
-    def _without_weights(self) -> str:
-        """Say why a snapshot has no weights: the repository has none, or the copy is in part."""
-        import huggingface_hub  # noqa: PLC0415  (an extra)
-
-        try:
-            names = huggingface_hub.list_repo_files(self.repository, revision=self.revision)
-        except Exception as error:  # as above
-            reason = _known_reason(error) or _first_line(error)
-            return f"the copy in the hub's cache is incomplete: it holds no weights, and {reason}"
-        if set(names) & set(_WEIGHTS):
-            return "the copy in the hub's cache is incomplete: it lacks the weights, which the hub has"
-        others = [name for name in sorted(names) if name.endswith(_OTHER_WEIGHTS)]
-        found = f"but {', '.join(others[:3])}" if others else "nor any others"
-        return (
-            f"the repository holds no weights that are read ({', '.join(_WEIGHTS)}), {found}; pickled ones "
-            "(pytorch_model.bin) can run code, so they are not"
+            # The hub's own word says most, unless it was not asked, or the cache has a part.
+            asked = not (_kinds(refusal or error) & _OFFLINE or _kinds(error) & _INCOMPLETE)
+            reason = refusal if refusal is not None and asked else error
+            raise self._error(reason) from reason
+        directory = Path(snapshot, self.subfolder)
+        if any((directory / name).is_file() for name in _FORMS):
+            return directory
+        lacking = (
+            "it lacks the weights, which the hub has"
+            if refusal is None
+            else f"it holds no weights, and {_known_reason(refusal) or _first_line(refusal)}"
         )
+        raise FileNotFoundError(ENOENT, f"the copy in the hub's cache is incomplete: {lacking}", str(self))
+
+    def _list(self, client: Any) -> tuple[list[str] | None, Exception | None]:
+        """List the model's files; None where the hub does not answer, and why.
+
+        Raises:
+            FileNotFoundError: the hub says that there is no such revision, which may still be cached.
+        """
+        try:
+            names = client.list_repo_files(self.repository, revision=self.revision)
+        except Exception as error:  # as above
+            if "RevisionNotFoundError" in _kinds(error):
+                raise self._error(error) from error
+            return None, error
+        folder = f"{self.subfolder}/" if self.subfolder else ""
+        return [name.removeprefix(folder) for name in names if name.startswith(folder)], None
+
+    def _choose(self, names: list[str]) -> list[str]:
+        """Choose the files to download of those of the model, as names and patterns.
+
+        Raises:
+            FileNotFoundError: there are no weights that are read.
+        """
+        for name, others in _FORMS.items():
+            if name in names:
+                return [*_COMPANIONS, name, *others]
+        other = [name for name in sorted(names) if name.endswith(_OTHER_WEIGHTS)]
+        found = f"but {', '.join(other[:3])}" if other else "nor any others"
+        place = f"the folder {self.subfolder} of the repository" if self.subfolder else "the repository"
+        reason = f"{place} holds no weights that are read ({', '.join(_FORMS)}), {found}"
+        raise FileNotFoundError(ENOENT, reason, str(self))
+
+    def _error(self, error: Exception) -> OSError:
+        """Say in the user's terms why the client has no files."""
+        if (known := _known_reason(error)) is None:
+            return OSError(f"{self}: not read from the Hugging Face hub: {_first_line(error)}")
+        hint = "" if "/" in self.repository else "; most ids there have the form ORG/NAME"
+        reason = f"no such directory, and not found on the Hugging Face hub: {known}{hint}"
+        return FileNotFoundError(ENOENT, reason, str(self))
+
+
+def _shown_on(page: re.Match[str]) -> HubModel:
+    """Return the model of a page of the hub, of which a folder or a file is shown."""
+    folder = PurePosixPath((page["subfolder"] or "/")[1:])
+    if page["view"] != "tree":
+        folder = folder.parent
+    return HubModel(page["repository"], page["revision"], "" if folder == PurePosixPath() else str(folder))
+
+
+def _kinds(error: Exception) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
 
 
 def _known_reason(error: Exception) -> str | None:
     """Say in the user's terms what an error of the client means; None: it is not one of the known ones."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
+    kinds = _kinds(error)
     return next((reason for name, reason in _REASONS.items() if name in kinds), None)
 
 

@@ -47,7 +47,8 @@ class Model:
         layout: layout of its inputs.
         architecture: ``model_type`` of its ``config.json``.
         weights: weight files.
-        repository: hub repository that the directory is a snapshot of; None: a local directory.
+        repository: hub repository that the directory is a snapshot of, with the subfolder behind it if there
+            is one; None: a local directory.
         source: absolute path of the directory that `load_model` read this model from, so that another process
             can read it too; None: the graph was made in memory.
     """
@@ -133,8 +134,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
               index names; it becomes a float32 graph;
             - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
               ``config.json`` and a tokenizer;
-            - if there is no such directory, a hub id, ``organisation/name``, ``name`` for the hub's first
-              models, or, pinned to a commit, tag or branch, ``organisation/name@revision``; see `HubModel`.
+            - if there is no such directory, a hub id, ``organisation/name``, or ``name`` for the hub's first
+              models. A folder of the repository is named behind it, and a commit, tag, branch or pull request
+              behind both: ``organisation/name/subfolder@revision``; see `HubModel`.
 
     Raises:
         FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.
@@ -167,7 +169,8 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """Find the directory of a model: a local one, or a hub model's, downloaded if necessary.
 
     Returns:
-        The directory, and the hub repository that it is a snapshot of; None for a local one.
+        The directory, and the hub repository, with its subfolder, that it is a snapshot of; None for a local
+        one.
 
     Raises:
         FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
@@ -175,7 +178,7 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     directory, repository = Path(path), None
     if not directory.exists():
         hub_model = HubModel.parse(os.fspath(path))
-        directory, repository = hub_model.download(), hub_model.repository
+        directory, repository = hub_model.download(), hub_model.name
     if not directory.is_dir():
         raise NotADirectoryError(ENOTDIR, "not a directory, expected that of a model", str(path))
     return directory, repository

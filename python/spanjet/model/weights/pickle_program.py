@@ -113,7 +113,7 @@ class _Machine:
         self._steps: dict[str, Callable[[], None]] = {
             "MARK": self._mark,
             "POP": self._drop,
-            "TUPLE": lambda: self._stack.append(tuple(self._to_mark())),
+            "TUPLE": lambda: self._push(tuple(self._to_mark())),
             "APPEND": lambda: self._extend([self._pop()]),
             "APPENDS": lambda: self._extend(self._to_mark()),
             "SETITEM": lambda: self._update([self._pop(), self._pop()][::-1]),
@@ -122,7 +122,7 @@ class _Machine:
             "STACK_GLOBAL": self._name_of_stack,
             "REDUCE": self._reduce,
             "BUILD": self._build,
-            "BINPERSID": lambda: self._stack.append(_storage(self._pop())),
+            "BINPERSID": lambda: self._push(_storage(self._pop())),
             **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda: None),
         }
         self._pushes: dict[str, Callable[[Any], Any]] = {
@@ -141,7 +141,7 @@ class _Machine:
     def run(self, opcode: str, argument: Any) -> None:
         """Run one opcode."""
         if opcode in self._pushes:
-            self._stack.append(self._pushes[opcode](argument))
+            self._push(self._pushes[opcode](argument))
         elif opcode in ("BINPUT", "LONG_BINPUT"):
             self._remember(argument)
         else:
@@ -152,6 +152,9 @@ class _Machine:
         if self._marked or len(self._stack) != 1:
             raise ValueError("STOP, with more or less than one value on the stack")
         return self._stack[0]
+
+    def _push(self, value: Any) -> None:
+        self._stack.append(value)  # a stack that `value` may have set
 
     def _pop(self) -> Any:
         if not self._stack:
@@ -201,7 +204,7 @@ class _Machine:
         name, module = self._pop(), self._pop()
         if type(name) is not str or type(module) is not str:
             raise _FaultError(f"STACK_GLOBAL of {_kind(module)} and {_kind(name)}, expected two texts")
-        self._stack.append(_global(f"{module} {name}"))
+        self._push(_global(f"{module} {name}"))
 
     def _reduce(self) -> None:
         arguments, function = self._pop(), self._pop()
@@ -209,7 +212,7 @@ class _Machine:
             raise _FaultError(f"REDUCE of {_kind(function)}, which cannot be called")
         if type(arguments) is not tuple:
             raise _FaultError(f"REDUCE with {_kind(arguments)}, expected a tuple")
-        self._stack.append(_CALLS[function.name](arguments))
+        self._push(_CALLS[function.name](arguments))
 
     def _build(self) -> None:
         """Leave out the attributes of a dict: a state dict has ``_metadata``, the versions of modules."""

@@ -33,6 +33,7 @@ class _Entry:
     header: int  # offset of its local header
     size: int
     checksum: int
+    stored: bool  # as it is, not compressed
 
 
 def read_archive(path: Path) -> dict[str, Record]:
@@ -52,7 +53,11 @@ def read_archive(path: Path) -> dict[str, Record]:
         start, entries = _read_directory(file, file.seek(0, os.SEEK_END))
         records: dict[str, Record] = {}
         places: list[tuple[int, int, str]] = []
+        if any("/code/" in entry.name or entry.name.endswith("/constants.pkl") for entry in entries):
+            raise ValueError("a TorchScript archive, which is a program; expected a state dict")
         for entry in entries:
+            if not entry.stored:
+                raise ValueError(f"{entry.name!r:.80} is compressed; torch.save stores files as they are")
             if entry.name in records:
                 raise ValueError(f"{entry.name!r:.80} is in the archive twice")
             record = _locate(file, entry, start)
@@ -115,9 +120,7 @@ def _entries(directory: bytes) -> Iterator[_Entry]:
         size, packed, header = _widened(extra, (size, packed, header), name)
         if flags & _ENCRYPTED:
             raise ValueError(f"{name!r:.80} is encrypted")
-        if method != 0 or packed != size:
-            raise ValueError(f"{name!r:.80} is compressed; expected files that are stored as torch.save does")
-        yield _Entry(name, header, size, checksum)
+        yield _Entry(name, header, size, checksum, method == 0 and packed == size)
 
 
 def _widened(extra: bytes, values: tuple[int, ...], name: str) -> list[int]:

@@ -75,10 +75,7 @@ def _root(records: dict[str, Record]) -> str:
     roots = [root for root in roots if "/" not in root]
     if len(roots) != 1:
         raise ValueError(f"a zip archive with {len(roots)} data.pkl, expected one, as torch.save writes it")
-    (root,) = roots
-    if f"{root}/constants.pkl" in records or any(name.startswith(f"{root}/code/") for name in records):
-        raise ValueError(f"a TorchScript archive, a program, expected a state dict; {_REMEDY}")
-    return root
+    return roots[0]
 
 
 def _read(path: Path, record: Record | None, name: str) -> bytes:
@@ -128,7 +125,8 @@ def _stored(
                 f"{where} is in data/{storage.key:.80} of {record.size} bytes, which is said to have "
                 f"{storage.count} values of {width}"
             )
-        if len(view.shape) != len(view.strides) or min(view.offset, *view.shape, *view.strides) < 0:
+        numbers = (view.offset, *view.shape, *view.strides)
+        if len(view.shape) != len(view.strides) or any(number < 0 for number in numbers):
             raise ValueError(f"{where} has a negative size or stride, or not one of each for an axis")
         last = view.offset + sum((n - 1) * step for n, step in zip(view.shape, view.strides, strict=True))
         is_empty = 0 in view.shape
