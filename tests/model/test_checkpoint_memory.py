@@ -7,7 +7,9 @@ import textwrap
 from pathlib import Path
 
 import checkpoints
+import numpy as np
 import pytest
+import torch_files
 
 # Prints the peak memory before and after loading, in KiB. The peak of a process starts as its parent's, so
 # it is written back to what is used now, where the kernel lets us.
@@ -53,7 +55,9 @@ def bert_shapes(width: int, layers: int, vocabulary: int) -> dict[str, tuple[int
     return {**shapes, "qa_outputs.weight": (2, width), "qa_outputs.bias": (2,)}
 
 
-def write_bert(directory: Path, dtype: str, *, width: int, layers: int, heads: int) -> int:
+def write_bert(
+    directory: Path, dtype: str, *, width: int, layers: int, heads: int, as_torch: bool = False
+) -> int:
     """A BERT checkpoint of these sizes, all zeros; the bytes of its weights."""
     directory.mkdir()
     config = json.loads((checkpoints.TINY / "config.json").read_text())
@@ -67,14 +71,21 @@ def write_bert(directory: Path, dtype: str, *, width: int, layers: int, heads: i
     }
     (directory / "config.json").write_text(json.dumps(config))
     (directory / "vocab.txt").write_text("[PAD]\n")
-    return checkpoints.zeros(directory / checkpoints.WEIGHTS, bert_shapes(width, layers, 30522), dtype)
+    shapes = bert_shapes(width, layers, 30522)
+    if not as_torch:
+        return checkpoints.zeros(directory / checkpoints.WEIGHTS, shapes, dtype)
+    form = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}[dtype]
+    tensors = {name: np.zeros(shape, form) for name, shape in shapes.items()}
+    torch_files.write_torch(directory / torch_files.TORCH, tensors)
+    return sum(values.nbytes for values in tensors.values())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize(("dtype", "most"), [("F32", 1.1), ("F16", 2.2), ("BF16", 2.2)])
-def test_peak_of_bert_base(tmp_path: Path, dtype: str, most: float) -> None:
+@pytest.mark.parametrize("as_torch", [False, True])
+def test_peak_of_bert_base(tmp_path: Path, dtype: str, most: float, as_torch: bool) -> None:
     """In float32 the file's pages alone; what is converted becomes float32, twice the size of the file."""
-    size = write_bert(tmp_path / "base", dtype, width=768, layers=12, heads=12)
+    size = write_bert(tmp_path / "base", dtype, width=768, layers=12, heads=12, as_torch=as_torch)
     assert size > (4 if dtype == "F32" else 2) * 108_000_000
     command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(checkpoints.TINY), str(tmp_path / "base")]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout

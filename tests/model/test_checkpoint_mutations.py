@@ -2,19 +2,26 @@
 
 import json
 import os
+import pickletools
 import random
 import shutil
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import checkpoints
+import hostile_pickles
 import pytest
+import torch_files
 from checkpoints import ARCHITECTURES, INDEX, WEIGHTS
 from spanjet.model import Model, load_model
+from spanjet.model.weights.torch_file import read_torch
 from spanjet.runtime.openvino import ov
+from torch_files import TORCH, TORCH_INDEX
 
-# More by hand: SPANJET_MUTATIONS=20000 pytest --timeout 0 tests/test_checkpoint_mutations.py
+# More: make fuzz-checkpoints
 COUNT = int(os.environ.get("SPANJET_MUTATIONS", "60"))
 ALL = sorted(path.parent.name for path in ARCHITECTURES.glob("*/logits.npz"))
 NAMES = ("electra", "roberta", "mobilebert", "deberta-v2", "mpnet")
@@ -97,6 +104,69 @@ def test_damaged_parts(tmp_path: Path, file: str) -> None:
     checkpoints.split(checkpoint, 2)
     results = list(damaged(checkpoint, file, file))
     assert sum(result is None for result in results) > COUNT // 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_torch_files(tmp_path: Path, name: str) -> None:
+    checkpoint = checkpoints.copy(name, tmp_path / name)
+    torch_files.to_torch(checkpoint)
+    results = list(damaged(checkpoint, TORCH, f"{name}/{TORCH}"))
+    assert sum(result is None for result in results) > COUNT // 4
+
+
+@pytest.mark.parametrize("file", [TORCH_INDEX, "pytorch_model-00001-of-00002.bin"])
+def test_damaged_torch_parts(tmp_path: Path, file: str) -> None:
+    checkpoint = checkpoints.copy("electra", tmp_path / "electra")
+    torch_files.split(checkpoint, 2)
+    results = list(damaged(checkpoint, file, file))
+    assert sum(result is None for result in results) > COUNT // 4
+
+
+def opcodes(content: bytes) -> list[int]:
+    """Where the opcodes of a pickle begin."""
+    return [place for _, _, place in pickletools.genops(content) if place is not None]
+
+
+def mutate_pickle(content: bytes, others: list[bytes], generator: random.Random) -> bytes:
+    """Damaged as by `mutate`, or with opcodes removed, repeated, exchanged, or taken from other pickles."""
+    kind = generator.randrange(5)
+    if kind == 0:
+        return mutate(content, generator)
+    places = opcodes(content)
+    begin, end = sorted(generator.sample(places, 2))
+    if kind == 1:
+        return content[:begin] + content[end:]
+    if kind == 2:
+        return content[:end] + content[begin:end] * generator.choice((1, 1, 2, 50)) + content[end:]
+    if kind == 3:
+        piece = generator.choice(others)
+        return content[:begin] + piece[2:-1] + content[generator.choice((begin, end)) :]
+    third = generator.choice(places)
+    return content[:begin] + content[third : third + 40] + content[end:]
+
+
+def test_damaged_pickles(tmp_path: Path) -> None:
+    """Archives that are whole, around pickles that are not, some spliced with hostile ones."""
+    checkpoint = checkpoints.copy("electra", tmp_path / "electra")
+    path = torch_files.to_torch(checkpoint)
+    with zipfile.ZipFile(path) as archive:
+        files = {name.removeprefix("archive/"): archive.read(name) for name in archive.namelist()}
+    pickle = files["data.pkl"]
+    storages = {name[5:]: content for name, content in files.items() if name.startswith("data/")}
+    others = [
+        content for group in hostile_pickles.CORPUS.values() for _, content in group if len(content) < 999
+    ]
+    generator = random.Random("pickles")
+    modules, refused = set(sys.modules), 0
+    for _ in range(20 * COUNT):
+        torch_files.write_archive(path, mutate_pickle(pickle, others, generator), storages)
+        try:
+            read_torch(path)
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: ")  # noqa: PT017  (most of them are refused)
+            refused += 1
+    assert refused > 10 * COUNT
+    assert set(sys.modules) == modules
 
 
 @pytest.mark.parametrize("name", ALL if "SPANJET_MUTATIONS" in os.environ else [*NAMES, "distilbert"])

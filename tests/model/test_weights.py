@@ -285,19 +285,6 @@ def test_a_file_without_tensors(checkpoint: Path) -> None:
         load_model(checkpoint)
 
 
-def test_pickled_weights_are_refused(checkpoint: Path) -> None:
-    (checkpoint / WEIGHTS).rename(checkpoint / "pytorch_model.bin")
-    with pytest.raises(
-        ValueError, match=r"pytorch_model\.bin: a pickle can run code .* save them as model\."
-    ):
-        load_model(checkpoint)
-
-
-def test_pickled_weights_beside_others_do_no_harm(checkpoint: Path) -> None:
-    (checkpoint / "pytorch_model.bin").write_bytes(b"\x80")
-    assert load_model(checkpoint).weights == (checkpoint / WEIGHTS,)
-
-
 @pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack"])
 def test_weights_of_other_frameworks_are_refused(checkpoint: Path, name: str) -> None:
     (checkpoint / WEIGHTS).rename(checkpoint / name)

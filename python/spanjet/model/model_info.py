@@ -30,7 +30,7 @@ NOT_CALIBRATED = "none: scores rank answers, but are no probabilities (see spanj
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """Describe a model: architecture, parameters by part and precision, operations by kind, size in bytes.
+    """Describe a model: architecture, parameters by part and precision, operations by kind, files and size.
 
     A matrix product counts as ``int8`` if one of its inputs is: its weights or an activation.
     """
@@ -47,6 +47,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "attention_products": _by_precision(product for product in products if not _has_weight(product)),
         "quantizers": kinds["FakeQuantize"],
         "other_operations": {name: count for name, count in sorted(kinds.items()) if name not in counted},
+        "weight_files": [file.name for file in model.weights],
         "bytes": model.weight_bytes,
         "max_length": model.max_length,
         "vocabulary": model.vocab_size,

@@ -13,7 +13,7 @@ from spanjet.model.weights.tensor_file import Record
 __all__ = ["read_archive"]
 
 # Structures of the format (APPNOTE.TXT, 4.3): fields behind the signature.
-_END = struct.Struct("<4s4x2H2I2x")
+_END = struct.Struct("<4s4x2H2IH")
 _LOCATOR = struct.Struct("<4s4xQ4x")
 _END64 = struct.Struct("<4s20x4Q")
 _ENTRY = struct.Struct("<4s4x2H4x3I3H8xI")
@@ -87,9 +87,10 @@ def _read_directory(file: BinaryIO, size: int) -> tuple[int, list[_Entry]]:
 def _find_directory(file: BinaryIO, size: int) -> tuple[int, int, int, int]:
     """Find the number of files, and the directory's length, offset and end."""
     tail = _read_at(file, max(0, size - _END.size - _LOCATOR.size), size)
-    if len(tail) < _END.size or tail[-_END.size :][:4] != _END_MARK:
+    last = tail[-_END.size :]
+    if len(last) < _END.size or last[:4] != _END_MARK or _END.unpack(last)[-1] != 0:
         raise ValueError("truncated: it does not end as a zip archive without a comment does")
-    _, count, total, length, start = _END.unpack(tail[-_END.size :])
+    _, count, total, length, start, _ = _END.unpack(last)
     if count != total:
         raise ValueError("a part of an archive in several files")
     if tail[: len(_LOCATOR_MARK)] != _LOCATOR_MARK or len(tail) != _END.size + _LOCATOR.size:

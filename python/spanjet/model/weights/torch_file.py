@@ -116,13 +116,13 @@ def _stored(
     """Place tensors in the file, in which they must lie."""
     for name, view in tensors.items():
         storage, width = view.storage, ITEM_BYTES[view.storage.dtype]
-        where = f"tensor {name!r:.200}"
-        record = records.get(f"{root}/data/{storage.key}")
+        where, place = f"tensor {name!r:.200}", f"data/{storage.key}"
+        record = records.get(f"{root}/{place}")
         if record is None:
-            raise ValueError(f"{where} is in data/{storage.key:.80}, which the archive lacks")
+            raise ValueError(f"{where} is in {place!r:.90}, which the archive lacks")
         if storage.count * width != record.size:
             raise ValueError(
-                f"{where} is in data/{storage.key:.80} of {record.size} bytes, which is said to have "
+                f"{where} is in {place!r:.90} of {record.size} bytes, which is said to have "
                 f"{storage.count} values of {width}"
             )
         numbers = (view.offset, *view.shape, *view.strides)
@@ -131,7 +131,7 @@ def _stored(
         last = view.offset + sum((n - 1) * step for n, step in zip(view.shape, view.strides, strict=True))
         is_empty = 0 in view.shape
         if not is_empty and last >= storage.count:
-            raise ValueError(f"{where} reaches beyond the {storage.count} values of data/{storage.key:.80}")
+            raise ValueError(f"{where} reaches beyond the {storage.count} values of {place!r:.90}")
         contiguous = is_empty or _is_contiguous(view.shape, view.strides)
         offset = record.offset + (0 if is_empty else view.offset * width)
         yield (
