@@ -8,7 +8,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-cascade bench-distributed bench-mlperf parity \
-  parity-pipeline fuzz fuzz-serve reader test-recipes test-integrations test-page clean
+  parity-pipeline fuzz fuzz-checkpoints fuzz-serve reader test-recipes test-integrations test-page clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -166,6 +166,14 @@ fuzz:  ## Fuzz the tokenizer and the decoder, one after the other (needs cargo-f
 	cd rust && for target in tokenizer decode; do \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --sanitizer none $$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=700 || exit 1; done
+
+MUTATIONS ?= 30000
+FUZZ_CHECKPOINTS := $(BIN)/pytest --timeout 0 tests/model/test_checkpoint_mutations.py
+
+# The first command damages each kind of file in five checkpoints.
+fuzz-checkpoints: .venv/tested  ## Damage each kind of file of a checkpoint at random: make fuzz-checkpoints [MUTATIONS=30000]
+	SPANJET_MUTATIONS=$$(( ($(MUTATIONS) + 4) / 5 )) $(FUZZ_CHECKPOINTS) -k "files or pickles"
+	SPANJET_MUTATIONS=$(MUTATIONS) $(FUZZ_CHECKPOINTS) -k "parts or exports"
 
 .venv-fuzz/created:
 	$(PYTHON) -m venv .venv-fuzz
