@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class TensorFile:
             raise ValueError(f"{where} has dtype {tensor.dtype}, expected {', '.join(_DTYPES)}")
         if tensor.shape != shape:
             raise ValueError(f"{where} has shape {list(tensor.shape)}, expected {list(shape)}")
-        if tensor.record is not None and not self._is_whole(tensor.record):
+        if not self._is_whole(tensor):
             raise ValueError(f"{where} is damaged: its bytes do not have the CRC-32 that the file states")
         self._count_copy(name, tensor)
         values = _as_float32(self._stored_values(tensor), tensor.dtype)
@@ -136,17 +137,27 @@ class TensorFile:
             file.seek(tensor.offset)
             return np.fromfile(file, dtype, count)
 
-    def _is_whole(self, record: Record) -> bool:
-        """Return True if the bytes of a record have its checksum, which is computed once."""
-        if record.checksum is None or record in self._checked:
+    def _is_whole(self, tensor: StoredTensor) -> bool:
+        """Return True if the bytes of a tensor's record have their checksum, which is computed once."""
+        record = tensor.record
+        if record is None or record.checksum is None or record in self._checked:
             return True
-        found, left = 0, record.size
+        # Tensors that are not mapped must not be for this: they are in memory once.
+        mapped = self._data[record.offset : record.offset + record.size].data
+        blocks = [mapped] if self._is_mapped(tensor) else self._blocks(record)
+        found = 0
+        for block in blocks:
+            found = zlib.crc32(block, found)
+        self._checked.add(record)
+        return found == record.checksum
+
+    def _blocks(self, record: Record) -> Iterator[bytes | memoryview]:
+        left = record.size
         with self.path.open("rb") as file:
             file.seek(record.offset)
             while left and (block := file.read(min(left, _BLOCK))):
-                found, left = zlib.crc32(block, found), left - len(block)
-        self._checked.add(record)
-        return found == record.checksum
+                yield block
+                left -= len(block)
 
 
 def _as_float32(values: NDArray[np.generic], dtype: str) -> NDArray[np.float32]:
