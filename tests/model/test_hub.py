@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import checkpoints
@@ -33,6 +34,11 @@ def known(name: str) -> Exception:
     return kind.__new__(kind, "404 Client Error. (Request ID: 1)")
 
 
+def about(names: list[str]) -> SimpleNamespace:
+    """The hub's description of a repository, as far as its files go."""
+    return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in names])
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Downloads that were asked for; each gives the tiny checkpoint."""
@@ -42,11 +48,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         made.append({"repository": repository, **options})
         return str(TINY)
 
-    def listed(*_: Any, **__: Any) -> list[str]:
-        return [file.name for file in TINY.iterdir()]
+    def listed(*_: Any, **__: Any) -> SimpleNamespace:
+        return about([file.name for file in TINY.iterdir()])
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", listed)
+    monkeypatch.setattr(huggingface_hub, "model_info", listed)
     return made
 
 
@@ -72,9 +78,12 @@ class FakeHub:
             raise known("RevisionNotFoundError")
         return directory
 
-    def list_repo_files(self, repository: str, *, revision: str | None = None) -> list[str]:
+    def _names(self, repository: str, revision: str | None) -> list[str]:
         directory = self._directory(repository, revision)
         return [str(file.relative_to(directory)) for file in directory.rglob("*") if file.is_file()]
+
+    def model_info(self, repository: str, *, revision: str | None) -> SimpleNamespace:
+        return about(self._names(repository, revision))
 
     def snapshot_download(
         self, repository: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool
@@ -86,7 +95,7 @@ class FakeHub:
             return str(snapshot)
         blobs = snapshot.parents[1] / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
-        for name in self.list_repo_files(repository, revision=revision):
+        for name in self._names(repository, revision):
             if any(fnmatch(name, pattern) for pattern in allow_patterns):
                 blob, link = blobs / name.replace("/", "+"), snapshot / name
                 link.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +108,7 @@ class FakeHub:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     made = FakeHub(tmp_path)
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", made.list_repo_files)
+    monkeypatch.setattr(huggingface_hub, "model_info", made.model_info)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", made.snapshot_download)
     return made
 
@@ -305,10 +314,10 @@ def test_what_is_in_the_cache_serves_where_the_hub_refuses(
     shutil.copytree(TINY, hub.add("team/tiny@main"), dirs_exist_ok=True)
     first = load_model("team/tiny").path
 
-    def refuse(*_: Any, **__: Any) -> list[str]:
+    def refuse(*_: Any, **__: Any) -> SimpleNamespace:
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", refuse)
+    monkeypatch.setattr(huggingface_hub, "model_info", refuse)
     assert load_model("team/tiny").path == first
 
 
@@ -388,7 +397,7 @@ def test_errors(
     def fail(*_: Any, **__: Any) -> str:
         raise error
 
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
+    monkeypatch.setattr(huggingface_hub, "model_info", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(kind, match=expected) as caught:
         load_model("team/tiny")
@@ -400,7 +409,7 @@ def test_a_bare_name_that_the_hub_does_not_know(monkeypatch: pytest.MonkeyPatch)
     def fail(*_: Any, **__: Any) -> str:
         raise known("RepositoryNotFoundError")
 
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
+    monkeypatch.setattr(huggingface_hub, "model_info", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     result = CliRunner().invoke(app, ["ask", "who?", "--model", "nowhere"], input="by clara")
     assert (result.exit_code, result.stderr) == (
@@ -430,14 +439,14 @@ def test_a_bare_name_that_the_hub_does_not_know(monkeypatch: pytest.MonkeyPatch)
 def test_a_snapshot_without_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str] | Exception, expected: str
 ) -> None:
-    def listed(*_: Any, **__: Any) -> list[str]:
+    def listed(*_: Any, **__: Any) -> SimpleNamespace:
         if isinstance(files, Exception):
             raise files
-        return files
+        return about(files)
 
     shutil.copyfile(TINY / "config.json", tmp_path / "config.json")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path))
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", listed)
+    monkeypatch.setattr(huggingface_hub, "model_info", listed)
     with pytest.raises(FileNotFoundError, match=f"{expected}.*team/tiny"):
         load_model("team/tiny")
 

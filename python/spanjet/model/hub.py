@@ -46,7 +46,6 @@ _REASONS = {
     "LocalEntryNotFoundError": "it was not reached (no network, or HF_HUB_OFFLINE), and its cache lacks it",
     "HFValidationError": "this is no id of a model",
 }
-_OFFLINE, _INCOMPLETE = {"OfflineModeIsEnabled"}, {"IncompleteSnapshotError"}
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 # The hub's first models have no organisation: bert-base-uncased.
 _ID = re.compile(
@@ -132,9 +131,8 @@ class HubModel:
                 local_files_only=names is None,
             )
         except Exception as error:  # those of the client's network libraries have no common base
-            # The hub's own word says most, unless it was not asked, or the cache has a part.
-            asked = not (_kinds(refusal or error) & _OFFLINE or _kinds(error) & _INCOMPLETE)
-            reason = refusal if refusal is not None and asked else error
+            # What the hub said says most, unless it was not reached.
+            reason = error if refusal is None or _is_unreached(refusal) else refusal
             raise self._error(reason) from reason
         directory = Path(snapshot, self.subfolder)
         if any((directory / name).is_file() for name in _FORMS):
@@ -153,11 +151,13 @@ class HubModel:
             FileNotFoundError: the hub says that there is no such revision, which may still be cached.
         """
         try:
-            names = client.list_repo_files(self.repository, revision=self.revision)
+            # Asked once: without a network, list_repo_files would try again for half a minute.
+            about = client.model_info(self.repository, revision=self.revision)
         except Exception as error:  # as above
             if "RevisionNotFoundError" in _kinds(error):
                 raise self._error(error) from error
             return None, error
+        names = [file.rfilename for file in about.siblings or ()]
         folder = f"{self.subfolder}/" if self.subfolder else ""
         return [name.removeprefix(folder) for name in names if name.startswith(folder)], None
 
@@ -195,6 +195,10 @@ def _shown_on(page: re.Match[str]) -> HubModel:
 
 def _kinds(error: Exception) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _is_unreached(error: Exception) -> bool:
+    return _known_reason(error) is None or "OfflineModeIsEnabled" in _kinds(error)
 
 
 def _known_reason(error: Exception) -> str | None:
