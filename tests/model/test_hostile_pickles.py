@@ -64,7 +64,7 @@ def is_refused(path: Path, content: bytes) -> bool:
         message = str(error)
         return message.startswith(f"{path}: ") and len(message) < 500 and message.isprintable()
     finally:
-        assert time.perf_counter() - begin < 5
+        assert time.perf_counter() - begin < 30
     return False
 
 

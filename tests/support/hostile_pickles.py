@@ -207,6 +207,7 @@ def identified() -> Iterator[tuple[str, bytes]]:
         ([[("a",), 1]],),
         ([], []),
         ({},),
+        ([("a", 1)],),
     )
     for arguments in lists:
         yield f"an OrderedDict of {arguments}", pickled({"x": Call(ORDERED_DICT, arguments)})
@@ -228,9 +229,11 @@ def tangled() -> Iterator[tuple[str, bytes]]:
     yield "a list in itself", program(op.EMPTY_LIST, op.BINPUT, b"\0", op.BINGET, b"\0", op.APPEND)
     own = (op.EMPTY_DICT, op.BINPUT, b"\0", text("state_dict"), op.BINGET, b"\0", op.SETITEM)
     yield "a dict in itself", program(*own)
+    many = op.EMPTY_LIST + op.MARK + (put(("a", 1)) * 20_000) + op.APPENDS + op.TUPLE1 + op.BINPUT + b"\0"
+    yield "copies of copies", program(many, (put(ORDERED_DICT) + op.BINGET + b"\0" + op.REDUCE) * 20_000)
     yield "a list of lists", program(op.EMPTY_LIST * 100_000, op.APPEND * 99_999)
     yield "marks", program(op.MARK * 100_000)
-    yield "more opcodes than any model has", program((op.NONE + op.POP) * (1 << 18), op.NONE)
+    yield "more opcodes than any model has", program((op.NONE + op.POP) * (1 << 17), op.NONE)
     yield "the top of nothing", program(op.POP)
     yield "two values", program(put(1), put(2))
     yield "no value", program()

@@ -135,8 +135,7 @@ def write_torch(path: Path, tensors: Mapping[str, NDArray[Any]], *, wrapper: str
         place = storage(STORAGES[values.dtype.str], key, whole.size)
         steps = tuple(step // width for step in values.strides)
         state[name] = tensor(place, values.shape, steps, offset)
-    metadata = Call(ORDERED_DICT, ([["", {"version": 1}]],))
-    content: Any = Built(state, {"_metadata": metadata})
+    content: Any = Built(state, {"_metadata": {"": {"version": 1}}})
     if wrapper is not None:
         content = {"epoch": 3, "loss": 0.5, "best": None, "betas": [0.9, 0.999], wrapper: content}
     write_archive(path, pickled(content), storages)

@@ -10,7 +10,7 @@ from spanjet.model.weights.pickle_opcodes import decode
 __all__ = ["Storage", "View", "interpret"]
 
 # Maximum number of opcodes, about fifteen times that of the largest encoders; a longer pickle is not read.
-_MOST_OPCODES = 1 << 19
+_MOST_OPCODES = 1 << 18
 # Storages by their names in pickles, with the names that their dtypes have in safetensors.
 _STORAGES = {
     "torch DoubleStorage": "F64",
@@ -110,9 +110,9 @@ class _Machine:
         self._stack: list[Any] = []
         self._marked: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
-        self._steps: dict[str, Callable[[], None]] = {
+        self._steps: dict[str, Callable[[], object]] = {
             "MARK": self._mark,
-            "POP": self._drop,
+            "POP": self._pop,
             "TUPLE": lambda: self._push(tuple(self._to_mark())),
             "APPEND": lambda: self._extend([self._pop()]),
             "APPENDS": lambda: self._extend(self._to_mark()),
@@ -160,9 +160,6 @@ class _Machine:
         if not self._stack:
             raise _FaultError("a value is missing on the stack")
         return self._stack.pop()
-
-    def _drop(self) -> None:
-        self._pop()
 
     def _mark(self) -> None:
         self._marked.append(self._stack)
@@ -240,17 +237,10 @@ def _set_items(target: dict[Any, Any], values: list[Any]) -> None:
 
 
 def _ordered_dict(arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """Make what ``OrderedDict()`` would, or ``OrderedDict([(key, value), …])``."""
-    found: dict[Any, Any] = {}
+    """Make what ``OrderedDict()`` would: items are set afterwards, so that no call copies many of them."""
     if arguments:
-        pairs = arguments[0]
-        if len(arguments) > 1 or type(pairs) is not list:
-            raise _FaultError("an OrderedDict of something else than a list of pairs")
-        for pair in pairs:
-            if type(pair) not in (tuple, list) or len(pair) != 2:
-                raise _FaultError("an OrderedDict of something else than a list of pairs")
-            _set_items(found, list(pair))
-    return found
+        raise _FaultError("an OrderedDict with arguments, expected none")
+    return {}
 
 
 def _storage(identity: Any) -> Storage:
