@@ -25,6 +25,8 @@ lint: .venv/tested  ## Formatting, lints, types and stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin python
+	$(BIN)/mypy --platform win32 python
 	$(BIN)/python -m mypy.stubtest spanjet._core
 
 unit: .venv/tested  ## Rust and Python tests, and a smoke run of the benchmarks

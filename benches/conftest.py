@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from spanjet.runtime.machine import affinity
 
 TESTS = Path(__file__).parent.parent / "tests"
 # The tests' oracles serve here too.
@@ -54,4 +54,4 @@ def corpus(pytestconfig: pytest.Config) -> Corpus:
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Threads of both sides: one, or as many as the process may use."""
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false" if request.param == 1 else "true")
-    return request.param or len(os.sched_getaffinity(0))
+    return request.param or len(affinity())

@@ -33,9 +33,9 @@ import pyarrow.parquet as pq
 from spanjet import Reader, RuntimeConfig, answer_file
 from spanjet.evaluate import load_squad
 from spanjet.integrations.arrow import AnswerBatch
-from spanjet.measure.memory import resident_megabytes
 from spanjet.measure.questions import built_in, sample
 from spanjet.measure.rounds import Spread
+from spanjet.runtime.machine import affinity, resident_megabytes
 
 BATCH = 1024
 """Rows of a block of Ray Data and of a record batch of Spark, and between two notes of `answer_file`."""
@@ -120,7 +120,7 @@ def run_ray(side: Side, rows: Path, out: Path, notes: Path) -> float:
 
     # As `answer`; by default, the workers of Ray leave the CPUs to others.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (spelt so by Ray)
-    ray.init("local", num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=len(affinity()), include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     began = time.time()
     blocks = ray.data.read_parquet(str(rows)).repartition(target_num_rows_per_block=BATCH)
@@ -335,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as work:
         rows = Path(work, "rows.parquet")
         write_rows(rows, given.squad, given.rows)
-        chosen = sides(given.only, len(os.sched_getaffinity(0)))
+        chosen = sides(given.only, len(affinity()))
         for number in range(given.rounds):
             played = play(Path(work, f"round {number}"), rows, chosen, beside=given.beside)
             for side, pair, found in played:

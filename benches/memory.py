@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spanjet import Reader, RuntimeConfig
-from spanjet.measure.memory import resident_megabytes
+from spanjet.runtime.machine import resident_megabytes
 
 WORDS = [
     "the",

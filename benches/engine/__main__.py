@@ -6,7 +6,6 @@ python -m benches.engine --squad dev-v1.1.json --model checkpoint --markdown tab
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from spanjet.bench import built_in, sample
 from spanjet.evaluate import SquadDataset, load_squad
 from spanjet.measure.environment import describe_environment
 from spanjet.model.directory import BUNDLED_MODEL
+from spanjet.runtime.machine import affinity
 
 from benches.engine import report
 from benches.engine.contestants import Contestant, OptimumIntel, Spanjet, Transformers
@@ -53,7 +53,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--questions", type=int, default=1000, help="drawn at random (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="chooses them (default: %(default)s)")
-    cpus = len(os.sched_getaffinity(0))
+    cpus = len(affinity())
     parser.add_argument("--threads", type=int, default=cpus, help="of each engine (default: all CPUs)")
     for name in ("rounds", "keep", "patience"):
         default = getattr(Effort, name)

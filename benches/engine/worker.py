@@ -11,6 +11,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+from spanjet.runtime.machine import affinity
+
 from benches.engine.contestants import Contestant, Pairs
 
 
@@ -97,7 +100,7 @@ def serve(
     connection: Connection, contestant: type[Contestant], model: Path, pairs: Pairs, threads: int
 ) -> None:
     """Answer a `Worker` until it ends this process."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    psutil.Process().cpu_affinity(affinity()[:threads])
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), str(threads))
     # The table alone is for people; what engines print, native code included, is not part of it.
     nowhere = os.open(os.devnull, os.O_WRONLY)

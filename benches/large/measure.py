@@ -22,7 +22,7 @@ QUESTIONS = 32
 # OpenVINO and what else is imported is loaded before, with a checkpoint of the least size.
 LOAD = """
 import sys
-from spanjet.measure.memory import peak_megabytes, reset_peak, resident_megabytes
+from spanjet.runtime.machine import peak_megabytes, reset_peak, resident_megabytes
 from spanjet.model import load_model
 load_model(sys.argv[1])
 reset_peak()

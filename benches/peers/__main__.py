@@ -6,13 +6,13 @@ python -m benches.peers --squad dev-v1.1.json --markdown table.md
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from spanjet.runtime.cpu import describe_machine
+from spanjet.runtime.machine import affinity
 
 from benches.peers import contestants, report, texts
 from benches.peers.contestants import Contestant
@@ -39,7 +39,7 @@ def entered(task: Task, peers: Sequence[type[Contestant]]) -> list[Entry]:
         if peer.can(task.work):
             found.append(Entry(peer, task, has_cold_runs=task.scale == 1.0))
             # A worst case is one text, and one text is one thread's work.
-            if peer.all_threads and task.text not in texts.WORST and len(os.sched_getaffinity(0)) > 1:
+            if peer.all_threads and task.text not in texts.WORST and len(affinity()) > 1:
                 found.append(Entry(peer, task, threads=None))
     return found
 

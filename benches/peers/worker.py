@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import psutil
+from spanjet.runtime.machine import affinity
 
 from benches.peers.contestants import METHODS, Contestant
 from benches.peers.tasks import Task, amount
@@ -109,7 +111,7 @@ def serve(connection: Connection, contestant: type[Contestant], task: Task, thre
     """Answer a `Worker` until it ends this process."""
     if threads == 1:
         # The last CPU: the first one often has the system's interrupts.
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        psutil.Process().cpu_affinity([max(affinity())])
         os.environ |= ONE_THREAD
     try:
         loaded = contestant(task.work, threads)

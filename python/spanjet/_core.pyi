@@ -25,6 +25,8 @@ __all__ = [
     "Windows",
     "__version__",
     "decode_spans",
+    "instruction_sets",
+    "processor_name",
     "rank_windows",
     "sentence",
     "usable_cpus",
@@ -524,6 +526,21 @@ def sentence(text: str, start: int, end: int) -> tuple[int, int]:
         >>> start, end = spanjet.sentence(text, 24, 28)
         >>> text[start:end]
         'The bridge was built in 1887.'
+    """
+
+def processor_name() -> str | None:
+    """Return the name that the processor gives itself; None where it gives none (not x86)."""
+
+def instruction_sets() -> list[str]:
+    """Return the usable instruction sets that decide how fast inference is, by Linux's names.
+
+    Those of x86 are ``sse4_1``, ``avx2``, ``avx_vnni``, ``avx512f``, ``avx512_vnni``, ``avx512_bf16``,
+    ``amx_int8`` and ``amx_bf16``; those of AArch64 ``asimd``, ``asimddp``, ``i8mm`` and ``bf16``.
+
+    Example:
+        >>> import spanjet._core
+        >>> isinstance(spanjet._core.instruction_sets(), list)
+        True
     """
 
 def usable_cpus(root: str | PathLike[str] = "/") -> int:

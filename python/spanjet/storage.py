@@ -1,6 +1,5 @@
 """Write files and directories atomically and durably, lock them, and digest them."""
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EAGAIN, EEXIST, EISDIR, ENOENT, ENOTEMPTY
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 __all__ = [
     "STAGE_SUFFIX",
@@ -82,7 +83,12 @@ def _replace(path: Path, content: bytes) -> None:
 
 def sync(path: Path) -> None:
     """Flush a file's content, or a directory's entries, to disk."""
-    number = os.open(path, os.O_RDONLY)
+    if os.name != "nt":
+        number = os.open(path, os.O_RDONLY)
+    elif path.is_dir():  # Windows flushes entries itself, and files only through handles that can write
+        return
+    else:
+        number = os.open(path, os.O_RDWR)
     try:
         os.fsync(number)
     finally:
@@ -100,15 +106,13 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     Raises:
         BlockingIOError: another process holds the lock, without ``wait``.
     """
-    with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(EAGAIN, "another process is at this run", str(path.parent)) from None
-        try:
-            yield
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)  # also where a forked child still has the file open
+    try:
+        # It may be released by another thread than the one that took it.
+        held = FileLock(path, timeout=-1 if wait else 0, thread_local=False).acquire()
+    except Timeout:
+        raise BlockingIOError(EAGAIN, "another process is at this run", str(path.parent)) from None
+    with held:
+        yield
 
 
 def file_digest(path: Path) -> str:

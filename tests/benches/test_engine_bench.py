@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from spanjet.bench import built_in
 from spanjet.evaluate import SquadDataset
+from spanjet.runtime.machine import affinity
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benches.engine import __main__ as command
@@ -161,7 +162,7 @@ class Cpus(Peer):
     settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}}
 
     def answers(self, pairs: Pairs, setting: str) -> list[str]:
-        seen = f"{len(os.sched_getaffinity(0))} {os.environ['OMP_NUM_THREADS']}"
+        seen = f"{len(affinity())} {os.environ['OMP_NUM_THREADS']}"
         return [seen] * len(pairs[0])
 
 

@@ -19,6 +19,7 @@ import pytest
 import texts
 from numpy.typing import NDArray
 from spanjet import Tokenizer, Windows, _core, decode_spans
+from spanjet.runtime.machine import affinity
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_same_results_with_any_number_of_threads(lines: list[str], threads: int 
 
 
 def test_default_threads_are_the_cpus_that_this_process_may_use() -> None:
-    assert Tokenizer(peer.CASED).threads == _core.usable_cpus() <= len(os.sched_getaffinity(0))
+    assert Tokenizer(peer.CASED).threads == _core.usable_cpus() <= len(affinity())
 
 
 def counted(work: Callable[[], object]) -> tuple[int, float]:

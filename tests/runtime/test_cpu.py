@@ -1,25 +1,17 @@
 """The description of the cpu."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spanjet
-from spanjet import RuntimeConfig
+from spanjet import RuntimeConfig, _core
 from spanjet.model import Model
 from spanjet.runtime import cpu
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.machine import affinity
 
-CPUINFO = """processor : 0
-model name : Some CPU @ 2.00GHz
-flags : fpu avx2 avx512f avx512_vnni
-
-processor : 1
-model name : Another
-flags : fpu amx_int8
-"""
 SLOWER = "without VNNI is slower in INT8 than in float32"
 
 
@@ -30,18 +22,30 @@ def test_this_machine() -> None:
     assert described["cpus"] == str(cpu.usable_cpus())
 
 
-def test_the_first_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "cpuinfo").write_text(CPUINFO)
-    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "cpuinfo")
+def test_instruction_sets_and_those_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "instruction_sets", lambda: ["sse4_1", "avx2", "avx512f", "avx512_vnni"])
+    monkeypatch.setattr(cpu, "processor_name", lambda: "Some CPU @ 2.00GHz")
     described = cpu.describe_machine()
     assert described["processor"] == "Some CPU @ 2.00GHz"
     assert described["instructions"] == "avx2 avx512f avx512_vnni"
     assert described["missing"] == "avx_vnni avx512_bf16 amx_int8 amx_bf16"
 
 
-def test_no_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "cpuinfo")
-    assert cpu.describe_machine()["instructions"] == "none that matter"
+def test_a_processor_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "instruction_sets", list)
+    monkeypatch.setattr(cpu, "processor_name", lambda: None)
+    described = cpu.describe_machine()
+    assert described["processor"]
+    assert described["instructions"] == "none that matter"
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux tells them too")
+def test_instruction_sets_are_those_that_linux_tells() -> None:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    flags = next(line for line in lines if line.startswith(("flags", "Features"))).split()
+    found = _core.instruction_sets()
+    assert set(found) <= set(flags)
+    assert not (set(cpu.CPU_FLAGS) - set(found)) & set(flags)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +63,8 @@ def test_no_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("sse4_2", "no vector path known: slow", "none: float32 instead"),
     ],
 )
-def test_inference_paths(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, int8: str, bf16: str
-) -> None:
-    (tmp_path / "cpuinfo").write_text(f"model name : Some CPU\nflags : fpu {flags}\n")
-    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "cpuinfo")
+def test_inference_paths(monkeypatch: pytest.MonkeyPatch, flags: str, int8: str, bf16: str) -> None:
+    monkeypatch.setattr(cpu, "instruction_sets", flags.split)
     assert cpu.inference_paths() == {"int8": int8, "bf16": bf16}
 
 
@@ -130,7 +131,7 @@ def test_cpus_to_run_on(tmp_path: Path, cpus: str, expected: int) -> None:
 @pytest.mark.parametrize("cpus", ["", "x", "3-1", "1,,2", f"0-{2**64}"])
 def test_cpus_that_cannot_be_read_are_those_of_the_system(tmp_path: Path, cpus: str) -> None:
     found = cpu.usable_cpus(container(tmp_path, cgroup="", files={}, cpus=cpus))
-    assert 1 <= found <= len(os.sched_getaffinity(0))
+    assert 1 <= found <= len(affinity())
 
 
 def test_a_quota_that_leaves_all_cpus_limits_nothing(tmp_path: Path) -> None:
@@ -138,10 +139,10 @@ def test_a_quota_that_leaves_all_cpus_limits_nothing(tmp_path: Path) -> None:
     cpus = "0-4095"
     assert cpu.quota_threads(container(tmp_path, cgroup="0::/", files=many, cpus=cpus)) is None
     one = cpu.quota_threads(container(tmp_path, cgroup="0::/", files=few, cpus=cpus))
-    assert one == (1 if len(os.sched_getaffinity(0)) > 1 else None)
+    assert one == (1 if len(affinity()) > 1 else None)
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="a quota of one CPU limits nothing here")
+@pytest.mark.skipif(len(affinity()) == 1, reason="a quota of one CPU limits nothing here")
 def test_openvino_has_the_threads_that_the_quota_leaves(toy: Model, tmp_path: Path) -> None:
     root = container(tmp_path, cgroup="0::/", files={"cpu.max": "50000 100000"})
     plain = RuntimeConfig(cache_dir=None)

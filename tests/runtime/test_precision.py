@@ -37,14 +37,13 @@ SATURATING = {"avx2", "avx512"}
 
 
 @pytest.fixture(params=CPUS)
-def cpu(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A machine of another kind, by its name."""
-    return fake(request.param, tmp_path, monkeypatch)
+    return fake(request.param, monkeypatch)
 
 
-def fake(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "cpuinfo").write_text(f"model name : Some CPU\nflags : fpu {CPUS[name]}\n")
-    monkeypatch.setattr(cpu_module, "CPUINFO", tmp_path / "cpuinfo")
+def fake(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(cpu_module, "instruction_sets", CPUS[name].split)
     return name
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from spanjet.compress.latency.typical_batches import RandomBatch, typical_batches
 from spanjet.config import TUNED_DEFAULTS, RuntimeConfig
-from spanjet.measure.memory import resident_megabytes
 from spanjet.measure.rounds import Turn, alternate, ratios
 from spanjet.model import Model
 from spanjet.runtime.cpu import usable_cpus
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.machine import resident_megabytes
 
 __all__ = ["LENGTH_QUANTILES", "Candidate", "Tuned", "tune", "typical_lengths"]
 

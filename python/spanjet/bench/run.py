@@ -15,12 +15,12 @@ from spanjet.bench.throughput import measure_throughput
 from spanjet.config import RuntimeConfig
 from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.environment import describe_environment
-from spanjet.measure.memory import peak_megabytes, reset_peak, resident_megabytes
 from spanjet.measure.operations import measure_operations
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.measure.questions import sample
 from spanjet.measure.workload import Workload
 from spanjet.reader.reader import Reader
+from spanjet.runtime.machine import peak_megabytes, reset_peak, resident_megabytes
 
 __all__ = ["run_bench"]
 

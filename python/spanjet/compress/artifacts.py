@@ -22,7 +22,7 @@ from spanjet.storage import STAGE_SUFFIX, lock, replace_file
 __all__ = ["ArtifactStore", "digest"]
 
 _T = TypeVar("_T")
-_MARK = "spanjet-artifacts"
+_MARK, _LOCK = "spanjet-artifacts", "lock"
 # What reading a truncated or foreign file raises; the last is OpenVINO's.
 _DAMAGED = (ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError)
 
@@ -69,7 +69,7 @@ class ArtifactStore:
         Raises:
             BlockingIOError: another process holds the lock.
         """
-        with lock(self.path / _MARK):
+        with lock(self.path / _LOCK):
             for path in self.path.iterdir():
                 if path.is_dir() and path.name.startswith("."):
                     shutil.rmtree(path)

@@ -1,15 +1,14 @@
 """Describe the processor features that affect inference."""
 
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
-from spanjet._core import __version__, usable_cpus
+from spanjet._core import __version__, instruction_sets, processor_name, usable_cpus
+from spanjet.runtime.machine import ROOT, affinity
 
 __all__ = [
     "CPU_FLAGS",
-    "ROOT",
     "describe_machine",
     "inference_paths",
     "int8_saturates",
@@ -31,20 +30,17 @@ INT8_PATHS = (
 VNNI_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
 BF16_PATHS = (("amx_bf16", "AMX tiles"), ("avx512_bf16", "AVX512-BF16"))
 
-CPUINFO = Path("/proc/cpuinfo")
-ROOT = Path("/")
-
 
 def describe_machine() -> dict[str, str]:
     """Describe versions, the processor, its instruction sets, and the usable CPUs."""
-    processor, flags = _processor()
+    flags = instruction_sets()
     return {
         "spanjet": __version__,
         "openvino": metadata.version("openvino"),
         "numpy": metadata.version("numpy"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor,
+        "processor": processor_name() or platform.processor() or "unknown",
         "instructions": " ".join(flag for flag in CPU_FLAGS if flag in flags) or "none that matter",
         "missing": " ".join(flag for flag in CPU_FLAGS if flag not in flags) or "none",
         "cpus": str(usable_cpus()),
@@ -61,12 +57,12 @@ def quota_threads(root: Path = ROOT) -> int | None:
         None if the quota does not limit the CPUs that the process may run on.
     """
     cpus = usable_cpus(root)
-    return cpus if cpus < len(os.sched_getaffinity(0)) else None
+    return cpus if cpus < len(affinity()) else None
 
 
 def inference_paths() -> dict[str, str]:
     """Name the instruction sets that OpenVINO uses on this CPU for INT8 and bf16 matrix products."""
-    _, flags = _processor()
+    flags = instruction_sets()
     return {
         "int8": next((path for flag, path in INT8_PATHS if flag in flags), "no vector path known: slow"),
         "bf16": next((path for flag, path in BF16_PATHS if flag in flags), "none: float32 instead"),
@@ -79,7 +75,7 @@ def int8_saturates() -> bool:
     Such a processor adds two products of 8-bit numbers in 16 bits (``vpmaddubsw``), which suffices only for
     weights from -64 to 64.
     """
-    _, flags = _processor()
+    flags = set(instruction_sets())
     return bool(flags & {"sse4_1", "avx2", "avx512f"}) and not flags & set(VNNI_FLAGS)
 
 
@@ -95,13 +91,3 @@ def int8_unless_saturating(*, half_range: bool) -> bool | None:
         True, or None if sums can saturate.
     """
     return None if int8_saturates() and not half_range else True
-
-
-def _processor() -> tuple[str, set[str]]:
-    """Read the name and flags of the first processor in /proc/cpuinfo."""
-    fields: dict[str, str] = {}
-    if CPUINFO.exists():
-        for line in CPUINFO.read_text(errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            fields.setdefault(name.strip(), value.strip())
-    return fields.get("model name", platform.processor() or "unknown"), set(fields.get("flags", "").split())

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet.config import RuntimeConfig
-from spanjet.runtime.cpu import ROOT, quota_threads
+from spanjet.runtime.cpu import quota_threads
+from spanjet.runtime.machine import ROOT, after_fork_in_child
 from spanjet.runtime.openvino import ov, shared_core
 from spanjet.runtime.ports import OUTPUTS, adapt
 from spanjet.runtime.precision import suited
@@ -222,7 +223,7 @@ class _Fork:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # never freed
 
 
-os.register_at_fork(after_in_child=_Fork.after_in_child)
+after_fork_in_child(_Fork.after_in_child)
 
 
 class _Lane:

@@ -10,6 +10,7 @@ mod cpus;
 pub mod decode;
 mod error;
 mod pool;
+mod processor;
 #[cfg(any(test, fuzzing))]
 pub mod reference;
 pub mod text;
@@ -18,3 +19,4 @@ pub mod windows;
 
 pub use cpus::usable_cpus;
 pub use error::{Error, Result, Role};
+pub use processor::{instruction_sets, processor_name};

@@ -6,6 +6,7 @@ mod boundary;
 mod cpus;
 mod decode;
 mod encodings;
+mod processor;
 mod text;
 mod tokenizer;
 mod windows;
@@ -28,6 +29,8 @@ mod _core {
     use crate::decode::{Spans, decode_spans, rank_windows};
     #[pymodule_export]
     use crate::encodings::{Encoding, Encodings};
+    #[pymodule_export]
+    use crate::processor::{instruction_sets, processor_name};
     #[pymodule_export]
     use crate::text::sentence;
     #[pymodule_export]

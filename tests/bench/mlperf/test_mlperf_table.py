@@ -25,6 +25,7 @@ from spanjet.evaluate import evaluate
 from spanjet.measure.rounds import WARM_UPS, Spread
 from spanjet.model import Model, load_model
 from spanjet.model.directory import BUNDLED_MODEL
+from spanjet.runtime import machine
 from spanjet.runtime.cpu import usable_cpus
 
 
@@ -125,7 +126,7 @@ def test_rows_and_steps_fit_together(table: Table, large: Model) -> None:
     assert baseline.megabytes == pytest.approx(large.weights[0].stat().st_size / 1e6)
     for row in table.rows:
         assert row.throughput.low <= row.throughput.median <= row.throughput.high
-        assert row.per_core * configuration.physical_cores() == pytest.approx(row.throughput.median)
+        assert row.per_core * machine.physical_cores() == pytest.approx(row.throughput.median)
         assert row.latency > 0
         assert (row.f1 is None) == row.random
     expected = evaluate(reader(), dataset()).scores.f1
@@ -240,22 +241,22 @@ def test_the_page(table: Table) -> None:
 
 def test_configuration_details(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for cpu, core in ((0, 0), (1, 0), (2, 1)):
-        place = tmp_path / f"cpu{cpu}" / "topology"
+        place = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
         place.mkdir(parents=True)
         (place / "core_id").write_text(f"{core}\n")
         (place / "physical_package_id").write_text("0\n")
-    (tmp_path / "bios_vendor").write_text("Maker\n")
-    (tmp_path / "bios_version").write_text("1.2\n")
-    monkeypatch.setattr(configuration, "CPUS", tmp_path)
-    monkeypatch.setattr(configuration, "FIRMWARE", tmp_path)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    firmware = tmp_path / "sys/class/dmi/id"
+    firmware.mkdir(parents=True)
+    (firmware / "bios_vendor").write_text("Maker\n")
+    (firmware / "bios_version").write_text("1.2\n")
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    monkeypatch.setattr(machine, "affinity", lambda: [0, 1, 2])
     found = configuration.describe_configuration()
     assert found["cores"] == "2"
     assert found["sockets"] == "1"
     assert found["vCPUs"] == str(usable_cpus())
     assert found["BIOS"] == "Maker 1.2"
-    monkeypatch.setattr(configuration, "CPUS", tmp_path / "nowhere")
-    monkeypatch.setattr(configuration, "FIRMWARE", tmp_path / "nowhere")
+    monkeypatch.setattr(machine, "ROOT", tmp_path / "nowhere")
     found = configuration.describe_configuration()
     assert (found["cores"], found["BIOS"]) == ("3", "unknown")
     monkeypatch.setitem(configuration.PACKAGES, "LoadGen", "no-such-package")

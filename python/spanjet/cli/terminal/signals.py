@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["orderly_end"]
+from spanjet.runtime.machine import TERMINATION_SIGNALS
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+__all__ = ["orderly_end"]
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def orderly_end() -> Iterator[None]:
         yield
         return
     # One that is ignored stays so, as nohup wants it.
-    taken = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    taken = [number for number in TERMINATION_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
         signal.signal(number, end)
     try:

@@ -28,11 +28,11 @@ from spanjet.compress.optimize.verify import compare_operations, compare_speed, 
 from spanjet.compress.quantize.embeddings import describe_tables, table_bytes
 from spanjet.compress.quantize.ptq import import_nncf
 from spanjet.compress.search.pareto import choose
-from spanjet.measure.memory import peak_megabytes, reset_peak
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.model import Model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
 from spanjet.model.weights import SAFETENSORS
+from spanjet.runtime.machine import peak_megabytes, reset_peak
 from spanjet.storage import check_free, staged
 
 __all__ = ["optimize_checkpoint"]

@@ -1,6 +1,5 @@
 """Answer the questions of concurrent callers in shared batches."""
 
-import os
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,6 +16,7 @@ from spanjet.reader.dynamic_batching.load import Load
 from spanjet.reader.dynamic_batching.worker import work
 from spanjet.reader.pipeline import Chunk
 from spanjet.runtime.engine import Runtime
+from spanjet.runtime.machine import after_fork_in_child
 
 __all__ = ["DynamicBatcher", "Reservation"]
 
@@ -149,7 +149,7 @@ def _after_fork_in_child() -> None:
         batcher._start_anew()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+after_fork_in_child(_after_fork_in_child)
 
 
 def _leave_if_cancelled(crew: Crew, call: Call, future: "Future[Any]") -> None:

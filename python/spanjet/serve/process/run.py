@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from spanjet.reader.reader import Reader
 from spanjet.reader.warnings import QuestionCut
+from spanjet.runtime.machine import TERMINATION_SIGNALS
 from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
 from spanjet.serve.log import log_config
@@ -111,8 +112,9 @@ def _serve(
     # While the server runs its own handlers end it in order; it then raises the signal again for these.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda _, frame: server.handle_exit(signal.SIGTERM, frame))
+    for number in set(TERMINATION_SIGNALS) - {signal.SIGTERM}:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _, frame: server.handle_exit(signal.SIGTERM, frame))
     try:
         server.run([bound])
     except SystemExit:  # of a failed start, which has been logged

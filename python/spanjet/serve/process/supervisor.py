@@ -12,11 +12,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from spanjet.runtime.machine import TERMINATION_SIGNALS
+
 __all__ = ["Supervisor", "end_with_parent"]
 
 LOGGER = logging.getLogger("spanjet.serve")
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, *TERMINATION_SIGNALS)
 
 MAX_DELAY = 30.0
 """Maximum seconds before a worker that could not start is replaced; the first time it is one."""
@@ -151,7 +153,7 @@ class Supervisor:
 
 
 @contextmanager
-def _signals() -> Iterator[Connection]:
+def _signals() -> Iterator[Any]:  # a connection, whose class depends on the system
     """Yield a connection that receives the number of each signal which is to end the process."""
     received, sent = get_context("spawn").Pipe(duplex=False)
     before = {number: signal.signal(number, lambda number, _: sent.send(number)) for number in SIGNALS}

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from spanjet.bench.mlperf.configuration import describe_configuration, physical_cores
+from spanjet.bench.mlperf.configuration import describe_configuration
 from spanjet.bench.mlperf.loadgen.samples import Samples
 from spanjet.bench.mlperf.models import floors_met, megabytes, start_f1
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING
@@ -25,6 +25,7 @@ from spanjet.measure.progress import Progress, no_progress
 from spanjet.measure.rounds import Spread
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
+from spanjet.runtime.machine import physical_cores
 
 __all__ = ["ModelRow", "Step", "Table", "TableConfig", "measure_table"]
 
