@@ -123,6 +123,10 @@ $(INTEGRATIONS:%=test-%): test-%: .venv-integrations/%/built
 	.venv-integrations/$*/bin/python -m pip install --quiet "$$(echo .venv-integrations/wheel/*.whl)$(EXTRA_$*)"
 	touch $@
 
+test-wheel: .venv-integrations/wheel/built  ## Test a wheel in a fresh environment: make test-wheel [WHEEL=path]
+	SPANJET_WHEEL="$(or $(WHEEL),$$(echo .venv-integrations/wheel/*.whl))" $(BIN)/python -m pytest -o addopts= \
+	  -o filterwarnings=default -p no:cacheprovider tests/wheel
+
 bench-distributed: .venv-integrations/distributed/built  ## Ray Data and Spark against spanjet answer: make bench-distributed [SQUAD=train-v2.0.json]
 	.venv-integrations/distributed/bin/python -m benches.distributed $(if $(SQUAD),--squad $(SQUAD)) $(DISTRIBUTED_OPTIONS)
 
