@@ -8,7 +8,8 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-cascade bench-distributed bench-mlperf parity \
-  parity-pipeline fuzz fuzz-checkpoints fuzz-serve reader test-recipes test-integrations test-page clean
+  parity-pipeline fuzz fuzz-checkpoints fuzz-serve reader test-recipes test-integrations test-page test-wheel \
+  test-oldest licenses lint-workflows wheels clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -127,6 +128,49 @@ test-wheel: .venv-integrations/wheel/built  ## Test a wheel in a fresh environme
 	SPANJET_WHEEL="$(or $(WHEEL),$$(echo .venv-integrations/wheel/*.whl))" $(BIN)/python -m pytest -o addopts= \
 	  -o filterwarnings=default -p no:cacheprovider tests/wheel
 
+# The oldest versions that pyproject.toml allows; the gate has the newest.
+EXTRAS := arrow hub mlperf quantize report serve
+
+.venv-oldest/built: .venv-integrations/wheel/built
+	rm -rf .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'uv>=0.8'
+	.venv-oldest/bin/uv pip compile --quiet --python .venv-oldest/bin/python --resolution lowest-direct \
+	  $(EXTRAS:%=--extra %) --output-file .venv-oldest/oldest.txt pyproject.toml
+	.venv-oldest/bin/python -m pip install --quiet --requirement .venv-oldest/oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --no-deps .venv-integrations/wheel/*.whl
+	.venv-oldest/bin/python -m pip install --quiet --group test --constraint .venv-oldest/oldest.txt
+	touch $@
+
+test-oldest: .venv-oldest/built  ## Test with the oldest versions of OpenVINO, NumPy and the others that are allowed
+	.venv-oldest/bin/python -m pytest tests benches --benchmark-disable $(TEST_OPTIONS)
+
+licenses:  ## Gather the licences of the Rust crates in a wheel (needs cargo-about)
+	cargo about generate --locked --manifest-path rust/py/Cargo.toml --config rust/licenses/about.toml \
+	  rust/licenses/about.hbs --output-file RUST-LICENSES.txt
+
+.venv-release/created:
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-release/bin/python -m pip install --quiet 'maturin>=1.9.4,<2' auditwheel check-jsonschema twine ziglang 'zizmor>=1.20'
+	touch $@
+
+lint-workflows: .venv-release/created  ## Check the workflows: their schema, their security, and with actionlint where there is one
+	.venv-release/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv-release/bin/zizmor --offline --persona pedantic .github
+	if command -v actionlint; then actionlint; fi
+
+# Zig links against the C library that manylinux_2_28 has, for either architecture (rustup target add).
+wheels: .venv-release/created  ## Build the wheels for Linux on x86-64 and AArch64 and the source distribution, and check them
+	rm -rf out/wheels
+	for architecture in x86_64 aarch64; do \
+	  PATH="$(CURDIR)/.venv-release/bin:$$PATH" .venv-release/bin/maturin build --release --locked --zig \
+	    --compatibility manylinux_2_28 --target $$architecture-unknown-linux-gnu --interpreter python3.10 \
+	    --out out/wheels || exit 1; done
+	.venv-release/bin/maturin sdist --out out/wheels
+	.venv-release/bin/twine check --strict out/wheels/*
+	for wheel in out/wheels/*.whl; do .venv-release/bin/auditwheel show $$wheel || exit 1; done
+
 bench-distributed: .venv-integrations/distributed/built  ## Ray Data and Spark against spanjet answer: make bench-distributed [SQUAD=train-v2.0.json]
 	.venv-integrations/distributed/bin/python -m benches.distributed $(if $(SQUAD),--squad $(SQUAD)) $(DISTRIBUTED_OPTIONS)
 
@@ -227,7 +271,7 @@ test-recipes: .venv-recipes/created  ## Test the trainer, in the environment tha
 	.venv-recipes/bin/python -m pytest -o addopts= recipes
 
 clean:  ## Remove everything that was built
-	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations .venv-fuzz .venv-page target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations .venv-fuzz .venv-page .venv-oldest .venv-release target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -2,6 +2,8 @@
 
 import doctest
 import inspect
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +66,16 @@ def test_examples_run(test: doctest.DocTest, tmp_path: Path, monkeypatch: pytest
 def test_there_are_examples() -> None:
     names = {test.name for test in examples()}
     assert {"Reader.ask", "Reader.search", "PassageAnswer.highlight", "answer_file"} <= names
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo says which crates there are")
+def test_the_licences_of_all_crates_are_in_the_wheel() -> None:
+    root = Path(__file__).parents[1]
+    tree = "cargo tree --locked --package spanjet-py --edges normal,no-proc-macro --prefix none".split()
+    done = subprocess.run(tree, cwd=root, capture_output=True, text=True, check=True)
+    crates = set(re.findall(r"^(\S+) v(\S+)", done.stdout, re.M))
+    text = (root / "RUST-LICENSES.txt").read_text(encoding="utf-8")
+    ours = {"spanjet-core", "spanjet-py"}
+    missing = {name for name, version in crates if f"  {name} {version}\n" not in text} - ours
+    assert not missing, "run make licenses"
+    assert len(crates) > 40
