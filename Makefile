@@ -143,7 +143,7 @@ EXTRAS := arrow hub mlperf quantize report serve
 	touch $@
 
 test-oldest: .venv-oldest/built  ## Test with the oldest versions of OpenVINO, NumPy and the others that are allowed
-	.venv-oldest/bin/python -m pytest tests benches --benchmark-disable $(TEST_OPTIONS)
+	.venv-oldest/bin/python -m pytest -o filterwarnings=default tests benches --benchmark-disable $(TEST_OPTIONS)
 
 licenses:  ## Gather the licences of the Rust crates in a wheel (needs cargo-about)
 	cargo about generate --locked --manifest-path rust/py/Cargo.toml --config rust/licenses/about.toml \

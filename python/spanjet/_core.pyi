@@ -529,7 +529,13 @@ def sentence(text: str, start: int, end: int) -> tuple[int, int]:
     """
 
 def processor_name() -> str | None:
-    """Return the name that the processor gives itself; None where it gives none (not x86)."""
+    """Return the name that the processor gives itself; None where it gives none (not x86).
+
+    Example:
+        >>> import spanjet._core
+        >>> isinstance(spanjet._core.processor_name(), (str, type(None)))
+        True
+    """
 
 def instruction_sets() -> list[str]:
     """Return the usable instruction sets that decide how fast inference is, by Linux's names.

@@ -5,6 +5,11 @@ use pyo3::prelude::*;
 use crate::boundary::run;
 
 /// Return the name that the processor gives itself; None where it gives none (not x86).
+///
+/// Example:
+///     >>> import spanjet._core
+///     >>> isinstance(spanjet._core.processor_name(), (str, type(None)))
+///     True
 #[pyfunction]
 pub(crate) fn processor_name(py: Python<'_>) -> PyResult<Option<String>> {
     run(py, || Ok(spanjet_core::processor_name()))
