@@ -68,11 +68,16 @@ def test_there_are_examples() -> None:
     assert {"Reader.ask", "Reader.search", "PassageAnswer.highlight", "answer_file"} <= names
 
 
-@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo says which crates there are")
+CARGO = shutil.which("cargo")
+
+
+@pytest.mark.skipif(CARGO is None, reason="cargo says which crates there are")
 def test_the_licences_of_all_crates_are_in_the_wheel() -> None:
     root = Path(__file__).parents[1]
-    tree = "cargo tree --locked --package spanjet-py --edges normal,no-proc-macro --prefix none".split()
-    done = subprocess.run(tree, cwd=root, capture_output=True, text=True, check=True)
+    options = ["--package", "spanjet-py", "--edges", "normal,no-proc-macro", "--prefix", "none"]
+    done = subprocess.run(
+        [str(CARGO), "tree", "--locked", *options], cwd=root, capture_output=True, text=True, check=True
+    )
     crates = set(re.findall(r"^(\S+) v(\S+)", done.stdout, re.M))
     text = (root / "RUST-LICENSES.txt").read_text(encoding="utf-8")
     ours = {"spanjet-core", "spanjet-py"}
