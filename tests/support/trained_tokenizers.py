@@ -174,6 +174,19 @@ def mpnet() -> Any:
     return Tokenizer.from_str(json.dumps(content))
 
 
+def modernbert() -> Any:
+    """Byte-level BPE whose offsets have the spaces, BERT's pairs, and added tokens for runs of spaces."""
+    tokenizer = _byte_level_model(
+        ("|||IP_ADDRESS|||", "<|padding|>", *BERT), pre_tokenizers.ByteLevel(add_prefix_space=False)
+    )
+    tokenizer.normalizer = normalizers.NFC()
+    spaces = [AddedToken(" " * count, normalized=True, special=False) for count in range(24, 1, -1)]
+    tokenizer.add_tokens([*spaces, AddedToken("|||EMAIL_ADDRESS|||", normalized=True, special=False)])
+    tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True)])
+    tokenizer.post_processor = _bert_pairs(tokenizer)
+    return tokenizer
+
+
 KINDS: dict[str, Callable[[], Any]] = {
     "byte-level": byte_level,
     "byte-level-with-spaces": byte_level_with_spaces,
@@ -183,6 +196,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "byte-fallback": byte_fallback,
     "word-piece": word_piece,
     "mpnet": mpnet,
+    "modernbert": modernbert,
 }
 
 
