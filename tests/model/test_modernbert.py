@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.compress.latency.synthetic_int8 import insert_quantizers
 from spanjet.compress.prune.network import Network
-from spanjet.compress.quantize.ptq import finish
+from spanjet.compress.quantize.ptq import finish, quantize
 from spanjet.model import load_model
 from spanjet.model.graph.local_attention import LocalAttention
 from spanjet.model.graph.rotary_position import RotaryPositions
@@ -20,6 +20,7 @@ from spanjet.model.graph.tensors import FusedTensors, Tensors
 from spanjet.model.model_info import describe_model
 from spanjet.model.random_weights import ModernBertShape, write_checkpoint
 from spanjet.runtime.openvino import ops, ov, shared_core
+from spanjet.runtime.precision import is_product, is_quantized_product
 
 GOLDEN = checkpoints.ARCHITECTURES / "modernbert" / "logits.npz"
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -236,3 +237,28 @@ def test_info_counts_the_checkpoints_parameters(checkpoint: Path) -> None:
 def test_layers_cannot_be_cut(checkpoint: Path) -> None:
     with pytest.raises(ValueError, match="layers of a modernbert model cannot be cut, expected one of"):
         Network.load(checkpoint)
+
+
+def test_products_of_rotated_queries_and_keys_stay_in_floating_point(tmp_path: Path) -> None:
+    """What lies between them and the linear layers would make each of their quantizers an operation."""
+    loaded = load_model(checkpoints.copy("modernbert", tmp_path / "checkpoint"))
+    ids = np.random.default_rng(0).integers(5, 159, (2, 32), dtype=np.int32)
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    quantized = quantize(loaded.model, [inputs])
+    products = {node.get_friendly_name(): node for node in quantized.get_ops() if is_product(node)}
+    layers = range(5)
+    for layer in layers:
+        assert not is_quantized_product(products[f"encoder.layer.{layer}.attention.scores.product"])
+        for part in (
+            "attention.query",
+            "attention.key",
+            "attention.output",
+            "ffn.up",
+            "ffn.gate",
+            "ffn.down",
+        ):
+            assert is_quantized_product(products[f"encoder.layer.{layer}.{part}"])
+    logits, expected = checkpoints.run(quantized, inputs), checkpoints.run(loaded.model, inputs)
+    for output in checkpoints.OUTPUTS:
+        assert 0 < np.abs(logits[output] - expected[output]).max() < 0.5
+        assert np.corrcoef(logits[output].ravel(), expected[output].ravel())[0, 1] > 0.9

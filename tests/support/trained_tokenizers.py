@@ -175,13 +175,12 @@ def mpnet() -> Any:
 
 
 def modernbert() -> Any:
-    """Byte-level BPE whose offsets have the spaces, BERT's pairs, and added tokens for runs of spaces."""
+    """Byte-level BPE whose offsets have the spaces, BERT's pairs, and two names of padding."""
     tokenizer = _byte_level_model(
         ("|||IP_ADDRESS|||", "<|padding|>", *BERT), pre_tokenizers.ByteLevel(add_prefix_space=False)
     )
     tokenizer.normalizer = normalizers.NFC()
-    spaces = [AddedToken(" " * count, normalized=True, special=False) for count in range(24, 1, -1)]
-    tokenizer.add_tokens([*spaces, AddedToken("|||EMAIL_ADDRESS|||", normalized=True, special=False)])
+    tokenizer.add_tokens([AddedToken("|||EMAIL_ADDRESS|||", normalized=True, special=False)])
     tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True)])
     tokenizer.post_processor = _bert_pairs(tokenizer)
     return tokenizer
