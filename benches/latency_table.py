@@ -25,7 +25,10 @@ from spanjet.runtime.cpu import describe_machine
 WITHIN = 0.05
 """The share that predictions may be off by."""
 
-ALL_SHAPES = {"minilm-l6": Shape(width=384, layers=6, heads=12), **SHAPES}
+ALL_SHAPES = {
+    "minilm-l6": Shape(width=384, layers=6, heads=12),
+    **{name: SHAPES[name] for name in ("bert-base", "bert-large")},
+}
 # Tokens of SQuAD's windows: their median, their spread, and how long they can be.
 MEDIAN, SPREAD, LONGEST = 164, 0.4, 384
 

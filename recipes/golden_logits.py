@@ -74,6 +74,16 @@ DEBERTA = {
     "pos_att_type": "p2c|c2p",
     "position_biased_input": False,
 }
+MODERNBERT = {
+    "num_hidden_layers": 5,
+    "local_attention": 8,
+    "pad_token_id": 3,
+    "bos_token_id": 1,
+    "cls_token_id": 1,
+    "eos_token_id": 2,
+    "sep_token_id": 2,
+    "reference_compile": False,
+}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "distilbert": ("distilbert", DISTILBERT),
     "electra": ("electra", {"embedding_size": 8}),
@@ -118,7 +128,29 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mpnet": ("mpnet", {"pad_token_id": 1, "layer_norm_eps": 1e-5}),
     # Values that transformers does not look at: positions begin at 2, and there are 32 buckets.
     "mpnet-fixed": ("mpnet", {"pad_token_id": 3, "relative_attention_num_buckets": 40, "hidden_act": "relu"}),
+    "modernbert": ("modernbert", MODERNBERT),
+    "modernbert-biases": (
+        "modernbert",
+        {
+            **MODERNBERT,
+            "num_hidden_layers": 4,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "norm_bias": True,
+            "classifier_bias": True,
+            "classifier_activation": "silu",
+            "hidden_activation": "gelu_pytorch_tanh",
+            "global_attn_every_n_layers": 2,
+            "global_rope_theta": 500.0,
+            "local_rope_theta": 20.0,
+            "local_attention": 35,
+            "norm_eps": 1e-3,
+        },
+    ),
 }
+
+# The ends of the names of the weights of layer normalisation, in small letters.
+NORMS = ("layernorm.weight", "_norm.weight", "embeddings.norm.weight", "head.norm.weight")
 
 Batch = dict[str, NDArray[np.int32]]
 
@@ -191,8 +223,8 @@ def randomized(model: Any, seed: int) -> Any:
     torch.manual_seed(seed)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            tensor.normal_(1.0 if name.endswith(("LayerNorm.weight", "layer_norm.weight")) else 0.0, 0.2)
-            if name.endswith("word_embeddings.weight"):
+            tensor.normal_(1.0 if name.lower().endswith(NORMS) else 0.0, 0.2)
+            if name.endswith(("word_embeddings.weight", "tok_embeddings.weight")):
                 tensor[model.config.pad_token_id] = 0
     return model.eval()
 

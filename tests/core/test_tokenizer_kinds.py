@@ -58,7 +58,7 @@ def test_vocabulary(path: Path) -> None:
     before, _, after = peer.layout(other)
     assert (tokenizer.cls_token_id, tokenizer.sep_token_id) == (before[0], after[-1])
     names = {index: token for token, index in vocabulary.items()}
-    assert names[tokenizer.pad_token_id] in ("<pad>", "[PAD]")
+    assert names[tokenizer.pad_token_id] in ("<pad>", "[PAD]", "<|padding|>")
     assert tokenizer.unk_token_id is not None
     assert names[tokenizer.unk_token_id] in ("<unk>", "[UNK]")
 

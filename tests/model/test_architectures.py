@@ -18,6 +18,8 @@ from spanjet.runtime.openvino import ops, ov, shared_core
 
 NAMES = sorted(path.parent.name for path in ARCHITECTURES.glob("*/logits.npz"))
 TOLERANCE = 1e-5
+# What the tensors of question-answering heads begin with.
+HEADS = ("qa_outputs.", "classifier.")
 LAYOUTS = {
     "camembert": InputLayout(token_types=False, pad_token_id=1, first_position=2),
     "deberta-absolute": InputLayout(token_types=False),
@@ -26,6 +28,7 @@ LAYOUTS = {
     "distilbert": InputLayout(token_types=False),
     "electra": InputLayout(),
     "mobilebert": InputLayout(),
+    "modernbert": InputLayout(token_types=False, pad_token_id=3),
     "mpnet": InputLayout(token_types=False, pad_token_id=1, first_position=2),
     "mpnet-fixed": InputLayout(token_types=False, pad_token_id=3, first_position=2),
     "roberta": InputLayout(token_types=False, pad_token_id=1, first_position=2),
@@ -42,7 +45,7 @@ def random_inputs(model: ov.Model, rows: int, length: int) -> checkpoints.Batch:
 def test_all_architectures_are_covered() -> None:
     types = {load_model_type(name) for name in NAMES}
     assert types == set(REGISTRY) - {"bert"}  # whose tests are in test_checkpoint.py
-    assert len(NAMES) == 16
+    assert len(NAMES) == 18
 
 
 def load_model_type(name: str) -> str:
@@ -115,7 +118,8 @@ def test_every_operation_has_its_name(tmp_path: Path, name: str) -> None:
     parts = ("attention.query", "attention.key", "attention.value", "attention.output", "ffn.up", "ffn.down")
     assert {f"{layer}.{part}" for part in (*parts, "attention.norm", "ffn.norm")} <= set(names)
     weights = {node.get_friendly_name() for node in operations if node.get_type_name() == "Constant"}
-    assert {f"{layer}.{part}.{kind}" for part in parts for kind in ("weight", "bias")} <= weights
+    kinds = ("weight",) if name == "modernbert" else ("weight", "bias")
+    assert {f"{layer}.{part}.{kind}" for part in parts for kind in kinds} <= weights
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,7 +128,9 @@ def test_padding_changes_nothing(tmp_path: Path, name: str) -> None:
     checkpoint = checkpoints.copy(name, tmp_path / name)
 
     def fill(tensors: checkpoints.Tensors) -> checkpoints.Tensors:
-        words = next(key for key in tensors if key.endswith("word_embeddings.weight"))
+        words = next(
+            key for key in tensors if key.endswith(("word_embeddings.weight", "tok_embeddings.weight"))
+        )
         return {**tensors, words: np.where(tensors[words] == 0, np.float32(0.3), tensors[words])}
 
     edit_tensors(checkpoint, fill)
@@ -185,9 +191,12 @@ def test_old_names_of_layer_normalisation(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_task(tmp_path: Path, name: str) -> None:
     checkpoint = checkpoints.copy(name, tmp_path / name)
     edit_tensors(
-        checkpoint, lambda tensors: {key: one for key, one in tensors.items() if "qa_outputs" not in key}
+        checkpoint,
+        lambda tensors: {key: one for key, one in tensors.items() if not key.startswith(HEADS)},
     )
     expected = r"tensor 'qa_outputs\.weight' is missing.*no question-answering head"
+    if name.startswith("modernbert"):  # whose configuration says what a checkpoint is for
+        expected = r"tensor 'classifier\.weight' is missing, expected with shape \[2, 16\]"
     with pytest.raises(ValueError, match=rf"model\.safetensors: {expected}"):
         load_model(checkpoint)
 
@@ -217,6 +226,32 @@ def test_a_checkpoint_of_another_task(tmp_path: Path, name: str) -> None:
         ("mpnet", "relative_attention_num_buckets", 16, "is 16, expected a whole number of at least 32"),
         ("mpnet", "num_attention_heads", 3, 'expected a divisor of "hidden_size" (16)'),
         ("deberta-v2", "conv_kernel_size", 2, "is 2, expected an odd number, or 0"),
+        ("modernbert", "num_attention_heads", 16, 'is 16, expected half of a divisor of "hidden_size" (16)'),
+        ("modernbert", "hidden_activation", "prelu", '"hidden_activation" is "prelu", expected "gelu" or'),
+        ("modernbert", "norm_eps", 0, '"norm_eps" is 0, expected a number between 0 and 1'),
+        ("modernbert", "norm_bias", 1, '"norm_bias" is 1, expected true or false'),
+        ("modernbert", "local_rope_theta", None, "is null, expected a number from 1 to 1e30"),
+        ("modernbert", "global_rope_theta", True, "is true, expected a number from 1 to 1e30"),
+        ("modernbert", "global_attn_every_n_layers", 0, "is 0, expected a whole number of at least 1"),
+        ("modernbert", "local_attention", -1, "is -1, expected a whole number of at least 0"),
+        ("modernbert", "layer_types", ["full_attention"], "expected a list of 5 names"),
+        ("modernbert", "layer_types", ["full", *["full_attention"] * 4], 'names, "full_attention" or "slid'),
+        ("modernbert", "rope_scaling", {"type": "linear"}, "expected null: scaled rotary positions"),
+        ("modernbert", "rope_parameters", [], 'is [], expected "full_attention" and "sliding_attention"'),
+        ("modernbert", "rope_parameters", {"full_attention": {"rope_type": "yarn"}}, '"rope_type" "default"'),
+        (
+            "modernbert",
+            "rope_parameters",
+            {"sliding_attention": {"rope_theta": 0}},
+            "a number from 1 to 1e30",
+        ),
+        (
+            "modernbert",
+            "architectures",
+            ["ModernBertForSequenceClassification"],
+            "no question-answering head",
+        ),
+        ("modernbert", "architectures", "ModernBertModel", "expected a list of names"),
         ("deberta-v2", "conv_groups", 2, "is 2, expected a whole number of at least 1 and at most 1"),
     ],
 )
@@ -248,6 +283,17 @@ def test_config_errors(tmp_path: Path, name: str, key: str, value: Any, expected
         ("deberta-v2", {"conv_kernel_size": 0}),
         ("mpnet", {"relative_attention_num_buckets": 33}),
         ("mpnet", {"num_attention_heads": 4}),
+        ("modernbert", {"num_hidden_layers": 4}),
+        ("modernbert", {"intermediate_size": 48}),
+        ("modernbert", {"attention_bias": True}),
+        ("modernbert", {"mlp_bias": True}),
+        ("modernbert", {"norm_bias": True}),
+        ("modernbert", {"classifier_bias": True}),
+        ("modernbert-biases", {"attention_bias": False}),
+        ("modernbert-biases", {"mlp_bias": False}),
+        ("modernbert-biases", {"norm_bias": False}),
+        ("modernbert-biases", {"classifier_bias": False}),
+        ("modernbert", {"model_type": "bert", "type_vocab_size": 2}),
         ("mpnet", {"model_type": "roberta"}),
         ("roberta", {"model_type": "mpnet"}),
         ("roberta", {"model_type": "bert"}),

@@ -1,7 +1,8 @@
-"""From a checkpoint with its own tokenizer to answers: RoBERTa, XLM-R, DeBERTa-v3, MPNet; tiny, random."""
+"""From a checkpoint with its own tokenizer to answers; all of them tiny and random."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ MODELS = {
     "xlm-roberta": ("unigram", 1, 38),
     "deberta-v3": ("unigram-precompiled", 0, 40),
     "mpnet": ("mpnet", 1, 38),
+    "modernbert": ("modernbert", 2, 40),
 }
 
 
@@ -40,9 +42,10 @@ def enlarge(path: Path, rows: int, pad: int) -> None:
     rng = np.random.default_rng(61)
 
     def edit(tensors: checkpoints.Tensors) -> None:
-        [name] = [name for name in tensors if name.endswith("word_embeddings.weight")]
+        [name] = [name for name in tensors if re.search(r"(word|tok)_embeddings\.weight$", name)]
         tensors[name] = rng.normal(size=(rows, tensors[name].shape[1])).astype(np.float32)
-        tensors["qa_outputs.weight"] = rng.normal(size=tensors["qa_outputs.weight"].shape).astype(np.float32)
+        [head] = tensors.keys() & {"qa_outputs.weight", "classifier.weight"}
+        tensors[head] = rng.normal(size=tensors[head].shape).astype(np.float32)
 
     checkpoints.edit_tensors(path, edit)
     checkpoints.edit_config(path, vocab_size=rows, pad_token_id=pad)

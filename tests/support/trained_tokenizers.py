@@ -174,6 +174,18 @@ def mpnet() -> Any:
     return Tokenizer.from_str(json.dumps(content))
 
 
+def modernbert() -> Any:
+    """Byte-level BPE whose offsets have the spaces, BERT's pairs, and two names of padding."""
+    tokenizer = _byte_level_model(
+        ("|||IP_ADDRESS|||", "<|padding|>", *BERT), pre_tokenizers.ByteLevel(add_prefix_space=False)
+    )
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_tokens([AddedToken("|||EMAIL_ADDRESS|||", normalized=True, special=False)])
+    tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True)])
+    tokenizer.post_processor = _bert_pairs(tokenizer)
+    return tokenizer
+
+
 KINDS: dict[str, Callable[[], Any]] = {
     "byte-level": byte_level,
     "byte-level-with-spaces": byte_level_with_spaces,
@@ -183,6 +195,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "byte-fallback": byte_fallback,
     "word-piece": word_piece,
     "mpnet": mpnet,
+    "modernbert": modernbert,
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from spanjet.model.content import check_content
 
-__all__ = ["Fields", "read_json"]
+__all__ = ["Fields", "is_number", "read_json"]
 
 # Maximum size of a configuration file; a larger file is not read.
 _MOST_BYTES = 16 << 20
@@ -42,6 +42,11 @@ def _fault(error: ValueError | RecursionError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"not {error.encoding.upper()} at byte {error.start}"
     return str(error) if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
+
+
+def is_number(value: Any) -> bool:
+    """Return True for a number from 1 to 1e30."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 1e30
 
 
 class Fields:
@@ -95,6 +100,13 @@ class Fields:
         value = self._value(key, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
             raise self.error(key, "a number between 0 and 1")
+        return float(value)
+
+    def number(self, key: str, *, default: float) -> float:
+        """Return a number from 1 to 1e30."""
+        value = self._value(key, default)
+        if not is_number(value):
+            raise self.error(key, "a number from 1 to 1e30")
         return float(value)
 
     def flag(self, key: str, *, default: bool) -> bool:

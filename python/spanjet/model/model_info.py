@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from spanjet.model.graph.blocks import FIXED
 from spanjet.model.load import Model
 from spanjet.runtime.cpu import inference_paths
 from spanjet.runtime.openvino import ov, shared_core
@@ -102,7 +103,9 @@ def _parts(nodes: Iterable[ov.Node]) -> dict[str, Counter[str]]:
 
 
 def _part(constant: ov.Node) -> str | None:
-    """Name the part of a constant; None for scales and limits of quantizers."""
+    """Name the part of a constant; None for scales and limits of quantizers, and for what is no parameter."""
+    if constant.get_friendly_name().endswith(FIXED):
+        return None
     shape = tuple(constant.get_output_shape(0))
     if len(shape) == 1:
         return "vectors" if shape[0] > 1 else None

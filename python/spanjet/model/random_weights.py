@@ -1,4 +1,4 @@
-"""Write BERT checkpoints of any size with random weights, as fast as trained ones."""
+"""Write BERT and ModernBERT checkpoints of any size with random weights, as fast as trained ones."""
 
 import json
 import math
@@ -7,10 +7,11 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-__all__ = ["SHAPES", "Shape", "write_checkpoint"]
+__all__ = ["SHAPES", "ModernBertShape", "Shape", "write_checkpoint"]
 
 # Standard deviation of BERT's weight initialisation.
 SPREAD = 0.02
@@ -45,10 +46,57 @@ class Shape:
             yield from _affine(f"{prefix}.output.LayerNorm", (width,))
         yield from _affine("qa_outputs", (2, width))
 
+    def config(self) -> dict[str, Any]:
+        """Return the content of ``config.json``."""
+        return {
+            "model_type": "bert",
+            "vocab_size": self.vocabulary,
+            "hidden_size": self.width,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": 4 * self.width,
+            "max_position_embeddings": self.positions,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModernBertShape(Shape):
+    """Sizes of a ModernBERT (Warner et al. 2024, arXiv 2412.13663)."""
+
+    units: int
+    vocabulary: int = 50368
+    positions: int = 8192
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield names and shapes of the tensors, as ModernBertForQuestionAnswering saves them."""
+        width = self.width
+        yield "model.embeddings.tok_embeddings.weight", (self.vocabulary, width)
+        yield "model.embeddings.norm.weight", (width,)
+        for layer in range(self.layers):
+            prefix = f"model.layers.{layer}"
+            if layer:
+                yield f"{prefix}.attn_norm.weight", (width,)
+            yield f"{prefix}.attn.Wqkv.weight", (3 * width, width)
+            yield f"{prefix}.attn.Wo.weight", (width, width)
+            yield f"{prefix}.mlp_norm.weight", (width,)
+            yield f"{prefix}.mlp.Wi.weight", (2 * self.units, width)
+            yield f"{prefix}.mlp.Wo.weight", (width, self.units)
+        yield "model.final_norm.weight", (width,)
+        yield "head.dense.weight", (width, width)
+        yield "head.norm.weight", (width,)
+        yield from _affine("classifier", (2, width))
+
+    def config(self) -> dict[str, Any]:
+        """Return the content of ``config.json``."""
+        changed = {"model_type": "modernbert", "intermediate_size": self.units, "pad_token_id": 0}
+        return {**super().config(), **changed}
+
 
 SHAPES = {
     "bert-base": Shape(width=768, layers=12, heads=12),
     "bert-large": Shape(width=1024, layers=24, heads=16),
+    "modernbert-base": ModernBertShape(width=768, layers=22, heads=12, units=1152),
+    "modernbert-large": ModernBertShape(width=1024, layers=28, heads=16, units=2624),
 }
 
 
@@ -66,16 +114,7 @@ def write_checkpoint(directory: Path, shape: Shape, *, seed: int = 0, vocabulary
         Size of the weights in bytes.
     """
     directory.mkdir()
-    config = {
-        "model_type": "bert",
-        "vocab_size": shape.vocabulary,
-        "hidden_size": shape.width,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": 4 * shape.width,
-        "max_position_embeddings": shape.positions,
-    }
-    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "config.json").write_text(json.dumps(shape.config()))
     if vocabulary is None:
         (directory / "vocab.txt").write_text("\n".join(_vocabulary(shape.vocabulary)) + "\n")
     else:
@@ -90,8 +129,8 @@ def write_checkpoint(directory: Path, shape: Shape, *, seed: int = 0, vocabulary
         file.write(len(text).to_bytes(8, "little") + text)
         for name, sizes in shape.tensors():
             values = generator.standard_normal(sizes, np.float32) * np.float32(SPREAD)
-            if "LayerNorm" in name or name.endswith(".bias"):
-                values = np.full(sizes, name.endswith("LayerNorm.weight"), np.float32)
+            if len(sizes) == 1:  # layer normalisation, or a bias
+                values = np.full(sizes, name.endswith(".weight"), np.float32)
             file.write(values.tobytes())
     return end
 

@@ -13,14 +13,17 @@ from spanjet.model.graph.activation_functions import activate
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.runtime.openvino import ops, ov
 
-__all__ = ["Biases", "Blocks", "LayerTensors"]
+__all__ = ["FIXED", "MASKED", "Biases", "Blocks", "LayerTensors"]
 
 #: What is added to attention scores one after another, each broadcast to [batch, heads, length, length].
 Biases = tuple[ov.Node, ...]
 
-# Added to the attention scores of padding. Large enough for a probability of exactly 0 in float32, and finite
-# in every precision, so that a row of padding alone gives no NaN.
-_MASKED = np.float32(-10000.0)
+#: The end of the names of constants in floating point that are no parameters, such as sines of positions.
+FIXED = ".fixed"
+
+#: What is added to the attention scores of padding. Large enough for a probability of exactly 0 in float32,
+#: and finite in every precision, so that a row of padding alone gives no NaN.
+MASKED = np.float32(-10000.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +81,16 @@ class Blocks:
         start, step, axes = (np.array([value], np.int64) for value in (0, 1, 0))
         return ops.slice(table, start, length, step, axes, name=name)
 
-    def linear(self, vectors: ov.Node, *, inputs: int, outputs: int, name: str, tensor: str) -> ov.Node:
-        """Build a linear layer, ``vectors @ weight.T + bias``: [..., inputs] -> [..., outputs]."""
+    def linear(
+        self, vectors: ov.Node, *, inputs: int, outputs: int, name: str, tensor: str, biased: bool = True
+    ) -> ov.Node:
+        """Build a linear layer, ``vectors @ weight.T + bias``: [..., inputs] -> [..., outputs].
+
+        Without ``biased`` there is no bias.
+        """
         weight = self._constant(f"{name}.weight", f"{tensor}.weight", (outputs, inputs))
+        if not biased:
+            return ops.matmul(vectors, weight, False, True, name=name)
         bias = self.bias(width=outputs, name=name, tensor=tensor)
         product = ops.matmul(vectors, weight, False, True, name=f"{name}.product")
         return ops.add(product, bias, name=name)
@@ -89,12 +99,19 @@ class Blocks:
         """Build a linear layer without inputs, which is its bias: [width]."""
         return self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
 
-    def layer_norm(self, vectors: ov.Node, *, width: int, name: str, tensor: str) -> ov.Node:
-        """Build layer normalisation over the last axis (Ba et al. 2016, arXiv 1607.06450)."""
+    def layer_norm(
+        self, vectors: ov.Node, *, width: int, name: str, tensor: str, biased: bool = True
+    ) -> ov.Node:
+        """Build layer normalisation over the last axis (Ba et al. 2016, arXiv 1607.06450).
+
+        Without ``biased`` it only scales.
+        """
         weight = self._constant(f"{name}.weight", f"{tensor}.weight", (width,))
-        bias = self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
         axis = ops.constant(np.array([-1], np.int64), name=f"{name}.axis")
         normal = ops.mvn(vectors, axis, True, self._eps, "inside_sqrt", name=f"{name}.normal")
+        if not biased:
+            return ops.multiply(normal, weight, name=name)
+        bias = self._constant(f"{name}.bias", f"{tensor}.bias", (width,))
         return ops.add(ops.multiply(normal, weight, name=f"{name}.scaled"), bias, name=name)
 
     def affine(self, vectors: ov.Node, *, width: int, name: str, tensor: str) -> ov.Node:
@@ -131,7 +148,7 @@ class Blocks:
         """Build the attention bias of padding: int32[batch, length] -> float32[batch, 1, 1, length]."""
         mask = ops.convert(attention_mask, "f32", name=f"{name}.mask")
         padding = ops.subtract(np.float32(1.0), mask, name=f"{name}.padding")
-        lowered = ops.multiply(padding, _MASKED, name=f"{name}.lowered")
+        lowered = ops.multiply(padding, MASKED, name=f"{name}.lowered")
         bias = ops.unsqueeze(lowered, np.array([1, 2], np.int64))
         bias.set_friendly_name(name)  # unsqueeze drops its own name argument
         return bias
@@ -153,9 +170,15 @@ class Blocks:
         # tokens) and 320 (static 6 x 160) here: OpenVINO's own attention operation 228 and 321, but with
         # fewer names; one product for query, key and value 216 and 329.
         inner = heads * head_size
-        sizes = {"inputs": width, "heads": heads, "head_size": head_size}
         query, key, value = (
-            self.heads(vectors, **sizes, name=f"{name}.{part}", tensor=f"{layer}.{tensor}")
+            self.heads(
+                vectors,
+                inputs=width,
+                heads=heads,
+                head_size=head_size,
+                name=f"{name}.{part}",
+                tensor=f"{layer}.{tensor}",
+            )
             for part, tensor in (("query", tensors.query), ("key", tensors.key), ("value", tensors.value))
         )
         context = self.attend(query, key, value, biases, scale=head_size**-0.5, inner=inner, name=name)
@@ -163,31 +186,60 @@ class Blocks:
         return self.linear(context, inputs=inner, outputs=width, name=f"{name}.output", tensor=output)
 
     def heads(
-        self, vectors: ov.Node, *, inputs: int, heads: int, head_size: int, name: str, tensor: str
+        self,
+        vectors: ov.Node,
+        *,
+        inputs: int,
+        heads: int,
+        head_size: int,
+        name: str,
+        tensor: str,
+        biased: bool = True,
     ) -> ov.Node:
         """Project to heads: [batch, length, inputs] -> [batch, heads, length, head_size]."""
-        flat = self.linear(vectors, inputs=inputs, outputs=heads * head_size, name=name, tensor=tensor)
+        width = heads * head_size
+        flat = self.linear(vectors, inputs=inputs, outputs=width, name=name, tensor=tensor, biased=biased)
         split = np.array([0, 0, heads, head_size], np.int64)
         by_head = ops.reshape(flat, split, True, name=f"{name}.by_head")
         return ops.transpose(by_head, np.array([0, 2, 1, 3], np.int64), name=f"{name}.heads")
 
-    @staticmethod
+    @classmethod
     def attend(
-        query: ov.Node, key: ov.Node, value: ov.Node, biases: Biases, *, scale: float, inner: int, name: str
+        cls,
+        query: ov.Node,
+        key: ov.Node,
+        value: ov.Node,
+        biases: Biases,
+        *,
+        scale: float,
+        inner: int,
+        name: str,
     ) -> ov.Node:
         """Build scaled dot-product attention with concatenated heads: -> [batch, length, inner].
 
         The biases are added to the scaled scores in their order.
         """
+        context = cls.context(query, key, value, biases, scale=scale, name=name)
+        return cls.concatenated(context, inner=inner, name=f"{name}.context")
+
+    @staticmethod
+    def context(
+        query: ov.Node, key: ov.Node, value: ov.Node, biases: Biases, *, scale: float, name: str
+    ) -> ov.Node:
+        """Build scaled dot-product attention of each head, see `attend`: -> [batch, heads, length, width]."""
         product = ops.matmul(query, key, False, True, name=f"{name}.scores.product")
         scores = ops.multiply(product, np.float32(scale), name=f"{name}.scores.scaled")
         for index, bias in enumerate(biases, 1):
             last = index == len(biases)
             scores = ops.add(scores, bias, name=f"{name}.scores" if last else f"{name}.scores.biased.{index}")
         probabilities = ops.softmax(scores, -1, name=f"{name}.probabilities")
-        context = ops.matmul(probabilities, value, False, False, name=f"{name}.context.heads")
-        joined = ops.transpose(context, np.array([0, 2, 1, 3], np.int64), name=f"{name}.context.by_head")
-        return ops.reshape(joined, np.array([0, 0, inner], np.int64), True, name=f"{name}.context")
+        return ops.matmul(probabilities, value, False, False, name=f"{name}.context.heads")
+
+    @staticmethod
+    def concatenated(heads: ov.Node, *, inner: int, name: str) -> ov.Node:
+        """Concatenate heads: [batch, heads, length, width] -> [batch, length, inner]."""
+        joined = ops.transpose(heads, np.array([0, 2, 1, 3], np.int64), name=f"{name}.by_head")
+        return ops.reshape(joined, np.array([0, 0, inner], np.int64), True, name=name)
 
     def feed_forward(
         self,

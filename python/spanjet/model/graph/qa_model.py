@@ -33,18 +33,19 @@ class Inputs:
 
 
 def question_answering(
-    blocks: Blocks, inputs: Inputs, vectors: ov.Node, *, width: int, name: str
+    blocks: Blocks, inputs: Inputs, vectors: ov.Node, *, width: int, name: str, tensor: str = "qa_outputs"
 ) -> ov.Model:
     """Build the model with a linear layer from hidden states to ``start_logits`` and ``end_logits``.
 
     Args:
-        blocks: builder with the tensors ``qa_outputs.weight`` [2, width] and ``qa_outputs.bias`` [2].
+        blocks: builder with the linear layer's tensors, ``.weight`` [2, width] and ``.bias`` [2].
         inputs: input nodes of the graph.
         vectors: the encoder's output, [batch, length, width].
         width: width of the hidden states.
         name: name of the model.
+        tensor: what the checkpoint calls the linear layer.
     """
-    logits = blocks.linear(vectors, inputs=width, outputs=2, name="qa_outputs", tensor="qa_outputs")
+    logits = blocks.linear(vectors, inputs=width, outputs=2, name="qa_outputs", tensor=tensor)
     columns = ops.split(logits, np.int64(-1), 2, name="qa_outputs.columns")
     results = []
     for index, output in enumerate(("start_logits", "end_logits")):

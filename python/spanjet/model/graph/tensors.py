@@ -1,12 +1,12 @@
 """Provide a graph's tensors by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Recorder", "TensorSource", "Tensors"]
+__all__ = ["FusedTensors", "Recorder", "TensorSource", "Tensors"]
 
 
 class TensorSource(Protocol):
@@ -74,6 +74,43 @@ class Recorder:
         """Take one tensor, see `TensorSource.take`."""
         self.taken[name] = self._source.take(name, shape)
         return self.taken[name]
+
+    def finish(self) -> None:
+        """Check that every tensor was taken, see `TensorSource.finish`."""
+        self._source.finish()
+
+
+class FusedTensors:
+    """Source of tensors that takes parts of equal size from fused tensors, split along their first axis.
+
+    The parts share the memory of the fused tensor.
+
+    Args:
+        source: source of the tensors.
+        parts: names of the parts in their order, by the name of the fused layer; each name is the last one
+            before ``.weight`` or ``.bias``, as in ``layers.0.attn.Wqkv.weight``.
+    """
+
+    def __init__(self, source: TensorSource, parts: Mapping[str, Sequence[str]]) -> None:
+        self._source = source
+        self._places = {
+            part: (fused, index, len(names))
+            for fused, names in parts.items()
+            for index, part in enumerate(names)
+        }
+        self._fused: dict[str, NDArray[np.float32]] = {}
+
+    def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Take one tensor, or a part of a fused one; see `TensorSource.take`."""
+        layer, _, kind = name.rpartition(".")
+        parent, _, part = layer.rpartition(".")
+        if part not in self._places:
+            return self._source.take(name, shape)
+        fused, index, count = self._places[part]
+        whole, rows = f"{parent}.{fused}.{kind}", shape[0]
+        if whole not in self._fused:  # a checkpoint in half precision is converted when a tensor is taken
+            self._fused[whole] = self._source.take(whole, (count * rows, *shape[1:]))
+        return self._fused[whole][index * rows : (index + 1) * rows]
 
     def finish(self) -> None:
         """Check that every tensor was taken, see `TensorSource.finish`."""

@@ -89,7 +89,11 @@ def _quantize(checkpoint: Path, path: Path, *, name: str, half_range: bool, on_s
     card = {
         "name": name,
         "license": None,
-        "source": {"name": "random weights, seed 0", "architecture": "bert", "weights": RANDOM},
+        "source": {
+            "name": "random weights, seed 0",
+            "architecture": original.architecture,
+            "weights": RANDOM,
+        },
         "quantization": {"method": METHOD, "overflow_fix": half_range, "calibration": {"count": len(inputs)}},
         "evaluation": None,
         **describe_tools(),

@@ -9,6 +9,7 @@ from spanjet.model.graph.architectures.deberta import Deberta
 from spanjet.model.graph.architectures.distilbert import DistilBert
 from spanjet.model.graph.architectures.electra import Electra
 from spanjet.model.graph.architectures.mobilebert import MobileBert
+from spanjet.model.graph.architectures.modernbert import ModernBert
 from spanjet.model.graph.architectures.mpnet import MpNet
 from spanjet.model.graph.architectures.roberta import Roberta
 
@@ -21,6 +22,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "distilbert": DistilBert,
     "electra": Electra,
     "mobilebert": MobileBert,
+    "modernbert": ModernBert,
     "mpnet": MpNet,
     "roberta": Roberta,
     "xlm-roberta": Roberta,
