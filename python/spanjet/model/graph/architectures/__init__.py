@@ -4,10 +4,12 @@ from pathlib import Path
 
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.architectures.albert import Albert
 from spanjet.model.graph.architectures.bert import Bert
 from spanjet.model.graph.architectures.deberta import Deberta
 from spanjet.model.graph.architectures.distilbert import DistilBert
 from spanjet.model.graph.architectures.electra import Electra
+from spanjet.model.graph.architectures.ernie import Ernie
 from spanjet.model.graph.architectures.mobilebert import MobileBert
 from spanjet.model.graph.architectures.mpnet import MpNet
 from spanjet.model.graph.architectures.roberta import Roberta
@@ -15,11 +17,13 @@ from spanjet.model.graph.architectures.roberta import Roberta
 __all__ = ["ARCHITECTURES", "read_architecture"]
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
+    "albert": Albert,
     "bert": Bert,
     "camembert": Roberta,
     "deberta-v2": Deberta,
     "distilbert": DistilBert,
     "electra": Electra,
+    "ernie": Ernie,
     "mobilebert": MobileBert,
     "mpnet": MpNet,
     "roberta": Roberta,
