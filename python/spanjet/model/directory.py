@@ -12,9 +12,7 @@ from typing import Any
 from spanjet.model.card import CARD
 from spanjet.model.config_json import read_json
 from spanjet.model.content import check_content
-from spanjet.model.exported import GRAPH, find_exported, read_exported
-from spanjet.model.graph.architecture import Architecture
-from spanjet.model.graph.architectures import read_architecture
+from spanjet.model.exported import GRAPH, find_exported
 from spanjet.runtime.openvino import ov
 from spanjet.storage import staged
 
@@ -55,20 +53,13 @@ class ModelDirectory:
         graph: ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
             `find_exported`.
         tokenizer: tokenizer file, see `find_tokenizer`.
-        config: architecture of the encoder.
         card: ``card.json`` with the model's source and quality; None if there is none.
     """
 
     path: Path
     graph: Path
     tokenizer: Path
-    config: Architecture
     card: dict[str, Any] | None
-
-    @property
-    def max_position_embeddings(self) -> int:
-        """Number of rows of the encoder's position table."""
-        return self.config.max_position_embeddings
 
     @classmethod
     def read(cls, path: Path) -> "ModelDirectory":
@@ -86,17 +77,8 @@ class ModelDirectory:
             path=path,
             graph=graph,
             tokenizer=find_tokenizer(path),
-            config=read_architecture(path / CONFIG),
             card=read_json(card) if card.exists() else None,
         )
-
-    def load(self) -> ov.Model:
-        """Load the model with memory-mapped weights.
-
-        Raises:
-            ValueError: as `read_exported`.
-        """
-        return read_exported(self.graph)
 
 
 def find_tokenizer(path: Path) -> Path:
