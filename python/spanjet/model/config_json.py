@@ -74,6 +74,10 @@ class Fields:
         """Return the same fields with other names of some keys in the file."""
         return Fields(self.path, self._values, names)
 
+    def completed(self, values: dict[str, Any]) -> "Fields":
+        """Return the same fields with further values, which replace those of the file."""
+        return Fields(self.path, {**self._values, **values}, self._names)
+
     def error(self, key: str, expected: str) -> ValueError:
         """Make a ValueError about a value, with file, key, found and expected value."""
         key = self._names.get(key, key)

@@ -30,7 +30,15 @@ BUNDLED_MODEL = Path(__file__).parent / "assets" / "minilm-l6-squad2-int8"
 
 WEIGHTS, CONFIG = "openvino_model.bin", "config.json"
 _MERGES = "merges.txt"
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+# The last three are SentencePiece models.
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+)
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
 COMPANIONS = (
     CONFIG,
@@ -84,11 +92,12 @@ class ModelDirectory:
 def find_tokenizer(path: Path) -> Path:
     """Find the tokenizer file of a directory.
 
-    That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
+    That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it,
+    or else a SentencePiece model under one of its usual names.
 
     Raises:
         FileNotFoundError: none of them exists.
-        ValueError: the directory has a SentencePiece model instead, or something that is no tokenizer file.
+        ValueError: the directory has a model of another name instead, or something that is no tokenizer file.
     """
     for name in _TOKENIZERS:
         if os.path.lexists(path / name) and (name != "vocab.json" or (path / _MERGES).is_file()):
@@ -96,10 +105,12 @@ def find_tokenizer(path: Path) -> Path:
             return path / name
     for file in sorted(path.glob("*.model")):
         raise ValueError(
-            f"{file}: a SentencePiece model; expected a tokenizer.json beside it, which transformers' "
-            "AutoTokenizer.from_pretrained makes of it and save_pretrained writes"
+            f"{file}: a tokenizer's model that is not read; expected a tokenizer.json beside it, which this "
+            'makes: python -c "from transformers import AutoTokenizer as A; '
+            f"A.from_pretrained('{path}').save_pretrained('{path}')\""
         )
-    expected = f"{', '.join(_TOKENIZERS[:-1])}, or {_TOKENIZERS[-1]} and {_MERGES}"
+    names = [f"{name} and {_MERGES}" if name == "vocab.json" else name for name in _TOKENIZERS]
+    expected = f"{', '.join(names[:-1])}, or {names[-1]}"
     raise FileNotFoundError(ENOENT, f"no tokenizer, expected {expected}", str(path))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from spanjet.model.card import CARD
 from spanjet.model.config_json import Fields, read_json
 from spanjet.model.graph.architecture import Architecture
-from spanjet.model.graph.architectures import ARCHITECTURES
+from spanjet.model.graph.architectures import ARCHITECTURES, find_model_type
 from spanjet.model.graph.input_layout import InputLayout
 from spanjet.runtime.openvino import ov
 
@@ -74,7 +74,7 @@ def read_exported_config(directory: Path, tokenizer: Path, model: ov.Model) -> E
     path, types = directory / _CONFIG, any("token_type_ids" in port.get_names() for port in model.inputs)
     # A directory with a card was written by spanjet, with its configuration.
     is_alone = not path.exists() and not (directory / CARD).exists()
-    fields = Fields(path, {}) if is_alone else Fields.read(path)
+    fields = Fields(path, {}) if is_alone else find_model_type(Fields.read(path))
     family = fields.get("model_type", _UNKNOWN)
     if not isinstance(family, str):
         raise fields.error("model_type", "a string")

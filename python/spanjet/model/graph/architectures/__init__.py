@@ -14,7 +14,7 @@ from spanjet.model.graph.architectures.mobilebert import MobileBert
 from spanjet.model.graph.architectures.mpnet import MpNet
 from spanjet.model.graph.architectures.roberta import Roberta
 
-__all__ = ["ARCHITECTURES", "read_architecture"]
+__all__ = ["ARCHITECTURES", "find_model_type", "read_architecture"]
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
     "albert": Albert,
@@ -36,8 +36,19 @@ def read_architecture(path: Path) -> Architecture:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is not JSON, its ``model_type`` is not in `ARCHITECTURES`, or a value is missing
+        ValueError: the file is not JSON, its ``model_type``, or without one the class in
+            ``architectures``, is not in `ARCHITECTURES`, or a value is missing
             or cannot be used; the message names the file, the key, what was found and what was expected.
     """
-    fields = Fields.read(path)
+    fields = find_model_type(Fields.read(path))
     return ARCHITECTURES[fields.choice("model_type", list(ARCHITECTURES))].read(fields)
+
+
+def find_model_type(fields: Fields) -> Fields:
+    """Complete the ``model_type`` that configurations before 2020 lack by the class in ``architectures``."""
+    classes = fields.get("architectures")
+    if fields.get("model_type") is not None or not (isinstance(classes, list) and classes):
+        return fields
+    names = {name.replace("-", ""): name for name in ARCHITECTURES}
+    family = str(classes[0]).partition("For")[0].lower()
+    return fields.completed({"model_type": names[family]}) if family in names else fields
