@@ -103,7 +103,7 @@ def test_prefix_is_optional_and_other_heads_are_ignored(checkpoint: Path) -> Non
     ("key", "value", "expected"),
     [
         ("model_type", "gpt2", '"model_type" is "gpt2", expected "albert" or'),
-        ("model_type", None, '"model_type" is null, expected "albert" or'),
+        ("model_type", ["bert"], '"model_type" is ["bert"], expected "albert" or'),
         ("hidden_act", "prelu", '"hidden_act" is "prelu", expected "gelu" or'),
         ("position_embedding_type", "rotary", 'is "rotary", expected "absolute" or "relative_key" or'),
         ("is_decoder", True, '"is_decoder" is true, expected false'),
