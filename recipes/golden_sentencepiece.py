@@ -7,8 +7,8 @@ Training and recording need an environment of their own:
     reference/bin/python recipes/golden_sentencepiece.py
 
 It writes into ``tests/golden/sentencepiece`` a model of about 400 pieces for each family as its checkpoints
-keep it, and ``tokens.json``: ids and offsets of texts by transformers' conversion, with some settings, with and
-without the precompiled normalisation of ``tests/data/tokenizers/charsmap``.
+keep it, and ``tokens.json``: ids and offsets of texts by transformers' conversion, with some settings, each
+with and without the precompiled normalisation of ``tests/data/tokenizers/charsmap``.
 """
 
 import json

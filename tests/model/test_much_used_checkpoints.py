@@ -73,8 +73,8 @@ class Layout:
     """What a checkpoint consists of.
 
     The tensors are those of ``like``, a checkpoint that transformers wrote, with as many words and positions
-    as the tokenizer and the configuration say; ``extra`` are further ones, ``renamed`` changes names. ``added``
-    is a token that ``added_tokens.json`` puts behind the vocabulary.
+    as the tokenizer and the configuration say; ``extra`` are further ones, ``renamed`` changes names, and
+    ``added`` is a token that ``added_tokens.json`` puts behind the vocabulary.
     """
 
     like: Path
