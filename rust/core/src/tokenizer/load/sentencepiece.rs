@@ -177,7 +177,8 @@ fn family(path: &Path, config: &ConfigFile, model: &Model<'_>) -> Result<Family>
         None => Err(refuse(
             path,
             format!(
-                "is a SentencePiece model of none of the families ALBERT, CamemBERT, DeBERTa-v2 and XLM-RoBERTa by {CONFIG} or {MODEL}; {convert}"
+                "is a SentencePiece model of none of the families ALBERT, CamemBERT, DeBERTa-v2 and XLM-RoBERTa \
+                 by {CONFIG} or {MODEL}; {convert}"
             ),
         )),
         Some(_) if model.kind.unwrap_or(UNIGRAM) != UNIGRAM => {
