@@ -179,6 +179,9 @@ bench-distributed: .venv-integrations/distributed/built  ## Ray Data and Spark a
 bench-serve: .venv/tested  ## Load the server, and hold it against its targets (half an hour): make bench-serve [SQUAD=dev-v1.1.json]
 	$(BIN)/python -m benches.serve $(if $(SQUAD),--squad $(SQUAD)) $(SERVE_OPTIONS)
 
+bench-families: .venv/tested  ## Every architecture against BERT-base of the same size, random weights
+	$(BIN)/python -m benches.families --json benches/families.json $(FAMILIES_OPTIONS)
+
 bench-cascade: .venv/tested  ## Two models in turn on whole articles: make bench-cascade SQUAD=held-out.json FIRST=small [MODEL=large]
 	$(BIN)/python -m benches.cascade $(SQUAD) --first $(FIRST) $(if $(MODEL),--model $(MODEL)) $(CASCADE_OPTIONS)
 

@@ -128,6 +128,29 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mpnet": ("mpnet", {"pad_token_id": 1, "layer_norm_eps": 1e-5}),
     # Values that transformers does not look at: positions begin at 2, and there are 32 buckets.
     "mpnet-fixed": ("mpnet", {"pad_token_id": 3, "relative_attention_num_buckets": 40, "hidden_act": "relu"}),
+    "albert": ("albert", {"embedding_size": 8}),
+    # Layers 0 to 2 are of the first group, 3 and 4 of the second.
+    "albert-groups": (
+        "albert",
+        {
+            "embedding_size": 16,
+            "num_hidden_layers": 5,
+            "num_hidden_groups": 2,
+            "inner_group_num": 2,
+            "hidden_act": "gelu",
+            "type_vocab_size": 1,
+        },
+    ),
+    "ernie": ("ernie", {}),
+    "ernie-tasks": ("ernie", {"use_task_id": True, "task_type_vocab_size": 3, "type_vocab_size": 4}),
+    "bert-relative-key": ("bert", {"position_embedding_type": "relative_key"}),
+    "bert-relative-key-query": ("bert", {"position_embedding_type": "relative_key_query"}),
+    "bert-one-type": ("bert", {"type_vocab_size": 1}),
+    "electra-relative": (
+        "electra",
+        {"embedding_size": 8, "position_embedding_type": "relative_key_query", "type_vocab_size": 1},
+    ),
+    "ernie-relative": ("ernie", {"use_task_id": True, "position_embedding_type": "relative_key"}),
     "modernbert": ("modernbert", MODERNBERT),
     "modernbert-biases": (
         "modernbert",
@@ -188,11 +211,17 @@ def make_tiny() -> None:
     np.savez_compressed(TINY_LOGITS, **arrays)  # type: ignore[arg-type]
 
 
-def make_architectures() -> None:
-    """Write a small random checkpoint of each architecture with its logits, and the other golden values."""
+def make_architectures(names: list[str]) -> None:
+    """Write a small random checkpoint of each architecture with its logits, and the other golden values.
+
+    Args:
+        names: write only these checkpoints; empty: everything.
+    """
     from transformers import AutoConfig, AutoModelForQuestionAnswering
 
     for seed, (name, (model_type, values)) in enumerate(VARIANTS.items()):
+        if names and name not in names:
+            continue
         config = AutoConfig.for_model(model_type, **{**SMALL, **values}, attn_implementation="eager")
         model = randomized(AutoModelForQuestionAnswering.from_config(config), seed)
         model.save_pretrained(ARCHITECTURES / name, safe_serialization=True)
@@ -209,6 +238,8 @@ def make_architectures() -> None:
             for lengths in ((12, 12, 12), (16, 5, 1, 11), (1,), (longest, longest - 9))
         ]
         np.savez_compressed(ARCHITECTURES / name / "logits.npz", **reference(model, batches))  # type: ignore[arg-type]
+    if names:
+        return
     export_onnx(ARCHITECTURES / "electra")
     record_functions()
 
@@ -378,14 +409,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     command = parser.add_mutually_exclusive_group(required=True)
     command.add_argument("--make-tiny", action="store_true", help="write a random checkpoint and its logits")
-    command.add_argument("--make-architectures", action="store_true", help="the same for each architecture")
+    command.add_argument(
+        "--make-architectures",
+        nargs="*",
+        metavar="NAME",
+        help="the same for each architecture, or some of them",
+    )
     command.add_argument("--record", type=Path, metavar="CHECKPOINT", help="write a checkpoint's logits")
     command.add_argument("--check", type=Path, metavar="CHECKPOINT", help="compare with the recorded logits")
     arguments = parser.parse_args()
     if arguments.make_tiny:
         make_tiny()
-    elif arguments.make_architectures:
-        make_architectures()
+    elif arguments.make_architectures is not None:
+        make_architectures(arguments.make_architectures)
     elif arguments.record:
         record(arguments.record)
     else:

@@ -175,7 +175,7 @@ def test_shapes_that_are_not_the_weights_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mobilebert", "deberta-v2"])
 def test_other_layers_are_not_cut(tmp_path: Path, name: str) -> None:
     copy(name, tmp_path / name)
-    with pytest.raises(ValueError, match=rf"{name} model cannot be cut, expected one of bert, camembert, "):
+    with pytest.raises(ValueError, match=rf"{name} models cannot be cut, expected one of bert, camembert, "):
         Network.load(tmp_path / name)
     networks.describe(tmp_path / name, layers=[])
     with pytest.raises(ValueError, match=f"no such key: {name}'s layers all have one shape"):

@@ -231,7 +231,7 @@ def foreign_work(directory: Path) -> None:
         (
             other_architecture,
             ValueError,
-            "layers of a deberta-v2 model cannot be cut, expected one of .*bert",
+            "layers of deberta-v2 models cannot be cut, expected one of .*bert",
         ),
         (foreign_work, FileExistsError, "not a work directory"),
         (lambda directory: (directory / "new").mkdir(), FileExistsError, "exists already"),

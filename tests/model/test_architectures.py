@@ -21,12 +21,18 @@ TOLERANCE = 1e-5
 # What the tensors of question-answering heads begin with.
 HEADS = ("qa_outputs.", "classifier.")
 LAYOUTS = {
+    "albert": InputLayout(),
+    "albert-groups": InputLayout(token_types=False),
+    "bert-one-type": InputLayout(token_types=False),
+    "bert-relative-key": InputLayout(),
     "camembert": InputLayout(token_types=False, pad_token_id=1, first_position=2),
     "deberta-absolute": InputLayout(token_types=False),
     "deberta-one-way": InputLayout(),
     "deberta-v3": InputLayout(token_types=False),
     "distilbert": InputLayout(token_types=False),
     "electra": InputLayout(),
+    "electra-relative": InputLayout(token_types=False),
+    "ernie-tasks": InputLayout(),
     "mobilebert": InputLayout(),
     "modernbert": InputLayout(token_types=False, pad_token_id=3),
     "mpnet": InputLayout(token_types=False, pad_token_id=1, first_position=2),
@@ -44,8 +50,8 @@ def random_inputs(model: ov.Model, rows: int, length: int) -> checkpoints.Batch:
 
 def test_all_architectures_are_covered() -> None:
     types = {load_model_type(name) for name in NAMES}
-    assert types == set(REGISTRY) - {"bert"}  # whose tests are in test_checkpoint.py
-    assert len(NAMES) == 18
+    assert types == set(REGISTRY)
+    assert len(NAMES) == 27
 
 
 def load_model_type(name: str) -> str:
@@ -118,6 +124,7 @@ def test_every_operation_has_its_name(tmp_path: Path, name: str) -> None:
     parts = ("attention.query", "attention.key", "attention.value", "attention.output", "ffn.up", "ffn.down")
     assert {f"{layer}.{part}" for part in (*parts, "attention.norm", "ffn.norm")} <= set(names)
     weights = {node.get_friendly_name() for node in operations if node.get_type_name() == "Constant"}
+    layer = "encoder.layer.0" if name == "albert" else layer  # whose layers share their constants
     kinds = ("weight",) if name == "modernbert" else ("weight", "bias")
     assert {f"{layer}.{part}.{kind}" for part in parts for kind in kinds} <= weights
 
@@ -208,7 +215,25 @@ def test_a_checkpoint_of_another_task(tmp_path: Path, name: str) -> None:
         ("distilbert", "dim", None, '"dim" is null, expected a whole number'),
         ("distilbert", "activation", "prelu", '"activation" is "prelu", expected "gelu" or'),
         ("electra", "embedding_size", 0, '"embedding_size" is 0, expected a whole number'),
-        ("electra", "position_embedding_type", "relative_key", 'is "relative_key", expected "absolute"'),
+        ("roberta", "position_embedding_type", "relative_key", 'is "relative_key", expected "absolute"'),
+        ("albert", "position_embedding_type", "relative_key", 'is "relative_key", expected "absolute"'),
+        (
+            "electra",
+            "position_embedding_type",
+            "rotary",
+            'is "rotary", expected "absolute" or "relative_key" or',
+        ),
+        (
+            "bert-one-type",
+            "type_vocab_size",
+            0,
+            '"type_vocab_size" is 0, expected a whole number of at least 1',
+        ),
+        ("albert", "num_hidden_groups", 3, "is 3, expected a whole number of at least 1 and at most 2"),
+        ("albert", "inner_group_num", 0, '"inner_group_num" is 0, expected a whole number'),
+        ("albert", "embedding_size", "x", '"embedding_size" is "x", expected a whole number'),
+        ("ernie", "use_task_id", 1, '"use_task_id" is 1, expected true or false'),
+        ("ernie-tasks", "task_type_vocab_size", 0, '"task_type_vocab_size" is 0, expected a whole number'),
         ("roberta", "max_position_embeddings", 2, 'expected at least "pad_token_id" + 2 (3)'),
         ("roberta", "pad_token_id", 1000, "is 1000, expected a whole number from 0 to 158"),
         ("mobilebert", "num_attention_heads", 8, 'expected a divisor of "intra_bottleneck_size" (12)'),
@@ -266,6 +291,17 @@ def test_config_errors(tmp_path: Path, name: str, key: str, value: Any, expected
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
+        ("albert", {"embedding_size": 16}),
+        ("albert-groups", {"num_hidden_groups": 1}),
+        ("albert-groups", {"inner_group_num": 1}),
+        ("albert", {"model_type": "bert"}),
+        ("bert-relative-key", {"position_embedding_type": "absolute"}),
+        ("bert-relative-key", {"max_position_embeddings": 41}),
+        ("bert-one-type", {"type_vocab_size": 2}),
+        ("bert-one-type", {"position_embedding_type": "relative_key"}),
+        ("ernie", {"use_task_id": True}),
+        ("ernie-tasks", {"use_task_id": False}),
+        ("ernie-tasks", {"task_type_vocab_size": 2}),
         ("electra", {"embedding_size": 16}),
         ("electra-wide", {"hidden_size": 32}),
         ("distilbert", {"n_layers": 1}),

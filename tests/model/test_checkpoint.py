@@ -102,16 +102,16 @@ def test_prefix_is_optional_and_other_heads_are_ignored(checkpoint: Path) -> Non
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("model_type", "gpt2", '"model_type" is "gpt2", expected "bert" or'),
-        ("model_type", None, '"model_type" is null, expected "bert" or'),
+        ("model_type", "gpt2", '"model_type" is "gpt2", expected "albert" or'),
+        ("model_type", ["bert"], '"model_type" is ["bert"], expected "albert" or'),
         ("hidden_act", "prelu", '"hidden_act" is "prelu", expected "gelu" or'),
-        ("position_embedding_type", "relative_key", 'is "relative_key", expected "absolute"'),
+        ("position_embedding_type", "rotary", 'is "rotary", expected "absolute" or "relative_key" or'),
         ("is_decoder", True, '"is_decoder" is true, expected false'),
         ("num_attention_heads", 5, "is 5, expected a divisor of"),
         ("hidden_size", "32", 'is "32", expected a whole number'),
         ("hidden_size", True, "is true, expected a whole number"),
         ("vocab_size", 0, "is 0, expected a whole number of at least 1"),
-        ("type_vocab_size", 1, "is 1, expected a whole number of at least 2"),
+        ("type_vocab_size", 0, "is 0, expected a whole number of at least 1"),
         ("num_hidden_layers", 10**9, "is 1000000000, expected a whole number of at least 1 and at most"),
         (
             "max_position_embeddings",
@@ -218,15 +218,19 @@ def test_tokenizer_files(checkpoint: Path) -> None:
     assert load_model(checkpoint).tokenizer == checkpoint / "vocab.txt"
     (checkpoint / "vocab.txt").unlink()
     (checkpoint / "vocab.json").write_text("{}")
-    expected = r"no tokenizer, expected tokenizer\.json, vocab\.txt, or vocab\.json and merges\.txt"
+    expected = r"no tokenizer, expected tokenizer\.json, vocab\.txt, vocab\.json and merges\.txt, spiece"
     with pytest.raises(FileNotFoundError, match=expected):
         load_model(checkpoint)
     (checkpoint / "merges.txt").write_text("")
     assert load_model(checkpoint).tokenizer == checkpoint / "vocab.json"
     (checkpoint / "vocab.json").unlink()
-    (checkpoint / "spiece.model").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"spiece\.model: a SentencePiece model; expected a tokenizer\.json"):
+    (checkpoint / "tokenizer.model").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"tokenizer\.model: .* not read; expected a tokenizer\.json beside it"
+    ):
         load_model(checkpoint)
+    (checkpoint / "spiece.model").write_bytes(b"")
+    assert load_model(checkpoint).tokenizer == checkpoint / "spiece.model"
 
 
 def test_no_directory(checkpoint: Path) -> None:

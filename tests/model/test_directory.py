@@ -35,7 +35,7 @@ def test_round_trip(directory: Path, tiny: Model) -> None:
     assert loaded.card == {"name": "tiny", "bytes": files}
     assert (loaded.path, loaded.tokenizer) == (directory, directory / "tokenizer.json")
     assert (loaded.max_length, loaded.vocab_size) == (tiny.max_length, tiny.vocab_size)
-    assert ModelDirectory.read(directory).max_position_embeddings == tiny.max_length
+    assert ModelDirectory.read(directory).tokenizer == loaded.tokenizer
     inputs = {name: np.ones((2, 9), np.int32) for name in INPUTS}
     options = {"INFERENCE_PRECISION_HINT": "f32"}
     logits = [shared_core().compile_model(one.model, "CPU", options)(inputs)[0] for one in (loaded, tiny)]

@@ -235,7 +235,7 @@ def test_info_counts_the_checkpoints_parameters(checkpoint: Path) -> None:
 
 
 def test_layers_cannot_be_cut(checkpoint: Path) -> None:
-    with pytest.raises(ValueError, match="layers of a modernbert model cannot be cut, expected one of"):
+    with pytest.raises(ValueError, match="layers of modernbert models cannot be cut, expected one of"):
         Network.load(checkpoint)
 
 

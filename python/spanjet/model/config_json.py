@@ -14,17 +14,20 @@ _MOST_BYTES = 16 << 20
 _MOST = 1 << 24
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, *, limited: bool = True) -> dict[str, Any]:
     """Read a JSON file that contains an object.
+
+    Args:
+        path: the file.
+        limited: refuse more than 16 MiB, beyond any configuration.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: it is not a file, not UTF-8, not JSON, not an object, or larger than 16 MiB; the message
-            names it.
+        ValueError: it is not a file, not UTF-8, not JSON, not an object, or too large; the message names it.
     """
     check_content(path)
     size = path.stat().st_size
-    if size > _MOST_BYTES:
+    if limited and size > _MOST_BYTES:
         raise ValueError(f"{path}: {size} bytes, expected a JSON file of at most {_MOST_BYTES}")
     try:
         value = json.loads(path.read_bytes())
@@ -75,6 +78,10 @@ class Fields:
     def renamed(self, names: dict[str, str]) -> "Fields":
         """Return the same fields with other names of some keys in the file."""
         return Fields(self.path, self._values, names)
+
+    def completed(self, values: dict[str, Any]) -> "Fields":
+        """Return the same fields with further values, which replace those of the file."""
+        return Fields(self.path, {**self._values, **values}, self._names)
 
     def error(self, key: str, expected: str) -> ValueError:
         """Make a ValueError about a value, with file, key, found and expected value."""

@@ -12,9 +12,7 @@ from typing import Any
 from spanjet.model.card import CARD
 from spanjet.model.config_json import read_json
 from spanjet.model.content import check_content
-from spanjet.model.exported import GRAPH, find_exported, read_exported
-from spanjet.model.graph.architecture import Architecture
-from spanjet.model.graph.architectures import read_architecture
+from spanjet.model.exported import GRAPH, find_exported
 from spanjet.runtime.openvino import ov
 from spanjet.storage import staged
 
@@ -32,7 +30,15 @@ BUNDLED_MODEL = Path(__file__).parent / "assets" / "minilm-l6-squad2-int8"
 
 WEIGHTS, CONFIG = "openvino_model.bin", "config.json"
 _MERGES = "merges.txt"
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+# The last three are SentencePiece models.
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+)
 #: Files that go from a checkpoint into the model directory made of it, where they exist.
 COMPANIONS = (
     CONFIG,
@@ -55,20 +61,13 @@ class ModelDirectory:
         graph: ``openvino_model.xml`` with ``openvino_model.bin`` beside it, or another model, see
             `find_exported`.
         tokenizer: tokenizer file, see `find_tokenizer`.
-        config: architecture of the encoder.
         card: ``card.json`` with the model's source and quality; None if there is none.
     """
 
     path: Path
     graph: Path
     tokenizer: Path
-    config: Architecture
     card: dict[str, Any] | None
-
-    @property
-    def max_position_embeddings(self) -> int:
-        """Number of rows of the encoder's position table."""
-        return self.config.max_position_embeddings
 
     @classmethod
     def read(cls, path: Path) -> "ModelDirectory":
@@ -86,27 +85,19 @@ class ModelDirectory:
             path=path,
             graph=graph,
             tokenizer=find_tokenizer(path),
-            config=read_architecture(path / CONFIG),
             card=read_json(card) if card.exists() else None,
         )
-
-    def load(self) -> ov.Model:
-        """Load the model with memory-mapped weights.
-
-        Raises:
-            ValueError: as `read_exported`.
-        """
-        return read_exported(self.graph)
 
 
 def find_tokenizer(path: Path) -> Path:
     """Find the tokenizer file of a directory.
 
-    That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it.
+    That is ``tokenizer.json``, or else ``vocab.txt``, or else ``vocab.json`` with ``merges.txt`` beside it,
+    or else a SentencePiece model under one of its usual names.
 
     Raises:
         FileNotFoundError: none of them exists.
-        ValueError: the directory has a SentencePiece model instead, or something that is no tokenizer file.
+        ValueError: the directory has a model of another name instead, or something that is no tokenizer file.
     """
     for name in _TOKENIZERS:
         if os.path.lexists(path / name) and (name != "vocab.json" or (path / _MERGES).is_file()):
@@ -114,10 +105,12 @@ def find_tokenizer(path: Path) -> Path:
             return path / name
     for file in sorted(path.glob("*.model")):
         raise ValueError(
-            f"{file}: a SentencePiece model; expected a tokenizer.json beside it, which transformers' "
-            "AutoTokenizer.from_pretrained makes of it and save_pretrained writes"
+            f"{file}: a tokenizer's model that is not read; expected a tokenizer.json beside it, which this "
+            'makes: python -c "from transformers import AutoTokenizer as A; '
+            f"A.from_pretrained('{path}').save_pretrained('{path}')\""
         )
-    expected = f"{', '.join(_TOKENIZERS[:-1])}, or {_TOKENIZERS[-1]} and {_MERGES}"
+    names = [f"{name} and {_MERGES}" if name == "vocab.json" else name for name in _TOKENIZERS]
+    expected = f"{', '.join(names[:-1])}, or {names[-1]}"
     raise FileNotFoundError(ENOENT, f"no tokenizer, expected {expected}", str(path))
 
 

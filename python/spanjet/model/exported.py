@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spanjet.model.content import check_content
-from spanjet.runtime.openvino import ov, shared_core
+from spanjet.runtime.openvino import ops, ov, shared_core
 from spanjet.runtime.ports import INPUTS, OUTPUTS, adapt
 
-__all__ = ["GRAPH", "ONNX", "find_exported", "read_exported"]
+__all__ = ["GRAPH", "ONNX", "adapt_exported", "find_exported", "read_exported"]
 
 GRAPH, ONNX = "openvino_model.xml", "model.onnx"
 # spanjet's names and their aliases, without the ":0" that TensorFlow adds.
@@ -39,19 +41,14 @@ def find_exported(directory: Path) -> Path | None:
 
 
 def read_exported(path: Path) -> ov.Model:
-    """Read an exported model, and give its ports spanjet's names and types.
+    """Read an exported model, and give its ports spanjet's names; see `adapt_exported`.
 
     Args:
         path: an ``.xml`` with its ``.bin`` beside it, which is mapped into memory, or an ``.onnx``.
 
-    Returns:
-        A model with the inputs ``input_ids``, ``attention_mask`` and optionally ``token_type_ids``, int32,
-        and the outputs ``start_logits`` and ``end_logits``, float32.
-
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: OpenVINO cannot read the file, or it has other inputs or outputs; the message names the
-            file, what was expected and what was found.
+        ValueError: OpenVINO cannot read the file; the message names it.
     """
     check_content(path)
     kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
@@ -60,10 +57,56 @@ def read_exported(path: Path) -> ov.Model:
         _rename([*model.inputs, *model.outputs])
     except (RuntimeError, UnicodeDecodeError) as error:  # the latter from undecodable text
         raise ValueError(f"{path}: not an {kind} model: {_last_line(error)}") from error
+    return model
+
+
+def adapt_exported(model: ov.Model, path: Path, *, first_position: int) -> ov.Model:
+    """Bring the inputs and outputs of an exported model into spanjet's form.
+
+    Two more inputs are computed in the graph: ``position_ids``, which count from ``first_position``, and
+    ``task_type_ids``, which are 0. Other outputs than the logits, such as hidden states, are dropped.
+
+    Args:
+        model: what `read_exported` returned; modified.
+        path: its file, for messages.
+        first_position: position of the first token.
+
+    Returns:
+        A model with the inputs ``input_ids``, ``attention_mask`` and optionally ``token_type_ids``, int32,
+        and the outputs ``start_logits`` and ``end_logits``, float32.
+
+    Raises:
+        ValueError: it has other inputs, or lacks an output; the message names the file, what was expected
+            and what was found.
+    """
+    _feed_computed(model, first_position)
+    logits = [port for port in model.outputs if port.get_names() & set(OUTPUTS)]
+    if len(logits) == len(OUTPUTS):
+        for port in model.outputs:
+            if port not in logits:
+                model.remove_result(port.get_node())
     try:
         return adapt(model)[0]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _feed_computed(model: ov.Model, first_position: int) -> None:
+    """Replace inputs that follow from ``input_ids`` by computations, in place."""
+    ports = {name: port for port in model.inputs for name in port.get_names()}
+    ids = ports.get(INPUTS[0])
+    for name, first, step in (("position_ids", first_position, 1), ("task_type_ids", 0, 0)):
+        if ids is None or name not in ports:
+            continue
+        parameter = ports[name].get_node()
+        kind = parameter.get_element_type().to_string()
+        sizes = ops.shape_of(ids, "i64")
+        ones = ops.broadcast(np.array(step, np.int64), sizes)
+        counted = ops.cumsum(ones, np.int64(1), exclusive=True)
+        values = ops.convert(ops.add(counted, np.int64(first)), kind, name=name)
+        for target in parameter.output(0).get_target_inputs():
+            target.replace_source_output(values.output(0))
+        model.remove_parameter(parameter)
 
 
 def _rename(ports: list[Any]) -> None:

@@ -21,6 +21,9 @@ _COMPANIONS = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
     "LICENSE",
     "README.md",
 )

@@ -12,7 +12,8 @@ from typing import Any
 from spanjet.config import Calibration
 from spanjet.model.card import CARD, read_calibration, read_cascade_calibration
 from spanjet.model.directory import CONFIG, GRAPH, WEIGHTS, ModelDirectory, find_tokenizer
-from spanjet.model.exported import find_exported
+from spanjet.model.exported import adapt_exported, find_exported, read_exported
+from spanjet.model.exported_config import read_exported_config
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import read_architecture
 from spanjet.model.graph.input_layout import InputLayout
@@ -45,7 +46,7 @@ class Model:
         card: card with the model's source and quality; None for a checkpoint.
         path: the directory.
         layout: layout of its inputs.
-        architecture: ``model_type`` of its ``config.json``.
+        architecture: ``model_type`` of its ``config.json``; ``unknown``: an exported model without it.
         weights: weight files.
         repository: hub repository that the directory is a snapshot of, with the subfolder behind it if there
             is one; None: a local directory.
@@ -132,8 +133,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             - a checkpoint directory: ``config.json``, a tokenizer, and ``model.safetensors`` or else
               ``pytorch_model.bin``, of which nothing is unpickled, or the shards of one of them, which an
               index names; it becomes a float32 graph;
-            - a directory with a question-answering model that was exported as OpenVINO IR or ONNX,
-              ``config.json`` and a tokenizer;
+            - a directory with a question-answering model of any family that was exported as OpenVINO IR or
+              ONNX, a tokenizer, and, where the graph does not say it all, ``config.json``;
             - if there is no such directory, a hub id, ``organisation/name``, or ``name`` for the hub's first
               models. A folder of the repository is named behind it, and a commit, tag, branch or pull request
               behind both: ``organisation/name/subfolder@revision``; see `HubModel`.
@@ -232,17 +233,17 @@ def built(model: ov.Model, config: Architecture, *, path: Path, weights: tuple[P
 
 def _load_ready(path: Path) -> Model:
     directory = ModelDirectory.read(path)
-    model = directory.load()
-    config, graph = directory.config, directory.graph
-    names = {name for port in model.inputs for name in port.get_names()}
+    graph = directory.graph
+    model = read_exported(graph)
+    config = read_exported_config(path, directory.tokenizer, model)
     return Model(
-        model=model,
+        model=adapt_exported(model, graph, first_position=config.layout.first_position),
         tokenizer=directory.tokenizer,
         max_length=config.max_length,
         vocab_size=config.vocab_size,
         card=directory.card,
         path=path,
-        layout=replace(config.layout, token_types="token_type_ids" in names),
+        layout=config.layout,
         architecture=config.model_type,
         weights=(graph.with_suffix(".bin") if graph.suffix == ".xml" else graph,),
     )

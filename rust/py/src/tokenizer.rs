@@ -38,9 +38,11 @@ type Pickled = (PathBuf, bool, Option<usize>);
 /// Args:
 ///     path: a ``tokenizer.json``; a ``vocab.txt`` (BERT's special tokens and pairs, or MPNet's where the
 ///         ``tokenizer_class``, or else the model's ``config.json``, says so); a ``vocab.json`` with
-///         ``merges.txt`` beside it (byte-level BPE, RoBERTa's special tokens and pairs); or a directory
-///         that holds one of these, the first of them. Beside a vocabulary ``tokenizer_config.json``,
-///         ``special_tokens_map.json`` and ``added_tokens.json`` are read too.
+///         ``merges.txt`` beside it (byte-level BPE, RoBERTa's special tokens and pairs); a SentencePiece
+///         model (Kudo and Richardson 2018, arXiv 1808.06226) of ALBERT, CamemBERT, DeBERTa-v2 or
+///         XLM-RoBERTa, by the ``tokenizer_class`` or the model's ``config.json``, read as transformers
+///         converts it; or a directory that holds one of these, the first of them. Beside all but the first,
+///         ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json`` are read too.
 ///     match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
 ///         they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
 ///         text needs; where a model spells such a text with the special token itself, as Unigram does, it

@@ -53,9 +53,11 @@ class Network:
         if not isinstance(architecture, Encoder):
             known = ", ".join(name for name, each in ARCHITECTURES.items() if issubclass(each, Encoder))
             raise ValueError(
-                f"{directory / CONFIG}: layers of a {architecture.model_type} model cannot be cut, expected "
+                f"{directory / CONFIG}: layers of {architecture.model_type} models cannot be cut, expected "
                 f"one of {known}"
             )
+        if architecture.obstacle is not None:
+            raise ValueError(f"{directory / CONFIG}: {architecture.obstacle}, for its layers cannot be cut")
         recorder = Recorder(weights)
         architecture.build(recorder)
         recorder.finish()

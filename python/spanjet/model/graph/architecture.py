@@ -37,6 +37,8 @@ class Architecture(ABC):
 
     #: What task models put before the encoder's tensor names.
     prefix: ClassVar[str]
+    #: Supported values of ``position_embedding_type``.
+    position_types: ClassVar[tuple[str, ...]] = ("absolute",)
     #: Regular expression of tensors that may be there and need not be used, without the prefix.
     ignored: ClassVar[str]
 
@@ -106,6 +108,7 @@ class Architecture(ABC):
         types_default: int = 2,
         padding: int = 0,
         eps: float = 1e-12,
+        activation: str = "gelu",
     ) -> dict[str, Any]:
         """Read the values that most configurations name alike.
 
@@ -115,8 +118,9 @@ class Architecture(ABC):
             types_default: default of ``type_vocab_size``.
             padding: default of ``pad_token_id``.
             eps: default of ``layer_norm_eps``.
+            activation: default of ``hidden_act``.
         """
-        fields.choice("position_embedding_type", ["absolute"], default="absolute")
+        fields.choice("position_embedding_type", list(cls.position_types), default="absolute")
         fields.choice("is_decoder", [False], default=False)
         vocab_size = fields.count("vocab_size")
         values = {
@@ -129,7 +133,7 @@ class Architecture(ABC):
             "max_position_embeddings": fields.count("max_position_embeddings", most=_MOST_POSITIONS),
             "type_vocab_size": fields.count("type_vocab_size", default=types_default, least=types),
             "pad_token_id": cls._padding(fields, vocab_size, default=padding),
-            "hidden_act": fields.choice("hidden_act", list(ACTIVATIONS), default="gelu"),
+            "hidden_act": fields.choice("hidden_act", list(ACTIVATIONS), default=activation),
             "layer_norm_eps": fields.small("layer_norm_eps", default=eps),
         }
         cls._check_heads(fields, values["num_attention_heads"], "hidden_size", values["hidden_size"])

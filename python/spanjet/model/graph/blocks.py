@@ -5,6 +5,7 @@ name with ``.weight`` and ``.bias``. Quantization, profiles and pruning find nod
 the same for all architectures.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,13 @@ from spanjet.model.graph.activation_functions import activate
 from spanjet.model.graph.tensors import TensorSource
 from spanjet.runtime.openvino import ops, ov
 
-__all__ = ["FIXED", "MASKED", "Biases", "Blocks", "LayerTensors"]
+__all__ = ["FIXED", "MASKED", "Biases", "Blocks", "LayerTensors", "ScoreBias"]
 
+#: Builder of what is added to attention scores, from queries, keys [batch, heads, length, head_size] each,
+#: and a name.
+ScoreBias = Callable[[ov.Node, ov.Node, str], ov.Node]
 #: What is added to attention scores one after another, each broadcast to [batch, heads, length, length].
-Biases = tuple[ov.Node, ...]
+Biases = tuple[ov.Node | ScoreBias, ...]
 
 #: The end of the names of constants in floating point that are no parameters, such as sines of positions.
 FIXED = ".fixed"
@@ -44,8 +48,8 @@ class Blocks:
     """Builder of blocks from the weights of one checkpoint.
 
     Hidden states ("vectors") are float32[batch, length, hidden]. In every method ``name`` is the friendly
-    name of
-    the block's last node and ``tensor`` is the block's name in the checkpoint.
+    name of the block's last node and ``tensor`` is the block's name in the checkpoint. Blocks that have a
+    tensor in common share one constant, which is named after the first of them.
 
     Args:
         weights: tensors of the checkpoint.
@@ -58,6 +62,7 @@ class Blocks:
     def __init__(self, weights: TensorSource, *, layer_norm_eps: float) -> None:
         self.weights = weights
         self._eps = layer_norm_eps
+        self._constants: dict[str, ov.Node] = {}
 
     def lookup(self, indices: ov.Node, *, rows: int, width: int, name: str, tensor: str) -> ov.Node:
         """Look up rows of an embedding table: int32[batch, length] -> [batch, length, width]."""
@@ -181,7 +186,10 @@ class Blocks:
             )
             for part, tensor in (("query", tensors.query), ("key", tensors.key), ("value", tensors.value))
         )
-        context = self.attend(query, key, value, biases, scale=head_size**-0.5, inner=inner, name=name)
+        added = tuple(
+            bias if isinstance(bias, ov.Node) else bias(query, key, f"{name}.distances") for bias in biases
+        )
+        context = self.attend(query, key, value, added, scale=head_size**-0.5, inner=inner, name=name)
         output = f"{layer}.{tensors.attention_output}"
         return self.linear(context, inputs=inner, outputs=width, name=f"{name}.output", tensor=output)
 
@@ -209,7 +217,7 @@ class Blocks:
         query: ov.Node,
         key: ov.Node,
         value: ov.Node,
-        biases: Biases,
+        biases: tuple[ov.Node, ...],
         *,
         scale: float,
         inner: int,
@@ -259,5 +267,8 @@ class Blocks:
         return self.linear(active, inputs=units, outputs=width, name=f"{name}.down", tensor=down)
 
     def _constant(self, name: str, tensor: str, shape: tuple[int, ...]) -> ov.Node:
-        # The node shares the array's memory: that of the mapped file, if it is float32.
-        return ops.constant(self.weights.take(tensor, shape), name=name, shared_memory=True)
+        if tensor not in self._constants:
+            # The node shares the array's memory: that of the mapped file, if it is float32.
+            values = self.weights.take(tensor, shape)
+            self._constants[tensor] = ops.constant(values, name=name, shared_memory=True)
+        return self._constants[tensor]

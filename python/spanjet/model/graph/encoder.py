@@ -56,6 +56,11 @@ class Encoder(Architecture):
 
     layer_shapes: tuple[LayerShape, ...]
 
+    @property
+    def obstacle(self) -> str | None:
+        """Reason why the layers cannot be cut, as found and expected in the configuration; None: they can."""
+        return None
+
     def attention_biases(self, blocks: Blocks, attention_mask: ov.Node) -> list[Biases]:
         """Build the biases of the attention scores for each layer; layers share nodes where they are equal.
 

@@ -205,8 +205,7 @@ class _Graph:
         if self._distances is not None and config.position_to_content:
             table = self._projected(name, "query")
             scores = self._distances.scores(key, table, part="key", name=f"{node}.distances.key")
-            turned = ops.transpose(scores, np.array([0, 1, 3, 2], np.int64), name=f"{node}.distances.turned")
-            bias = ops.add(bias, turned, name=f"{node}.bias.key")
+            bias = ops.add(bias, scores, name=f"{node}.bias.key")
         width = config.hidden_size
         context = blocks.attend(query, key, value, (bias,), scale=config.score_scale, inner=width, name=node)
         output = f"{name}.{_LAYER.attention_output}"
@@ -264,6 +263,4 @@ class _Graph:
         if config.buckets:
             distances = bucketed(distances, buckets=config.buckets, most=config.farthest)
         rows = np.clip(distances + config.span, 0, 2 * config.span - 1)
-        shape = ops.shape_of(self.inputs.input_ids, name="distances.sequence")
-        length = ops.gather(shape, np.array([1], np.int64), np.int64(0), name="distances.length")
-        return Distances(length, longest=longest, rows=rows)
+        return Distances(self.inputs.input_ids, longest=longest, rows=rows)

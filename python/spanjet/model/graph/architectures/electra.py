@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from spanjet.model.config_json import Fields
 from spanjet.model.graph.architectures.bert import Bert
 from spanjet.model.graph.blocks import Blocks
-from spanjet.model.graph.embeddings import embed
+from spanjet.model.graph.embeddings import normalise
 from spanjet.model.graph.encoder import encode
 from spanjet.model.graph.qa_model import Inputs, question_answering
 from spanjet.model.graph.tensors import TensorSource
@@ -23,22 +23,29 @@ class Electra(Bert):
     """
 
     prefix = "electra."
-    ignored = r"discriminator_predictions\..*|generator_.*|classifier\..*|embeddings\.position_ids"
+    ignored = (
+        r"discriminator_predictions\..*|generator_.*|classifier\..*"
+        r"|embeddings\.position_(ids|embeddings\.weight)"
+    )
 
     embedding_size: int
 
     @classmethod
     def read(cls, fields: Fields) -> "Electra":
-        return cls(**cls._read_common(fields), embedding_size=fields.count("embedding_size", default=128))
+        return cls(**cls._read_bert(fields), embedding_size=fields.count("embedding_size", default=128))
 
     def build(self, weights: TensorSource) -> ov.Model:
         blocks = Blocks(weights, layer_norm_eps=self.layer_norm_eps)
-        inputs, width = Inputs(token_types=True), self.hidden_size
-        vectors = embed(blocks, self, inputs, width=self.embedding_size)
-        if self.embedding_size != width:
+        inputs, width, narrow = (
+            Inputs(token_types=self.layout.token_types),
+            self.hidden_size,
+            self.embedding_size,
+        )
+        vectors = normalise(blocks, self.embed(blocks, inputs, width=narrow), width=narrow)
+        if narrow != width:
             vectors = blocks.linear(
                 vectors,
-                inputs=self.embedding_size,
+                inputs=narrow,
                 outputs=width,
                 name="embeddings.projection",
                 tensor="embeddings_project",

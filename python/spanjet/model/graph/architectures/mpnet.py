@@ -45,6 +45,7 @@ class MpNet(Bert):
         ffn_norm="output.LayerNorm",
     )
     prefix = "mpnet."
+    position_types = ("absolute",)
     ignored = r"pooler\..*|lm_head\..*|classifier\..*|embeddings\.position_ids"
 
     buckets: int

@@ -18,6 +18,7 @@ class Roberta(Bert):
     """
 
     prefix = "roberta."
+    position_types = ("absolute",)
     ignored = r"pooler\..*|lm_head\..*|classifier\..*|embeddings\.position_ids"
 
     @property

@@ -64,7 +64,7 @@ pub(super) fn tokenizer_file(path: &Path, text: &str) -> Result<String> {
     Ok(content.to_string())
 }
 
-fn added_token(token: &AddedToken) -> Value {
+pub(super) fn added_token(token: &AddedToken) -> Value {
     json!({
         "id": token.id, "content": token.content, "special": token.special, "single_word": token.single_word,
         "lstrip": token.lstrip, "rstrip": token.rstrip, "normalized": token.normalized
@@ -72,7 +72,7 @@ fn added_token(token: &AddedToken) -> Value {
 }
 
 /// Refuse ids that the crate would not give: to each added token the next one behind the vocabulary.
-fn check_ids(tokens: &SpecialTokens, vocabulary: &HashMap<String, u32>) -> Result<()> {
+pub(super) fn check_ids(tokens: &SpecialTokens, vocabulary: &HashMap<String, u32>) -> Result<()> {
     let others = tokens.added.iter().filter(|token| !vocabulary.contains_key(&token.content));
     for (AddedToken { content, id, .. }, expected) in others.zip(vocabulary.len()..) {
         if *id as usize != expected {

@@ -10,7 +10,7 @@ use crate::tokenizer::load::casing::{Disagreement, compare};
 use crate::tokenizer::load::outline::Outline;
 use crate::tokenizer::load::post_processor::Template;
 use crate::tokenizer::load::source::{Source, parse, read, refuse};
-use crate::tokenizer::load::{bert, bpe};
+use crate::tokenizer::load::{bert, bpe, sentencepiece};
 use crate::tokenizer::origin::Origin;
 use crate::tokenizer::tokenizer::{Engine, Tokenizer};
 
@@ -30,13 +30,16 @@ pub fn read_tokenizer(
 ) -> Result<(Tokenizer, Vec<Disagreement>)> {
     let pool = Pool::new(threads)?;
     let file = if path.is_dir() { find(path)? } else { path.to_owned() };
-    let text = read(&file)?;
+    let is_pieces = file.extension().is_some_and(|extension| extension == "model");
+    let text = if is_pieces { sentencepiece::tokenizer_file(&file)? } else { read(&file)? };
     let source = Source { file: &file, text: &text, match_special_tokens };
     let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let mut disagreements = Vec::new();
     let (engine, template) = if file.file_name().is_some_and(|name| name == BPE_VOCABULARY) {
         let text = bpe::tokenizer_file(&file, &text)?;
         read_outline(&Source { text: &text, ..source }, pool.threads())?
+    } else if is_pieces {
+        read_outline(&source, pool.threads())?
     } else if is_json {
         let (engine, template) = read_outline(&source, pool.threads())?;
         disagreements = compare(&file, &engine)?;
@@ -83,13 +86,14 @@ fn plain(reason: &str) -> String {
 
 /// Find the tokenizer of a directory.
 fn find(directory: &Path) -> Result<PathBuf> {
-    let candidates = [TOKENIZER, VOCABULARY, BPE_VOCABULARY].map(|name| directory.join(name));
-    candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| Error::Io {
+    let names = [TOKENIZER, VOCABULARY, BPE_VOCABULARY].into_iter().chain(sentencepiece::MODELS);
+    names.map(|name| directory.join(name)).find(|file| file.is_file()).ok_or_else(|| Error::Io {
         path: directory.to_owned(),
         source: std::io::Error::new(
             std::io::ErrorKind::NotFound,
             format!(
-                "holds no tokenizer, expected {TOKENIZER}, {VOCABULARY}, or {BPE_VOCABULARY} and {MERGES}"
+                "holds no tokenizer, expected {TOKENIZER}, {VOCABULARY}, {BPE_VOCABULARY} and {MERGES}, or {}",
+                sentencepiece::MODELS.join(", ")
             ),
         ),
     })

@@ -6,6 +6,8 @@ mod casing;
 mod load;
 mod outline;
 mod post_processor;
+mod protobuf;
+mod sentencepiece;
 mod source;
 mod special_tokens;
 

@@ -42,6 +42,15 @@ pub(super) fn read(path: &Path) -> Result<String> {
     }
 }
 
+/// The content of a file that is no text.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    match std::str::from_utf8(&bytes).ok().and_then(mistake) {
+        Some(reason) => Err(refuse(path, reason)),
+        None => Ok(bytes),
+    }
+}
+
 /// What came in place of the file, if something did: downloads fail in these ways.
 fn mistake(text: &str) -> Option<&'static str> {
     let begins = |with: &str| text.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));

@@ -128,7 +128,7 @@ fn listed(ids: BTreeMap<String, u32>, special: &[String]) -> Vec<AddedToken> {
 }
 
 /// A token without options; a special one is looked up in the text itself, any other in its normal form.
-fn plain(content: String, id: u32, special: bool) -> AddedToken {
+pub(super) fn plain(content: String, id: u32, special: bool) -> AddedToken {
     let (single_word, lstrip, rstrip) = (false, false, false);
     AddedToken { content, id, special, single_word, lstrip, rstrip, normalized: !special }
 }
