@@ -39,7 +39,7 @@ def _section(path: str, command: Any, context: Any) -> str:
     lines = [f"{level} {path}", "", "```text", usage, "```", "", *_description(command)]
     records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
     if any(records):
-        lines += ["| argument or option | |", "|---|---|"]
+        lines += ["| argument or option | meaning |", "|---|---|"]
         lines += [f"| {_code(names)} | {_cell(text)} |" for names, text in filter(None, records)]
     return "\n".join([*lines, ""])
 

@@ -6,6 +6,7 @@ The file is small: the curve at 50 coverages, with the command, the data's diges
 import argparse
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import spanjet
@@ -15,8 +16,12 @@ from spanjet.measure.environment import describe_environment
 POINTS = 50
 
 
-def main() -> None:
-    """Answer the questions of a SQuAD file and write the curve."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Answer the questions of a SQuAD file and write the curve.
+
+    Args:
+        arguments: arguments of the command; None: those of the program.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -24,7 +29,7 @@ def main() -> None:
     parser.add_argument("--model", help="model directory, checkpoint or hub id; default: the bundled model")
     parser.add_argument("--limit", type=int, help="ask only the first questions, this many")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
 
     reader = spanjet.Reader(options.model)
     dataset = load_squad(options.data)

@@ -2,13 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import spanjet
 import yaml
 from pages import ROOT
+from spanjet.evaluate import evaluate, load_squad, measure_confidence
 
+from scripts import risk_coverage
 from scripts.command_reference import command_reference, commands
 from scripts.figures import FIGURES, draw, read
 from scripts.site_pages import PAGES_OUTSIDE, site_links
@@ -94,6 +97,19 @@ def test_environment_variables_of_the_settings_are_read() -> None:
     assert [name for name in variables if name not in sources] == []
 
 
+def test_versions_are_those_of_the_package() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for name, pattern in {
+        "Python": r'requires-python = ">=([\d.]+)"',
+        "NumPy": r'"numpy>=([\d.]+)"',
+        "OpenVINO": r'"openvino>=([\d.]+)"',
+        "NNCF (extra `quantize`)": r'"nncf>=([\d.]+)"',
+    }.items():
+        (least,) = re.findall(pattern, project)
+        assert f"| {name} | {least} and newer" in text_of("versions.md")
+    assert f"version: {spanjet.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
 def test_keys_of_the_bundled_card_are_explained() -> None:
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*)\|", text_of("cards.md"), re.MULTILINE)))
     card = spanjet.load_model(spanjet.Reader().model.path).card
@@ -155,6 +171,19 @@ def test_the_measured_curve_is_whole() -> None:
     assert data["coverage"][-1] == 1
     assert len(data["coverage"]) == len(data["exact_match"]) == len(data["f1"]) == 50
     assert all(exact <= f1 for exact, f1 in zip(data["exact_match"], data["f1"], strict=True))
+
+
+def test_the_curve_is_measured_as_eval_does(tmp_path: Path) -> None:
+    out, data = tmp_path / "curve.json", ROOT / "tests/data/squad/v1.1.json"
+    risk_coverage.main([str(data), "--out", str(out)])
+    curve = json.loads(out.read_text(encoding="utf-8"))
+    dataset = load_squad(data)
+    found = evaluate(spanjet.Reader(), dataset)
+    scores = found.scores.as_dict()
+    assert curve["data"]["questions"] == len(dataset) > 0
+    assert curve["exact_match"][-1] == pytest.approx(scores["exact_match"], abs=0.01)
+    assert curve["f1"][-1] == pytest.approx(scores["f1"], abs=0.01)
+    assert curve["area"] == pytest.approx(measure_confidence(dataset, found).as_dict()["aurc"], abs=1e-4)
 
 
 def test_all_figures_are_shown() -> None:
