@@ -109,18 +109,18 @@ def _bars(name: str, data: dict[str, Any]) -> Plot:
             look: dict[str, Any] = {"color": palette.first} if own else {"facecolor": "none", "hatch": "//"}
             axes.barh(place, bar["value"], 0.65, edgecolor=palette.first if own else palette.second, **look)
             text: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(f"{bar['value']:g}", (bar["value"], place), color=palette.ink, **text)
+            axes.annotate(f"{bar['value']}", (bar["value"], place), color=palette.ink, **text)
         axes.set_yticks(range(len(bars)), [bar["name"] for bar in bars])
         axes.grid(visible=False)
         axes.set_xlabel(data["unit"])
 
-    listed = "; ".join(f"{bar['name']} {bar['value']:g}" for bar in reversed(bars))
+    listed = "; ".join(f"{bar['name']} {bar['value']}" for bar in reversed(bars))
     return Plot(
         name=name,
         title=data["title"],
         caption=f"{data['title']}: {listed}. {data['conditions']}.",
         header=("", data["unit"]),
-        rows=[(bar["name"], f"{bar['value']:g}") for bar in bars],
+        rows=[(bar["name"], f"{bar['value']}") for bar in bars],
         draw=paint,
     )
 
