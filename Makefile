@@ -9,7 +9,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Ca
 
 .PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-cascade bench-distributed bench-mlperf parity \
   parity-pipeline fuzz fuzz-checkpoints fuzz-serve reader test-recipes test-integrations test-page test-wheel \
-  test-oldest licenses lint-workflows wheels clean
+  test-oldest licenses lint-workflows wheels docs docs-serve figures clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -273,8 +273,29 @@ reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hou
 test-recipes: .venv-recipes/created  ## Test the trainer, in the environment that has torch
 	.venv-recipes/bin/python -m pytest -o addopts= recipes
 
+docs: .venv-docs/built  ## Build the documentation into site/
+	.venv-docs/bin/python -m mkdocs build --strict
+
+docs-serve: .venv-docs/built  ## Show the documentation at 127.0.0.1:8000, built anew with each change
+	.venv-docs/bin/python -m mkdocs serve
+
+figures: .venv/tested  ## Draw the figures of the documentation from docs/figures/*.json
+	$(BIN)/python -m scripts.figures
+
+.venv-docs/created: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-docs/bin/python -m pip install --quiet --group docs
+	touch $@
+
+# The reference of the commands is written by the commands themselves: the wheel is installed.
+.venv-docs/built: .venv-integrations/wheel/built .venv-docs/created
+	.venv-docs/bin/python -m pip uninstall --quiet --yes spanjet
+	.venv-docs/bin/python -m pip install --quiet .venv-integrations/wheel/*.whl
+	touch $@
+
 clean:  ## Remove everything that was built
-	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations .venv-fuzz .venv-page .venv-oldest .venv-release target rust/fuzz/target python/spanjet/*.so out
+	rm -rf .venv .venv-peers .venv-engine .venv-recipes .venv-integrations .venv-fuzz .venv-page .venv-oldest .venv-release .venv-docs site target rust/fuzz/target python/spanjet/*.so out
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -1,12 +1,26 @@
-"""The README and the pages tell the truth: their Python code runs, and their links lead somewhere."""
+"""The README and the pages tell the truth: their code runs, and their links lead somewhere."""
 
 import re
 from pathlib import Path
 
 import pytest
-from pages import PAGES, blocks, run_code
+from page_links import ALL_PAGES, headings, links
+from pages import PAGES, blocks, commands, run_code, run_command
 
-WITH_CODE = {"README.md", "coming-from.md", "files.md", "guide.md", "long-texts.md", "serving.md"}
+WITH_CODE = {
+    "README.md",
+    "cards.md",
+    "coming-from.md",
+    "engine.md",
+    "files.md",
+    "get-started.md",
+    "guide.md",
+    "index.md",
+    "long-texts.md",
+    "passages.md",
+    "serving.md",
+    "settings.md",
+}
 # Run by the tests of the packages that it needs: make test-integrations.
 OF_INTEGRATIONS = {"distributed.md", "haystack.md", "rag.md"}
 
@@ -34,16 +48,37 @@ def test_code_of_integrations_compiles(page: Path) -> None:
         compile(code, str(page), "exec")
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_commands_print_what_the_page_says(
+    page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In an empty directory, one after the other; "…" stands for numbers that differ."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert len(commands(page)) > 2
+    for line, output in commands(page):
+        expected = r"\S+".join(map(re.escape, output.split("…")))
+        printed = run_command(line)
+        assert re.fullmatch(expected, printed), f"{line}\n{printed}"
+
+
 def test_links_lead_somewhere() -> None:
-    links = [
-        (page, link)
-        for page in PAGES
-        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-        if not link.startswith("http")
+    found = [(page, *link) for page in ALL_PAGES for link in links(page)]
+    assert len(found) > 100
+    lost = [
+        f"{page.name}: {file}#{anchor}"
+        for page, file, anchor in found
+        if not (page.parent / file).exists()
+        or (anchor and anchor not in headings(page.parent / file if file else page))
     ]
-    assert len(links) > 15
-    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+    assert lost == []
 
 
 def test_the_readme_is_short() -> None:
     assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 100
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_short(page: Path) -> None:
+    assert len(page.read_text(encoding="utf-8").splitlines()) <= 200

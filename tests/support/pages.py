@@ -1,6 +1,8 @@
-"""The Python code of the README and the pages."""
+"""The Python code and the commands of the README and the pages."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,3 +29,23 @@ def run_code(page: Path, section: str | None = None) -> None:
         exec(compile("\n" * lines_above + code, str(page), "exec"), names)  # noqa: S102  (our own pages)
         count += 1
     assert count > 0
+
+
+def commands(page: Path) -> list[tuple[str, str]]:
+    """The commands of the console blocks that are marked ``<!-- runs -->``, with their output."""
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for block in re.finditer(r"^<!-- runs -->\n```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for command in block[1].removeprefix("$ ").split("\n$ "):
+            line, _, output = command.partition("\n")
+            found.append((line, output.rstrip("\n")))
+    return found
+
+
+def run_command(line: str) -> str:
+    """Run a command of a page where the test stands, with the programs of this environment."""
+    path = f'PATH="{Path(sys.executable).parent}:$PATH"'
+    done = subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", f"{path}; {line}"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.rstrip("\n")
