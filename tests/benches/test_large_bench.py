@@ -14,9 +14,16 @@ from benches.large import __main__ as command
 SMALL = Shape(width=64, layers=2, heads=4, vocabulary=4000, positions=400)
 
 
-def test_the_shapes_are_those_of_bert(tmp_path: Path) -> None:
-    """Parameters of the published models, their pooler left out and two outputs added."""
-    sizes = {"bert-base": 108_893_186, "bert-large": 334_094_338}
+def test_the_shapes_are_those_of_the_models(tmp_path: Path) -> None:
+    """Parameters of the published models, their pooler left out and two outputs added, and of pruned ones."""
+    sizes = {
+        "bert-base": 108_893_186,
+        "bert-large": 334_094_338,
+        "base-6x1536": 66_393_602,
+        "small-4x768": 35_672_066,
+        "modernbert-base": 149_606_402,
+        "modernbert-large": 395_833_346,
+    }
     for name, shape in SHAPES.items():
         total = 0
         for _, lengths in shape.tensors():

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from spanjet.bench.mlperf.table import measure
 from spanjet.cli import app
 from spanjet.cli import mlperf as command
 from spanjet.model import random_weights
+from spanjet.model.layer_shape import LayerShape
 from typer.testing import CliRunner
 
 
@@ -89,6 +91,7 @@ def test_options_of_a_run(tmp_path: Path) -> None:
         (["table", "nowhere", "--squad", SQUAD], "nowhere: no such directory"),
         (["table", "--squad", SQUAD, "--html", "no/x.html"], "no such directory"),
         (["table", "--squad", SQUAD, "--baseline", "bert-huge"], "--baseline is 'bert-huge'"),
+        (["table", "--squad", SQUAD, "--random", "small"], "--random is 'small'; expected bert-base"),
         (["table", "--squad", SQUAD, "--rounds", "0"], "rounds is 0"),
         (["table", "--squad", SQUAD, "--seconds", "0"], "--seconds is 0.0"),
     ],
@@ -131,11 +134,15 @@ def test_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setitem(random_weights.SHAPES, "bert-base", SMALL)
+    cut = replace(SMALL, pruned=LayerShape(heads=2, units=96))
+    monkeypatch.setitem(random_weights.SHAPES, "base-6x1536", cut)
     monkeypatch.setattr(command, "BUNDLED_MODEL", TINY)
     cache = tmp_path_factory.getbasetemp() / "mlperf"
     options = (
         "--baseline",
         "bert-base",
+        "--random",
+        "base-6x1536",
         "--rounds",
         "1",
         "--seconds",
@@ -148,11 +155,12 @@ def test_table(
     model = with_card(tmp_path / "model")
     code, out, error = run("table", model, "--squad", SQUAD, "--cache", cache, *options, *files)
     assert code == 0, error
-    assert len(list(cache.iterdir())) == 1
+    assert len(list(cache.iterdir())) == 2
+    assert "base-6x1536 INT8 (architecture only)" in out
     assert "tiny-bert (bundled)\t" in out
     assert "bert-base INT8, our schedule (architecture only)" in out
     found = json.loads((tmp_path / "table.json").read_text())
-    assert [row["f1"] for row in found["rows"]] == [None] * 4
+    assert [row["f1"] for row in found["rows"]] == [None] * 5
     assert found["rounds"] == 1
     assert found["runtime"]["threads"] == "1"
     assert "| tiny |" in (tmp_path / "table.md").read_text()

@@ -31,6 +31,7 @@ from spanjet.config import RuntimeConfig, default_cache_dir
 from spanjet.files.datasets.squad import load_squad
 from spanjet.model import Model, load_model
 from spanjet.model.directory import BUNDLED_MODEL
+from spanjet.model.random_weights import SHAPES
 from spanjet.reader.reader import Reader
 from spanjet.storage import replace_file
 
@@ -95,12 +96,19 @@ ModelsArgument = Annotated[
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Directory that keeps the baseline model. Default: the user's cache."),
+    typer.Option(metavar="DIR", help="Directory that keeps the random models. Default: the user's cache."),
 ]
 BaselineOption = Annotated[
     str,
     typer.Option(
         metavar="bert-large|bert-base", help="Shape of the baseline model, which has random weights."
+    ),
+]
+RandomOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SHAPE",
+        help=f"Further shapes with random weights, for their speed alone; repeatable: {', '.join(SHAPES)}.",
     ),
 ]
 RoundsOption = Annotated[int, typer.Option(metavar="N", help="Number of rounds.")]
@@ -210,6 +218,7 @@ def table(
     squad: SquadOption,
     cache: CacheOption = None,
     baseline: BaselineOption = "bert-large",
+    random: RandomOption = None,
     rounds: RoundsOption = 3,
     seconds: TurnSecondsOption = 60.0,
     accuracy: AccuracyOption = True,
@@ -221,12 +230,14 @@ def table(
     """Compare models with a plain BERT-Large in short Offline tests, which are NOT VALID for MLPerf."""
     config = TableConfig(rounds=rounds, seconds=seconds, accuracy=accuracy, threads=threads)
     shape_named(baseline)
+    for name in random or []:
+        shape_named(name, setting="random")
     check_outputs(markdown_file, json_file, html=html_file)
     import_loadgen()
     dataset = load_squad(squad)
     bundled, *others = (load_model(each) for each in (BUNDLED_MODEL, *(models or [])))
-    large = _baseline(baseline, cache)
-    found = measure_table(large, bundled, others, dataset, config, progress=progress_bar)
+    large, *shapes = (_random(name, cache) for name in (baseline, *(random or [])))
+    found = measure_table(large, bundled, [*others, *shapes], dataset, config, progress=progress_bar)
     show_parts(found)
     if markdown_file is not None:
         replace_file(markdown_file, markdown(found).encode())
@@ -236,8 +247,8 @@ def table(
         replace_file(html_file, render_table(found).encode())
 
 
-def _baseline(name: str, cache: Path | None) -> Model:
-    """Build the baseline model, or load it from its cache directory."""
+def _random(name: str, cache: Path | None) -> Model:
+    """Build a model with random weights, or load it from its cache directory."""
     if cache is None:
         place = default_cache_dir()
         if place is None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from spanjet.model.layer_shape import KEY, LayerShape, describe_shapes
+
 __all__ = ["SHAPES", "ModernBertShape", "Shape", "write_checkpoint"]
 
 # Standard deviation of BERT's weight initialisation.
@@ -20,17 +22,30 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Sizes of a BERT (Devlin et al. 2019, arXiv 1810.04805)."""
+    """Sizes of a BERT (Devlin et al. 2019, arXiv 1810.04805).
+
+    Attributes:
+        width: width of the hidden states.
+        layers: number of layers.
+        heads: number of attention heads that the width is divided into.
+        vocabulary: number of words.
+        positions: number of positions.
+        pruned: shape of each layer, as structured pruning leaves them; None: all heads, and four units a
+            column.
+    """
 
     width: int
     layers: int
     heads: int
     vocabulary: int = 30522
     positions: int = 512
+    pruned: LayerShape | None = None
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield names and shapes of the tensors, as BertForQuestionAnswering saves them."""
-        width, units = self.width, 4 * self.width
+        width = self.width
+        kept = self.pruned or LayerShape(self.heads, 4 * width)
+        inner, units = kept.heads * width // self.heads, kept.units
         tables = {"word": self.vocabulary, "position": self.positions, "token_type": 2}
         for name, rows in tables.items():
             yield f"bert.embeddings.{name}_embeddings.weight", (rows, width)
@@ -38,8 +53,8 @@ class Shape:
         for layer in range(self.layers):
             prefix = f"bert.encoder.layer.{layer}"
             for part in ("query", "key", "value"):
-                yield from _affine(f"{prefix}.attention.self.{part}", (width, width))
-            yield from _affine(f"{prefix}.attention.output.dense", (width, width))
+                yield from _affine(f"{prefix}.attention.self.{part}", (inner, width))
+            yield from _affine(f"{prefix}.attention.output.dense", (width, inner))
             yield from _affine(f"{prefix}.attention.output.LayerNorm", (width,))
             yield from _affine(f"{prefix}.intermediate.dense", (units, width))
             yield from _affine(f"{prefix}.output.dense", (width, units))
@@ -48,6 +63,7 @@ class Shape:
 
     def config(self) -> dict[str, Any]:
         """Return the content of ``config.json``."""
+        shapes = {} if self.pruned is None else {KEY: describe_shapes([self.pruned] * self.layers)}
         return {
             "model_type": "bert",
             "vocab_size": self.vocabulary,
@@ -56,6 +72,7 @@ class Shape:
             "num_attention_heads": self.heads,
             "intermediate_size": 4 * self.width,
             "max_position_embeddings": self.positions,
+            **shapes,
         }
 
 
@@ -95,6 +112,9 @@ class ModernBertShape(Shape):
 SHAPES = {
     "bert-base": Shape(width=768, layers=12, heads=12),
     "bert-large": Shape(width=1024, layers=24, heads=16),
+    # The sizes that recipes/ prunes its readers to, without MPNet's biases by distance.
+    "base-6x1536": Shape(width=768, layers=12, heads=12, pruned=LayerShape(heads=6, units=1536)),
+    "small-4x768": Shape(width=768, layers=6, heads=12, pruned=LayerShape(heads=4, units=768)),
     "modernbert-base": ModernBertShape(width=768, layers=22, heads=12, units=1152),
     "modernbert-large": ModernBertShape(width=1024, layers=28, heads=16, units=2624),
 }

@@ -124,6 +124,9 @@ def test_rows_and_steps_fit_together(table: Table, large: Model) -> None:
     baseline = table.rows[0]
     assert baseline.speed_up == Spread(1.0, 1.0, 1.0)
     assert baseline.megabytes == pytest.approx(large.weights[0].stat().st_size / 1e6)
+    padded, scheduled = (table.rows[index] for index in (0, 1))
+    assert scheduled.schedule_speed_up == Spread(1.0, 1.0, 1.0)
+    assert padded.schedule_speed_up.median * scheduled.speed_up.median == pytest.approx(1, rel=0.2)
     for row in table.rows:
         assert row.throughput.low <= row.throughput.median <= row.throughput.high
         assert row.per_core * machine.physical_cores() == pytest.approx(row.throughput.median)
@@ -185,18 +188,18 @@ def test_floors(table: Table) -> None:
     assert start_f1(load_model(TINY)) is None
     row = table.rows[-1]
     cells = {f1: row_cells(replace(row, f1=f1, floors=floors_met(f1, 90.0))) for f1 in (88.0, 89.5, 89.97)}
-    assert [each[5:7] for each in cells.values()] == [
+    assert [each[6:8] for each in cells.values()] == [
         ("< 99 %", "< 99 %"),
         ("< 99 %", "≥ 99 %"),
         ("≥ 99 %", "≥ 99.9 %"),
     ]
-    assert row_cells(table.rows[2])[6] == row_cells(table.rows[0])[5] == ""
+    assert row_cells(table.rows[2])[7] == row_cells(table.rows[0])[6] == ""
 
 
 def test_text_and_markdown(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     show_parts(table)
     printed = capsys.readouterr().out
-    assert "model\tsamples/s\tper core\tspeed-up\tF1" in printed
+    assert "model\tsamples/s\tper core\tspeed-up\tover our schedule\tF1" in printed
     assert "(architecture only)" in printed
     assert "NOT VALID" in printed
     assert "vCPUs\t" in printed
@@ -204,7 +207,7 @@ def test_text_and_markdown(table: Table, capsys: pytest.CaptureFixture[str]) -> 
     lines = text.splitlines()
     header = lines.index(next(line for line in lines if line.startswith("| model")))
     cells = [line.count("|") for line in lines[header : header + 2 + len(table.rows)]]
-    assert set(cells) == {10}
+    assert set(cells) == {11}
     assert "## How the speed-up divides" in text
     assert "## Configuration Details" in text
     assert text.count("| pruning |") == 1

@@ -11,12 +11,12 @@ from spanjet.model.directory import CONFIG
 from spanjet.reader.reader import Reader
 from spanjet.runtime.engine import Hint
 
-__all__ = ["BASELINE", "BUNDLED", "Contender", "contenders"]
+__all__ = ["BASELINE", "BUNDLED", "SCHEDULE", "Contender", "contenders"]
 
 ROWS = 16
 """Batch size of the baseline, as in Deci's submission to MLPerf Inference v2.0."""
 
-BASELINE, BUNDLED = "baseline", "bundled"
+BASELINE, SCHEDULE, BUNDLED = "baseline", "schedule", "bundled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def contenders(large: Reader, bundled: Reader, models: Sequence[Reader]) -> list
         plain,
         baseline,
         unpadded,
-        _scheduled(large, "schedule", f"{name}, our schedule", "sorting by length, batches by tokens"),
+        _scheduled(large, SCHEDULE, f"{name}, our schedule", "sorting by length, batches by tokens"),
         _scheduled(bundled, BUNDLED, f"{name_of(bundled.model)} (bundled)", "smaller model"),
     ]
     for index, reader in enumerate(models):

@@ -26,14 +26,18 @@ SAMPLES = 4
 """Number of calibration windows; the speed does not depend on them, and the answers are meaningless."""
 
 
-def shape_named(name: str) -> Shape:
+def shape_named(name: str, *, setting: str = "baseline") -> Shape:
     """Look up the sizes of a model by name.
+
+    Args:
+        name: one of `SHAPES`.
+        setting: name of the setting, for the error.
 
     Raises:
         ValueError: the name is unknown.
     """
     if name not in SHAPES:
-        raise SettingError("baseline", name, " or ".join(SHAPES))
+        raise SettingError(setting, name, " or ".join(SHAPES))
     return SHAPES[name]
 
 

@@ -9,7 +9,7 @@ from spanjet.bench.mlperf.configuration import describe_configuration
 from spanjet.bench.mlperf.loadgen.samples import Samples
 from spanjet.bench.mlperf.models import floors_met, megabytes, start_f1
 from spanjet.bench.mlperf.rules import DECODING, WINDOWING
-from spanjet.bench.mlperf.table.baselines import BASELINE, BUNDLED, Contender, contenders
+from spanjet.bench.mlperf.table.baselines import BASELINE, BUNDLED, SCHEDULE, Contender, contenders
 from spanjet.bench.mlperf.table.large import has_random_weights
 from spanjet.bench.mlperf.table.measure import (
     choose_count,
@@ -68,6 +68,7 @@ class ModelRow:
         throughput: samples per second.
         per_core: median samples per second and physical core.
         speed_up: throughput relative to the baseline, round by round.
+        schedule_speed_up: throughput relative to the baseline's model through our schedule.
         f1: F1 in percent; None: not measured, or random weights.
         floors: True for each share of the reference's or the source model's F1 that F1 holds; None if
             unknown.
@@ -80,6 +81,7 @@ class ModelRow:
     throughput: Spread
     per_core: float
     speed_up: Spread
+    schedule_speed_up: Spread
     f1: float | None
     floors: dict[str, bool | None]
     megabytes: float
@@ -209,6 +211,7 @@ def _row(
         throughput=throughput,
         per_core=throughput.median / physical_cores(),
         speed_up=_factor(rates[BASELINE], rates[each.key]),
+        schedule_speed_up=_factor(rates[SCHEDULE], rates[each.key]),
         f1=f1,
         floors={} if f1 is None else floors_met(f1, start_f1(model)),
         megabytes=megabytes(model),
