@@ -126,7 +126,9 @@ def test_rows_and_steps_fit_together(table: Table, large: Model) -> None:
     assert baseline.megabytes == pytest.approx(large.weights[0].stat().st_size / 1e6)
     padded, scheduled = (table.rows[index] for index in (0, 1))
     assert scheduled.schedule_speed_up == Spread(1.0, 1.0, 1.0)
-    assert padded.schedule_speed_up.median * scheduled.speed_up.median == pytest.approx(1, rel=0.2)
+    # Of two rounds the median is the mean, and the mean of reciprocals is at least that of the mean.
+    assert padded.schedule_speed_up.median * scheduled.speed_up.median >= 1 - 1e-9
+    assert padded.schedule_speed_up.low <= 1 / scheduled.speed_up.low
     for row in table.rows:
         assert row.throughput.low <= row.throughput.median <= row.throughput.high
         assert row.per_core * machine.physical_cores() == pytest.approx(row.throughput.median)
