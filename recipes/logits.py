@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recipes.checkpoint import layout_of, load_reader
 from recipes.examples import Arrays, Sampling, Window, batches, collate, windows
-from recipes.model import Reader, layout_of, load_reader
+from recipes.model import Reader
 
 __all__ = ["Teacher", "cache", "check_alike"]
 
@@ -66,7 +67,8 @@ def cache(
         for chosen in batches(arrays, found, tokens, (0, 0)):
             batch = collate(arrays, chosen)
             inputs = (torch.from_numpy(values).to(device) for values in (batch.ids, batch.mask, batch.types))
-            both = torch.stack(reader(*inputs)).float().cpu().numpy()
+            answered = reader(*inputs)
+            both = torch.stack((answered.start, answered.end)).cpu().numpy()
             for row, window in enumerate(chosen):
                 begin, end = indptr[place[window] : place[window] + 2]
                 logits[:, begin:end] = both[:, row, batch.allowed[row]]

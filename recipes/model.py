@@ -1,33 +1,55 @@
 """BERT- and MPNet-family readers in torch, written for training speed on CPUs.
 
 Attention is written out: torch's fused attention spends three times as long on its backward pass as two
-batched products do (bfloat16, 30 windows of 184 tokens, 12 heads of 32: 77 against 22 ms a layer).
-Query, key and value are one product.
+batched products do (bfloat16, 30 windows of 184 tokens, 12 heads of 32: 77 against 22 ms a layer). On a GPU
+the fused one may be chosen. Query, key and value are one product. Layers may have fewer heads and units than
+the configuration says; the relative biases of MPNet's are then the layer's own.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as functional
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from recipes.examples import Layout
+__all__ = ["LayerSize", "Logits", "Reader", "Shape"]
 
-__all__ = ["Reader", "layout_of", "load_reader", "save_checkpoint"]
+PADDING = -10_000.0
+
+
+class LayerSize(NamedTuple):
+    """Numbers of attention heads and feed-forward units of a layer, both at least 1."""
+
+    heads: int
+    units: int
+
+
+class Logits(NamedTuple):
+    """Outputs of a reader.
+
+    Attributes:
+        start, end: float32[windows, length].
+        hidden: [windows, length, hidden] after each layer.
+    """
+
+    start: Tensor
+    end: Tensor
+    hidden: list[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a checkpoint's config.json says of its encoder."""
+    """Sizes of an encoder, as a checkpoint's config.json states them.
+
+    Attributes:
+        heads, inner: of an uncut layer.
+        sizes: of each layer.
+    """
 
     family: str
-    layers: int
     hidden: int
     heads: int
     inner: int
@@ -36,98 +58,145 @@ class Shape:
     types: int
     epsilon: float
     buckets: int
+    sizes: tuple[LayerSize, ...]
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Shape":
         """Read a config.json.
 
         Raises:
-            ValueError: a family other than ``bert`` and ``mpnet``.
+            ValueError: a family other than ``bert`` and ``mpnet``, or ``spanjet.layers`` with other sizes
+                than a layer can have.
         """
         family = str(config["model_type"])
         if family not in ("bert", "mpnet"):
             raise ValueError(f"model_type is {family!r}; expected 'bert' or 'mpnet'")
+        whole = LayerSize(int(config["num_attention_heads"]), int(config["intermediate_size"]))
+        layers = int(config["num_hidden_layers"])
+        found = config.get("spanjet", {}).get("layers")
+        sizes = [whole] * layers if found is None else [LayerSize(**size) for size in found]
+        if len(sizes) != layers:
+            raise ValueError(f"spanjet.layers has {len(sizes)} items; expected {layers}, one a layer")
+        for index, size in enumerate(sizes):
+            if not (1 <= size.heads <= whole.heads and 1 <= size.units <= whole.units):
+                raise ValueError(
+                    f"spanjet.layers[{index}] has {size.heads} heads and {size.units} units; "
+                    f"expected 1 to {whole.heads} and 1 to {whole.units}"
+                )
         return cls(
             family=family,
-            layers=int(config["num_hidden_layers"]),
             hidden=int(config["hidden_size"]),
-            heads=int(config["num_attention_heads"]),
-            inner=int(config["intermediate_size"]),
+            heads=whole.heads,
+            inner=whole.units,
             vocabulary=int(config["vocab_size"]),
             positions=int(config["max_position_embeddings"]),
             types=int(config.get("type_vocab_size", 0)) if family == "bert" else 0,
             epsilon=float(config["layer_norm_eps"]),
             buckets=int(config.get("relative_attention_num_buckets", 0)) if family == "mpnet" else 0,
+            sizes=tuple(sizes),
         )
+
+    @property
+    def head_size(self) -> int:
+        """Return the width of a head."""
+        return self.hidden // self.heads
+
+    @property
+    def layers(self) -> int:
+        """Return the number of layers."""
+        return len(self.sizes)
+
+    def shares_biases(self, layer: int) -> bool:
+        """Tell whether a layer takes its relative biases from the table of all uncut layers."""
+        return self.sizes[layer].heads == self.heads
 
 
 class Layer(nn.Module):  # type: ignore[misc]  # torch is not in the environment of the gate
     """A post-norm transformer layer (Vaswani et al. 2017, arXiv 1706.03762)."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, size: LayerSize) -> None:
         super().__init__()
-        self.heads = shape.heads
-        self.qkv = nn.Linear(shape.hidden, 3 * shape.hidden)
-        self.attention_output = nn.Linear(shape.hidden, shape.hidden)
+        self.heads, self.head_size = size.heads, shape.head_size
+        self.qkv = nn.Linear(shape.hidden, 3 * size.heads * shape.head_size)
+        self.attention_output = nn.Linear(size.heads * shape.head_size, shape.hidden)
         self.attention_norm = nn.LayerNorm(shape.hidden, shape.epsilon)
-        self.inner = nn.Linear(shape.hidden, shape.inner)
-        self.outer = nn.Linear(shape.inner, shape.hidden)
+        self.inner = nn.Linear(shape.hidden, size.units)
+        self.outer = nn.Linear(size.units, shape.hidden)
         self.norm = nn.LayerNorm(shape.hidden, shape.epsilon)
+        has_biases = shape.buckets and size.heads < shape.heads
+        self.relative = nn.Embedding(shape.buckets, size.heads) if has_biases else None
 
-    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, bias: Tensor, *, fused: bool) -> Tensor:
         """Transform [windows, length, hidden]; ``bias`` is added to the attention scores."""
-        windows, length, width = hidden.shape
-        size = width // self.heads
-        query, key, value = self.qkv(hidden).view(windows, length, 3, self.heads, size).permute(2, 0, 3, 1, 4)
-        scores = (query * (1 / math.sqrt(size))) @ key.transpose(-1, -2)
-        mixed = torch.softmax(scores.add_(bias), -1) @ value
-        mixed = mixed.transpose(1, 2).reshape(windows, length, width)
+        windows, length, _ = hidden.shape
+        joined = self.qkv(hidden).view(windows, length, 3, self.heads, self.head_size)
+        query, key, value = joined.permute(2, 0, 3, 1, 4)
+        if fused:
+            mixed = functional.scaled_dot_product_attention(query, key, value, bias.to(query.dtype))
+        else:
+            scores = (query * (1 / math.sqrt(self.head_size))) @ key.transpose(-1, -2)
+            mixed = torch.softmax(scores.add_(bias), -1) @ value
+        mixed = mixed.transpose(1, 2).reshape(windows, length, self.heads * self.head_size)
         hidden = self.attention_norm(hidden + self.attention_output(mixed))
         return self.norm(hidden + self.outer(functional.gelu(self.inner(hidden))))
 
 
 class Reader(nn.Module):  # type: ignore[misc]
-    """An encoder with one start and one end logit for each token."""
+    """An encoder with one start and one end logit for each token.
 
-    def __init__(self, shape: Shape) -> None:
+    Args:
+        shape: sizes.
+        dtype: bfloat16, or float32 for exact comparisons; weights are float32 in both cases.
+        fused: compute attention with torch's fused kernels.
+    """
+
+    def __init__(self, shape: Shape, *, dtype: torch.dtype = torch.bfloat16, fused: bool = False) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.dtype, self.fused = shape, dtype, fused
         self.words = nn.Embedding(shape.vocabulary, shape.hidden)
         self.positions = nn.Embedding(shape.positions, shape.hidden)
         self.types = nn.Embedding(shape.types, shape.hidden) if shape.types else None
         self.embedding_norm = nn.LayerNorm(shape.hidden, shape.epsilon)
-        self.relative = nn.Embedding(shape.buckets, shape.heads) if shape.buckets else None
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        shares = shape.buckets and any(map(shape.shares_biases, range(shape.layers)))
+        self.relative = nn.Embedding(shape.buckets, shape.heads) if shares else None
+        self.layers = nn.ModuleList(Layer(shape, size) for size in shape.sizes)
         self.answer = nn.Linear(shape.hidden, 2)
         nn.init.normal_(self.answer.weight, std=0.02)
         nn.init.zeros_(self.answer.bias)
 
-    def forward(self, ids: Tensor, mask: Tensor, types: Tensor) -> tuple[Tensor, Tensor]:
-        """Start and end logits, float32 [windows, length], padding at -10,000.
+    def forward(self, ids: Tensor, mask: Tensor, types: Tensor) -> Logits:
+        """Compute start and end logits, padding at -10,000, and the hidden states.
 
         Args:
             ids: int64[windows, length].
             mask: bool[windows, length], False: padding.
             types: int64[windows, length], 1: the context's part.
         """
-        length = ids.shape[1]
-        places = torch.arange(length, device=ids.device)
+        places = torch.arange(ids.shape[1], device=ids.device)
         # MPNet counts positions from 2, as RoBERTa does.
         embedded = self.words(ids) + self.positions(places + (2 if self.shape.family == "mpnet" else 0))
         if self.types is not None:
             embedded = embedded + self.types(types)
-        hidden = self.embedding_norm(embedded).to(torch.bfloat16)
-        bias = torch.zeros(mask.shape, device=ids.device).masked_fill_(~mask, -10_000.0)[:, None, None, :]
-        if self.relative is not None:
-            buckets = relative_buckets(places[None, :] - places[:, None], self.shape.buckets)
-            bias = bias + self.relative(buckets).permute(2, 0, 1)[None]
-        bias = bias.to(torch.bfloat16)
-        with torch.autocast(ids.device.type, dtype=torch.bfloat16):
-            for layer in self.layers:
-                hidden = layer(hidden, bias)
-        logits = functional.linear(hidden.float(), self.answer.weight, self.answer.bias)
-        logits = logits.masked_fill(~mask[..., None], -10_000.0)
-        return logits[..., 0], logits[..., 1]
+        states = [self.embedding_norm(embedded).to(self.dtype)]
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            for layer, bias in zip(self.layers, self._biases(mask, places), strict=True):
+                states.append(layer(states[-1], bias, fused=self.fused))
+        logits = functional.linear(states[-1].float(), self.answer.weight, self.answer.bias)
+        logits = logits.masked_fill(~mask[..., None], PADDING)
+        return Logits(logits[..., 0], logits[..., 1], states[1:])
+
+    def _biases(self, mask: Tensor, places: Tensor) -> list[Tensor]:
+        """Make the biases of each layer's attention scores, [windows, heads or 1, length or 1, length]."""
+        padding = torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, PADDING)[:, None, None, :]
+        if not self.shape.buckets:
+            return [padding.to(self.dtype)] * len(self.layers)
+        buckets = relative_buckets(places[None, :] - places[:, None], self.shape.buckets)
+
+        def biases(table: nn.Embedding) -> Tensor:
+            return (padding + table(buckets).permute(2, 0, 1)[None]).to(self.dtype)
+
+        shared = None if self.relative is None else biases(self.relative)
+        return [shared if layer.relative is None else biases(layer.relative) for layer in self.layers]
 
 
 def relative_buckets(distance: Tensor, buckets: int, furthest: int = 128) -> Tensor:
@@ -140,98 +209,3 @@ def relative_buckets(distance: Tensor, buckets: int, furthest: int = 128) -> Ten
     ).long().clamp(max=half - exact - 1)
     # MPNet takes the distance with its sign turned: keys behind the query have the lower half.
     return (distance > 0).long() * half + torch.where(away < exact, away, far)
-
-
-def _names(shape: Shape, layer: int) -> dict[str, list[str]]:
-    """Our parameters of a layer and the checkpoint's, several where they are joined."""
-    base = f"{'bert' if shape.family == 'bert' else 'mpnet'}.encoder.layer.{layer}."
-    if shape.family == "bert":
-        attention = [f"{base}attention.self.{name}" for name in ("query", "key", "value")]
-        rest = {
-            "attention_output": f"{base}attention.output.dense",
-            "attention_norm": f"{base}attention.output.LayerNorm",
-        }
-    else:
-        attention = [f"{base}attention.attn.{name}" for name in ("q", "k", "v")]
-        rest = {"attention_output": f"{base}attention.attn.o", "attention_norm": f"{base}attention.LayerNorm"}
-    rest |= {
-        "inner": f"{base}intermediate.dense",
-        "outer": f"{base}output.dense",
-        "norm": f"{base}output.LayerNorm",
-    }
-    names = {f"layers.{layer}.{ours}": [theirs] for ours, theirs in rest.items()}
-    return {f"layers.{layer}.qkv": attention} | names
-
-
-def checkpoint_names(shape: Shape) -> dict[str, list[str]]:
-    """The checkpoint's tensors that make up each of our parameters."""
-    prefix = "bert" if shape.family == "bert" else "mpnet"
-    names = {
-        "words.weight": [f"{prefix}.embeddings.word_embeddings.weight"],
-        "positions.weight": [f"{prefix}.embeddings.position_embeddings.weight"],
-    }
-    if shape.types:
-        names["types.weight"] = [f"{prefix}.embeddings.token_type_embeddings.weight"]
-    if shape.buckets:
-        names["relative.weight"] = [f"{prefix}.encoder.relative_attention_bias.weight"]
-    modules = {"embedding_norm": [f"{prefix}.embeddings.LayerNorm"], "answer": ["qa_outputs"]}
-    for layer in range(shape.layers):
-        modules |= _names(shape, layer)
-    for ours, theirs in modules.items():
-        for kind in ("weight", "bias"):
-            names[f"{ours}.{kind}"] = [f"{name}.{kind}" for name in theirs]
-    return names
-
-
-def load_reader(directory: Path) -> Reader:
-    """Read start weights; an answer head that they lack is drawn anew.
-
-    Raises:
-        ValueError: a tensor is missing, with its name.
-    """
-    shape = Shape.of(json.loads((directory / "config.json").read_text(encoding="utf-8")))
-    reader = Reader(shape)
-    tensors = load_file(directory / "model.safetensors")
-    state = reader.state_dict()
-    for ours, theirs in checkpoint_names(shape).items():
-        if theirs[0].startswith("qa_outputs") and theirs[0] not in tensors:
-            continue
-        prefix = "bert." if shape.family == "bert" else "mpnet."
-        parts = [name if name in tensors else name.removeprefix(prefix) for name in theirs]
-        missing = [name for name, part in zip(theirs, parts, strict=True) if part not in tensors]
-        if missing:
-            raise ValueError(f"{directory / 'model.safetensors'}: no tensor {missing[0]}")
-        state[ours] = torch.cat([tensors[name].float() for name in parts])
-    reader.load_state_dict(state)
-    return reader
-
-
-def layout_of(start: Path) -> Layout:
-    """Read how a start directory's model takes questions and contexts."""
-    family = json.loads((start / "config.json").read_text(encoding="utf-8"))["model_type"]
-    entries = (start / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    is_mpnet = family == "mpnet"
-    names = ("<s>", "</s>", "<pad>") if is_mpnet else ("[CLS]", "[SEP]", "[PAD]")
-    cls, sep, pad = (entries.index(name) for name in names)
-    return Layout(cls, sep, pad, between=2 if is_mpnet else 1)
-
-
-def save_checkpoint(state: Mapping[str, Tensor], start: Path, out: Path) -> None:
-    """Write a Hugging Face checkpoint in FP16, with the tokenizer of the start weights."""
-    config = json.loads((start / "config.json").read_text(encoding="utf-8"))
-    shape = Shape.of(config)
-    tensors: dict[str, Tensor] = {}
-    for ours, theirs in checkpoint_names(shape).items():
-        for name, part in zip(theirs, state[ours].detach().cpu().chunk(len(theirs)), strict=True):
-            tensors[name] = part.to(torch.float16).contiguous()
-    out.mkdir(parents=True, exist_ok=True)
-    architecture = "BertForQuestionAnswering" if shape.family == "bert" else "MPNetForQuestionAnswering"
-    kept = {
-        key: value for key, value in config.items() if key not in ("_name_or_path", "transformers_version")
-    }
-    kept |= {"architectures": [architecture], "torch_dtype": "float16"}
-    (out / "config.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
-        if (start / name).exists():
-            (out / name).write_bytes((start / name).read_bytes())

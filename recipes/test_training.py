@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForQuestionAnswering
 
+from recipes.checkpoint import layout_of, load_reader, save_checkpoint
 from recipes.examples import Arrays, Sampling, collate, windows
 from recipes.logits import Teacher, check_alike
-from recipes.model import layout_of, load_reader, save_checkpoint
-from recipes.train import Settings, epoch_of
+from recipes.training import Data, Place, Settings, epoch_of
 
 ROOT = Path(__file__).parents[1]
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -54,7 +54,7 @@ def test_logits_are_those_of_transformers(family: str, tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model(**inputs)
         found = reader(ids, mask, types)
-    for mine, theirs in zip(found, (expected.start_logits, expected.end_logits), strict=True):
+    for mine, theirs in ((found.start, expected.start_logits), (found.end, expected.end_logits)):
         # bfloat16 has 8 bits.
         error = (mine - theirs)[mask].abs().mean() / theirs[mask].abs().mean()
         assert error < 0.05
@@ -63,7 +63,8 @@ def test_logits_are_those_of_transformers(family: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", ["bert", "mpnet"])
 def test_a_checkpoint_is_written_as_it_was_read(family: str, tmp_path: Path) -> None:
     start(tmp_path / "start", family, 2)
-    save_checkpoint(load_reader(tmp_path / "start").state_dict(), tmp_path / "start", tmp_path / "out")
+    reader = load_reader(tmp_path / "start")
+    save_checkpoint(reader.shape, reader.state_dict(), tmp_path / "start", tmp_path / "out")
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("start", "out"))
     assert set(before) - set(after) <= {"bert.embeddings.position_ids", "mpnet.embeddings.position_ids"}
     for name, tensor in after.items():
@@ -146,8 +147,19 @@ def test_other_settings_are_refused(prepared: Path) -> None:
 
 def test_the_rate_is_constant_and_then_falls() -> None:
     settings = Settings(1000, 0.25, 1.0, 10, 400, 0, 0.1, 0.1)
-    assert [settings.rate_at(0, step) for step in (0, 4, 9, 99)] == [0.1, 0.5, 1.0, 1.0]
-    assert [settings.rate_at(seen, 99) for seen in (750, 875, 1000)] == [1.0, 0.5, 0.0]
+    assert [settings.rate_at(Place(step=step)) for step in (0, 4, 9, 99)] == [0.1, 0.5, 1.0, 1.0]
+    assert [settings.rate_at(Place(step=99, seen=seen)) for seen in (750, 875, 1000)] == [1.0, 0.5, 0.0]
+    # It rises again behind a cut.
+    assert settings.rate_at(Place(step=104, begun=100)) == 0.5
+
+
+def test_a_run_of_minutes_ends_with_its_time() -> None:
+    settings = Settings(0, 0.25, 1.0, 10, 400, 0, 0.1, 0.1, minutes=2)
+    assert settings.progress(Place(seen=10**6, seconds=90)) == 0.75
+    assert settings.rate_at(Place(step=99, seconds=105)) == 0.5
+    for total, minutes in ((0, 0.0), (100, 1.0)):
+        with pytest.raises(ValueError, match=r"windows \(--total\) or a time \(--minutes\)"):
+            Settings(total, 0.25, 1.0, 10, 400, 0, 0.1, 0.1, minutes=minutes)
 
 
 @pytest.fixture(scope="module")
@@ -171,10 +183,10 @@ def test_a_teachers_logits_are_those_of_its_windows(prepared: Path, taught: Path
     batch = collate(arrays, chosen)
     targets = kept.targets(chosen, batch.allowed)
     with torch.no_grad():
-        both = load_reader(teacher)(
+        found = load_reader(teacher)(
             *(torch.from_numpy(each) for each in (batch.ids, batch.mask, batch.types))
         )
-    for target, logits in zip(targets, both, strict=True):
+    for target, logits in zip(targets, (found.start, found.end), strict=True):
         assert (target[~batch.allowed] == -10_000).all()
         # Other batches, other rounding.
         np.testing.assert_allclose(target[batch.allowed], logits.numpy()[batch.allowed], atol=0.1)
@@ -184,13 +196,14 @@ def test_a_teachers_logits_are_those_of_its_windows(prepared: Path, taught: Path
 
 def test_epochs_of_a_teacher_come_in_turn(prepared: Path, taught: Path, tmp_path: Path) -> None:
     arrays = Arrays.load(prepared / "train.npz", layout_of(prepared / "start"))
+    settings = Settings(1000, 0.25, 1.0, 10, 400, 0, Sampling().elsewhere, Sampling().article)
     expected = {0: 0, 1: 2, 2: 0, 3: 2}
     for epoch, chosen in expected.items():
-        drawn, logits = epoch_of(arrays, Sampling(), 0, epoch, taught)
+        drawn, logits = epoch_of(Data(arrays, arrays, taught), settings, epoch)
         assert drawn == windows(arrays, Sampling(), (0, chosen))
         assert logits is not None
     with pytest.raises(ValueError, match=r"no logits; expected those of recipes\.logits"):
-        epoch_of(arrays, Sampling(), 0, 0, tmp_path)
+        epoch_of(Data(arrays, arrays, tmp_path), settings, 0)
 
 
 def test_a_student_comes_near_its_teacher(prepared: Path, taught: Path) -> None:
@@ -201,7 +214,7 @@ def test_a_student_comes_near_its_teacher(prepared: Path, taught: Path) -> None:
         batch = collate(arrays, windows(arrays, Sampling(), (0, 0))[:60])
         inputs = [torch.from_numpy(each) for each in (batch.ids, batch.mask, batch.types)]
         with torch.no_grad():
-            (mine, _), (theirs, _) = (reader(*inputs) for reader in readers)
+            mine, theirs = (reader(*inputs).start for reader in readers)
         return float(
             torch.nn.functional.kl_div(theirs.log_softmax(-1), mine.softmax(-1), reduction="batchmean")
         )
