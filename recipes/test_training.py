@@ -33,7 +33,8 @@ def start(directory: Path, family: str, seed: int) -> Any:
     for value in model.parameters():
         torch.nn.init.normal_(value, std=0.3)
     model.save_pretrained(directory)
-    words = ["[PAD]", "[CLS]", "[SEP]", *(f"w{number}" for number in range(197))]
+    special = {"bert": ["[PAD]", "[CLS]", "[SEP]"], "mpnet": ["<s>", "<pad>", "</s>"]}
+    words = [*special[family], *(f"w{number}" for number in range(197))]
     (directory / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
     return model
 

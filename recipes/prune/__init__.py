@@ -1,0 +1,1 @@
+"""Structured pruning in steps, with training in between (`python -m recipes.prune`)."""
