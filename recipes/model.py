@@ -157,8 +157,8 @@ class Reader(nn.Module):  # type: ignore[misc]
         self.positions = nn.Embedding(shape.positions, shape.hidden)
         self.types = nn.Embedding(shape.types, shape.hidden) if shape.types else None
         self.embedding_norm = nn.LayerNorm(shape.hidden, shape.epsilon)
-        shares = shape.buckets and any(map(shape.shares_biases, range(shape.layers)))
-        self.relative = nn.Embedding(shape.buckets, shape.heads) if shares else None
+        # Checkpoints have it even where each layer has a table of its own.
+        self.relative = nn.Embedding(shape.buckets, shape.heads) if shape.buckets else None
         self.layers = nn.ModuleList(Layer(shape, size) for size in shape.sizes)
         self.answer = nn.Linear(shape.hidden, 2)
         nn.init.normal_(self.answer.weight, std=0.02)
@@ -195,7 +195,8 @@ class Reader(nn.Module):  # type: ignore[misc]
         def biases(table: nn.Embedding) -> Tensor:
             return (padding + table(buckets).permute(2, 0, 1)[None]).to(self.dtype)
 
-        shared = None if self.relative is None else biases(self.relative)
+        is_shared = any(layer.relative is None for layer in self.layers)
+        shared = biases(self.relative) if is_shared else None
         return [shared if layer.relative is None else biases(layer.relative) for layer in self.layers]
 
 

@@ -19,7 +19,7 @@ from spanjet.model import load_model
 from spanjet.runtime.openvino import shared_core
 
 from recipes.checkpoint import layout_of, load_reader, read_shape
-from recipes.examples import Arrays, Sampling, Window, batches, collate, windows
+from recipes.examples import Arrays, Batch, Sampling, Window, batches, collate, windows
 from recipes.losses import Distillation, Inputs, answer_loss, hidden_loss
 from recipes.model import LayerSize, Reader
 from recipes.prune.cut import Kept, cut, keep_best
@@ -102,7 +102,7 @@ def test_importance_is_the_squared_gradient_of_each_window(network: Path) -> Non
     epsilon = 1e-2
     for inputs in together:
         for row in range(len(inputs.ids)):
-            one = Inputs(type(inputs.batch)(*(values[row : row + 1] for values in inputs.batch)), "cpu")
+            one = Inputs(Batch._make(values[row : row + 1] for values in inputs.batch), "cpu")
             for total, module, width in (
                 (apart[0], reader.layers[0].attention_output, reader.shape.head_size),
                 (apart[1], reader.layers[0].outer, 1),

@@ -39,15 +39,13 @@ def cut(reader: Reader, kept: Sequence[Kept]) -> Reader:
     sizes = tuple(LayerSize(len(each.heads), len(each.units)) for each in kept)
     smaller = Reader(replace(shape, sizes=sizes), dtype=reader.dtype, fused=reader.fused)
     before = reader.state_dict()
-    after = {name: value for name, value in before.items() if not name.startswith(("layers.", "relative."))}
+    after = {name: value for name, value in before.items() if not name.startswith("layers.")}
     for index, each in enumerate(kept):
         prefix = f"layers.{each.layer}."
         old = {name.removeprefix(prefix): value for name, value in before.items() if name.startswith(prefix)}
         new = _cut_layer(old, each, shape)
         table = old.get("relative.weight", before.get("relative.weight"))
-        if table is not None and smaller.shape.shares_biases(index):
-            after["relative.weight"] = table
-        elif table is not None:
+        if table is not None and not smaller.shape.shares_biases(index):
             new["relative.weight"] = table[:, each.heads]
         after |= {f"layers.{index}.{name}": value for name, value in new.items()}
     smaller.load_state_dict(after)
