@@ -3,14 +3,17 @@
 A model is a checkpoint or a model directory; ``PATH@f32`` computes its floating-point products in float32
 (also ``@bf16``, ``@f16``). "span" is F1 of the questions with an answer when each is given one. "v2" is F1 of
 all questions, where the null answer is given above the probability of no answer that is best for the model
-itself; only v2.0 files have it. Differences are those from the first model, question by question, with a 95 %
-interval by bootstrap.
+itself; only v2.0 files have it. The models take turns in parts of the questions, in random order, so that
+``--minutes`` can end the comparison early. Differences are those from the first model, question by question,
+with a 95 % interval by bootstrap.
 """
 
 import argparse
+import math
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -18,11 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 from spanjet import Reader, RuntimeConfig
 from spanjet.cli.terminal.progress import progress_bar
-from spanjet.evaluate import Evaluation, SquadDataset, evaluate, grade, load_squad, score
+from spanjet.evaluate import Question, SquadDataset, evaluate, grade, load_squad, score
 
 from benches.strides import interval
 
 Precision = Literal["f32", "bf16", "f16"]
+
+
+PART = 200
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Answers of a model: spans and probabilities of no answer by the questions' ids."""
+
+    model: str
+    spans: dict[str, str] = field(default_factory=dict)
+    no_answer: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,29 +64,38 @@ def reader_of(model: str) -> Reader:
     return Reader(path, runtime_config=RuntimeConfig(precision=chosen, cache_dir=None))
 
 
-def grades(dataset: SquadDataset, found: Evaluation, model: str) -> Line:
+def grades(dataset: SquadDataset, asked: Asked) -> Line:
     """Grade the answers of a model, which gave a span to every question."""
     answered = [question for question in dataset.questions if question.answers]
-    span = np.array([grade(found.spans[each.id], each, dataset.version)[1] for each in answered])
+    span = np.array([grade(asked.spans[each.id], each, dataset.version)[1] for each in answered])
     if dataset.version == "1.1" or len(answered) == len(dataset.questions):
-        return Line(model, span, None)
-    best = score(dataset, found.spans, found.no_answer).best_f1_threshold
+        return Line(asked.model, span, None)
+    best = score(dataset, asked.spans, asked.no_answer).best_f1_threshold
     if best is None:
         raise ValueError("no threshold was found; expected a v2.0 file")
-    given = [found.spans[each.id] if found.no_answer[each.id] <= best else "" for each in dataset.questions]
+    given = [asked.spans[each.id] if asked.no_answer[each.id] <= best else "" for each in dataset.questions]
     pairs = zip(given, dataset.questions, strict=True)
-    return Line(model, span, np.array([grade(text, each, dataset.version)[1] for text, each in pairs]))
+    v2 = np.array([grade(text, each, dataset.version)[1] for text, each in pairs])
+    return Line(asked.model, span, v2)
 
 
-def measure(dataset: SquadDataset, models: Sequence[str]) -> list[Line]:
-    """Ask all models all questions, one after the other."""
-    lines = []
-    for model in models:
-        with progress_bar("questions") as bar:
-            lines.append(
-                grades(dataset, evaluate(reader_of(model), dataset, threshold=None, on_step=bar), model)
-            )
-    return lines
+def measure(dataset: SquadDataset, models: Sequence[str], *, minutes: float, seed: int) -> list[Line]:
+    """Ask all models the same questions in parts, in turn, until all are asked or the time is over."""
+    readers, asked = [reader_of(model) for model in models], [Asked(model) for model in models]
+    order, ends = np.random.default_rng(seed).permutation(len(dataset)), time.monotonic() + 60 * minutes
+    done: list[Question] = []
+    with progress_bar("questions") as bar:
+        while len(done) < len(order) and (not done or time.monotonic() < ends):
+            places = order[len(done) : len(done) + PART]
+            part = replace(dataset, questions=tuple(dataset.questions[place] for place in places))
+            for reader, answers in zip(readers, asked, strict=True):
+                found = evaluate(reader, part, threshold=None)
+                answers.spans.update(found.spans)
+                answers.no_answer.update(found.no_answer)
+            done += part.questions
+            bar(len(done), len(order))
+    whole = replace(dataset, questions=tuple(done))
+    return [grades(whole, each) for each in asked]
 
 
 def table(lines: Sequence[Line], seed: int) -> str:
@@ -101,15 +125,11 @@ def main() -> None:
     parser.add_argument(
         "models", nargs="+", metavar="MODEL", help="the first is what others are held against"
     )
-    parser.add_argument("--questions", type=int, help="number of them, a sample; default: all")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample and the bootstrap")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="ask no more after it (all)")
+    parser.add_argument("--seed", type=int, default=0, help="of the questions' order and the bootstrap")
     options = parser.parse_args()
-    dataset = load_squad(options.squad)
-    if options.questions:
-        order = np.random.default_rng(options.seed).permutation(len(dataset.questions))
-        chosen = sorted(order[: options.questions].tolist())
-        dataset = replace(dataset, questions=tuple(dataset.questions[place] for place in chosen))
-    sys.stdout.write(f"{table(measure(dataset, options.models), options.seed)}\n")
+    lines = measure(load_squad(options.squad), options.models, minutes=options.minutes, seed=options.seed)
+    sys.stdout.write(f"{len(lines[0].span)} questions with an answer\n\n{table(lines, options.seed)}\n")
 
 
 if __name__ == "__main__":

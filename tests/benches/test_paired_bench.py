@@ -20,8 +20,12 @@ def test_models_are_compared_question_by_question(
     monkeypatch.setattr("sys.argv", ["paired", str(squad), model, f"{model}@f32"])
     paired.main()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
-    first, second = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:])
+    assert (
+        lines[0]
+        == f"{len([each for each in load_squad(squad).questions if each.answers])} questions with an answer"
+    )
+    assert len(lines) == 6
+    first, second = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:])
     assert (first[0], first[2], first[4]) == (model, "", "")
     assert second[0] == f"{model}@f32"
     difference, low, high = (float(part.strip("()")) for part in second[2].replace("to ", "").split())
@@ -37,7 +41,7 @@ def test_models_are_compared_question_by_question(
 def test_null_answers_are_given_above_the_best_threshold(data: Path) -> None:
     dataset = load_squad(data / "squad" / "v2.0.json")
     found = evaluate(Reader(runtime_config=RuntimeConfig(cache_dir=None)), dataset, threshold=None)
-    line = paired.grades(dataset, found, "bundled")
+    line = paired.grades(dataset, paired.Asked("bundled", found.spans, found.no_answer))
     assert line.v2 is not None
     assert len(line.v2) == len(dataset.questions) > len(line.span)
     assert 100 * float(np.mean(line.v2)) == pytest.approx(found.scores.best_f1)
@@ -46,3 +50,14 @@ def test_null_answers_are_given_above_the_best_threshold(data: Path) -> None:
 def test_other_precisions_are_refused() -> None:
     with pytest.raises(ValueError, match="precision 'f64'; expected f32, bf16, f16"):
         paired.reader_of(f"{BUNDLED_MODEL}@f64")
+
+
+def test_a_comparison_may_end_early(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = load_squad(data / "squad" / "v2.0.json")
+    monkeypatch.setattr(paired, "PART", 3)
+    early, late = (
+        paired.measure(dataset, [str(BUNDLED_MODEL)], minutes=minutes, seed=0)[0] for minutes in (0, 10)
+    )
+    assert early.v2 is not None
+    assert late.v2 is not None
+    assert (len(early.v2), len(late.v2)) == (3, len(dataset))
