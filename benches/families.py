@@ -46,6 +46,8 @@ DEBERTA = {
 }
 # As it was published, for it has no variant of BERT-base's size.
 MOBILEBERT = {"hidden_size": 512, "num_hidden_layers": 24, "num_attention_heads": 4, "intermediate_size": 512}
+# Gated units have three matrices in place of two: as many products as BERT-base.
+MODERNBERT = {"intermediate_size": 2048, "pad_token_id": 0}
 DISTILBERT = {"dim": 768, "n_layers": 12, "n_heads": 12, "hidden_dim": 3072}
 REFERENCE = "BERT"
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -60,6 +62,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "MPNet": ("mpnet", {"pad_token_id": 1}),
     "MobileBERT": ("mobilebert", {**MOBILEBERT, "hidden_act": "relu"}),
     "DeBERTa v3": ("deberta-v2", DEBERTA),
+    "ModernBERT": ("modernbert", MODERNBERT),
 }
 
 

@@ -253,3 +253,57 @@ def test_a_byte_order_mark_is_no_part_of_a_token(tmp_path: Path) -> None:
     content = json.dumps(tokenizer_files.document(VOCABULARY))
     (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8-sig")
     assert Tokenizer(tmp_path).encode("covid").ids.tolist() == [5]
+
+
+PADDINGS = {"[PAD]": 2, "<|padding|>": 1}
+DECODER: dict[str, Any] = {"added_tokens_decoder": {}}
+CONFIG, MAP = "tokenizer_config.json", "special_tokens_map.json"
+
+
+@pytest.mark.parametrize(
+    ("files", "padding", "expected"),
+    [
+        ({}, None, "[PAD]"),
+        ({CONFIG: {"pad_token": "<|padding|>"}}, None, "<|padding|>"),
+        ({CONFIG: {"pad_token": {"content": "<|padding|>", "lstrip": False}}}, None, "<|padding|>"),
+        ({CONFIG: {"pad_token": None}}, None, "[PAD]"),
+        ({CONFIG: {"pad_token": "<|padding|>"}}, "[PAD]", "<|padding|>"),
+        ({MAP: {"pad_token": "<|padding|>"}}, None, "<|padding|>"),
+        ({MAP: {"pad_token": "<|padding|>"}, CONFIG: {"pad_token": "[PAD]"}}, None, "<|padding|>"),
+        ({MAP: {"pad_token": "<|padding|>"}, CONFIG: {"pad_token": "[PAD]", **DECODER}}, None, "[PAD]"),
+        ({}, "<|padding|>", "<|padding|>"),
+        # A token that the vocabulary lacks would have an id beyond the model's.
+        ({CONFIG: {"pad_token": "<none>"}}, None, "[PAD]"),
+        ({CONFIG: {"pad_token": "<none>"}}, "<|padding|>", "<|padding|>"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["modernbert", "bert"])
+def test_padding_beside_a_tokenizer(
+    tmp_path: Path, kind: str, files: dict[str, Any], padding: str | None, expected: str
+) -> None:
+    """The files beside it come first, then its own padding, then the token with the usual name."""
+    if kind == "bert":
+        tokens = ["[UNK]", "<|padding|>", "[PAD]", "[CLS]", "[SEP]", "covid"]
+        added = [
+            tokenizer_files.added_token(token, place, special=True) for place, token in enumerate(tokens[:5])
+        ]
+        content = tokenizer_files.document(tokens, added_tokens=added)
+    else:
+        content = json.loads(trained_tokenizers.content(kind))
+    if padding is not None:
+        settings = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None}
+        token = {"pad_id": PADDINGS[padding], "pad_type_id": 0, "pad_token": padding}
+        content["padding"] = {**settings, **token}
+    tokenizer_files.write(tmp_path / "tokenizer.json", content)
+    for name, values in files.items():
+        (tmp_path / name).write_text(json.dumps(values))
+    assert Tokenizer(tmp_path).pad_token_id == PADDINGS[expected]
+
+
+@pytest.mark.parametrize("name", [CONFIG, MAP])
+@pytest.mark.parametrize("value", [False, 3, [], {"id": 1}])
+def test_a_padding_token_that_is_none(tmp_path: Path, name: str, value: Any) -> None:
+    trained_tokenizers.write(tmp_path, "modernbert")
+    (tmp_path / name).write_text(json.dumps({"pad_token": value}))
+    with pytest.raises(ValueError, match=rf"{name}: is not what was expected: .*a token, or an object"):
+        Tokenizer(tmp_path)

@@ -110,9 +110,23 @@ def test_white_space_uses_up_nothing_of_a_question_that_is_cut(path: Path, blank
     tokenizer = Tokenizer(path)
     question = "When was it built?"
     plain = tokenizer.windows([question], ["in 1903"])
-    for padded in (blank * 100 + question, question + blank * 100, question.replace(" ", blank * 100)):
+    many = blank * 1000  # so many that they are cut too where runs of spaces are tokens, of up to 24
+    for padded in (many + question, question + many, question.replace(" ", many)):
         windows = tokenizer.windows([padded], ["in 1903"], max_question_length=30)
         assert windows.question_length[0] <= plain.question_length[0] + 2
         ends = [found.ids[found.context_start[0] - 3 : found.context_start[0]] for found in (plain, windows)]
-        assert len(padded) > 100
+        assert len(padded) > 1000
         assert ends[0].tolist() == ends[1].tolist()
+
+
+def test_runs_of_spaces_are_tokens_of_a_question_that_is_not_cut(tmp_path: Path) -> None:
+    """As in transformers, where ModernBERT's tokenizer has them."""
+    path = trained_tokenizers.write(tmp_path, "modernbert")
+    question, context = f"When{' ' * 30}was it   built?", f"in{' ' * 24}1903,  in   July"
+    expected = peer.load(path).encode(question, context).ids
+    window = Tokenizer(path).windows([question], [context])
+    assert window.ids.tolist() == expected
+    names = peer.load(path)
+    assert [token for token in map(names.id_to_token, expected) if not token.strip()] == [
+        *(" " * count for count in (24, 6, 3, 24, 2, 3)),
+    ]

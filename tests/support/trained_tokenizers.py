@@ -175,12 +175,13 @@ def mpnet() -> Any:
 
 
 def modernbert() -> Any:
-    """Byte-level BPE whose offsets have the spaces, BERT's pairs, and two names of padding."""
+    """Byte-level BPE: offsets have the spaces, runs are tokens; BERT's pairs, two names of padding."""
     tokenizer = _byte_level_model(
         ("|||IP_ADDRESS|||", "<|padding|>", *BERT), pre_tokenizers.ByteLevel(add_prefix_space=False)
     )
     tokenizer.normalizer = normalizers.NFC()
-    tokenizer.add_tokens([AddedToken("|||EMAIL_ADDRESS|||", normalized=True, special=False)])
+    words = (*(" " * count for count in range(24, 1, -1)), "|||EMAIL_ADDRESS|||")
+    tokenizer.add_tokens([AddedToken(word, normalized=True, special=False) for word in words])
     tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True)])
     tokenizer.post_processor = _bert_pairs(tokenizer)
     return tokenizer

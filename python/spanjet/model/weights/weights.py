@@ -14,7 +14,8 @@ __all__ = ["Weights"]
 
 # Names of layer normalisation tensors in checkpoints converted from TensorFlow.
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-_HEAD = "qa_outputs."
+# How the names of question-answering heads begin; ModernBERT's has two parts.
+_HEADS = ("qa_outputs.", "classifier.", "head.")
 # What training wrappers put before names: DataParallel and Lightning at the front, torch.compile anywhere.
 _WRAPPERS = re.compile(r"^(?:(?:module|model|_orig_mod)\.)+|(?<=\.)_orig_mod\.")
 
@@ -66,7 +67,7 @@ class Weights:
         if name not in self._places:
             head = (
                 ": the checkpoint has no question-answering head, expected one that was trained for that task"
-                if name.startswith(_HEAD)
+                if name.startswith(_HEADS)
                 else ""
             )
             raise ValueError(

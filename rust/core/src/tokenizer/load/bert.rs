@@ -97,10 +97,14 @@ pub(super) fn from_tokenizer(
 ) -> Result<(Engine, Template)> {
     let TokenizerFile { model, normalizer } = parse(source.file, source.text)?;
     let template = Template::parse(source.file, &outline.post_processor)?;
-    let mut special = outline.special_tokens(|_| None);
-    special.unk = Some(model.unk_token);
     let entries = model.vocab;
     let mut added_tokens = outline.added_tokens();
+    let id = |token: &str| {
+        let added = || added_tokens.iter().find(|added| added.content == token).map(|added| added.id);
+        entries.get(token).copied().or_else(added)
+    };
+    let mut special = outline.special_tokens(settings::stated_padding(source.file)?, id, |_| None);
+    special.unk = Some(model.unk_token);
     let field = &outline.post_processor;
     let trims = field["type"] == "RobertaProcessing" && field["trim_offsets"] != false;
     for token in &mut added_tokens {

@@ -10,6 +10,7 @@ use crate::tokenizer::load::casing::{Disagreement, compare};
 use crate::tokenizer::load::outline::Outline;
 use crate::tokenizer::load::post_processor::Template;
 use crate::tokenizer::load::source::{Source, parse, read, refuse};
+use crate::tokenizer::load::special_tokens::stated_padding;
 use crate::tokenizer::load::{bert, bpe, sentencepiece};
 use crate::tokenizer::origin::Origin;
 use crate::tokenizer::tokenizer::{Engine, Tokenizer};
@@ -63,7 +64,11 @@ fn read_outline(source: &Source<'_>, threads: usize) -> Result<(Engine, Template
         refuse(source.file, format!("is no tokenizer that can be read: {}", plain(&reason)))
     })?;
     let template = Template::parse(source.file, &outline.post_processor)?;
-    let special = outline.special_tokens(|id| tokenizer.id_to_token(id));
+    let special = outline.special_tokens(
+        stated_padding(source.file)?,
+        |token| tokenizer.token_to_id(token),
+        |id| tokenizer.id_to_token(id),
+    );
     let huggingface = HuggingFace::new(tokenizer, &special, source.match_special_tokens);
     Ok((Engine::HuggingFace(Box::new(huggingface.map_err(|error| source.in_file(error))?)), template))
 }

@@ -24,6 +24,13 @@ pub(super) struct Outline {
     pub(super) post_processor: Value,
     #[serde(default)]
     added_tokens: Vec<ListedToken>,
+    padding: Option<Padding>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object with the padding's settings")]
+struct Padding {
+    pad_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,18 +107,27 @@ impl Outline {
         self.added_tokens.iter().cloned().map(|ListedToken { id, token }| token.with_id(id)).collect()
     }
 
-    /// The unknown token is the model's, or a special token that is named like one; the padding token is
-    /// named like one.
-    pub(super) fn special_tokens(&self, token: impl Fn(u32) -> Option<String>) -> SpecialTokens {
-        let named = |part: &str| {
-            let mut special =
-                self.added_tokens.iter().map(|listed| &listed.token).filter(|token| token.special);
-            special
-                .find(|token| token.content.to_lowercase().contains(part))
-                .map(|token| token.content.clone())
+    /// The unknown token is the model's, or a special token that is named like one. The padding token is the
+    /// first that the tokenizer has of: the `stated` one, that of the file's padding, and special tokens that
+    /// are named `[PAD]`, `<pad>`, or like them.
+    pub(super) fn special_tokens(
+        &self,
+        stated: Option<String>,
+        id: impl Fn(&str) -> Option<u32>,
+        token: impl Fn(u32) -> Option<String>,
+    ) -> SpecialTokens {
+        let special = || self.added_tokens.iter().map(|listed| &listed.token).filter(|token| token.special);
+        let named = |fits: &dyn Fn(&str) -> bool| {
+            special().find(|token| fits(&token.content)).map(|token| token.content.clone())
         };
-        let unk = self.model.unk_token.clone().or_else(|| token(self.model.unk_id?)).or_else(|| named("unk"));
-        let pad = named("pad").unwrap_or_else(|| SpecialTokens::default().pad);
+        let like = |part: &'static str| named(&|content| content.to_lowercase().contains(part));
+        let unk = self.model.unk_token.clone().or_else(|| token(self.model.unk_id?)).or_else(|| like("unk"));
+        let padding = self.padding.as_ref().and_then(|padding| padding.pad_token.clone());
+        let pad = [stated, padding].into_iter().flatten().find(|token| id(token).is_some());
+        let pad = pad
+            .or_else(|| named(&|content| matches!(content, "[PAD]" | "<pad>")))
+            .or_else(|| like("pad"))
+            .unwrap_or_else(|| SpecialTokens::default().pad);
         SpecialTokens { unk, pad }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::Result;
 use crate::tokenizer::bert::AddedToken;
@@ -48,6 +49,27 @@ struct TokensFile {
     mask_token: Option<TokenField>,
     additional_special_tokens: Option<Vec<TokenField>>,
     added_tokens_decoder: Option<BTreeMap<u32, AddedTokenField>>,
+}
+
+/// What of the same files is read beside a `tokenizer.json`, which has the other tokens itself.
+#[derive(Deserialize, Default)]
+#[serde(expecting = "an object with the tokenizer's settings")]
+struct PaddingFile {
+    pad_token: Option<TokenField>,
+    added_tokens_decoder: Option<IgnoredAny>,
+}
+
+/// The padding token that the files beside a `tokenizer.json` name, in the order of [`SpecialTokens::read`].
+///
+/// # Errors
+/// `Error::Io`, `Error::File`: a file cannot be read.
+pub(super) fn stated_padding(file: &Path) -> Result<Option<String>> {
+    let config: PaddingFile = beside(file, CONFIG)?;
+    let map = match config.added_tokens_decoder {
+        Some(_) => PaddingFile::default(),
+        None => beside(file, MAP)?,
+    };
+    Ok(map.pad_token.or(config.pad_token).map(TokenField::text))
 }
 
 /// A token: its text, or an object with it.
