@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trained_tokenizers
-from checkpoints import run
+from checkpoints import ARCHITECTURES, run
 from spanjet import Reader, RuntimeConfig, WindowConfig
 from spanjet.model import InputLayout, load_model
 from spanjet.runtime.openvino import ops, ov
@@ -191,4 +191,35 @@ def test_a_written_directory_needs_its_configuration(tmp_path: Path) -> None:
     directory = export(tmp_path / "exported", None, positions=LENGTH)
     (directory / "card.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        load_model(directory)
+
+
+@pytest.mark.parametrize(("stated", "expected"), [(WORDS + 1, WORDS), (1000, 1000), (None, WORDS)])
+def test_the_lesser_vocabulary_counts(tmp_path: Path, stated: int | None, expected: int) -> None:
+    """A table may have more rows than words; a token that has no row is read from beyond the table."""
+    directory = export(tmp_path / "exported", configuration("bart", vocab_size=stated))
+    assert load_model(directory).vocab_size == expected
+
+
+def test_the_table_of_a_known_family_counts_too(tmp_path: Path) -> None:
+    config = json.loads((ARCHITECTURES / "electra" / "config.json").read_text())
+    directory = export(tmp_path / "exported", {**config, "vocab_size": WORDS + 1})
+    assert load_model(directory).vocab_size == WORDS
+
+
+def test_a_limit_that_is_no_number(tmp_path: Path) -> None:
+    directory = export(tmp_path / "exported", None)
+    for value in (True, "64", None, float("nan"), float("inf"), 0):
+        (directory / "tokenizer_config.json").write_text(json.dumps({"model_max_length": value}))
+        with pytest.raises(ValueError, match=r'no maximum length, expected "max_position_embeddings"'):
+            load_model(directory)
+
+
+def test_a_model_without_token_ids(tmp_path: Path) -> None:
+    directory = export(tmp_path / "exported", configuration("bart"))
+    path = directory / "openvino_model.xml"
+    path.write_text(path.read_text().replace("input_ids", "input_idx"))
+    with pytest.raises(
+        ValueError, match=r"the model has the inputs \['attention_mask', 'input_idx'\]; expected"
+    ):
         load_model(directory)

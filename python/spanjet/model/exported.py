@@ -48,7 +48,7 @@ def read_exported(path: Path) -> ov.Model:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: OpenVINO cannot read the file; the message names it.
+        ValueError: OpenVINO cannot read the file, or the model has no ``input_ids``; the message names it.
     """
     check_content(path)
     kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
@@ -57,6 +57,9 @@ def read_exported(path: Path) -> ov.Model:
         _rename([*model.inputs, *model.outputs])
     except (RuntimeError, UnicodeDecodeError) as error:  # the latter from undecodable text
         raise ValueError(f"{path}: not an {kind} model: {_last_line(error)}") from error
+    found = sorted(min(port.get_names(), default="(no name)") for port in model.inputs)
+    if INPUTS[0] not in found:
+        raise ValueError(f"{path}: the model has the inputs {found}; expected {list(INPUTS)}")
     return model
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spanjet.model.card import CARD
-from spanjet.model.config_json import Fields, read_json
+from spanjet.model.config_json import Fields, is_number, read_json
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import ARCHITECTURES, find_model_type
 from spanjet.model.graph.input_layout import InputLayout
@@ -83,7 +83,7 @@ def read_exported_config(directory: Path, tokenizer: Path, model: ov.Model) -> E
         return ExportedConfig(
             model_type=family,
             max_length=config.max_length,
-            vocab_size=config.vocab_size,
+            vocab_size=min(config.vocab_size, _looked_up_rows(model) or config.vocab_size),
             layout=replace(config.layout, token_types=types),
         )
     _check_pairs(tokenizer, family)
@@ -115,7 +115,7 @@ def _max_length(directory: Path, fields: Fields, model: ov.Model, first: int) ->
     path = directory / _TOKENIZER_CONFIG
     if path.exists():
         value: Any = read_json(path).get("model_max_length")
-        if isinstance(value, int | float) and 1 <= value < _MOST_TOKENS:
+        if is_number(value) and value < _MOST_TOKENS:
             stated.append(int(value))
     stated += _position_counts(model)
     if not stated:
@@ -146,12 +146,14 @@ def _position_counts(model: ov.Model) -> list[int]:
 
 
 def _vocab_size(fields: Fields, model: ov.Model) -> int:
-    """Find the number of rows of the embedding table, in the graph or else in ``config.json``."""
+    """Find the number of rows of the embedding table, in the graph and in ``config.json``.
+
+    Where both have it, the lesser counts: tables are padded to round sizes, and end with their last row.
+    """
     rows = _looked_up_rows(model)
-    if rows is None or fields.get("vocab_size") is not None:
-        # Where both have it, the graph may have more rows than words: tables are padded to round sizes.
+    if rows is None:
         return fields.count("vocab_size")
-    return rows
+    return rows if fields.get("vocab_size") is None else min(rows, fields.count("vocab_size"))
 
 
 def _looked_up_rows(model: ov.Model) -> int | None:

@@ -49,16 +49,20 @@ _REASONS = {
     "LocalEntryNotFoundError": "it was not reached (no network, or HF_HUB_OFFLINE), and its cache lacks it",
     "HFValidationError": "this is no id of a model",
 }
-_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_PART = r"\w[\w.-]*"
+# As git has them; two dots could leave the cache's folder of revisions.
+_REVISION = r"(?!.*\.\.)\w[\w.+-]*(?:/\w[\w.+-]*)*"
 # The hub's first models have no organisation: bert-base-uncased.
 _ID = re.compile(
-    rf"(?P<repository>(?:{_PART}/)?{_PART})(?P<subfolder>(?:/{_PART})*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?"
+    rf"(?P<repository>(?:{_PART}/)?{_PART})(?P<subfolder>(?:/{_PART})*)(?:@(?P<revision>{_REVISION}))?",
+    re.ASCII,
 )
 # A URL, also one of whose slashes a path has kept a single one.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
 _PAGE = re.compile(
     rf"(?:(?:www\.)?(?:huggingface\.co|hf\.co)/(?:models/)?)?(?P<repository>(?:{_PART}/)?{_PART})"
-    rf"(?:/(?P<view>tree|blob|resolve)/(?P<revision>refs/pr/\d+|[^/?#]+)(?P<subfolder>(?:/{_PART})*))?(?:[/?#].*)?"
+    rf"(?:/(?P<view>tree|blob|resolve)/(?P<revision>refs/pr/\d+|[^/?#]+)(?P<subfolder>(?:/{_PART})*))?(?:[/?#].*)?",
+    re.ASCII,
 )
 _IDS = "the id of a model on the Hugging Face hub, ORG/NAME, ORG/NAME@REVISION or ORG/NAME/SUBFOLDER@REVISION"
 

@@ -11,10 +11,12 @@ from spanjet.model.graph.tensors import TensorSource
 from spanjet.model.layer_shape import KEY
 from spanjet.runtime.openvino import ov
 
-__all__ = ["Architecture"]
+__all__ = ["MOST_LAYERS", "Architecture"]
 
 # Maximum size of a position table, beyond any sequence whose attention fits into memory.
 _MOST_POSITIONS = 1 << 20
+#: Maximum number of layers, beyond any encoder: where layers share weights, no missing tensor ends more.
+MOST_LAYERS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ class Architecture(ABC):
             "model_type": fields.get("model_type"),
             "vocab_size": vocab_size,
             "hidden_size": fields.count("hidden_size"),
-            "num_hidden_layers": fields.count("num_hidden_layers"),
+            "num_hidden_layers": fields.count("num_hidden_layers", most=MOST_LAYERS),
             "num_attention_heads": fields.count("num_attention_heads"),
             "intermediate_size": fields.count("intermediate_size"),
             "max_position_embeddings": fields.count("max_position_embeddings", most=_MOST_POSITIONS),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spanjet.model.config_json import Fields
-from spanjet.model.graph.architecture import Architecture
+from spanjet.model.graph.architecture import MOST_LAYERS, Architecture
 from spanjet.model.graph.blocks import Blocks, LayerTensors
 from spanjet.model.graph.embeddings import embed
 from spanjet.model.graph.encoder import add_and_normalise, feed_forward
@@ -51,11 +51,12 @@ class Albert(Architecture):
     @classmethod
     def read(cls, fields: Fields) -> "Albert":
         values = cls._read_common(fields, types=1, activation="gelu_new")
+        layers = values["num_hidden_layers"]
         return cls(
             **values,
             embedding_size=fields.count("embedding_size", default=128),
-            groups=fields.count("num_hidden_groups", default=1, most=values["num_hidden_layers"]),
-            group_layers=fields.count("inner_group_num", default=1, most=64),
+            groups=fields.count("num_hidden_groups", default=1, most=layers),
+            group_layers=fields.count("inner_group_num", default=1, most=MOST_LAYERS // layers),
         )
 
     def build(self, weights: TensorSource) -> ov.Model:

@@ -20,6 +20,8 @@ __all__ = ["ModernBert"]
 
 # ModernBERT's names of the configuration values.
 _NAMES = {"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps"}
+# Maximum width of local attention, whose masks grow with its square; published models have 128.
+_MOST_LOCAL = 4096
 # The parts of fused linear layers. The unit's first half is the one with the activation.
 _PARTS = {"Wqkv": ("query", "key", "value"), "Wi": ("up", "gate")}
 
@@ -68,7 +70,7 @@ class ModernBert(Architecture):
             global_base=global_base,
             local_base=local_base,
             local=read_local_layers(fields, layers=values["num_hidden_layers"]),
-            reach=fields.count("local_attention", default=128, least=0) // 2,
+            reach=fields.count("local_attention", default=128, least=0, most=_MOST_LOCAL) // 2,
             attention_bias=fields.flag("attention_bias", default=False),
             mlp_bias=fields.flag("mlp_bias", default=False),
             norm_bias=fields.flag("norm_bias", default=False),
@@ -78,7 +80,7 @@ class ModernBert(Architecture):
 
     def build(self, weights: TensorSource) -> ov.Model:
         graph = _Graph(self, weights)
-        vectors = graph.embed()
+        vectors = graph.embedded
         for index in range(self.num_hidden_layers):
             vectors = graph.layer(vectors, index)
         return question_answering(
@@ -98,6 +100,8 @@ class _Graph:
         self.blocks = Blocks(FusedTensors(weights, _PARTS), layer_norm_eps=config.layer_norm_eps)
         self.inputs = Inputs(token_types=False)
         self._config = config
+        # First of all, since tables of positions are as wide as the configuration says, right or wrong.
+        self.embedded = self._embed()
         longest = config.max_length
         mask = self._limited_mask(longest)
         length = _length(mask, name="sequence")
@@ -126,7 +130,7 @@ class _Graph:
         limit = ops.slice(ones, start, _length(mask, name="limit"), step, axis, name="limit.slice")
         return ops.multiply(mask, limit, name="limit")
 
-    def embed(self) -> ov.Node:
+    def _embed(self) -> ov.Node:
         """Build the normalised word embeddings, [batch, length, hidden]."""
         config, name = self._config, "embeddings.tok_embeddings"
         words = self.blocks.lookup(
