@@ -262,3 +262,13 @@ def test_products_of_rotated_queries_and_keys_stay_in_floating_point(tmp_path: P
     for output in checkpoints.OUTPUTS:
         assert 0 < np.abs(logits[output] - expected[output]).max() < 0.5
         assert np.corrcoef(logits[output].ravel(), expected[output].ravel())[0, 1] > 0.9
+
+
+def test_a_width_that_the_weights_lack_takes_no_memory(tmp_path: Path) -> None:
+    """Tables of positions of that width would have 2^40 numbers."""
+    checkpoint = checkpoints.copy("modernbert", tmp_path / "modernbert")
+    checkpoints.edit_config(checkpoint, hidden_size=1 << 24, max_position_embeddings=1 << 17)
+    with pytest.raises(
+        ValueError, match=r"'model\.embeddings\.tok_embeddings\.weight' has shape \[159, 16\]"
+    ):
+        load_model(checkpoint)
