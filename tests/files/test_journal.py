@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from job_inputs import scripted_answer
 from spanjet.files import Journal, Record, Rejected, journal
+from spanjet.files.formats import row_writer
+from windows_files import keep_files_in_use
 
 RUN = {"input": "abc", "top_k": 1}
 
@@ -247,3 +249,20 @@ def test_a_kill_before_every_operation(tmp_path: Path, form: str) -> None:
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert int(result.stdout) > 20
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_no_open_file_is_moved_or_removed(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows forbids it: a run that ends, one that is resumed, and one without rows."""
+    keep_files_in_use(monkeypatch)
+    writer = row_writer(form)
+    out = tmp_path / f"out.{form}"
+    stop(out, 0, 0, writer=writer)
+    assert names(out) == []
+    stop(out, 0, 7, writer=writer)
+    with Journal(out, RUN, resume=True, writer=writer) as sink:
+        add(sink, 7, 20)
+        sink.finish()
+    complete(out, 20, overwrite=True, writer=writer)
+    complete(out, 1, overwrite=True, writer=writer)
+    assert names(out) == [out.name, f"{out.name}.run.json"]

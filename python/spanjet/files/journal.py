@@ -108,8 +108,9 @@ class Journal:
                 self._stop_commits()
                 if not self._state.complete:
                     self.commit()
-                    if self._settled.rows == 0:
-                        self._remove_directory(record=False)  # nothing to go on with
+                    if self._settled.rows == 0:  # nothing to go on with
+                        self._close_rows()
+                        self._remove_directory(record=False)
 
     @property
     def rows(self) -> int:
@@ -180,6 +181,7 @@ class Journal:
         if not self._state.complete:
             self._state = self._settled = replace(self._state, complete=True)
             self.commit()
+            self._close_rows()
         journal, rejections = self._directory / ANSWERS, self._directory / REJECTED
         if self._state.rejected == 0:
             self.rejected_out.unlink(missing_ok=True)  # of the output that is replaced
@@ -220,11 +222,21 @@ class Journal:
         output.replace(self._out)
         journal.unlink()
 
+    def _close_rows(self) -> None:
+        """Close the files of rows: Windows neither moves nor removes an open file."""
+        self._answers.close()
+        self._rejections.close()
+
     def _remove_directory(self, *, record: bool) -> None:
-        for name in (LOCK, OUTPUT, *(() if record else (ANSWERS, REJECTED, STATE))):
+        for name in (OUTPUT, *(() if record else (ANSWERS, REJECTED, STATE))):
             (self._directory / name).unlink(missing_ok=True)
         if record:
             (self._directory / STATE).replace(self._record)
+        try:
+            (self._directory / LOCK).unlink(missing_ok=True)
+        except PermissionError:  # Windows removes it only when it is released
+            self._files.close()
+            (self._directory / LOCK).unlink(missing_ok=True)
         self._directory.rmdir()
         sync(self._out.parent)
 
