@@ -273,7 +273,7 @@ class RuntimeConfig:
         precision: precision of operations that are not INT8: ``"f32"``, ``"bf16"`` or ``"f16"``; None:
             OpenVINO's choice for this CPU.
         int8: compute the matrix products of an INT8 model in INT8; None: if the processor has VNNI or AMX,
-            otherwise in floating point, which is faster there (see `spanjet.runtime.precision`).
+            otherwise in floating point, which is faster or right there (see `spanjet.runtime.precision`).
         cache_dir: directory to cache compiled models and tuned settings in; None: no cache.
         batch_tokens: maximum number of tokens of a batch, including padding; None: tuned, or 1,024. Above
             640, larger ones were at most 1 % faster.

@@ -106,7 +106,7 @@ def test_what_this_cpu_does(int8: Model) -> None:
     assert about["int8"] == cpu.inference_paths()["int8"]
     assert about["float"] in ("f32", "bf16", "f16")
     assert sum(about["operations"]["FullyConnected"].values()) == 13
-    in_int8 = {"u8", "i8"} if not cpu.int8_saturates() else {"f32", "bf16", "f16"}
+    in_int8 = {"u8", "i8"} if cpu.has_int8_products() else {"f32", "bf16", "f16"}
     assert set(about["operations"]["FullyConnected"]) <= in_int8
     plain = describe_execution(load_model(TINY))
     assert plain["int8"] == "not used: the model has no INT8 products"

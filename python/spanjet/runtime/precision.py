@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.runtime.cpu import int8_saturates
+from spanjet.runtime.cpu import has_int8_products, int8_saturates
 from spanjet.runtime.openvino import ops, ov
 from spanjet.runtime.warnings import warn_caller
 
@@ -53,24 +53,38 @@ def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
 
     Args:
         model: any model; not modified.
-        int8: compute INT8 matrix products in INT8; None: if the CPU has VNNI or AMX. Without them OpenVINO's
-            INT8 products are slower than float32 ones: on two cores of EPYC Zen 3, MiniLM-L6 ran 24.6
+        int8: compute INT8 matrix products in INT8; None: if the CPU has VNNI or AMX. On x86 without them
+            OpenVINO's INT8 products are slower than float32 ones: on two cores of EPYC Zen 3, MiniLM-L6 ran 24.6
             windows/s in INT8, 28.3 in float32, and 30.3 with the INT8 weights as `in_float` converts them.
 
     Warns:
-        RuntimeWarning: ``int8`` is True, and sums of this model can saturate on this CPU.
+        RuntimeWarning: ``int8`` is True, and on this CPU sums of this model can saturate, or INT8 products
+            are not tested.
     """
     if not is_quantized_model(model):
         return model
-    if int8 is False or (int8 is None and int8_saturates()):
+    if int8 is False or (int8 is None and not has_int8_products()):
         return in_float(model)
-    if int8_saturates() and can_saturate(model):
-        warn_caller(
-            f"{model.get_friendly_name()}: this CPU has no VNNI, and the INT8 weights use the full range: "
-            "sums can saturate, and answers be wrong; quantize with --cpu any, or let int8 be None",
-            RuntimeWarning,
-        )
+    _warn_of_wrong_sums(model)
     return model
+
+
+def _warn_of_wrong_sums(model: ov.Model) -> None:
+    """Warn if INT8 sums of a model may be wrong on this CPU."""
+    if has_int8_products():
+        return
+    if not int8_saturates():
+        reason = (
+            "INT8 products are not tested on this kind of CPU, and answers may be wrong; let int8 be None"
+        )
+    elif can_saturate(model):
+        reason = (
+            "this CPU has no VNNI, and the INT8 weights use the full range: "
+            "sums can saturate, and answers be wrong; quantize with --cpu any, or let int8 be None"
+        )
+    else:
+        return
+    warn_caller(f"{model.get_friendly_name()}: {reason}", RuntimeWarning)
 
 
 def in_float(model: ov.Model) -> ov.Model:
