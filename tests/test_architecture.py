@@ -1,6 +1,7 @@
 """The shape of the code: imports point one way, and files, functions and folders stay small."""
 
 import ast
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator
@@ -104,6 +105,35 @@ def test_openvino_has_one_core() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "Core"
     ]
     assert made == ["openvino.py"]
+
+
+# What Windows, macOS or both lack, as names of modules, attributes and files.
+OF_SOME_SYSTEMS = {
+    "fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "winreg",
+    "SIGHUP", "SO_REUSEADDR", "fork", "getuid", "geteuid", "register_at_fork", "sched_getaffinity",
+}  # fmt: skip
+SYSTEM_FILES = re.compile(r"(^|/)(proc|sys)/")
+
+
+def of_some_systems(tree: ast.Module) -> Iterator[str]:
+    """What a module uses that some systems lack, without what only its docstrings name."""
+    for _, module in imported(tree):
+        yield from OF_SOME_SYSTEMS & {module.split(".")[0]}
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield from OF_SOME_SYSTEMS & {node.attr}
+        elif isinstance(node, ast.alias):
+            yield from OF_SOME_SYSTEMS & {node.name}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield from OF_SOME_SYSTEMS & {node.value}
+            yield from (found[0] for found in [SYSTEM_FILES.search(node.value)] if found)
+
+
+def test_what_differs_between_systems_has_one_home() -> None:
+    used = {name: set(of_some_systems(tree)) for name, tree in MODULES.items()}
+    assert {"SIGHUP", "register_at_fork", "SO_REUSEADDR", "proc/"} <= used.pop("runtime/machine.py")
+    assert {name: found for name, found in used.items() if found} == {}
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

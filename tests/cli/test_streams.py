@@ -1,5 +1,6 @@
 """The command in its process: standard streams that are closed, full or of another encoding, and signals."""
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from spanjet.cli.terminal.streams import open_streams
 
 MODEL = Path(__file__).parents[1] / "golden" / "tiny-bert"
 TEXT = "The tower was built in 1889. 東京😀 has a tower too."
@@ -52,6 +54,26 @@ def test_what_an_encoding_lacks_is_escaped(environment: dict[str, str], encoding
     assert any("東京😀" in answer["text"] for answer in json.loads(out)["answers"])
     code, _, error = run("ask", "Where?", "--file", "nowhere-東京", env=environment)
     assert (code, error) == (2, "spanjet: nowhere-\\u6771\\u4eac: No such file or directory\n")
+
+
+class Console(io.RawIOBase):
+    """A stream that turns text into its system's own form, as Windows's console does."""
+
+    def fileno(self) -> int:
+        return 1
+
+    def writable(self) -> bool:
+        return True
+
+
+def test_a_console_keeps_its_own_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes would come out in another encoding."""
+    console = io.TextIOWrapper(io.BufferedWriter(Console()), encoding="utf-8")
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, console if name == "stdout" else None)
+    open_streams()
+    assert sys.stdout is console
+    assert (console.errors, sys.stdin.readable()) == ("backslashreplace", True)
 
 
 WRITING = [

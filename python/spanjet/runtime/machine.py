@@ -3,6 +3,7 @@
 import os
 import platform
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "physical_cores",
     "reset_peak",
     "resident_megabytes",
+    "reuse_address",
     "sockets",
     "total_memory",
 ]
@@ -39,6 +41,15 @@ def after_fork_in_child(function: Callable[[], None]) -> None:
     """Register a function to be called in each forked child; without effect where processes do not fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=function)
+
+
+def reuse_address(unbound: socket.socket) -> None:
+    """Let a socket bind to the address of a server that has just ended.
+
+    Windows permits that anyway, and with the option would let several servers listen at one address.
+    """
+    if os.name != "nt":
+        unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def affinity() -> list[int]:

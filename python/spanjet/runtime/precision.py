@@ -54,8 +54,9 @@ def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
     Args:
         model: any model; not modified.
         int8: compute INT8 matrix products in INT8; None: if the CPU has VNNI or AMX. On x86 without them
-            OpenVINO's INT8 products are slower than float32 ones: on two cores of EPYC Zen 3, MiniLM-L6 ran 24.6
-            windows/s in INT8, 28.3 in float32, and 30.3 with the INT8 weights as `in_float` converts them.
+            OpenVINO's INT8 products are slower than float32 ones: on two cores of EPYC Zen 3, MiniLM-L6 ran
+            24.6 windows/s in INT8, 28.3 in float32, and 30.3 with the INT8 weights as `in_float` converts
+            them. On other CPUs they are not tested.
 
     Warns:
         RuntimeWarning: ``int8`` is True, and on this CPU sums of this model can saturate, or INT8 products

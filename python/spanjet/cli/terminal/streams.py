@@ -24,10 +24,10 @@ def _stream(stream: Any, title: str, mode: str, flags: int) -> io.TextIOWrapper:
         stream = os.fdopen(os.open(os.devnull, flags), mode, closefd=False)
     if mode == "w":
         stream.reconfigure(errors="backslashreplace")
-    try:
-        raw = _Titled(stream.fileno(), mode, title)
-    except OSError:  # a buffer in memory
-        return stream  # type: ignore[no-any-return]
+    buffer = getattr(stream, "buffer", None)
+    if not isinstance(getattr(buffer, "raw", buffer), io.FileIO):
+        return stream  # type: ignore[no-any-return]  # a buffer in memory, or Windows's console
+    raw = _Titled(stream.fileno(), mode, title)
     stream.flush()
     buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
     return io.TextIOWrapper(
@@ -81,5 +81,5 @@ def flushed_output() -> Iterator[None]:
             sys.stdout.flush()
         except OSError:
             # Or the interpreter would try again, and print a second error.
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (open until the end)
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  (open until the end)
             raise

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from spanjet.reader.reader import Reader
 from spanjet.reader.warnings import QuestionCut
-from spanjet.runtime.machine import TERMINATION_SIGNALS
+from spanjet.runtime.machine import TERMINATION_SIGNALS, reuse_address
 from spanjet.serve.app import create_app
 from spanjet.serve.config import ServeConfig
 from spanjet.serve.log import log_config
@@ -46,7 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             bound = stack.enter_context(socket.socket(family, kind, protocol))
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reuse_address(bound)
             bound.bind(address)
         except OSError as error:
             raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
