@@ -7,12 +7,12 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-cascade bench-distributed bench-mlperf parity \
+.PHONY: help run test lint format unit bench bench-peers bench-engine bench-serve bench-families bench-cascade bench-distributed bench-mlperf parity \
   parity-pipeline fuzz fuzz-checkpoints fuzz-serve reader base test-recipes test-integrations test-page test-wheel \
   test-oldest licenses lint-workflows wheels docs docs-serve figures clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 run: .venv/built  ## Answer a question over a real text, then evaluate on a few questions
 	$(BIN)/spanjet ask "When does a patent license terminate?" --file LICENSE --top-k 2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from page_links import ALL_PAGES, headings, links
-from pages import PAGES, blocks, commands, run_code, run_command
+from pages import PAGES, ROOT, blocks, commands, run_code, run_command
 
 WITH_CODE = {
     "README.md",
@@ -73,6 +73,22 @@ def test_links_lead_somewhere() -> None:
         or (anchor and anchor not in headings(page.parent / file if file else page))
     ]
     assert lost == []
+
+
+def test_the_oldest_versions_are_those_that_are_allowed() -> None:
+    """The bounds of pyproject.toml, without those of other people's pipelines, in the table of versions."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    requirements = text[text.index("\ndependencies = [") : text.index("\nhaystack = [")]
+    allowed = dict(re.findall(r'"([A-Za-z0-9_-]+)>=([0-9.]+)', requirements))
+    shown = {}
+    for row in re.findall(
+        r"^\| (.+?) \| (.+?) \|", (ROOT / "docs/versions.md").read_text(encoding="utf-8"), re.M
+    ):
+        names = re.sub(r" \(.*\)", "", row[0]).lower().replace("loadgen", "mlcommons-loadgen").split(", ")
+        shown |= dict(zip(names, re.findall(r"\d+(?:\.\d+)+", row[1]), strict=False))
+    assert len(allowed) >= 18
+    for name, bound in allowed.items():
+        assert re.fullmatch(rf"{re.escape(bound)}(\.0)*", shown[name.lower()]), name
 
 
 def test_the_readme_is_short() -> None:
