@@ -1,11 +1,10 @@
 """The README and the pages tell the truth: their code runs, and their links lead somewhere."""
 
-import re
 from pathlib import Path
 
 import pytest
 from page_links import ALL_PAGES, headings, links
-from pages import PAGES, ROOT, blocks, commands, run_code, run_command
+from pages import PAGES, blocks, commands, run_code, run_command, shows
 
 WITH_CODE = {
     "README.md",
@@ -52,15 +51,14 @@ def test_code_of_integrations_compiles(page: Path) -> None:
 def test_commands_print_what_the_page_says(
     page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """In an empty directory, one after the other; "…" stands for numbers that differ."""
+    """In an empty directory, one after the other."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     assert len(commands(page)) > 2
     for line, output in commands(page):
-        expected = r"\S+".join(map(re.escape, output.split("…")))
         printed = run_command(line)
-        assert re.fullmatch(expected, printed), f"{line}\n{printed}"
+        assert shows(output, printed), f"{line}\n{printed}"
 
 
 def test_links_lead_somewhere() -> None:
@@ -73,22 +71,6 @@ def test_links_lead_somewhere() -> None:
         or (anchor and anchor not in headings(page.parent / file if file else page))
     ]
     assert lost == []
-
-
-def test_the_oldest_versions_are_those_that_are_allowed() -> None:
-    """The bounds of pyproject.toml, without those of other people's pipelines, in the table of versions."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    requirements = text[text.index("\ndependencies = [") : text.index("\nhaystack = [")]
-    allowed = dict(re.findall(r'"([A-Za-z0-9_-]+)>=([0-9.]+)', requirements))
-    shown = {}
-    for row in re.findall(
-        r"^\| (.+?) \| (.+?) \|", (ROOT / "docs/versions.md").read_text(encoding="utf-8"), re.M
-    ):
-        names = re.sub(r" \(.*\)", "", row[0]).lower().replace("loadgen", "mlcommons-loadgen").split(", ")
-        shown |= dict(zip(names, re.findall(r"\d+(?:\.\d+)+", row[1]), strict=False))
-    assert len(allowed) >= 18
-    for name, bound in allowed.items():
-        assert re.fullmatch(rf"{re.escape(bound)}(\.0)*", shown[name.lower()]), name
 
 
 def test_the_readme_is_short() -> None:

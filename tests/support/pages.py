@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+MARKED = re.compile(r"^<!-- runs -->\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -35,11 +36,16 @@ def commands(page: Path) -> list[tuple[str, str]]:
     """The commands of the console blocks that are marked ``<!-- runs -->``, with their output."""
     text = page.read_text(encoding="utf-8")
     found = []
-    for block in re.finditer(r"^<!-- runs -->\n```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    for block in MARKED.finditer(text):
         for command in block[1].removeprefix("$ ").split("\n$ "):
             line, _, output = command.partition("\n")
             found.append((line, output.rstrip("\n")))
     return found
+
+
+def shows(output: str, printed: str) -> bool:
+    """Whether a page's output is what was printed; "…" stands for numbers that differ."""
+    return re.fullmatch(r"\S+".join(map(re.escape, output.split("…"))), printed) is not None
 
 
 def run_command(line: str) -> str:

@@ -19,7 +19,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from pages import PAGES, blocks  # noqa: E402  (tests/support is no package)
+from pages import MARKED, PAGES, blocks, shows  # noqa: E402  (tests/support is no package)
+from pages import commands as marked_commands  # noqa: E402  (as above)
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -48,10 +49,11 @@ NOT_RUN = {
 
 
 def commands() -> list[tuple[str, str, str]]:
-    """The console commands of all pages: page, command, and the output that the page shows."""
+    """The console commands that stand alone: page, command, and the output that the page shows."""
     found = []
     for page in PAGES:
-        for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S):
+        text = MARKED.sub("", page.read_text(encoding="utf-8"))
+        for block in re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S):
             for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
                 command, _, shown = part.partition("\n")
                 found.append((page.name, command.split("   #")[0].strip(), shown))
@@ -136,3 +138,13 @@ def test_a_command_of_a_page(run: Run, page: str, command: str, shown: str, tmp_
     (tmp_path / "dev-v1.1.json").write_bytes((ROOT / "tests/data/squad/v1.1.json").read_bytes())
     done = run(*shlex.split(command), cwd=tmp_path)
     assert done.stdout.startswith(shown), page
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a POSIX shell")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if marked_commands(page)], ids=lambda page: page.name
+)
+def test_the_commands_of_a_page_in_turn(run: Run, page: Path, tmp_path: Path) -> None:
+    for line, output in marked_commands(page):
+        printed = run("/bin/bash", "-o", "pipefail", "-c", line, cwd=tmp_path).stdout
+        assert shows(output, printed.rstrip("\n")), f"{line}\n{printed}"
