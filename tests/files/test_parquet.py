@@ -4,6 +4,7 @@ import math
 import random
 from datetime import date, datetime
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ def test_parquet_texts_of_all_types(tmp_path: Path, kind: str) -> None:
     values = ["a", None, "", "é東"]
     column = pa.array(values, pa.string())
     column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
-    path = write_table(tmp_path / "in", {"question": column, "context": ["c"] * 4})
+    try:
+        path = write_table(tmp_path / "in", {"question": column, "context": ["c"] * 4})
+    except pa.ArrowNotImplementedError:
+        assert kind == "string_view"
+        pytest.skip("this PyArrow writes no string views into Parquet")
     found = read(path, "parquet")
     assert [row.question for row in found if isinstance(row, Record)] == ["a", "é東"]
     assert reasons(found) == [
@@ -81,7 +86,11 @@ IDS: dict[str, tuple[Any, list[str | int | None]]] = {
     "nanoseconds": (pa.array([1, 2, None], pa.timestamp("ns")), [f"{EPOCH}1", f"{EPOCH}2", None]),
     "date": ([date(2026, 1, 2), None, None], ["2026-01-02", None, None]),
     "list": ([[1], ["a"][:0], None], ["[1]", "[]", None]),
-    "nanoseconds in lists": (pa.array([[1], [2], None], pa.list_(pa.timestamp("ns"))), [None] * 3),
+    # PyArrow has Python values of such lists only with pandas.
+    "nanoseconds in lists": (
+        pa.array([[1], [2], None], pa.list_(pa.timestamp("ns"))),
+        [f'["{EPOCH}1"]', f'["{EPOCH}2"]', None] if find_spec("pandas") else [None] * 3,
+    ),
     "struct": ([{"a": datetime(2026, 1, 2)}] * 3, ['{"a": "2026-01-02 00:00:00"}'] * 3),
     "boolean": ([True, False, None], ["true", "false", None]),
     "null": (pa.nulls(3), [None] * 3),
