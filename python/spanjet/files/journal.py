@@ -228,13 +228,16 @@ class Journal:
         self._rejections.close()
 
     def _remove_directory(self, *, record: bool) -> None:
+        is_locked = False
+        try:
+            (self._directory / LOCK).unlink(missing_ok=True)
+        except PermissionError:  # Windows removes it only when it is released
+            is_locked = True
         for name in (OUTPUT, *(() if record else (ANSWERS, REJECTED, STATE))):
             (self._directory / name).unlink(missing_ok=True)
         if record:
             (self._directory / STATE).replace(self._record)
-        try:
-            (self._directory / LOCK).unlink(missing_ok=True)
-        except PermissionError:  # Windows removes it only when it is released
+        if is_locked:
             self._files.close()
             (self._directory / LOCK).unlink(missing_ok=True)
         self._directory.rmdir()
