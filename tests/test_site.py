@@ -103,7 +103,7 @@ def test_versions_are_those_of_the_package() -> None:
     requirements = project[project.index("\ndependencies = [") : project.index("\nhaystack = [")]
     allowed = dict(re.findall(r'"([A-Za-z0-9_-]+)>=([0-9.]+)', requirements))
     allowed |= dict(re.findall(r'requires-(python) = ">=([0-9.]+)"', project))
-    shown = {}
+    shown: dict[str, str] = {}
     for row in re.findall(r"^\| (.+?) \| (.+?) \|", text_of("versions.md"), re.MULTILINE):
         names = re.sub(r" \(.*\)", "", row[0]).lower().replace("loadgen", "mlcommons-loadgen").split(", ")
         shown |= dict(zip(names, re.findall(r"\d+(?:\.\d+)+", row[1]), strict=False))
