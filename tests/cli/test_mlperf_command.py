@@ -157,6 +157,7 @@ def test_table(
     assert code == 0, error
     assert len(list(cache.iterdir())) == 2
     assert "base-6x1536 INT8 (architecture only)" in out
+    assert "pruning" not in out  # a step from the bundled model, of which it is no part
     assert "tiny-bert (bundled)\t" in out
     assert "bert-base INT8, our schedule (architecture only)" in out
     found = json.loads((tmp_path / "table.json").read_text())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from spanjet.bench.mlperf.loadgen.batching import Batching, in_order, padded, scheduled
 from spanjet.bench.mlperf.models import name_of
 from spanjet.bench.mlperf.rules import WINDOWING
+from spanjet.bench.mlperf.table.large import has_random_weights
 from spanjet.model.config_json import read_json
 from spanjet.model.directory import CONFIG
 from spanjet.reader.reader import Reader
@@ -87,7 +88,7 @@ def contenders(large: Reader, bundled: Reader, models: Sequence[Reader]) -> list
         _scheduled(bundled, BUNDLED, f"{name_of(bundled.model)} (bundled)", "smaller model"),
     ]
     for index, reader in enumerate(models):
-        step = "pruning" if _is_pruned(reader) else ""
+        step = "pruning" if _is_pruned(reader) and not has_random_weights(reader.model) else ""
         found.append(_scheduled(reader, f"model {index}", name_of(reader.model), step))
     return found
 
