@@ -11,6 +11,7 @@ keep it, and ``tokens.json``: ids and offsets of texts by transformers' conversi
 with and without the precompiled normalisation of ``tests/data/tokenizers/charsmap``.
 """
 
+import io
 import json
 import shutil
 import sys
@@ -60,9 +61,10 @@ def train(family: str) -> None:
     directory = GOLDEN / family
     directory.mkdir(parents=True, exist_ok=True)
     model = directory / sentencepiece_files.NAMES[family]
+    written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([text.replace("\n", " ")[:2000] for text in trained_tokenizers.corpus()]),
-        model_prefix=str(model.with_suffix("")),
+        model_writer=written,  # a file's path would stand in the model
         vocab_size=400,
         hard_vocab_limit=False,
         character_coverage=0.98,
@@ -71,7 +73,7 @@ def train(family: str) -> None:
         minloglevel=2,
         **TRAINING[family],
     )
-    model.with_suffix(".vocab").unlink()
+    model.write_bytes(written.getvalue())
 
 
 def record(family: str, settings: dict[str, Any], *, normalised: bool, chosen: list[str]) -> list[Any]:
