@@ -69,10 +69,21 @@ class Sampling:
             does not hold the answer's words.
         article: share of answerable questions, and of those that also come elsewhere, whose context is a
             full window of the running article in place of a paragraph.
+        unanswered: share of the unanswerable questions that come, drawn anew each epoch.
+        max_length: tokens of a window at most. Shorter ones are cut at random around the answer.
     """
 
     elsewhere: float = 0.15
     article: float = 0.06
+    unanswered: float = 1.0
+    max_length: int = MAX_LENGTH
+
+    def __post_init__(self) -> None:
+        for name in ("elsewhere", "article", "unanswered"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 to 1")
+        if not 0 < self.max_length <= MAX_LENGTH:
+            raise ValueError(f"max_length is {self.max_length}; expected 1 to {MAX_LENGTH}")
 
 
 class Arrays:
@@ -111,10 +122,10 @@ class Arrays:
         """Number of examples."""
         return len(self.paragraph)
 
-    def room(self, question: int) -> int:
-        """Count the tokens that a window has for the context."""
+    def room(self, question: int, max_length: int = MAX_LENGTH) -> int:
+        """Count the tokens that a window has for the context; 0 or less: the question fills it."""
         special = 2 + self.layout.between
-        return MAX_LENGTH - int(self.question_begin[question + 1] - self.question_begin[question]) - special
+        return max_length - int(self.question_begin[question + 1] - self.question_begin[question]) - special
 
     def answer(self, question: int) -> tuple[int, int]:
         """Find the answer's tokens among those of all paragraphs, [first, last]."""
@@ -136,7 +147,7 @@ def windows(arrays: Arrays, sampling: Sampling, seed: tuple[int, int]) -> list[W
 
     Args:
         arrays: questions and paragraphs.
-        sampling: shares.
+        sampling: shares, and the length of a window.
         seed: of the run, and the epoch.
     """
     rng = np.random.default_rng(seed)
@@ -144,10 +155,14 @@ def windows(arrays: Arrays, sampling: Sampling, seed: tuple[int, int]) -> list[W
     for question in range(len(arrays)):
         paragraph = int(arrays.paragraph[question])
         begin, end = (int(bound) for bound in arrays.paragraph_begin[paragraph : paragraph + 2])
-        is_answered = arrays.first[question] >= 0
+        is_answered, room = arrays.first[question] >= 0, arrays.room(question, sampling.max_length)
+        # Nothing is drawn where all come: epochs of the default stay what they are.
+        is_left_out = not is_answered and sampling.unanswered < 1 and rng.random() >= sampling.unanswered
+        if room <= 0 or is_left_out:
+            continue
         if is_answered and rng.random() < sampling.article:
             begin, end = _article(arrays, paragraph)
-        window = _cut(arrays, question, begin, end, rng)
+        window = _cut(arrays, question, (begin, end), room, rng)
         if window is not None:
             found.append(window)
         if is_answered and rng.random() < sampling.elsewhere:
@@ -162,9 +177,11 @@ def _article(arrays: Arrays, paragraph: int) -> tuple[int, int]:
     return int(arrays.paragraph_begin[first]), int(arrays.paragraph_begin[last + 1])
 
 
-def _cut(arrays: Arrays, question: int, begin: int, end: int, rng: np.random.Generator) -> Window | None:
-    """Cut a window of [begin, end) at a random place, with the whole answer if there is one."""
-    room = arrays.room(question)
+def _cut(
+    arrays: Arrays, question: int, part: tuple[int, int], room: int, rng: np.random.Generator
+) -> Window | None:
+    """Cut a window of a part of the text at a random place, with the whole answer if there is one."""
+    begin, end = part
     low, high = begin, max(begin, end - room)
     if arrays.first[question] < 0:
         start = int(rng.integers(low, high + 1))
@@ -181,7 +198,7 @@ def _elsewhere(
     arrays: Arrays, question: int, paragraph: int, sampling: Sampling, rng: np.random.Generator
 ) -> Window | None:
     """Cut another part of the article, where the words of the answer do not stand."""
-    room = arrays.room(question)
+    room = arrays.room(question, sampling.max_length)
     begin, end = _article(arrays, paragraph)
     if rng.random() < sampling.article:
         start = int(rng.integers(begin, max(begin, end - room) + 1))

@@ -100,8 +100,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0, help="of the student's run")
     parser.add_argument("--tokens", type=int, default=5600)
-    parser.add_argument("--elsewhere", type=float, default=Sampling().elsewhere)
-    parser.add_argument("--article", type=float, default=Sampling().article)
+    for name in ("elsewhere", "article", "unanswered"):
+        parser.add_argument(f"--{name}", type=float, default=getattr(Sampling(), name))
+    parser.add_argument("--max-length", type=int, default=Sampling().max_length)
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     reader = load_reader(options.teacher).to(device)
@@ -109,7 +110,7 @@ def main() -> None:
     student = Arrays.load(options.student_examples, layout_of(options.student))
     check_alike(arrays, student)
     options.out.mkdir(parents=True, exist_ok=True)
-    sampling = Sampling(options.elsewhere, options.article)
+    sampling = Sampling(options.elsewhere, options.article, options.unanswered, options.max_length)
     for epoch in options.epochs:
         file = options.out / f"{epoch}.npz"
         if not file.exists():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from recipes.checkpoint import layout_of
-from recipes.examples import Arrays, Sampling, Window, batches, collate, windows
+from recipes.examples import MAX_LENGTH, Arrays, Sampling, Window, batches, collate, windows
 from recipes.logits import Teacher
 from recipes.losses import Distillation, Inputs, answer_loss, exact
 from recipes.model import Reader
@@ -61,7 +61,7 @@ class Settings:
         warm_up: steps over which it rises.
         tokens: rows times length of a batch at most.
         seed: of the answer head, the windows and their order.
-        elsewhere, article: see `Sampling`.
+        elsewhere, article, unanswered, max_length: see `Sampling`.
         minutes: time that the run takes in all, in place of ``total``.
         teacher_weight, temperature, hidden_weight: see `Distillation`.
     """
@@ -74,6 +74,8 @@ class Settings:
     seed: int
     elsewhere: float
     article: float
+    unanswered: float = 1.0
+    max_length: int = MAX_LENGTH
     minutes: float = 0.0
     teacher_weight: float = 0.0
     temperature: float = 1.0
@@ -98,7 +100,7 @@ class Settings:
     @property
     def sampling(self) -> Sampling:
         """Return which windows are drawn."""
-        return Sampling(self.elsewhere, self.article)
+        return Sampling(self.elsewhere, self.article, self.unanswered, self.max_length)
 
     @property
     def weights(self) -> Distillation:
@@ -295,7 +297,7 @@ class Run:
 
 def held_out(reader: Reader, arrays: Arrays, settings: Settings, device: str) -> str:
     """Measure loss and exact matches of 2,000 held-out windows, the same each time."""
-    found = windows(arrays, settings.sampling, (0, 0))
+    found = windows(arrays, Sampling(settings.elsewhere, settings.article), (0, 0))
     chosen = [found[index] for index in np.random.default_rng(0).permutation(len(found))[:HELD_OUT_WINDOWS]]
     total = right = 0.0
     with torch.no_grad():
@@ -343,8 +345,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-every", type=float, default=300, help="seconds (default: %(default)s)")
     parser.add_argument("--fused-attention", action="store_true", help="torch's attention kernels")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--elsewhere", type=float, default=Sampling().elsewhere)
-    parser.add_argument("--article", type=float, default=Sampling().article)
+    for name in ("elsewhere", "article", "unanswered"):
+        parser.add_argument(f"--{name}", type=float, default=getattr(Sampling(), name), help="see Sampling")
+    parser.add_argument("--max-length", type=int, default=MAX_LENGTH, help="of a window (%(default)s)")
 
 
 def settings_of(kind: type[Settings], options: argparse.Namespace, *, has_teacher: bool) -> Any:

@@ -143,6 +143,43 @@ def test_epochs_differ_and_repeat(arrays: Arrays) -> None:
     assert len(plain) == len(arrays)
 
 
+def test_shorter_windows_hold_their_answers(arrays: Arrays) -> None:
+    """Half of the median window: all answers stay, and what is longer than the room for them goes."""
+    plain = windows(arrays, Sampling(elsewhere=0, article=0), (1, 0))
+    longest = int(np.median([MAX_LENGTH - arrays.room(w.question) + w.end - w.begin for w in plain])) // 2
+    found = windows(arrays, Sampling(elsewhere=0, article=0, max_length=longest), (1, 0))
+    assert len(found) == len(plain)
+    for short, full in zip(found, plain, strict=True):
+        assert 0 < short.end - short.begin <= arrays.room(short.question, longest)
+        assert full.begin <= short.begin < short.end <= full.end
+        assert short.first < 0 or short.begin + short.first == full.begin + full.first
+    assert windows(arrays, Sampling(max_length=5), (1, 0)) == []
+
+
+def test_unanswerable_questions_come_as_often_as_asked(arrays: Arrays) -> None:
+    def questions(share: float, epoch: int) -> list[int]:
+        found = windows(arrays, Sampling(elsewhere=0, article=0, unanswered=share), (1, epoch))
+        assert sum(window.first >= 0 for window in found) == 36
+        return [window.question for window in found if window.first < 0]
+
+    assert (questions(0.0, 0), len(questions(1.0, 0))) == ([], 18)
+    assert questions(0.5, 0) != questions(0.5, 1)
+    assert 3 <= len(questions(0.5, 0)) <= 15
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unanswered": 1.5}, "unanswered is 1.5; expected 0 to 1"),
+        ({"elsewhere": -0.1}, "elsewhere is -0.1; expected 0 to 1"),
+        ({"max_length": 385}, "max_length is 385; expected 1 to 384"),
+    ],
+)
+def test_bad_sampling_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Sampling(**options)
+
+
 def test_batches_hold_each_window_once(arrays: Arrays) -> None:
     found = windows(arrays, Sampling(), (1, 0))
     made = batches(arrays, found, 900, (1, 0), most=5)
