@@ -42,10 +42,14 @@ format: .venv/tested  ## Format all code
 bench: .venv/tested  ## Microbenchmarks against peers
 	$(BIN)/pytest benches --benchmark-only --benchmark-columns=median,iqr,ops --benchmark-group-by=group
 
+# What the documentation quotes is in benches/measured: MEASURED=benches/measured makes it anew.
+MEASURED ?= out/measured
+
 PEERS := nanotoken==0.1.0 tokie==0.1.4 blingfire==0.1.8 flash-tokenizer==1.2.0
 
 bench-peers: .venv-peers/built  ## One table of ours against every peer: make bench-peers [SQUAD=dev-v1.1.json]
-	.venv-peers/bin/python -m benches.peers $(if $(SQUAD),--squad $(SQUAD)) $(PEERS_OPTIONS)
+	mkdir -p $(MEASURED)
+	.venv-peers/bin/python -m benches.peers $(if $(SQUAD),--squad $(SQUAD)) --json $(MEASURED)/peers.json $(PEERS_OPTIONS)
 
 # A peer without a wheel for this machine is left out, and the table says so.
 .venv-peers/created:
@@ -61,10 +65,11 @@ bench-peers: .venv-peers/built  ## One table of ours against every peer: make be
 	.venv-peers/bin/maturin develop --release --locked
 	touch $@
 
-ENGINES := torch==2.5.1 transformers==4.57.6 optimum-intel[openvino]==1.27.0
+ENGINES := torch==2.15.0 transformers==4.57.6 optimum-intel[openvino]==2.2.0
 
 bench-engine: .venv-engine/built  ## One table of ours against whole engines: make bench-engine [SQUAD=dev-v1.1.json] [MODEL=checkpoint] [INT8=model]
-	.venv-engine/bin/python -m benches.engine $(if $(SQUAD),--squad $(SQUAD)) $(if $(MODEL),--model $(MODEL)) \
+	mkdir -p $(MEASURED)
+	.venv-engine/bin/python -m benches.engine --json $(MEASURED)/engine.json $(if $(SQUAD),--squad $(SQUAD)) $(if $(MODEL),--model $(MODEL)) \
 	  $(if $(INT8),--int8 $(INT8)) $(ENGINE_OPTIONS)
 
 # Torch is large here, and nothing else needs it. An engine that does not install is left out, and the table says so.
@@ -172,15 +177,19 @@ wheels: .venv-release/created  ## Build the wheels for Linux on x86-64 and AArch
 	for wheel in out/wheels/*.whl; do .venv-release/bin/auditwheel show $$wheel || exit 1; done
 
 bench-distributed: .venv-integrations/distributed/built  ## Ray Data and Spark against spanjet answer: make bench-distributed [SQUAD=train-v2.0.json]
-	.venv-integrations/distributed/bin/python -m benches.distributed $(if $(SQUAD),--squad $(SQUAD)) $(DISTRIBUTED_OPTIONS)
+	mkdir -p $(MEASURED)
+	.venv-integrations/distributed/bin/python -m benches.distributed $(if $(SQUAD),--squad $(SQUAD)) \
+	  --json $(MEASURED)/distributed.json $(DISTRIBUTED_OPTIONS)
 
 .PRECIOUS: .venv-integrations/%/created .venv-integrations/%/built
 
 bench-serve: .venv/tested  ## Load the server, and hold it against its targets (half an hour): make bench-serve [SQUAD=dev-v1.1.json]
-	$(BIN)/python -m benches.serve $(if $(SQUAD),--squad $(SQUAD)) $(SERVE_OPTIONS)
+	mkdir -p $(MEASURED)
+	$(BIN)/python -m benches.serve $(if $(SQUAD),--squad $(SQUAD)) --json $(MEASURED)/serve.json $(SERVE_OPTIONS)
 
 bench-families: .venv/tested  ## Every architecture against BERT-base of the same size, random weights
-	$(BIN)/python -m benches.families --json benches/families.json $(FAMILIES_OPTIONS)
+	mkdir -p $(MEASURED)
+	$(BIN)/python -m benches.families --json $(MEASURED)/families.json $(FAMILIES_OPTIONS)
 
 bench-cascade: .venv/tested  ## Two models in turn on whole articles: make bench-cascade SQUAD=held-out.json FIRST=small [MODEL=large]
 	$(BIN)/python -m benches.cascade $(SQUAD) --first $(FIRST) $(if $(MODEL),--model $(MODEL)) $(CASCADE_OPTIONS)
@@ -199,12 +208,10 @@ test-page: .venv-page/built  ## Test the page of `spanjet serve` in Chromium (of
 	.venv-page/bin/python -m pip install --quiet "$$(echo .venv-integrations/wheel/*.whl)[serve]"
 	touch $@
 
-MLPERF_OUT ?= out/mlperf
-
 bench-mlperf: .venv/tested  ## MLPerf's table of this machine: make bench-mlperf SQUAD=dev-v1.1.json [MODELS="model ..."]
-	mkdir -p $(MLPERF_OUT)
-	$(BIN)/spanjet mlperf table $(MODELS) --squad $(SQUAD) --markdown $(MLPERF_OUT)/table.md \
-	  --json $(MLPERF_OUT)/table.json --html $(MLPERF_OUT)/table.html $(MLPERF_OPTIONS)
+	mkdir -p $(MEASURED)
+	$(BIN)/spanjet mlperf table $(MODELS) --squad $(SQUAD) --markdown $(MEASURED)/mlperf.md \
+	  --json $(MEASURED)/mlperf.json --html $(MEASURED)/mlperf.html $(MLPERF_OPTIONS)
 
 parity: .venv/tested  ## Parity with tokenizers at full size: make parity SQUAD=dev-v1.1.json [STRINGS=5000000]
 	$(BIN)/python tests/support/parity.py --squad $(SQUAD) $(if $(STRINGS),--strings $(STRINGS))
@@ -304,7 +311,7 @@ docs: .venv-docs/built  ## Build the documentation into site/
 docs-serve: .venv-docs/built  ## Show the documentation at 127.0.0.1:8000, built anew with each change
 	.venv-docs/bin/python -m mkdocs serve
 
-figures: .venv/tested  ## Draw the figures of the documentation from docs/figures/*.json
+figures: .venv/tested  ## Draw the figures of the documentation from benches/measured and docs/figures
 	$(BIN)/python -m scripts.figures
 
 .venv-docs/created: pyproject.toml

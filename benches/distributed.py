@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from spanjet import Reader, RuntimeConfig, answer_file
 from spanjet.evaluate import load_squad
 from spanjet.integrations.arrow import AnswerBatch
+from spanjet.measure.environment import describe_environment
 from spanjet.measure.questions import built_in, sample
 from spanjet.measure.rounds import Spread
 from spanjet.runtime.machine import affinity, resident_megabytes
@@ -287,6 +288,22 @@ def report(measured: dict[Side, list[Pair]], *, beside: bool) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
+def records(measured: dict[Side, list[Pair]]) -> list[dict[str, Any]]:
+    """What was measured in each round: rates in rows a second, CPU milliseconds a row, seconds, megabytes."""
+
+    def record(run: Measured) -> dict[str, float]:
+        values = {"rows_a_second": run.rate(), "cpu": run.cpu, "megabytes": run.megabytes}
+        return {**values, "start": run.start, "load": run.load, "seconds": run.seconds}
+
+    return [
+        {
+            **side._asdict(),
+            "rounds": [{"answer": record(answer), "side": record(run)} for answer, run in pairs],
+        }
+        for side, pairs in measured.items()
+    ]
+
+
 def play(
     work: Path, rows: Path, chosen: Sequence[Side], *, beside: bool
 ) -> Iterator[tuple[Side, Pair, list[str]]]:
@@ -324,12 +341,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=["ray", "spark"], choices=["ray", "spark"])
     parser.add_argument("--beside", action="store_true", help="run each side at the same time as `answer`")
+    parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.run:
         side, rows, directory = given.run
         run_child(Side(*json.loads(side)), Path(rows), Path(directory))
         return 0
+    about = {"rows": given.rows, "beside": given.beside, **describe_environment()}
     measured: dict[Side, list[Pair]] = {}
     wrong = []
     with tempfile.TemporaryDirectory() as work:
@@ -345,6 +364,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"round {number + 1}: {line} {len(found)} differ", file=sys.stderr, flush=True)
     print("\n".join(report(measured, beside=given.beside)))
     print(f"{given.rows:,} rows; answers that differ from `answer`: {len(wrong)}", *wrong[:10], sep="\n")
+    if given.json:
+        content = {"about": {**about, "different answers": len(wrong)}, "sides": records(measured)}
+        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 1 if wrong else 0
 
 

@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None, size: dict[str, Any] | None = N
     for name in ("rounds", "rows", "length", "samples"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} is {getattr(options, name)}; expected at least 1")
-    size = {**BASE, **(size or {})}
+    size, environment = {**BASE, **(size or {})}, describe_environment()
     inputs = batch(options.rows, options.length, size["vocab_size"])
     names, lines = options.family or list(FAMILIES), []
     with Console(stderr=True).status("starting") as status:
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None, size: dict[str, Any] | None = N
     show(lines, Console(width=None if sys.stdout.isatty() else 100))
     if options.json:
         about = {name: getattr(options, name) for name in ("rounds", "rows", "length", "samples")}
-        content = {"about": {**about, **describe_environment()}, "families": [asdict(line) for line in lines]}
+        content = {"about": {**about, **environment}, "families": [asdict(line) for line in lines]}
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from spanjet.runtime.cpu import describe_machine
+from spanjet.measure.environment import describe_environment
 from spanjet.runtime.machine import affinity
 
 from benches.peers import contestants, report, texts
@@ -70,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [heat for heat in heats(options.squad) if options.only in f"{heat.work}, {heat.text}"]
     if not chosen:
         parser.error(f"no heat is about {options.only!r}")
-    run(chosen, effort, Console(stderr=True))
     source = str(options.squad.name) if options.squad else "the committed excerpt's sentences, drawn again"
-    machine = {"SQuAD": source, **describe_machine()}
+    machine = {"SQuAD": source, **describe_environment()}
+    run(chosen, effort, Console(stderr=True))
     report.show(chosen, machine, Console(width=None if sys.stdout.isatty() else report.WIDTH))
     if options.json:
         report.save_json(chosen, machine, options.json)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from spanjet.runtime.cpu import describe_machine
+from spanjet.measure.environment import describe_environment
 
 from benches.serve import scenarios
 from benches.serve.scenarios import Check
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
+    machine = describe_environment()
     items = make_workload(options.squad, options.questions)
     capacity, checks = scenarios.throughput(
         options.squad, items, options.seconds, options.rounds if "throughput" in options.only else 1
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             checks += found
     if options.json:
         figures = {
-            "machine": describe_machine(),
+            "machine": machine,
             "capacity": capacity,
             "checks": [asdict(each) for each in checks],
         }

@@ -54,6 +54,17 @@ def test_the_table() -> None:
     assert lines[3].startswith(
         "| ray, 1 x 2 | 50 | 2.00 (2.00 to 2.00) | 3.00 (3.00 to 3.00) | 4.0 s | 1.0 s |"
     )
+    first, second = distributed.records({sides[0]: [(answer, answer)], sides[1]: [(answer, ray)]})
+    assert first["rounds"][0]["side"] == first["rounds"][0]["answer"]
+    assert (second["engine"], second["workers"], second["threads"]) == ("ray", 1, 2)
+    assert second["rounds"][0]["side"] == {
+        "rows_a_second": 50,
+        "cpu": 30,
+        "megabytes": 300,
+        "start": 4,
+        "load": 1,
+        "seconds": 20,
+    }
     together = list(distributed.report({sides[1]: [(answer, ray)]}, beside=True))
     assert together[2].startswith("| ray, 1 x 2 | 50 | 2.00 (2.00 to 2.00) |")
 
