@@ -155,7 +155,7 @@ def rows_of(page: str) -> list[tuple[str, set[str]]]:
 
 @pytest.mark.parametrize("name", ["engines", "front", "tokenizing"])
 def test_figures_show_the_numbers_of_their_pages(name: str) -> None:
-    """A table that is measured anew is drawn anew: change docs/figures/*.json, and run `make figures`."""
+    """A table that is measured anew is drawn anew: `make figures`."""
     data = read(name)
     wanted = [
         (bar["name"].lower().replace(", with", ",").split(), [bar["value"]]) for bar in data.get("bars", [])
