@@ -60,6 +60,7 @@ class Spanjet(Contestant):
         spanjet = import_module("spanjet")
         self.reader = spanjet.Reader(
             self.model,
+            threshold=None,  # the peers give a span always
             window_config=spanjet.WindowConfig(
                 max_length=MAX_LENGTH, doc_stride=DOC_STRIDE, convention="overlap", max_question_length=None
             ),
