@@ -137,13 +137,22 @@ def markdown(heats: Sequence[Heat], machine: Mapping[str, str]) -> str:
 
 
 def save_json(heats: Sequence[Heat], machine: Mapping[str, str], path: Path) -> None:
-    """All measurements, in seconds."""
+    """All measurements, in seconds of six digits; a line for each entry."""
     names = ("version", "threads", "amount", "warm", "cold", "cores", "ids_equal", "offsets_equal", "failure")
 
     def record(entry: Entry) -> dict[str, Any]:
         task = {"work": entry.task.work, "text": entry.task.text, "scale": entry.task.scale}
-        return {"contestant": entry.contestant.name, **task, **{name: getattr(entry, name) for name in names}}
+        values = {name: getattr(entry, name) for name in names}
+        rounded = {
+            name: [float(f"{each:.6g}") for each in value] if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return {"contestant": entry.contestant.name, **task, **rounded}
 
-    records = [record(entry) for heat in heats for entry in heat.entries]
-    content = {"machine": dict(machine), "units": UNITS, "entries": records}
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    parts = [
+        f'"{name}": {json.dumps(dict(value))}' for name, value in (("machine", machine), ("units", UNITS))
+    ]
+    entries = ",\n  ".join(json.dumps(record(entry)) for heat in heats for entry in heat.entries)
+    path.write_text(
+        "{\n " + ",\n ".join([*parts, f'"entries": [\n  {entries}\n ]']) + "\n}\n", encoding="utf-8"
+    )
