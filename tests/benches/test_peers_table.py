@@ -191,7 +191,7 @@ def test_report(heat: Heat, tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     report.save_json([heat, single], machine, path)
     records = json.loads(path.read_text(encoding="utf-8"))["entries"]
-    assert records[0]["warm"] == heat.entries[0].warm
+    assert records[0]["warm"] == pytest.approx(heat.entries[0].warm, rel=1e-5)
     assert records[-1]["failure"] == "missing is not installed"
 
 
