@@ -60,7 +60,7 @@ def test_every_option_arrives(calls: Calls) -> None:
         "--floor": "0.97", "--budget": "0.6", "--trials": "5", "--samples": "64", "--held-out": "50",
         "--training": "700", "--hours": "1.5", "--embedding-precision": "int4",
         "--seed": "3", "--cpu": "vnni", "--work": "w", "--export": "e", "--eval": "dev.json",
-        "--license": "MIT", "--data": "t.json",
+        "--license": "MIT", "--data": "t.json", "--held-out-data": "h.json",
     }  # fmt: skip
     flags = [part for pair in options.items() for part in pair]
     command = ["optimize", *flags, "--keep-best", "--overwrite", "MODEL", "-o", "out"]
@@ -79,12 +79,12 @@ def test_every_option_arrives(calls: Calls) -> None:
         keep_best=True,
         embedding_precision="int4",
     )
-    assert {
-        name: calls.options[name] for name in ("work", "export", "evaluation", "license_name", "overwrite")
-    } == {
+    names = ("work", "export", "evaluation", "held_out_data", "license_name", "overwrite")
+    assert {name: calls.options[name] for name in names} == {
         "work": Path("w"),
         "export": Path("e"),
         "evaluation": Path("dev.json"),
+        "held_out_data": Path("h.json"),
         "license_name": "MIT",
         "overwrite": True,
     }

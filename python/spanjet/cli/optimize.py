@@ -1,6 +1,7 @@
 """Implement `spanjet optimize`: find a faster architecture for a checkpoint."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from spanjet.cli.options import (
     CpuOption,
     EmbeddingPrecisionOption,
     EvaluationOption,
+    HeldOutDataOption,
     HeldOutOption,
     JsonOption,
     KeepBestOption,
@@ -36,7 +38,7 @@ optimize = typer.Typer(cls=RunByDefault, no_args_is_help=True, **STYLE)
 
 DataOption = Annotated[
     Path,
-    typer.Option(metavar="TRAIN.json", help="SQuAD file to train on and to check the floor on."),
+    typer.Option(metavar="TRAIN.json", help="SQuAD file to train on, and to hold questions out of."),
 ]
 FloorOption = Annotated[
     float, typer.Option(metavar="SHARE", help="Minimum F1 as a share of the float32 checkpoint's.")
@@ -103,6 +105,7 @@ def run(
     training: TrainingOption = 2048,
     hours: HoursOption = None,
     held_out: HeldOutOption = 1000,
+    held_out_data: HeldOutDataOption = None,
     seed: SeedOption = 0,
     cpu: CpuOption = "auto",
     embedding_precision: EmbeddingPrecisionOption = "auto",
@@ -130,7 +133,8 @@ def run(
         embedding_precision=embedding_precision,  # type: ignore[arg-type]  # the class checks it
         keep_best=keep_best,
     )
-    card = optimize_checkpoint(
+    shown = partial(optimize_checkpoint, progress=progress_bar, on_plan=_show_plan)
+    card = shown(
         checkpoint,
         data,
         out,
@@ -138,10 +142,9 @@ def run(
         work=work,
         export=export,
         evaluation=evaluation,
+        held_out_data=held_out_data,
         overwrite=overwrite,
         license_name=license_name,
-        progress=progress_bar,
-        on_plan=_show_plan,
     )
     _show_result(card)
 
@@ -175,6 +178,7 @@ def verify(
         Path, typer.Argument(metavar="DIR", help="Model directory that spanjet optimize wrote.")
     ],
     data: DataOption,
+    held_out_data: HeldOutDataOption = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(
@@ -186,7 +190,9 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Repeat the measurements of a model's card: F1 on its held-out questions, and windows per second."""
-    found = repeat_measurements(model, data, checkpoint=checkpoint, progress=progress_bar)
+    found = repeat_measurements(
+        model, data, checkpoint=checkpoint, held_out_data=held_out_data, progress=progress_bar
+    )
     show(found, as_json=as_json)
     if not found["repeated"]:
         raise typer.Exit(1)

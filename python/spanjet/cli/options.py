@@ -20,6 +20,7 @@ __all__ = [
     "EmbeddingPrecisionOption",
     "EvaluationOption",
     "FirstOption",
+    "HeldOutDataOption",
     "HeldOutOption",
     "HtmlFileOption",
     "JsonFileOption",
@@ -138,6 +139,14 @@ CpuOption = Annotated[
 HeldOutOption = Annotated[
     int,
     typer.Option(min=1, metavar="N", help="Number of questions held out to measure F1 and the floor on."),
+]
+HeldOutDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="SQUAD.json",
+        help="SQuAD file to hold out: its questions measure F1 and the floor, and nothing is trained on its "
+        "texts. Default: questions of --data.",
+    ),
 ]
 KeepBestOption = Annotated[
     bool, typer.Option("--keep-best", help="Write the best model found even if it misses the floor.")

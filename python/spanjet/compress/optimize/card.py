@@ -33,6 +33,7 @@ def describe_optimization(
             INT8 model; and ``optimized``, the result.
     """
     held_out, whole = run.splits.held_out, run.network.shapes[0]
+    measured = run.data if run.held_out_data is None else run.held_out_data
     return {
         "method": _METHOD.format(
             ", ".join(structure.name for structure in STRUCTURES),
@@ -56,7 +57,7 @@ def describe_optimization(
         "least_f1": round(front.least, 2),
         "held": run.config.budget is not None or front.holds(chosen),
         "held_out": {
-            **describe_scores(run.data.path, run.windows, scores, questions=len(held_out)),
+            **describe_scores(measured.path, run.windows, scores, questions=len(held_out)),
             "contexts": len({question.context for question in held_out.questions}),
         },
     }

@@ -31,6 +31,7 @@ def repeat_measurements(
     data: str | os.PathLike[str],
     *,
     checkpoint: str | os.PathLike[str] | None = None,
+    held_out_data: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Repeat the measurements in the card: F1 on its held-out questions, and the speed.
@@ -40,6 +41,7 @@ def repeat_measurements(
         data: SQuAD file that it was optimised with.
         checkpoint: the original checkpoint, quantized again as the baseline of the speed; None: speed is not
             measured.
+        held_out_data: SQuAD file whose questions were held out; None: ``data``.
         progress: progress bars.
 
     Returns:
@@ -56,7 +58,15 @@ def repeat_measurements(
     found, windows = card["optimization"], WindowConfig(**card["quantization"]["windows"])
     file = QuestionFile.load(data)
     _check_same(file.path, found["data"]["sha256"], file_digest(file.path), "data file")
-    splits = Splits.choose(file.dataset, _config(found["settings"]))
+    held_out = file if held_out_data is None else QuestionFile.load(held_out_data)
+    _check_same(
+        held_out.path, found["held_out"]["sha256"], file_digest(held_out.path), "file of held-out questions"
+    )
+    splits = Splits.choose(
+        file.dataset,
+        _config(found["settings"]),
+        None if held_out_data is None else held_out.dataset,
+    )
     half_range = bool(card["quantization"]["overflow_fix"])
     result = load_model(model)
     int8 = int8_unless_saturating(half_range=half_range)

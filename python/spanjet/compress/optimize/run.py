@@ -58,6 +58,7 @@ class OptimizationRun:
         stages: cache of results.
         progress: progress bars.
         evaluation: data set to score the original and the result on; None: not scored.
+        held_out_data: data set to hold out questions of; None: ``data``.
     """
 
     network: Network
@@ -67,6 +68,7 @@ class OptimizationRun:
     stages: ArtifactStore
     progress: Progress
     evaluation: QuestionFile | None = None
+    held_out_data: QuestionFile | None = None
 
     @classmethod
     def load(
@@ -74,8 +76,9 @@ class OptimizationRun:
         checkpoint: str | os.PathLike[str],
         data: str | os.PathLike[str],
         work: str | os.PathLike[str],
-        evaluation: str | os.PathLike[str] | None = None,
         *,
+        evaluation: str | os.PathLike[str] | None,
+        held_out_data: str | os.PathLike[str] | None,
         config: OptimizeConfig,
         progress: Progress,
     ) -> "OptimizationRun":
@@ -91,6 +94,7 @@ class OptimizationRun:
             stages=ArtifactStore(Path(work)),
             progress=progress,
             evaluation=None if evaluation is None else QuestionFile.load(evaluation),
+            held_out_data=None if held_out_data is None else QuestionFile.load(held_out_data),
         )
 
     @cached_property
@@ -107,7 +111,8 @@ class OptimizationRun:
     @cached_property
     def splits(self) -> Splits:
         """Data splits."""
-        return Splits.choose(self.data.dataset, self.config)
+        held_out = None if self.held_out_data is None else self.held_out_data.dataset
+        return Splits.choose(self.data.dataset, self.config, held_out)
 
     @cached_property
     def key(self) -> dict[str, Any]:
@@ -120,6 +125,7 @@ class OptimizationRun:
             "counts": [config.samples, config.calibration, config.validation, config.windows],
             "half_range": self.half_range,
             "seed": config.seed,
+            **({} if self.held_out_data is None else {"held_out_data": self.held_out_data.digest}),
             **{name: value for name, value in describe_tools().items() if name != "date"},
         }
 

@@ -31,13 +31,23 @@ class Splits:
     more_training: Sequence[Question]
 
     @classmethod
-    def choose(cls, dataset: SquadDataset, config: OptimizeConfig) -> "Splits":
+    def choose(
+        cls, dataset: SquadDataset, config: OptimizeConfig, held_out: SquadDataset | None = None
+    ) -> "Splits":
         """Split a data set by its contexts.
 
+        Args:
+            dataset: data set to fit, search and train on.
+            config: numbers of questions, and the seed of their choice.
+            held_out: data set to hold out questions of; its contexts are in no other split. None:
+                ``dataset``.
+
         Raises:
-            ValueError: the data set has too few contexts.
+            ValueError: the data set has too few contexts, or none that is not held out.
         """
-        used: list[Question] = []
+        used: list[Question] = [] if held_out is None else list(held_out.questions)
+        if {question.context for question in used} >= {question.context for question in dataset.questions}:
+            raise ValueError("all contexts of the data are held out; expected a file of other texts")
 
         def choose(count: int) -> Sequence[Question]:
             left = hold_out(dataset, used, count=len(dataset), seed=config.seed)
@@ -48,8 +58,12 @@ class Splits:
         samples, validation, search = (
             choose(count) for count in (config.samples, config.validation, config.windows)
         )
-        held_out = hold_out(dataset, used, count=config.held_out, seed=config.seed)
-        kept = [*validation, *search, *held_out.questions]
+        if held_out is None:
+            measured = hold_out(dataset, used, count=config.held_out, seed=config.seed)
+            kept = [*validation, *search, *measured.questions]
+        else:
+            measured = hold_out(held_out, (), count=config.held_out, seed=config.seed)
+            kept = [*validation, *search, *held_out.questions]
         training, more = (
             hold_out(dataset, kept, count=count, seed=config.seed)
             for count in (config.training, len(dataset))
@@ -58,7 +72,7 @@ class Splits:
             samples=samples,
             validation=validation,
             search=search,
-            held_out=held_out,
+            held_out=measured,
             training=training.questions,
             more_training=more.questions,
         )
