@@ -51,7 +51,10 @@ def _tokenizing(measured: dict[str, Any]) -> dict[str, Any]:
     def bars() -> Iterator[dict[str, Any]]:
         for entry in measured["entries"]:
             offsets = {"ids": "", "ids + offsets": ", with offsets"}.get(entry["work"])
-            if offsets is not None and (entry["text"], entry["threads"]) == ("SQuAD", 1) and entry["warm"]:
+            if offsets is None or (entry["text"], entry["threads"]) != ("SQuAD", 1):
+                continue
+            # Offsets of peers that do not count in characters of the text are no offsets here.
+            if entry["warm"] and (not offsets or entry["offsets_equal"] == 1):
                 version = "" if entry["contestant"] == "spanjet" else f" {entry['version']}"
                 yield _bar(
                     f"{entry['contestant']}{version}{offsets}", entry["amount"] / median(entry["warm"])
