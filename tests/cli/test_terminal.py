@@ -1,5 +1,6 @@
 """What a person sees on a terminal, and what a program reads from a pipe."""
 
+import re
 import sys
 from typing import Any
 
@@ -154,7 +155,8 @@ def test_values_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: p
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0].split() == ["f1", "78.36"]
     assert lines[1:3] == ["card", "  source"]
-    assert lines[3].startswith("    name   xxx")
+    # How wide the first column is depends on the version of rich.
+    assert re.match(r"    name +xxx", lines[3])
     assert "".join(lines).count("x") == 70
     assert lines[-1].split() == ["ok", "True"]
 

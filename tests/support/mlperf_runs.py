@@ -1,7 +1,7 @@
 """What the tests of MLPerf share: a tiny model that reads MLPerf's windows, and short runs of LoadGen."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spanjet import Reader, RuntimeConfig
 from spanjet.bench.mlperf.loadgen.samples import Samples
@@ -29,8 +29,8 @@ def dataset() -> SquadDataset:
     return load_squad(SQUAD)
 
 
-def reader(model: "Path | Model" = TINY) -> Reader:
-    runtime = RuntimeConfig(precision="f32", cache_dir=None)
+def reader(model: "Path | Model" = TINY, precision: Literal["f32"] | None = "f32") -> Reader:
+    runtime = RuntimeConfig(precision=precision, cache_dir=None)
     return Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
 
 

@@ -77,8 +77,8 @@ class OptimizationRun:
         data: str | os.PathLike[str],
         work: str | os.PathLike[str],
         *,
-        evaluation: str | os.PathLike[str] | None,
-        held_out_data: str | os.PathLike[str] | None,
+        evaluation: str | os.PathLike[str] | None = None,
+        held_out_data: str | os.PathLike[str] | None = None,
         config: OptimizeConfig,
         progress: Progress,
     ) -> "OptimizationRun":
