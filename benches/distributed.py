@@ -289,7 +289,7 @@ def report(measured: dict[Side, list[Pair]], *, beside: bool) -> Iterator[str]:
 
 
 def records(measured: dict[Side, list[Pair]]) -> list[dict[str, Any]]:
-    """What was measured in each round: rates in rows a second, CPU milliseconds a row, seconds, megabytes."""
+    """Return the figures of each round: rows a second, CPU milliseconds a row, seconds, megabytes."""
 
     def record(run: Measured) -> dict[str, float]:
         values = {"rows_a_second": run.rate(), "cpu": run.cpu, "megabytes": run.megabytes}

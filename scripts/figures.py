@@ -41,7 +41,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def _bar(name: str, value: float) -> dict[str, Any]:
-    """Name a speed, which has three digits."""
+    """Make the bar of a speed, rounded to three digits."""
     return {"name": name, "value": float(f"{value:.3g}"), "own": name.startswith("spanjet")}
 
 

@@ -13,7 +13,7 @@ from scripts.site_pages import ROOT
 
 __all__ = ["absolute_links", "main", "project_urls"]
 
-# Code is matched so that nothing in it is.
+# Code is matched too, so that what looks like a link in it stays as it is.
 _CODE_OR_LINK = re.compile(
     r"```.*?```|`[^`\n]*`|(!?)(\[(?:[^\[\]]|\[[^\]]*\])*\])\((?![a-z]+:|#)([^)\s]+)\)", re.DOTALL
 )

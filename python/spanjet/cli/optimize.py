@@ -133,8 +133,8 @@ def run(
         embedding_precision=embedding_precision,  # type: ignore[arg-type]  # the class checks it
         keep_best=keep_best,
     )
-    shown = partial(optimize_checkpoint, progress=progress_bar, on_plan=_show_plan)
-    card = shown(
+    optimize_with_progress = partial(optimize_checkpoint, progress=progress_bar, on_plan=_show_plan)
+    card = optimize_with_progress(
         checkpoint,
         data,
         out,
