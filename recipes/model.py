@@ -164,6 +164,19 @@ class Reader(nn.Module):  # type: ignore[misc]
         nn.init.normal_(self.answer.weight, std=0.02)
         nn.init.zeros_(self.answer.bias)
 
+    def freeze(self, layers: int) -> None:
+        """Exclude the lowest layers from training, with embeddings and relative biases; 0: nothing.
+
+        Raises:
+            ValueError: there are fewer layers.
+        """
+        if not 0 <= layers <= len(self.layers):
+            raise ValueError(f"{layers} layers to freeze; expected 0 to {len(self.layers)}")
+        if layers:
+            embeddings = (self.words, self.positions, self.types, self.embedding_norm, self.relative)
+            for module in (*filter(None, embeddings), *self.layers[:layers]):
+                module.requires_grad_(False)
+
     def forward(self, ids: Tensor, mask: Tensor, types: Tensor) -> Logits:
         """Compute start and end logits, padding at -10,000, and the hidden states.
 

@@ -139,6 +139,20 @@ def test_training_lowers_the_loss(prepared: Path) -> None:
     assert losses[-1] < np.log(30)
 
 
+def test_frozen_layers_stay_as_they_are(prepared: Path) -> None:
+    more = ("--frozen", "1")
+    for total in (200, 400):
+        subprocess.run(command(prepared, "frozen", total, *more), cwd=ROOT, check=True, capture_output=True)
+    before, after = (load_reader(prepared / name).state_dict() for name in ("start", "frozen-out"))
+    changed = {name for name, value in before.items() if not torch.equal(value.half(), after[name].half())}
+    trained = {name for name in before if name.startswith(("layers.1.", "answer."))}
+    assert changed == trained
+    done = subprocess.run(
+        command(prepared, "deep", 9, "--frozen", "3"), cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert "3 layers to freeze; expected 0 to 2" in done.stderr
+
+
 def test_other_settings_are_refused(prepared: Path) -> None:
     other = command(prepared, "whole", 900, "--seed", "9")
     done = subprocess.run(other, cwd=ROOT, check=False, capture_output=True, text=True)

@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_options(parser)
     parser.add_argument("--teacher", type=Path, help="directory of recipes.logits; default: labels alone")
+    parser.add_argument("--frozen", type=int, default=0, help="layers at the bottom that are not trained")
     options = parser.parse_args()
     settings = settings_of(Settings, options, has_teacher=options.teacher is not None)
     torch.manual_seed(settings.seed)

@@ -62,6 +62,8 @@ class Settings:
         tokens: rows times length of a batch at most.
         seed: of the answer head, the windows and their order.
         elsewhere, article, unanswered, max_length: see `Sampling`.
+        frozen: layers at the bottom that stay as they are, with the embeddings and relative biases below
+            them; 0: everything is trained.
         minutes: time that the run takes in all, in place of ``total``.
         teacher_weight, temperature, hidden_weight: see `Distillation`.
     """
@@ -76,6 +78,7 @@ class Settings:
     article: float
     unanswered: float = 1.0
     max_length: int = MAX_LENGTH
+    frozen: int = 0
     minutes: float = 0.0
     teacher_weight: float = 0.0
     temperature: float = 1.0
@@ -191,6 +194,7 @@ class Run:
     def __init__(self, reader: Reader, data: Data, settings: Settings, store: Store) -> None:
         self.reader, self.data, self.settings, self.store = reader, data, settings, store
         self.device = next(reader.parameters()).device.type
+        reader.freeze(settings.frozen)
         self.place, self.log = Place(), Log()
         self.optimizer = self.new_optimizer()
         state = store.load(settings)
@@ -289,8 +293,9 @@ class Run:
 
     def new_optimizer(self) -> torch.optim.AdamW:
         """Make AdamW with weight decay on the matrices alone."""
-        matrices = [value for value in self.reader.parameters() if value.ndim > 1]
-        vectors = [value for value in self.reader.parameters() if value.ndim == 1]
+        trained = [value for value in self.reader.parameters() if value.requires_grad]
+        matrices = [value for value in trained if value.ndim > 1]
+        vectors = [value for value in trained if value.ndim == 1]
         groups = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=self.settings.rate, betas=(0.9, 0.98), fused=True)
 
