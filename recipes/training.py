@@ -87,6 +87,8 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.total > 0) == (self.minutes > 0):
             raise ValueError("a run has a number of windows (--total) or a time (--minutes); expected one")
+        if self.warm_up < 1:
+            raise ValueError(f"warm_up is {self.warm_up} steps; expected at least 1")
         for name in ("cool_down", "teacher_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 to 1")
@@ -136,9 +138,14 @@ class Store:
         if not self.file.exists():
             return None
         state: dict[str, Any] = torch.load(self.file, weights_only=True, map_location="cpu")
-        mine = asdict(settings)
-        free = ("total", "cool_down", "minutes")
-        other = [f"{k} {v}" for k, v in state["settings"].items() if k not in free and mine.get(k) != v]
+        # What a state does not name was not there yet, and had its default.
+        defaults = {each.name: each.default for each in fields(settings)}
+        made, free = {**defaults, **state["settings"]}, ("total", "cool_down", "minutes")
+        other = [
+            f"{name} {made[name]}, not {value}"
+            for name, value in asdict(settings).items()
+            if name not in free and made[name] != value
+        ]
         if other:
             raise ValueError(f"{self.file} was made with {', '.join(other)}; expected the same settings")
         return state

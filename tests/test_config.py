@@ -4,8 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from spanjet import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.bench.mlperf.run import RunConfig
+from spanjet.bench.mlperf.table.table import TableConfig
+from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.quantize.config import QuantizeConfig
 from spanjet.config import TUNED_DEFAULTS, default_cache_dir
 
 SIZE = "a finite number of at least 0 and at most 1e+30"
@@ -72,7 +77,12 @@ def test_defaults() -> None:
         (Calibration, "temperature", 0, ValueError, POSITIVE),
         (Calibration, "sentence_margin", -0.5, ValueError, SIZE),
         (Calibration, "threshold", 2, ValueError, "a probability, 0 to 1, or None"),
+        (Calibration, "threshold", 10**400, ValueError, "a probability, 0 to 1, or None"),
         (Calibration, "threshold", "model", TypeError, "a probability, 0 to 1, or None"),
+        (QuantizeConfig, "keep_best", "no", TypeError, "True or False"),
+        (OptimizeConfig, "keep_best", 1, TypeError, "True or False"),
+        (RunConfig, "test01", 1, TypeError, "True or False"),
+        (TableConfig, "accuracy", None, TypeError, "True or False"),
         (RuntimeConfig, "threads", 0, ValueError, "an integer of at least 1"),
         (RuntimeConfig, "streams", "2", TypeError, "an integer of at least 1"),
         (RuntimeConfig, "precision", "int8", ValueError, "'f32' or 'bf16' or 'f16'"),
@@ -87,6 +97,12 @@ def test_refuses(kind: Any, field: str, value: Any, error: type[Exception], expe
     with pytest.raises(error) as caught:
         kind(**{field: value})
     assert str(caught.value) == f"{kind.__name__}.{field} is {value!r}; expected {expected}"
+
+
+def test_integers_of_numpy_become_those_of_python() -> None:
+    config = WindowConfig(max_length=np.int64(256), doc_stride=np.uint8(64))  # type: ignore[arg-type]
+    assert config == WindowConfig(max_length=256, doc_stride=64)
+    assert (type(config.max_length), type(config.doc_stride)) == (int, int)
 
 
 def test_accepts_what_none_means() -> None:

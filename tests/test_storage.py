@@ -106,9 +106,17 @@ def test_directories_above_an_output_are_made_with_it(tmp_path: Path) -> None:
         check_free(out / "mark" / "deeper" / "out", mark="mark", overwrite=False)
 
 
+@pytest.mark.parametrize("path", [".", "/", ""])
+def test_a_directory_without_one_above(path: str) -> None:
+    with pytest.raises(FileExistsError, match=r"exists already"):
+        check_free(Path(path), mark="mark", overwrite=False)
+    with pytest.raises(FileExistsError, match=r"holds no mark"):
+        check_free(Path(path), mark="mark", overwrite=True)
+
+
 def test_one_holder_of_a_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with lock(path), pytest.raises(BlockingIOError, match=r"another process is at this run"), lock(path):
+    with lock(path), pytest.raises(BlockingIOError, match=r"another process is using this run"), lock(path):
         pass
     with lock(path):
         pass

@@ -215,7 +215,8 @@ def check_threshold(name: str, value: Any, others: str = "") -> None:
         return
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(expected)
-    if not 0 <= float(value) <= 1:
+    # An integer may be too large for a float.
+    if not 0 <= (int(value) if isinstance(value, Integral) else float(value)) <= 1:
         raise ValueError(expected)
 
 
@@ -322,10 +323,10 @@ TUNED_DEFAULTS: dict[str, Any] = {
 
 
 def check_integer(config: Any, name: str, *, minimum: int, optional: bool = False) -> None:
-    """Check that a setting is an integer in range.
+    """Check that a setting is an integer of Python or NumPy in range, and keep it as Python's.
 
     Args:
-        config: settings to check.
+        config: settings to check, a dataclass.
         name: name of the setting.
         minimum: minimum value; the maximum is `MOST`.
         optional: allow None.
@@ -334,12 +335,14 @@ def check_integer(config: Any, name: str, *, minimum: int, optional: bool = Fals
     if optional and value is None:
         return
     expected = f"an integer of at least {minimum}"
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(str(_error(config, name, expected)))
-    if value < minimum:
+    number = int(value)
+    if number < minimum:
         raise _error(config, name, expected)
-    if value > MOST:
+    if number > MOST:
         raise _error(config, name, f"an integer of at most {MOST}")
+    object.__setattr__(config, name, number)  # frozen
 
 
 def check_number(

@@ -100,7 +100,7 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold an exclusive lock on a file, which is released when the process ends in any way.
 
     Args:
-        path: file, which is made and stays.
+        path: lock file; created if it is missing, and never removed.
         wait: wait for another process that holds the lock.
 
     Raises:
@@ -110,7 +110,7 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
         # It may be released by another thread than the one that took it.
         held = FileLock(path, timeout=-1 if wait else 0, thread_local=False).acquire()
     except Timeout:
-        raise BlockingIOError(EAGAIN, "another process is at this run", str(path.parent)) from None
+        raise BlockingIOError(EAGAIN, "another process is using this run", str(path.parent)) from None
     with held:
         yield
 
@@ -147,7 +147,8 @@ def check_free(path: Path, *, mark: str, overwrite: bool) -> None:
         FileExistsError: the path exists and may not be replaced.
         FileNotFoundError: a file stands where a directory above it is to be.
     """
-    _check_directory(next(parent for parent in path.parents if parent.exists()))
+    above = path.absolute()
+    _check_directory(next(parent for parent in (*above.parents, above) if parent.exists()))
     if not path.exists() and not path.is_symlink():
         return
     if not overwrite:

@@ -46,7 +46,10 @@ def main() -> None:
     teacher = None
     if is_network:
         if layout_of(options.teacher) != layout_of(options.start):
-            raise ValueError(f"{options.teacher}: other tokens than {options.start}; expected its logits")
+            raise ValueError(
+                f"{options.teacher}: its tokens differ from those of {options.start}; expected a directory "
+                "of its logits"
+            )
         teacher = load_reader(options.teacher, fused=options.fused_attention).to(device())
     reader = load_reader(options.start, fused=options.fused_attention).to(device())
     data = data_of(options, None if is_network else options.teacher)

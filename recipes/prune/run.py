@@ -128,6 +128,11 @@ class PruningRun(Run):
                     f"the teacher's hidden size is {teacher.shape.hidden}, the network's is "
                     f"{reader.shape.hidden}; expected the same, or --hidden-weight 0"
                 )
+            if teacher.shape.layers < reader.shape.layers:
+                raise ValueError(
+                    f"the teacher has {teacher.shape.layers} layers, the network has {reader.shape.layers}; "
+                    "expected at least as many, or --hidden-weight 0"
+                )
         self.teacher = teacher
         self.begins = Target(
             reader.shape.layers,

@@ -165,11 +165,11 @@ def test_resume(questions: Path, tmp_path: Path) -> None:
     assert json.loads(printed)["questions_per_second"] == 0
     code, _, error = run(questions, "--out", out, "--resume", "--top-k", "2")
     assert code == 2
-    assert error.endswith("another run than this: top_k was 1, is 2\n")
+    assert error.endswith("belongs to a different run: top_k was 1, is 2\n")
     questions.write_bytes(questions.read_bytes() + b" ")
     code, _, error = run(questions, "--out", out, "--resume")
     assert code == 2
-    assert "another run than this: input was '" in error
+    assert "belongs to a different run: input was '" in error
     assert out.read_bytes() == before
 
 
@@ -186,12 +186,15 @@ def test_resume(questions: Path, tmp_path: Path) -> None:
         (("IN", "--out", "-", "--out-format", "csv"), "standard output is written as JSON Lines only"),
         (("IN", "--out", "out.txt"), "out.txt: unknown format; expected a name that ends in .jsonl"),
         (("IN", "--out", "/nowhere/out.jsonl"), "/nowhere: no such directory"),
-        (("IN", "--out", "IN", "--overwrite"), "is the input too"),
+        (("IN", "--out", "IN", "--overwrite"), "is also the input"),
         (
             ("IN", "--out", "OUT", "--format", "xml"),
             "format is 'xml'; expected jsonl, csv, tsv, parquet, json, squad",
         ),
-        (("IN", "--out", "OUT", "--resume", "--overwrite"), "a run is either resumed or overwritten"),
+        (
+            ("IN", "--out", "OUT", "--resume", "--overwrite"),
+            "resume and overwrite are both True; expected at most one",
+        ),
         (("IN", "--out", "-", "--resume"), "resume needs files for both the input and the output"),
         (("-", "--out", "OUT", "--resume"), "resume needs files for both the input and the output"),
         (("-", "--out", "OUT", "--format", "csv"), "standard input is read as JSON Lines only, not as csv"),
@@ -226,8 +229,8 @@ def test_an_output_is_not_replaced(questions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("precious")
     code, _, error = run(questions, "--out", out)
-    expected_error = "exists already; expected a new file, or to replace it (--overwrite, overwrite=True)"
-    assert (code, error) == (2, f"spanjet: {out}: {expected_error}\n")
+    wanted = "expected a new file, or permission to replace it (--overwrite, overwrite=True)"
+    assert (code, error) == (2, f"spanjet: {out}: exists already; {wanted}\n")
     assert out.read_text() == "precious"
     assert run(questions, "--out", out, "--overwrite")[0] == 0
     assert rows_of(out) == expected()

@@ -218,7 +218,7 @@ def test_a_run_is_resumed_with_the_same_settings_alone(option: str) -> None:
     assert run("in.csv", "--out", "out.jsonl")[0] == 0
     value = [OTHER_SETTINGS[option]] if option in OTHER_SETTINGS else []
     code, _, error = run("in.csv", "--out", "out.jsonl", "--resume", option, *value)
-    assert (code, error.count("\n"), "another run than this: " in error) == (2, 1, True)
+    assert (code, error.count("\n"), "belongs to a different run: " in error) == (2, 1, True)
     assert run("in.csv", "--out", "out.jsonl", "--resume", "--threads", "1")[0] == 0
 
 

@@ -141,5 +141,5 @@ def test_compressed_data_without_the_suffix_is_named(tmp_path: Path) -> None:
 def test_the_data_are_not_overwritten(squad: Path) -> None:
     before = squad.read_bytes()
     code, _, said = run(squad, "--predictions", squad)
-    assert (code, said) == (2, [f"spanjet: --predictions: {squad}: is the input too"])
+    assert (code, said) == (2, [f"spanjet: --predictions: {squad}: is also the input"])
     assert squad.read_bytes() == before

@@ -129,7 +129,7 @@ def test_errors(tmp_path: Path, options: list[str], message: str) -> None:
     assert message in result.stderr
 
 
-def test_report_and_verify(made: Made, tmp_path: Path) -> None:
+def test_report_and_verify(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = made[0]
     page, picture = tmp_path / "page.html", tmp_path / "page.png"
     command = ["optimize", "report", str(directory / "out"), "-o", str(page), "--png", str(picture)]
@@ -137,6 +137,10 @@ def test_report_and_verify(made: Made, tmp_path: Path) -> None:
     assert page.read_text().startswith("<!DOCTYPE html>")
     assert picture.stat().st_size > 1000
     assert CliRunner().invoke(app, ["optimize", "report", str(directory / "out")]).exit_code == 0
+    assert (directory / "out.html").read_text() == page.read_text()
+    (directory / "out.html").unlink()
+    monkeypatch.chdir(directory / "out")
+    assert CliRunner().invoke(app, ["optimize", "report", "."]).exit_code == 0
     assert (directory / "out.html").read_text() == page.read_text()
     command = ["optimize", "verify", str(directory / "out"), "--data", str(directory / DATA), "--json"]
     result = CliRunner().invoke(app, command)

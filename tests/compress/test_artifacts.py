@@ -81,7 +81,7 @@ def test_damaged_files_are_said_and_made_anew(path: Path, kind: str) -> None:
     assert result(makers[0]) == 1.5
     file = ArtifactStore(path).file("one", 0, suffix)
     file.write_bytes(file.read_bytes()[:-2])
-    with pytest.warns(RuntimeWarning, match=r"one-.*: damaged, what is lost is made anew"):
+    with pytest.warns(RuntimeWarning, match=r"one-.*: damaged; what was lost is computed again"):
         assert result(makers[1]) == 2.5
     assert result(makers[2]) == 2.5
     assert [maker.calls for maker in makers] == [1, 1, 0]
@@ -126,7 +126,7 @@ def test_damaged_measurements_are_made_anew(path: Path, damage: str) -> None:
 def test_two_runs_do_not_meet(path: Path) -> None:
     with (
         ArtifactStore(path).locked(),
-        pytest.raises(BlockingIOError, match="another process is at this run"),
+        pytest.raises(BlockingIOError, match="another process is using this run"),
         ArtifactStore(path).locked(),
     ):
         pass

@@ -106,7 +106,7 @@ def test_nothing_fits() -> None:
     search = LocalSearch(
         landscape.space, [np.array([3.0, 6.0])] * 2, [np.array([1.0, 0.0])] * 2, landscape, seed=0
     )
-    with pytest.raises(ValueError, match="nothing fits into 5 s: the least is 6 s"):
+    with pytest.raises(ValueError, match="no choice fits into 5 s; the smallest feasible budget is 6 s"):
         search.run(5.0, 3)
 
 

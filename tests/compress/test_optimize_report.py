@@ -62,6 +62,10 @@ def test_plots_have_the_card_s_numbers(made: Made) -> None:
     assert operations.rows == [("attention", "2.00", "0.50"), ("norm", "1.00", "0.00")]
     del card["operations"]
     assert len(all_plots(card)) == 3
+    card["optimization"] |= {"floor": 0.995, "least_f1": 79.6}
+    assert all_plots(card)[0].caption.endswith("the floor is 79.60.")
+    card["optimization"]["settings"]["budget"] = 0.5
+    assert "floor" not in all_plots(card)[0].caption
 
 
 def test_a_missed_floor_is_told(made: Made) -> None:

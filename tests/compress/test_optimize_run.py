@@ -114,6 +114,9 @@ def test_another_floor_takes_what_is_there(
     other = run(directory, tmp_path / "low", work=directory / "out.stages", config=config)
     assert other["optimization"]["chosen"]["budget"] == 0.5
     assert other["optimization"]["latency"] == card["optimization"]["latency"]
+    least = r"budget is 0\.001; expected more than 0\.\d+, the share of the time that what cannot be pruned"
+    with pytest.raises(ValueError, match=least):
+        run(directory, tmp_path / "tiny", work=directory / "out.stages", config=replace(CONFIG, budget=0.001))
     config = replace(CONFIG, budget=0.8)
     other = run(directory, tmp_path / "budget", work=directory / "out.stages", config=config)
     assert [point["budget"] for point in other["optimization"]["front"]] == [1, 0.8]

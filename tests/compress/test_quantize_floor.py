@@ -270,7 +270,7 @@ def test_another_run_s_work_is_left_alone(script: Script, squad: Path, tmp_path:
 def test_two_runs_do_not_meet(script: Script, squad: Path, tmp_path: Path) -> None:
     with (
         ArtifactStore(tmp_path / "int8.partial").locked(),
-        pytest.raises(BlockingIOError, match="another process is at this run"),
+        pytest.raises(BlockingIOError, match="another process is using this run"),
     ):
         quantize_checkpoint(TINY, squad, tmp_path / "int8", config=CONFIG)
     assert (script.measured, script.calibrated) == ([], 0)
@@ -284,7 +284,7 @@ def test_damaged_work_is_said_and_made_anew(script: Script, squad: Path, tmp_pat
     (scores,) = (tmp_path / "int8.partial").glob("scores-*.json")
     scores.write_text('{"a"')
     script.stop_at = None
-    with pytest.warns(RuntimeWarning, match=r"scores-.*\.json: damaged, what is lost is made anew"):
+    with pytest.warns(RuntimeWarning, match=r"scores-.*\.json: damaged; what was lost is computed again"):
         quantize_checkpoint(TINY, squad, tmp_path / "int8", config=CONFIG)
     assert script.measured == [15, 15, 0]
 

@@ -103,6 +103,21 @@ def test_sentence_margins_rank_as_decoding_does(toy: Model) -> None:
     assert (by_margin[0.0].margin != by_margin[4.0].margin).any()
 
 
+def test_texts_are_tokenized_as_the_reader_does(toy: Model) -> None:
+    """Special tokens in a text, too, which are hidden from the answers or not."""
+    dataset = made_up(3)
+    marked = [replace(each, context=each.context.replace("! ", " [SEP] ")) for each in dataset.questions]
+    dataset = replace(dataset, questions=tuple(marked))
+    plain, special = (reader_of(toy).with_config(match_special_tokens=match) for match in (False, True))
+    for gather in (gather_candidates, lambda *args: gather_by_sentence_margin(*args, [], [0.0])[0.0]):
+        found, other = (gather(each, dataset).margin for each in (special, plain))
+        answers = special.stream(
+            [(each.question, each.context) for each in marked], top_k=N_BEST, threshold=None
+        )
+        assert found[:, 0].tolist() == pytest.approx([max(a.margin for a in each) for each in answers])
+        assert not np.array_equal(found, other)
+
+
 @pytest.mark.parametrize("sentence_margin", [0.0, 4.0])
 @pytest.mark.parametrize("overlap", [False, True])
 def test_a_reader_says_what_was_predicted(toy: Model, sentence_margin: float, overlap: bool) -> None:

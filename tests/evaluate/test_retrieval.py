@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy_model
-from spanjet import Reader, RuntimeConfig, WindowConfig
+from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.evaluate import Question, SquadDataset, evaluate_articles, evaluate_passages
 from spanjet.evaluate.retrieval import choose_passages, holds_reference
 from spanjet.model import Model
@@ -234,5 +234,14 @@ def test_a_sample_of_questions_on_articles(script: Any) -> None:
     script.asked = []
     assert evaluate_articles(script, dataset).total == 35
     bare = replace(dataset, questions=tuple(replace(each, article="") for each in dataset.questions))
-    with pytest.raises(ValueError, match="no question has an answer and an article"):
-        evaluate_articles(script, bare)
+    without_texts = replace(dataset, articles={})
+    for each in (bare, without_texts):
+        with pytest.raises(ValueError, match="no question has an answer and an article"):
+            evaluate_articles(script, each)
+
+
+def test_two_models_do_not_rank_passages_in_mode_hf(toy: Model, exact: RuntimeConfig) -> None:
+    decoding = DecodeConfig(mode="hf")
+    reader = Reader(toy, first=toy, threshold=None, decode_config=decoding, runtime_config=exact)
+    with pytest.raises(ValueError, match="which mode 'hf' does not rank by"):
+        evaluate_passages(reader, made_up(), passages=2)

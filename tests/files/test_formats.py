@@ -192,6 +192,7 @@ def test_bad_csv(tmp_path: Path) -> None:
             "the header is not UTF-8: 0xFC at byte 0; if it is Windows-1252, conv",
         ),
         ("csv", b"\x1f\x8b\x08\xff", "the header is not text but gzip data"),
+        ("jsonl", b"\x1f\x8b\x08\xff", "not text but gzip data; expected JSON Lines, not compressed"),
         ("jsonl", b"\xff\xfea", "not UTF-16: truncated data"),
         ("squad", b"%PDF-1.7 \xff", "not text but a PDF"),
         ("csv", b"question,context,question\n", "the header has the column 'question' more than once"),

@@ -119,7 +119,7 @@ def test_one_text(reader: Reader, tmp_path: Path, prepared: bool) -> None:
     text = reader.prepare(TEXT) if prepared else TEXT
     answer_file(source, out, reader=reader, text=text, delimiter=";")
     assert [row["answers"] for row in rows_of(out)] == [row["answers"] for row in expected(reader)]
-    with pytest.raises(ValueError, match=r"another run than this: text was '[0-9a-f]+, is '[0-9a-f]+$"):
+    with pytest.raises(ValueError, match=r"belongs to a different run: text was '[0-9a-f]+, is '[0-9a-f]+$"):
         answer_file(source, out, reader=reader, text="the queen", delimiter=";", resume=True)
     with pytest.raises(ValueError, match=r"the text of all questions has no tokens"):
         answer_file(source, out, reader=reader, text="", delimiter=";", resume=True)
@@ -129,7 +129,7 @@ def test_threshold(reader: Reader, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     answer_file(source, out, reader=reader, threshold=1.0)
     assert all(row["answers"][0]["text"] == "" for row in rows_of(out))
-    with pytest.raises(ValueError, match=r"another run than this: threshold was 1\.0, is None"):
+    with pytest.raises(ValueError, match=r"belongs to a different run: threshold was 1\.0, is None"):
         answer_file(source, out, reader=reader, resume=True)
     with pytest.raises(ValueError, match=r"threshold is 2; expected"):
         answer_file(source, tmp_path / "other.jsonl", reader=reader, threshold=2)

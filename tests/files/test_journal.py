@@ -128,7 +128,7 @@ def test_a_complete_output_is_not_answered_again(out: Path) -> None:
 
 def test_another_run_is_not_resumed(out: Path) -> None:
     stop(out, 0, 3)
-    message = "another run than this: input was 'abc', is 'abd'"
+    message = "belongs to a different run: input was 'abc', is 'abd'"
     other = {**RUN, "input": "abd"}
     with pytest.raises(ValueError, match=message):
         Journal(out, other, resume=True)
@@ -145,7 +145,7 @@ def test_nothing_is_replaced_without_leave(out: Path) -> None:
         Journal(out, RUN)
     with pytest.raises(FileExistsError, match="exists already, and there is nothing to resume"):
         Journal(out, RUN, resume=True)
-    with pytest.raises(ValueError, match="either resumed or overwritten"):
+    with pytest.raises(ValueError, match="both True; expected at most one"):
         Journal(out, RUN, resume=True, overwrite=True)
     assert names(out) == ["out.jsonl"]
     stop(out, 0, 3, overwrite=True)
@@ -181,7 +181,7 @@ def test_directories_of_others_are_left_alone(out: Path) -> None:
     directory = out.with_name("out.jsonl.partial")
     directory.mkdir()
     (directory / "thesis.txt").touch()
-    with pytest.raises(FileExistsError, match="holds files that are not a run's"):
+    with pytest.raises(FileExistsError, match="holds files that do not belong to a run"):
         Journal(out, RUN)
     assert [path.name for path in directory.iterdir()] == ["thesis.txt"]
 
@@ -190,7 +190,7 @@ def test_one_process_at_a_time(out: Path) -> None:
     with Journal(out, RUN) as sink:
         add(sink, 0, 3)
         sink.commit()
-        with pytest.raises(BlockingIOError, match="another process is at this run"):
+        with pytest.raises(BlockingIOError, match="another process is using this run"):
             Journal(out, RUN, resume=True)
         sink.finish()
     assert out.read_bytes().count(b"\n") == 2

@@ -126,7 +126,7 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     middle = len(data) // 2
     data[middle : middle + 2000] = bytes(2000)
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="damaged behind row"):
+    with pytest.raises(ValueError, match="damaged after row"):
         read(path, "parquet")
 
 

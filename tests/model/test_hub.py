@@ -190,9 +190,8 @@ def test_other_forms_are_directories(calls: list[dict[str, Any]], text: str) -> 
     with pytest.raises(FileNotFoundError, match=expected) as caught:
         HubModel.parse(text)
     assert (caught.value.filename, "ORG/NAME" in str(caught.value)) == (text, not local)
-    if text:
-        with pytest.raises(FileNotFoundError, match=expected):
-            load_model(text)
+    with pytest.raises(FileNotFoundError, match=expected if text else "an empty path, expected a directory"):
+        load_model(text)
     assert calls == []
 
 

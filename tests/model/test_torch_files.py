@@ -173,6 +173,17 @@ def test_damaged_bytes_are_noticed(checkpoint: Path) -> None:
         load_model(checkpoint)
 
 
+def test_a_damaged_tensor_is_damaged_each_time(archive: Path) -> None:
+    content = archive.read_bytes()
+    values = np.arange(6, dtype=np.float32).tobytes()
+    archive.write_bytes(content.replace(values, values[:-1] + b"\x01"))
+    assert archive.read_bytes() != content
+    file = open_weights(archive)[0]
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"tensor 'x' is damaged"):
+            file.read("x", (2, 3))
+
+
 def test_files_without_checksums(tmp_path: Path) -> None:
     """torch.serialization.set_crc32_options(False); also pickle protocol 4."""
     file = opened(REAL / "without-checksums.bin", tmp_path)
@@ -308,8 +319,8 @@ ENTRY, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
         (LOCAL, 2, put("<I", 0, 0), "'archive/data/0' is not where the directory says"),
         (END, 0, put("<2H", 8, 5, 5), "4 files in the archive, its end says 5"),
         (END, 0, put("<2H", 8, 3, 4), "a part of an archive in several files"),
-        (END, 0, put("<I", 12, 2**31), "truncated, or something was put before or behind the archive"),
-        (END, 0, put("<I", 16, 0), "truncated, or something was put before or behind the archive"),
+        (END, 0, put("<I", 12, 2**31), "truncated, or data was added before or after the archive"),
+        (END, 0, put("<I", 16, 0), "truncated, or data was added before or after the archive"),
         (END, 0, put("<H", 20, 3), "truncated: it does not end as a zip archive without a comment does"),
     ],
 )

@@ -179,6 +179,31 @@ def test_closing_answers_what_waits_and_asking_starts_anew(fresh: Reader) -> Non
     assert not threads()
 
 
+def test_a_question_that_comes_as_the_batcher_is_closed(
+    fresh: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool that it was to enter is shut down before it does."""
+    expected = fresh.ask("who?", TEXT)
+    for _ in range(3):  # so that the pool has all its threads
+        submit(fresh).result(30)
+    pool = fresh.batcher._pool
+    add = pool.add
+
+    def late(call: Any, *, limited: bool) -> bool:
+        fresh.close()
+        return add(call, limited=limited)
+
+    monkeypatch.setattr(pool, "add", late)
+    assert submit(fresh).result(30) == [[expected]]
+    assert fresh.batcher._pool is not pool
+
+
+def test_a_question_at_the_end_of_the_interpreter(fresh: Reader) -> None:
+    fresh.batcher._pool.shut_down()
+    with pytest.raises(RuntimeError, match="the interpreter is shutting down"):
+        submit(fresh)
+
+
 def test_the_thread_ends_with_its_reader(toy: Model, exact: RuntimeConfig) -> None:
     reader = Reader(toy, window_config=WINDOWS, runtime_config=exact)
     asyncio.run(reader.ask_async("who?", TEXT))
@@ -507,4 +532,4 @@ def test_who_is_cancelled_while_waiting_for_room_holds_none(toy: Model, exact: R
     with Reader(toy, window_config=WINDOWS, runtime_config=exact, queue_config=queue) as reader:
         for _ in range(5):
             asyncio.run(main())
-    assert reader.batcher._crew._room._reserved == 0
+    assert reader.batcher._pool._room._reserved == 0

@@ -251,7 +251,7 @@ def test_ask_async_in_a_forked_child(tmp_path: Path, when: str) -> None:
 
         if sys.argv[2] == "after":
             ask()
-        with reader.batcher._crew._changed:
+        with reader.batcher._pool._changed:
             child = os.fork()
             if child == 0:
                 try:

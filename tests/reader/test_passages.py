@@ -1,6 +1,7 @@
 """Passages and what is found in them: places, sentences, citations, and errors that name the passage."""
 
 import json
+import threading
 import uuid
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -88,6 +89,12 @@ def test_results_are_ready_for_json(reader: Reader) -> None:
         assert set(value) == set(PassageAnswer.__dataclass_fields__) - {"passage_text"}
         assert value["passage_id"] == (str(name) if answer.passage_id is name else answer.passage_id)
         assert value["score"] == answer.score
+
+
+def test_an_id_that_cannot_be_copied_becomes_text(reader: Reader) -> None:
+    name = threading.Lock()
+    (found,) = reader.search("who?", [(name, TEXT)], top_k=1)
+    assert found.as_dict()["passage_id"] == str(name)
 
 
 BAD: list[tuple[Any, Any, type[Exception], str]] = [

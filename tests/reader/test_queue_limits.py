@@ -86,7 +86,7 @@ def test_room_is_given_in_order() -> None:
     assert is_in(places) == [True, True, False, False]
     room.release(30, 80)
     assert is_in(places) == [True, True, False, False]
-    room.let_in(60)
+    room.admit(60)
     assert is_in(places) == [True, True, True, False]
     room.release(30, 60)
     room.release(30, 60)

@@ -446,7 +446,13 @@ def test_windows_longer_than_the_model(toy: Model) -> None:
     with pytest.raises(
         ValueError, match=r"max_length is 384; expected at most 80, the positions of the model"
     ):
-        Reader(toy)
+        Reader(toy, window_config=WindowConfig())
+
+
+def test_default_windows_fit_the_model(toy: Model, exact: RuntimeConfig) -> None:
+    reader = Reader(toy, runtime_config=exact)
+    assert reader.window_config == WindowConfig(max_length=80)
+    assert reader.ask("who?", "the tower " * 60).text
 
 
 def test_more_ids_than_the_model(toy: Model) -> None:
@@ -492,7 +498,7 @@ def test_stream_names_the_bad_pair(
 def test_stream_checks_at_once(reader: Reader) -> None:
     with pytest.raises(ValueError, match="look_ahead is 0"):
         reader.stream([], look_ahead=0)
-    with pytest.raises(TypeError, match="look_ahead: expected int"):
+    with pytest.raises(TypeError, match=r"look_ahead is 1\.5; expected an integer"):
         reader.stream([], look_ahead=1.5)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="'int' object is not iterable"):
         reader.stream(3)  # type: ignore[call-overload]

@@ -231,6 +231,13 @@ def test_squad_mode_without_spans(toy: Model, exact: RuntimeConfig) -> None:
     assert nothing.no_answer == math.prod(answer.no_answer for answer in alone if answer.is_null)
 
 
+def test_a_long_question_without_blanks_is_named_by_its_beginning(toy: Model, exact: RuntimeConfig) -> None:
+    windows = WindowConfig(max_length=48, doc_stride=16, max_question_length=5)
+    reader = Reader(toy, window_config=windows, runtime_config=exact)
+    with pytest.warns(QuestionCut, match=f"^the question '{'漢' * 59}…' has 100 tokens"):
+        reader.ask("漢" * 100, TEXT)
+
+
 def test_a_question_that_is_cut_is_warned_of_once(toy: Model, exact: RuntimeConfig) -> None:
     windows = WindowConfig(max_length=48, doc_stride=16, max_question_length=5)
     reader = Reader(toy, window_config=windows, runtime_config=exact)

@@ -31,7 +31,7 @@ def test_as_many_tokens_as_there_are(
     monkeypatch.setattr(size, "MAX_TOKENS", 0)
     for context in (text, reader.prepare(text)):
         with pytest.raises(RequestError) as caught:
-            size.check_size(QUESTION, [context, context], reader.tokenizer, config)
+            size.check_size([(QUESTION, context)] * 2, reader.tokenizer, config)
         assert caught.value.status == 413
         counted = int(caught.value.error.split()[3])
         assert 2 * real <= counted <= 2 * real * 1.2 + 2 * config.max_length
@@ -40,8 +40,8 @@ def test_as_many_tokens_as_there_are(
 def test_a_stride_that_makes_a_window_of_each_token(reader: Reader) -> None:
     config = WindowConfig(max_length=384, doc_stride=374, convention="overlap", max_question_length=None)
     with pytest.raises(RequestError, match=r"the texts make \d+ tokens in windows"):
-        size.check_size(QUESTION, ["tower " * 100_000], reader.tokenizer, config)
-    size.check_size(QUESTION, ["tower " * 100_000], reader.tokenizer, WindowConfig())
+        size.check_size([(QUESTION, "tower " * 100_000)], reader.tokenizer, config)
+    size.check_size([(QUESTION, "tower " * 100_000)], reader.tokenizer, WindowConfig())
 
 
 @pytest.mark.parametrize("left", [1, 2, 3])
@@ -53,9 +53,9 @@ def test_strides_that_leave_a_step_of_few_tokens(reader: Reader, left: int) -> N
     text = "tower " * 600
     assert windows(reader, text, config) > 384 * (600 - room) / left
     with pytest.raises(RequestError, match=r"the texts make \d+ tokens in windows"):
-        size.check_size(QUESTION, ["tower " * 30_000], reader.tokenizer, config)
+        size.check_size([(QUESTION, "tower " * 30_000)], reader.tokenizer, config)
 
 
 def test_windows_without_room_are_left_to_the_reader(reader: Reader) -> None:
     config = WindowConfig(max_length=384, doc_stride=128, convention="overlap", max_question_length=None)
-    size.check_size("who " * 400, ["tower " * 1_000_000], reader.tokenizer, config)
+    size.check_size([("who " * 400, "tower " * 1_000_000)], reader.tokenizer, config)

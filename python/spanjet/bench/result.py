@@ -82,7 +82,8 @@ class BenchResult:
         }
         return [
             f"the rounds disagree about {name}: a quarter of them is below {spread.low:.4g} questions/s, a "
-            f"quarter above {spread.high:.4g}; measure again when other programs rest, or use only the ratios"
+            f"quarter above {spread.high:.4g}; measure again when other programs are idle, or use only the "
+            "ratios"
             for name, spread in rates.items()
             if not spread.is_steady
         ]

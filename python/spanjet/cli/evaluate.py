@@ -166,7 +166,7 @@ def _check_options(data: Path, outputs: dict[str, Path], *, passages: int | None
             raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
         check_writable(path)
         if path.exists() and data.exists() and path.samefile(data):
-            raise ValueError(f"{name}: {path}: is the input too")
+            raise ValueError(f"{name}: {path}: is also the input")
     if "--html" in outputs:
         check_report_extra()
 

@@ -1,5 +1,6 @@
 """Implement `spanjet optimize`: find a faster architecture for a checkpoint."""
 
+import os
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -164,7 +165,7 @@ def report(
     ] = None,
 ) -> None:
     """Plot the Pareto front, the chosen point and the layers that remain; needs the extra "report"."""
-    out = model.with_name(f"{model.resolve().name}.html") if out is None else out
+    out = Path(f"{os.path.abspath(model)}.html") if out is None else out
     for path in (out, png):
         if path is not None:
             check_writable(path)

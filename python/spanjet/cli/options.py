@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from spanjet import CascadeConfig, DecodeConfig, Reader, RuntimeConfig, WindowConfig, load_model
+from spanjet import CascadeConfig, DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet._core import DECODE_MODES
 from spanjet.config import Threshold, check_threshold
-from spanjet.model.directory import BUNDLED_MODEL
 
 __all__ = [
     "CheckpointArgument",
@@ -242,13 +241,12 @@ def open_reader(
         decode_config = replace(decode_config, n_best=max(decode_config.n_best, top_k))
     window_config, cascade_config = WindowConfig(**windows), cascade_config_of(first, reread)
     runtime_config, given = RuntimeConfig(threads=threads), threshold_of(threshold)
-    loaded = load_model(BUNDLED_MODEL if model is None else model)
     return Reader(
-        loaded,
+        model,
         first=first,
         cascade_config=cascade_config,
         threshold=given,
-        window_config=window_config if windows else WindowConfig.fitting(loaded.max_length),
+        window_config=window_config if windows else None,
         decode_config=decode_config,
         runtime_config=runtime_config,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from spanjet import Model, Reader, RuntimeConfig, WindowConfig, load_model
+from spanjet import Model, Reader, RuntimeConfig, load_model
 from spanjet.bench.autotune import Tuned
 from spanjet.bench.autotune import tune as measure
 from spanjet.cli.options import JsonOption, ThreadsOption
@@ -83,7 +83,9 @@ def tune(
             progress=progress,
         )
     if tuned.cpu_share < MIN_CPU_SHARE:
-        show_warning(f"other programs took {1 - tuned.cpu_share:.0%} of the CPUs: tune again when they rest")
+        show_warning(
+            f"other programs took {1 - tuned.cpu_share:.0%} of the CPUs: tune again when they are idle"
+        )
     path = save_tuning(loaded, config, tuned.as_dict())
     if as_json:
         print_json({**tuned.as_dict(), "file": None if path is None else str(path)})
@@ -94,7 +96,7 @@ def tune(
 def _lengths(model: Model, squad: Path, limit: int) -> NDArray[np.int64]:
     """Compute the window lengths in tokens of a file's first questions."""
     questions = load_squad(squad).questions[:limit]
-    windows = Reader(model, window_config=WindowConfig.fitting(model.max_length)).windows(
+    windows = Reader(model).windows(
         [each.question for each in questions], [each.context for each in questions]
     )
     return np.diff(windows.indptr)

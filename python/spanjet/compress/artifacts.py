@@ -178,4 +178,4 @@ def _read_lines(file: Path) -> dict[str, float]:
 
 
 def _warn(file: Path, damage: object) -> None:
-    warn_caller(f"{file}: damaged, what is lost is made anew: {damage}", RuntimeWarning)
+    warn_caller(f"{file}: damaged; what was lost is computed again: {damage}", RuntimeWarning)

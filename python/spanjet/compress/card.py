@@ -32,7 +32,7 @@ def describe_source(model: Model) -> dict[str, Any]:
     """Describe the source of a model: its directory's name, or its hub repository and commit."""
     name = {"name": model.path.resolve().name}
     if model.repository is not None:
-        # A subfolder is named behind ORG/NAME, and lies in the directory of the commit.
+        # A subfolder is named after ORG/NAME, and lies in the directory of the commit.
         depth = max(0, model.repository.count("/") - 1)
         name = {"name": model.repository, "revision": (model.path, *model.path.parents)[depth].name}
     files = {file.name: {"bytes": file.stat().st_size, "sha256": file_digest(file)} for file in model.weights}

@@ -26,7 +26,6 @@ from spanjet.evaluate.retrieval import holds_reference, question_generator
 from spanjet.evaluate.squad import grade
 from spanjet.files.datasets.dataset import Question, SquadDataset
 from spanjet.measure.progress import OnStep, ignore_step
-from spanjet.model import Model
 from spanjet.reader.answer import Answer, Failure
 from spanjet.reader.reader import Reader
 
@@ -217,8 +216,17 @@ def gather_by_sentence_margin(
     Raises:
         ValueError: a context has no span.
     """
-    plain = replace(reader.model, card=None)
-    return _gather(reader, dataset, others, sentence_margins, model=plain, on_step=on_step)
+    plain = Reader(
+        replace(reader.model, card=None),
+        first=None if reader.first is None else reader.first.model,
+        cascade_config=reader.cascade_config,
+        window_config=reader.window_config,
+        decode_config=reader.decode_config,
+        runtime_config=reader.runtime_config,
+        match_special_tokens=reader.match_special_tokens,
+        threshold=None,
+    )
+    return _gather(plain, dataset, others, sentence_margins, on_step=on_step)
 
 
 def _gather(
@@ -227,19 +235,9 @@ def _gather(
     others: Iterable[Question],
     costs: Iterable[float],
     *,
-    model: Model | None = None,
     on_step: OnStep = ignore_step,
 ) -> dict[float, Candidates]:
-    first = reader.first
-    apart = Reader(
-        model or reader.model,
-        first=None if first is None else first.model,
-        cascade_config=reader.cascade_config,
-        window_config=reader.window_config,
-        decode_config=replace(reader.decode_config, overlap=True),
-        runtime_config=reader.runtime_config,
-        threshold=None,
-    )
+    apart = reader.with_config(decode_config=replace(reader.decode_config, overlap=True))
     questions = [*dataset.questions, *others]
     width = reader.decode_config.n_best
     ranked = {cost: _Ranked(len(questions), width) for cost in costs}

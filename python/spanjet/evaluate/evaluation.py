@@ -104,7 +104,7 @@ def _answers(
     threshold: Threshold,
     on_step: OnStep,
 ) -> tuple[dict[str, list[Answer]], dict[str, str]]:
-    """Answer each question, by its id; the null answer, where it comes first, has the best span behind it.
+    """Answer each question, by its id; the null answer, where it comes first, is followed by the best span.
 
     Returns:
         The answers, and the reasons of those that cannot be asked.

@@ -156,7 +156,8 @@ def evaluate_passages(
         on_step: called with the number of answered and of all questions.
 
     Raises:
-        ValueError: see `choose_passages`.
+        ValueError: see `choose_passages`; or the reader has a first model and decodes in mode ``hf``, in
+            which `Reader.search` does not rank.
     """
     cases = choose_passages(dataset, passages, limit=limit, seed=seed)
     began = time.perf_counter()
@@ -201,7 +202,7 @@ def evaluate_articles(
     Raises:
         ValueError: no question has an answer and an article.
     """
-    eligible = [question for question in dataset.questions if question.answers and question.article]
+    eligible = [each for each in dataset.questions if each.answers and each.article in dataset.articles]
     if not eligible:
         raise ValueError("no question has an answer and an article; expected a SQuAD file")
     questions = _sample(eligible, limit, seed)
@@ -254,6 +255,8 @@ def _found_in_passages(
     reader: Reader, cases: Sequence[PassageCase], rejected: dict[str, str], on_step: OnStep
 ) -> Iterator[tuple[int, Answer]]:
     """Search the passages of each question on their own; otherwise as `_best_of_passages`."""
+    if reader.decode_config.mode == "hf":
+        raise ValueError("passages are ranked by their margins, which mode 'hf' does not rank by")
     documents = _Documents(reader)
     on_step(0, len(cases))
     for done, case in enumerate(cases, 1):

@@ -32,13 +32,25 @@ class RowWriter(Protocol):
         """Write the rows to a file."""
 
 
+def open_json_lines(path: Path, columns: Columns) -> RowReader:
+    """Open a file of JSON Lines.
+
+    Raises:
+        ValueError: it is compressed.
+    """
+    with path.open("rb") as file:
+        if file.read(2) == b"\x1f\x8b":
+            raise ValueError(f"{path}: not text but gzip data; expected JSON Lines, not compressed")
+    return JsonLines(path, columns)
+
+
 def open_json(path: Path, columns: Columns) -> RowReader:
     """Open a file with JSON in it: SQuAD's, an array of rows, or JSON Lines."""
-    return JsonLines(path, columns) if is_json_lines(path) else SquadJson(path, columns)
+    return open_json_lines(path, columns) if is_json_lines(path) else SquadJson(path, columns)
 
 
 READERS: dict[str, Callable[[Path, Columns], RowReader]] = {
-    "jsonl": JsonLines,
+    "jsonl": open_json_lines,
     "csv": CsvTable,
     "tsv": partial(CsvTable, delimiter="\t"),
     "parquet": ParquetTable,
@@ -83,7 +95,8 @@ def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str 
     Raises:
         OSError: the file cannot be read.
         ImportError: the format is Parquet and pyarrow is not installed.
-        ValueError: the format is unknown, cannot be read from standard input, or has no delimiter.
+        ValueError: the format is unknown, cannot be read from standard input, or has no delimiter; or JSON
+            Lines are compressed.
     """
     _check_format(form, READERS)
     if delimiter is not None and form not in ("csv", "tsv"):

@@ -220,7 +220,7 @@ def _open_sink(
         return StandardOutput()
     check_writable(out)
     if source is not None and out.exists() and out.samefile(source):
-        raise ValueError(f"{out}: is the input too")
+        raise ValueError(f"{out}: is also the input")
     run = {
         "input": None if source is None else file_digest(source),
         "text": None if text is None else hashlib.sha256(text.text.encode()).hexdigest(),

@@ -32,6 +32,7 @@ COMMIT_SECONDS = 1.0
 
 ANSWERS, REJECTED, STATE, LOCK, OUTPUT = "answers.jsonl", "rejected.jsonl", "state.json", "lock", "output"
 OWN_FILES = {ANSWERS, REJECTED, STATE, LOCK, OUTPUT}
+EXPECTED = "expected a new file, or permission to replace it (--overwrite, overwrite=True)"
 
 
 class Journal:
@@ -65,7 +66,7 @@ class Journal:
         writer: RowWriter | None = None,
     ) -> None:
         if resume and overwrite:
-            raise ValueError("a run is either resumed or overwritten")
+            raise ValueError("resume and overwrite are both True; expected at most one")
         self._out = out
         self._writer = writer
         self._directory = out.with_name(f"{out.name}.partial")
@@ -246,8 +247,8 @@ class Journal:
     def _completed(self) -> State:
         """Read the state of the existing output, which must be of the same run."""
         if not self._record.exists():
-            message = "exists already, and there is nothing to resume; expected a new file, or to replace it"
-            raise FileExistsError(EEXIST, f"{message} (--overwrite, overwrite=True)", str(self._out))
+            message = f"exists already, and there is nothing to resume; {EXPECTED}"
+            raise FileExistsError(EEXIST, message, str(self._out))
         state = read_state(self._record)
         self._check_same(state, self._record)
         with suppress(OSError):
@@ -256,16 +257,12 @@ class Journal:
 
     def _begin(self, *, resume: bool) -> None:
         if not resume and not self._state.replaces and self._out.exists():
-            raise FileExistsError(
-                EEXIST,
-                "exists already; expected a new file, or to replace it (--overwrite, overwrite=True)",
-                str(self._out),
-            )
+            raise FileExistsError(EEXIST, f"exists already; {EXPECTED}", str(self._out))
         self._directory.mkdir(exist_ok=True)
         sync(self._out.parent)
         others = [path for path in self._directory.iterdir() if path.name not in OWN_FILES]
         if not all(path.suffix == STAGE_SUFFIX for path in others):
-            raise FileExistsError(EEXIST, "holds files that are not a run's", str(self._directory))
+            raise FileExistsError(EEXIST, "holds files that do not belong to a run", str(self._directory))
         self._files.enter_context(lock(self._directory / LOCK))
         for path in others:
             path.unlink(missing_ok=True)  # of a run that was killed as it wrote its state
@@ -283,7 +280,7 @@ class Journal:
     def _check_same(self, found: State, path: Path) -> None:
         changes = differences(found.run, self._state.run)
         if changes:
-            raise ValueError(f"{path}: another run than this: {'; '.join(changes)}")
+            raise ValueError(f"{path}: belongs to a different run: {'; '.join(changes)}")
 
     def _open(self, name: str, size: int) -> BinaryIO:
         """Open a file of the directory for appending, truncated to its size in the state."""

@@ -11,7 +11,7 @@ LINE_ENDS = ("\n", "\r")
 
 
 class LineTooLongError(ValueError):
-    """A line of more than `MAX_LINE_CHARACTERS`; the iteration goes on behind it."""
+    """A line of more than `MAX_LINE_CHARACTERS`; the iteration goes on after it."""
 
 
 class Lines:

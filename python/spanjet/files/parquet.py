@@ -56,7 +56,7 @@ class ParquetTable:
                         yield read_record(row, f"row {row}", fields, self.columns)
                         row += 1
             except (pa.ArrowException, OSError) as error:
-                raise ValueError(f"{self.path}: damaged behind row {row}: {error}") from None
+                raise ValueError(f"{self.path}: damaged after row {row}: {error}") from None
 
     def _names(self, schema: Any) -> list[str]:
         """Return the columns to read, after a check of their types."""

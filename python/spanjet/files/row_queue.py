@@ -91,9 +91,8 @@ def answer_records(
 class RowQueue:
     """Queue of rows that were read and are not finished yet.
 
-    A stream batches its questions in parts of half the look-ahead each, and the other questions of a batch
-    can change the rounding of logits. A run that is resumed between two parts has the same remaining parts,
-    and therefore bit-identical answers.
+    A stream batches its questions in parts of half the look-ahead each; a run is resumed only between two
+    parts, so that the remaining ones are the same.
 
     Attributes:
         is_between_parts: True if the last returned row was the last of a part.

@@ -28,7 +28,7 @@ def read_json(path: Path, *, limited: bool = True) -> dict[str, Any]:
     check_content(path)
     size = path.stat().st_size
     if limited and size > _MOST_BYTES:
-        raise ValueError(f"{path}: {size} bytes, expected a JSON file of at most {_MOST_BYTES}")
+        raise ValueError(f"{path}: {size} bytes, expected a JSON file of at most {_MOST_BYTES} bytes")
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -125,7 +125,7 @@ def write_model_directory(
     """Write a model directory atomically.
 
     Args:
-        path: directory to create; its parent must exist.
+        path: directory to create; missing parents are created.
         model: the model; its float weights are stored as float16 unless it is quantized.
         card: content of ``card.json``, to which the sizes of the other files in bytes are added.
         companions: files to copy, by their names in the directory; must include ``config.json`` and a

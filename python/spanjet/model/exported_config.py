@@ -17,7 +17,7 @@ __all__ = ["ExportedConfig", "read_exported_config"]
 
 _CONFIG, _TOKENIZER_CONFIG, _TOKENIZER = "config.json", "tokenizer_config.json", "tokenizer.json"
 _UNKNOWN = "unknown"
-# Families without an architecture here whose positions begin behind the padding id, as RoBERTa's do.
+# Families without an architecture here whose positions begin after the padding id, as RoBERTa's do.
 _AFTER_PADDING = {
     "data2vec-text",
     "ibert",

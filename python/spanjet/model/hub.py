@@ -83,7 +83,7 @@ class HubModel:
 
     @classmethod
     def parse(cls, text: str) -> "HubModel":
-        """Parse ``organisation/name``, or a bare name, with ``/subfolder`` and ``@revision`` behind it.
+        """Parse ``organisation/name``, or a bare name, followed by ``/subfolder`` and ``@revision``.
 
         Raises:
             FileNotFoundError: it has another form, so that it can only be a directory, and there is none.

@@ -48,8 +48,8 @@ class Model:
         layout: layout of its inputs.
         architecture: ``model_type`` of its ``config.json``; ``unknown``: an exported model without it.
         weights: weight files.
-        repository: hub repository that the directory is a snapshot of, with the subfolder behind it if there
-            is one; None: a local directory.
+        repository: hub repository that the directory is a snapshot of, followed by the subfolder if there is
+            one; None: a local directory.
         source: absolute path of the directory that `load_model` read this model from, so that another process
             can read it too; None: the graph was made in memory.
     """
@@ -108,7 +108,7 @@ class Model:
         return hashlib.sha256("".join(map(file_digest, self.weights)).encode()).hexdigest()
 
     def cascade_calibration(self, first: "Model", reread: int) -> Calibration | None:
-        """Return the calibration of this model behind another one, from its card; None if there is none.
+        """Return the calibration of this model after another one, from its card; None if there is none.
 
         Args:
             first: model that chooses the windows that this one rereads.
@@ -136,8 +136,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             - a directory with a question-answering model of any family that was exported as OpenVINO IR or
               ONNX, a tokenizer, and, where the graph does not say it all, ``config.json``;
             - if there is no such directory, a hub id, ``organisation/name``, or ``name`` for the hub's first
-              models. A folder of the repository is named behind it, and a commit, tag, branch or pull request
-              behind both: ``organisation/name/subfolder@revision``; see `HubModel`.
+              models. A folder of the repository is named after it, and a commit, tag, branch or pull request
+              after both: ``organisation/name/subfolder@revision``; see `HubModel`.
 
     Raises:
         FileNotFoundError, NotADirectoryError: the directory or a file of it is missing.
@@ -176,6 +176,8 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     Raises:
         FileNotFoundError, NotADirectoryError, OSError, ImportError: as `load_model`.
     """
+    if not os.fspath(path):
+        raise FileNotFoundError(ENOENT, "an empty path, expected a directory or a hub id", "")
     directory, repository = Path(path), None
     if not directory.exists():
         hub_model = HubModel.parse(os.fspath(path))

@@ -28,5 +28,5 @@ def check_compatible(model: Model, tokenizer: Tokenizer, window_config: WindowCo
     if layout.first_position and tokenizer.pad_token_id != layout.pad_token_id:
         raise ValueError(
             f"{model.tokenizer}: the padding token has the id {tokenizer.pad_token_id}; expected "
-            f"{layout.pad_token_id}, behind which the positions of the model {model.path} begin"
+            f"{layout.pad_token_id}, after which the positions of the model {model.path} begin"
         )

@@ -37,20 +37,19 @@ class Settings:
     model: str | os.PathLike[str] | Model | None
     first: str | os.PathLike[str] | Model | None
     threshold: Threshold
-    window_config: WindowConfig
+    window_config: WindowConfig | None
     decode_config: DecodeConfig
     runtime_config: RuntimeConfig
     queue_config: QueueConfig
     cascade_config: CascadeConfig
     match_special_tokens: bool
 
-    def of_first(self, model: Model) -> "Settings":
+    def of_first(self, model: Model, windows: WindowConfig) -> "Settings":
         """Return the settings of the first model, which ranks windows and answers nothing.
 
         Its windows are the reader's, or shorter ones where it cannot read those. A text that its tokenizer
         makes nothing of ranks last, and a question leaves at least half of a window to the text.
         """
-        windows = self.window_config
         if model.max_length < windows.max_length:
             # In the proportion of the default settings, which fits any length.
             stride = max(1, model.max_length // 3)
@@ -77,7 +76,8 @@ class Parts:
         model: loaded.
         first: parts of the first model; None: there is none.
         runtime_config: completed by what was tuned, and by defaults.
-        thresholds, tokenizer, engine, pipeline, batcher: the stations of a question.
+        window_config: the settings', or the default ones as far as they fit the model.
+        thresholds, tokenizer, engine, pipeline, batcher: the stages that a question passes through.
 
     Raises:
         OSError, ValueError, TypeError: as `Reader`.
@@ -101,7 +101,8 @@ class Parts:
             is_same = settings.match_special_tokens == loaded.match_special_tokens
             self.tokenizer = loaded.tokenizer if is_same else self._load_tokenizer(settings)
         self.match_special_tokens = settings.match_special_tokens
-        check_compatible(self.model, self.tokenizer, settings.window_config)
+        self.window_config = settings.window_config or WindowConfig.fitting(self.model.max_length)
+        check_compatible(self.model, self.tokenizer, self.window_config)
         self.settings = settings
         self.thresholds = Thresholds(self.model, settings.threshold, settings.decode_config.mode)
         self.first = self._first_parts(settings, None if loaded is None else loaded.first)
@@ -112,12 +113,13 @@ class Parts:
             return None
         if loaded is None:
             given = settings.first
-            return Parts(settings.of_first(given if isinstance(given, Model) else load_model(given)))
-        return Parts(settings.of_first(loaded.model), loaded)
+            first = given if isinstance(given, Model) else load_model(given)
+            return Parts(settings.of_first(first, self.window_config))
+        return Parts(settings.of_first(loaded.model, self.window_config), loaded)
 
     def _pipeline(self, settings: Settings) -> Pipeline:
         options: dict[str, Any] = {
-            "window_config": settings.window_config,
+            "window_config": self.window_config,
             "decode_config": settings.decode_config,
             "runtime_config": self.runtime_config,
             "thresholds": self.thresholds,
@@ -163,7 +165,7 @@ class Parts:
 class Assembly:
     """Build the parts of a reader: at once, or, in a process that it was pickled for, when it is first used.
 
-    A worker that cannot unpickle its task ends without a word, so that nothing is read before the first call.
+    A worker that cannot unpickle its task ends silently, so that nothing is read before the first call.
 
     Args:
         settings: the reader's.
@@ -225,12 +227,17 @@ class Assembly:
     @property
     def window_config(self) -> WindowConfig:
         """Settings for cutting a context into windows."""
-        return self._settings.window_config
+        return self._parts.window_config
 
     @property
     def decode_config(self) -> DecodeConfig:
         """Settings for decoding logits to answers."""
         return self._settings.decode_config
+
+    @property
+    def match_special_tokens(self) -> bool:
+        """True if special tokens in a text become those tokens."""
+        return self._settings.match_special_tokens
 
     @property
     def calibration(self) -> Calibration:

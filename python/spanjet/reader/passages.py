@@ -1,7 +1,7 @@
 """Define passages, and the answers of a search in them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, overload
 
 from spanjet.reader.answer import Answer, Document
@@ -74,8 +74,7 @@ class PassageAnswer(Answer):
 
         An id of a type that JSON does not have becomes text.
         """
-        values = asdict(self)
-        del values["passage_text"]
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "passage_text"}
         if not isinstance(self.passage_id, str | int | float | None):
             values["passage_id"] = str(self.passage_id)
         return values

@@ -126,6 +126,7 @@ class Pipeline:
         if warn and most is not None:
             for index in np.flatnonzero(windows.question_length > most).tolist():
                 question = textwrap.shorten(questions[index], 60, placeholder="…")
+                question = question if len(question) > 1 else f"{questions[index][:59]}…"  # of one long word
                 cut = cut_message(int(windows.question_length[index]), most)
                 warn_caller(f"the question {question!r} {cut}", QuestionCut)
         return windows

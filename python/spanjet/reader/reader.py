@@ -49,7 +49,8 @@ class Reader(AsyncReading):
         threshold: minimum probability that a text answers a question, 0 to 1, below which the null answer is
             given; ``"model"``: the one in the model's card, if there is one; None: always answer with a span.
             Each call may override it.
-        window_config: settings of the windows; default: ``WindowConfig()``.
+        window_config: settings of the windows; default: ``WindowConfig()``, with shorter windows if the
+            model's maximum length is less.
         decode_config: settings of decoding; default: ``DecodeConfig()``.
         runtime_config: threads, streams, precision and cache; default: ``RuntimeConfig()``. Fields of None
             take the values that `spanjet tune` found on this machine.
@@ -82,7 +83,9 @@ class Reader(AsyncReading):
             model=model,
             first=first,
             threshold=threshold,
-            window_config=check_config("window_config", window_config, WindowConfig),
+            window_config=None
+            if window_config is None
+            else check_type("window_config", window_config, WindowConfig),
             decode_config=check_config("decode_config", decode_config, DecodeConfig),
             runtime_config=check_config("runtime_config", runtime_config, RuntimeConfig),
             queue_config=check_config("queue_config", queue_config, QueueConfig),

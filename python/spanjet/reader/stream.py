@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from spanjet.config import Threshold, check_count, check_type
+from spanjet.config import Threshold, check_count
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.pipeline import Chunk, Pair, Pipeline, unzip
 
@@ -53,8 +53,7 @@ class Stream:
         look_ahead: int,
         errors: str,
     ) -> None:
-        if check_type("look_ahead", look_ahead, int) < 1:
-            raise ValueError(f"look_ahead is {look_ahead}; expected at least 1")
+        look_ahead = check_count("look_ahead", look_ahead)
         if errors not in ("raise", "return"):
             raise ValueError(f"errors is {errors!r}; expected 'raise' or 'return'")
         pipeline.check_threshold(threshold)

@@ -1,12 +1,13 @@
 """Warn at the user's own line, not at one of this package's."""
 
 import inspect
+import os
 import warnings
 from pathlib import Path
 
 __all__ = ["warn_caller"]
 
-PACKAGE = str(Path(__file__).parents[1])
+PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:

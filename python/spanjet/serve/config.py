@@ -7,14 +7,11 @@ from spanjet.config import (
     RuntimeConfig,
     SettingError,
     Threshold,
-    WindowConfig,
     check_bool,
     check_integer,
     check_number,
     check_threshold,
 )
-from spanjet.model.directory import BUNDLED_MODEL
-from spanjet.model.load import load_model
 from spanjet.reader.cascade.config import CascadeConfig
 from spanjet.reader.dynamic_batching.config import QueueConfig
 from spanjet.reader.reader import Reader
@@ -90,20 +87,19 @@ class ServeConfig:
             check_number(self, name, above=0)
         check_number(self, "grace", minimum=0)
         check_bool(self, "access_log")
-        check_threshold("threshold", None if self.threshold == "model" else self.threshold)
+        if self.threshold != "model":
+            check_threshold(f"{type(self).__name__}.threshold", self.threshold, "'model', ")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
             raise ValueError("the bearer token must be of printable ASCII characters, at least one")
 
     def open_reader(self) -> Reader:
         """Open the reader of one worker."""
-        loaded = load_model(BUNDLED_MODEL if self.model is None else self.model)
         threads = self.threads if self.workers == 1 else (self.threads or usable_cpus()) // self.workers
         return Reader(
-            loaded,
+            self.model,
             first=self.first,
             cascade_config=CascadeConfig(reread=self.reread),
             threshold=self.threshold,
-            window_config=WindowConfig.fitting(loaded.max_length),
             # The processes do not know of each other, and would pin their threads to the same CPUs.
             runtime_config=RuntimeConfig(
                 threads=None if threads is None else max(1, threads),

@@ -224,7 +224,7 @@ async def _discard(receive: Receive) -> None:
 
 
 class _Replay:
-    """Receive the body that has been read, and then what comes behind it."""
+    """Receive the body that has been read, and then what follows it."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body

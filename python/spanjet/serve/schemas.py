@@ -112,7 +112,7 @@ class Answer(BaseModel):
 class PassageAnswer(Answer):
     """Span of one of the passages."""
 
-    passage: int = Field(description="Index among the passages and, behind them, the documents.")
+    passage: int = Field(description="Index among the passages, followed by the documents.")
     passage_id: str | int | None = Field(description="Id of the passage or document, if it has one.")
     sentence: str = Field(description="Sentence of the answer.")
     sentence_start: int

@@ -1,6 +1,7 @@
 """Limit the tokens that one request makes the model compute."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from spanjet._core import Tokenizer
 from spanjet.config import WindowConfig
@@ -20,21 +21,27 @@ SPECIAL_TOKENS = 4
 
 
 def check_size(
-    question: str, contexts: Sequence[str | Document], tokenizer: Tokenizer, config: WindowConfig
+    pairs: Sequence[tuple[str, str | Document]], tokenizer: Tokenizer, config: WindowConfig
 ) -> None:
-    """Check that the windows of a question and its contexts are not too many, before they are made.
+    """Check that the windows of a request are not too many, before they are made.
+
+    Args:
+        pairs: all pairs of question and context of the request.
+        tokenizer: the reader's.
+        config: the windows'.
 
     Raises:
         RequestError: they are; status 413.
     """
-    most = _window_tokens(_most_tokens(question), list(map(_most_tokens, contexts)), config, SPECIAL_TOKENS)
+    most = _window_tokens(pairs, _most_tokens, config, SPECIAL_TOKENS)
     if most is not None and most <= MAX_TOKENS:
         return
-    lengths = [
-        len(context) if isinstance(context, Document) else len(tokenizer.encode(context))
-        for context in contexts
-    ]
-    tokens = _window_tokens(len(tokenizer.encode(question)), lengths, config, _special_tokens(tokenizer))
+
+    @cache
+    def count(text: str | Document) -> int:
+        return len(text) if isinstance(text, Document) else len(tokenizer.encode(text))
+
+    tokens = _window_tokens(pairs, count, config, _special_tokens(tokenizer))
     if tokens is not None and tokens > MAX_TOKENS:
         error = f"the texts make {tokens} tokens in windows, a request may have {MAX_TOKENS}"
         raise RequestError(413, f"{error}; give less text, or windows that share less")
@@ -49,16 +56,28 @@ def _special_tokens(tokenizer: Tokenizer) -> int:
     return len(tokenizer.windows(["a"], ["a"]).ids) - 2 * len(tokenizer.encode("a"))
 
 
-def _window_tokens(question: int, contexts: list[int], config: WindowConfig, special: int) -> int | None:
-    """Count the tokens of the windows of contexts of so many tokens, at most.
+def _window_tokens(
+    pairs: Sequence[tuple[str, str | Document]],
+    count: Callable[[str | Document], int],
+    config: WindowConfig,
+    special: int,
+) -> int | None:
+    """Count the tokens of the windows of all pairs, at most.
+
+    Args:
+        pairs: questions and contexts.
+        count: counts the tokens of a text.
+        config: the windows'.
+        special: number of special tokens of a window.
 
     Returns:
-        None if the question leaves no room for a context, so that the reader makes no windows.
+        None if a question leaves no room for its context, so that the reader makes no windows.
     """
-    room = config.max_length - special - min(question, config.max_question_length or question)
-    step = min(config.doc_stride, room) if config.convention == "advance" else room - config.doc_stride
     windows = 0
-    for context in contexts:
+    for asked, text in pairs:
+        question, context = count(asked), count(text)
+        room = config.max_length - special - min(question, config.max_question_length or question)
+        step = min(config.doc_stride, room) if config.convention == "advance" else room - config.doc_stride
         windows += 1
         if context > room:
             if step <= 0:

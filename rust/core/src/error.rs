@@ -84,7 +84,7 @@ pub enum Error {
         bytes: usize,
     },
     /// A text that the tokenizer cannot make tokens of.
-    #[error("text {index} has no tokens that the tokenizer knows how to make: {reason}")]
+    #[error("text {index} cannot be tokenized: {reason}")]
     Text {
         /// Index of the text.
         index: usize,

@@ -19,7 +19,7 @@ use crate::boundary::run;
 ///     Its start and end in code points, without white space around it.
 ///
 /// Raises:
-///     ValueError: the range is turned or reaches behind the text, or a lone surrogate.
+///     ValueError: the range is reversed or extends past the end of the text, or a lone surrogate.
 ///     TypeError: not a text.
 ///
 /// Example:

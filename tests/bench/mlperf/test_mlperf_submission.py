@@ -143,6 +143,10 @@ def test_refused(run: Path, tmp_path: Path) -> None:
         write_submission(out, [run], submitter="us", system="")
     with pytest.raises(ValueError, match="division is 'network'"):
         write_submission(out, [run], **options, division="network")  # type: ignore[arg-type]
+    for name in ("../../x", "organisation/model", ".."):
+        renamed = edited(run, tmp_path / f"named-{len(name)}", model__name=name)
+        with pytest.raises(ValueError, match=rf"the model is called '{name}'; expected the name of a direct"):
+            write_submission(out, [renamed], **options)
     assert not out.exists()
     write_submission(out, [run], **options)
     with pytest.raises(FileExistsError):

@@ -17,7 +17,7 @@ from spanjet.bench.mlperf.loadgen.verdict import Verdict
 from spanjet.bench.mlperf.models import identify_model
 from spanjet.bench.mlperf.rules import SCENARIOS, SECONDS, Scenario
 from spanjet.bench.mlperf.test01 import Test01, verify, write_audit_config
-from spanjet.config import SettingError, check_choice, check_number
+from spanjet.config import SettingError, check_bool, check_choice, check_number
 from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.reader.reader import Reader
@@ -70,6 +70,7 @@ class RunConfig:
         check_choice(self, "mode", ("performance", "accuracy", "both"))
         for name in ("seconds", "target_qps", "target_latency"):
             check_number(self, name, above=0, optional=True)
+        check_bool(self, "test01")
         other = "target_latency" if self.scenario in ("Offline", "Server") else "target_qps"
         if getattr(self, other) is not None:
             raise SettingError(other, getattr(self, other), f"none with {self.scenario}", "RunConfig")

@@ -5,6 +5,7 @@ tools/submission/submission_checker of mlcommons/inference reads them.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from errno import ENOENT
@@ -108,10 +109,14 @@ def _write_documents(
 def _check_names(submitter: str, system: str, division: str) -> None:
     """Check the submitter's and the system's name, and the division."""
     for name, value in (("submitter", submitter), ("system", system)):
-        if not value or value in (".", "..") or "/" in value:
+        if not _names_directory(value):
             raise SettingError(name, value, "the name of a directory")
     if division not in ("open", "closed"):
         raise SettingError("division", division, "'open' or 'closed'")
+
+
+def _names_directory(value: str) -> bool:
+    return bool(value) and value not in (".", "..") and "/" not in value and os.sep not in value
 
 
 def _read_run(run: Path) -> dict[str, Any]:
@@ -135,6 +140,8 @@ def _places(results: Mapping[Path, dict[str, Any]], division: Division) -> dict[
     places: dict[Path, tuple[str, str]] = {}
     for run, result in results.items():
         benchmark = result["model"]["name"] if division == "open" else _closed_benchmark(run, result)
+        if not _names_directory(benchmark):
+            raise ValueError(f"{run}: the model is called {benchmark!r}; expected the name of a directory")
         place = (benchmark, result["scenario"])
         if place in places.values():
             raise ValueError(f"{run}: another run of {' in '.join(place)}; expected one")

@@ -39,7 +39,7 @@ def write_checkpoint(
     directory is written atomically.
 
     Args:
-        path: directory to create; its parent must exist.
+        path: directory to create; missing parents are created.
         architecture: architecture, with the shape of each layer.
         tensors: float32 arrays by name, without the task model's prefix.
         source: the original checkpoint directory.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spanjet.compress.quantize.config import EmbeddingPrecision, QuantizeConfig
-from spanjet.config import check_integer, check_number
+from spanjet.config import check_bool, check_integer, check_number
 
 __all__ = ["OptimizeConfig"]
 
@@ -77,7 +77,8 @@ class OptimizeConfig:
         check_number(self, "floor", above=0, maximum=1, kind="a share of the F1")
         check_number(self, "budget", above=0, maximum=1, optional=True, kind="a share of the time")
         check_number(self, "hours", above=0, optional=True, kind="hours of the run")
-        if not all(0 < budget < 1 for budget in self.budgets):
+        check_bool(self, "keep_best")
+        if not all(isinstance(budget, int | float) and 0 < budget < 1 for budget in self.budgets):
             raise ValueError(f"budgets are {self.budgets}; expected shares of the time between 0 and 1")
         self.quantization()
 

@@ -22,7 +22,7 @@ _TIMED = 64
 
 def measure_training(network: Network, inputs: Sequence[Inputs]) -> float:
     """Train the unpruned network on some windows, and return the windows per second."""
-    moments: list[tuple[float, int]] = []
+    moments = [(time.monotonic(), 0)]
     distil(
         network,
         network,
@@ -30,7 +30,7 @@ def measure_training(network: Network, inputs: Sequence[Inputs]) -> float:
         training=Training(rate=0.0),
         on_step=lambda seen, _: moments.append((time.monotonic(), seen)),
     )
-    (begun, first), (ended, last) = moments[len(moments) // 2 - 1], moments[-1]
+    (begun, first), (ended, last) = moments[(len(moments) - 1) // 2], moments[-1]
     return (last - first) / (ended - begun)
 
 

@@ -107,8 +107,17 @@ class ParetoBuilder:
         """Build the points at all feasible budgets, then others for the fastest that holds the floor.
 
         These are found by bisection, or, if the run has hours, by longer trainings.
+
+        Raises:
+            ValueError: no architecture fits into the budget of the run.
         """
         config = self.run.config
+        if config.budget is not None and not self.fits(config.budget):
+            least = self.run.table.rest / self.run.table.total(self.run.network.shapes)
+            raise ValueError(
+                f"budget is {config.budget:g}; expected more than {least:.3f}, the share of the time that "
+                "what cannot be pruned takes"
+            )
         budgets = config.budgets if config.budget is None else (config.budget,)
         points = [self.point(1.0)]
         points += [self.point(budget) for budget in sorted(budgets, reverse=True) if self.fits(budget)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from spanjet.config import check_choice, check_integer, check_number
+from spanjet.config import check_bool, check_choice, check_integer, check_number
 from spanjet.runtime.cpu import int8_saturates
 
 __all__ = ["EmbeddingPrecision", "QuantizeConfig", "TablePrecision"]
@@ -66,6 +66,7 @@ class QuantizeConfig:
             check_integer(self, name, minimum=least)
         check_integer(self, "max_restored", minimum=0, optional=True)
         check_number(self, "floor", above=0, maximum=1, optional=True, kind="a share of the float32 F1")
+        check_bool(self, "keep_best")
         check_choice(self, "cpu", CPUS)
         check_choice(self, "embedding_precision", EMBEDDING_PRECISIONS)
 

@@ -60,7 +60,7 @@ def _restore_product(product: ov.Node, sources: dict[str, ov.Node]) -> None:
 
 
 def _before_quantizers(value: ov.Output) -> ov.Output:
-    """Find a value before SmoothQuant and the quantizer, and recreate the views behind it."""
+    """Find a value before SmoothQuant and the quantizer, and recreate the views after it."""
     node = value.get_node()
     if node.get_type_name() == "FakeQuantize" or node.get_friendly_name().endswith(_SMOOTH):
         return _before_quantizers(node.input_value(0))

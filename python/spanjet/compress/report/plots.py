@@ -23,13 +23,17 @@ def _front(card: dict[str, Any]) -> Plot:
     found, chosen = card["optimization"], card["optimization"]["chosen"]
     points = sorted(found["front"], key=lambda point: -float(point["measured"]))
     start, least = found["held_out"]["float32"]["f1"], found["least_f1"]
+    has_floor = found["settings"]["budget"] is None
 
     def draw(axes: "Axes", palette: Palette) -> None:
         speeds = [1 / point["measured"] for point in points]
         axes.plot(
             speeds, [point["f1"] for point in points], color=palette.first, marker="o", label="architectures"
         )
-        for f1, name in ((start, "original, float32"), (least, f"floor, {found['floor']:.0%}")):
+        lines = [(start, "original, float32")]
+        if has_floor:
+            lines.append((least, f"floor, {100 * found['floor']:g} %"))
+        for f1, name in lines:
             axes.axhline(f1, color=palette.ink, linewidth=1, linestyle=":")
             place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
             axes.annotate(name, (1, f1), color=palette.ink, **place)
@@ -41,7 +45,8 @@ def _front(card: dict[str, Any]) -> Plot:
 
     caption = (
         f"Speed against F1 of {len(points)} architectures. Chosen: {1 / chosen['measured']:.2f} times as "
-        f"fast as the plain INT8 model, F1 {chosen['f1']:.2f}; the floor is {least:.2f}."
+        f"fast as the plain INT8 model, F1 {chosen['f1']:.2f}"
+        + (f"; the floor is {least:.2f}." if has_floor else ".")
     )
     numbers = (("budget", ".3f"), ("f1", ".2f"), ("exact_match", ".2f"), ("divergence", ".4f"))
     return Plot(

@@ -42,7 +42,7 @@ class Knapsack:
 
     def __init__(self, blocks: Sequence[Options], most: float, *, buckets: int = BUCKETS) -> None:
         if not most > 0:
-            raise ValueError(f"the greatest budget is {most}; expected more than 0 seconds")
+            raise ValueError(f"the maximum budget is {most} s; expected more than 0 s")
         for index, block in enumerate(blocks):
             _check(index, block)
         self._blocks = blocks
@@ -69,9 +69,11 @@ class Knapsack:
         """
         left = int(budget / self._step + 1e-9)
         if left >= len(self._best):
-            raise ValueError(f"a budget of {budget:.3g} s is beyond the greatest")
+            raise ValueError(f"a budget of {budget:.3g} s exceeds the maximum")
         if left < 0 or not np.isfinite(self._best[left]):
-            raise ValueError(f"nothing fits into {budget:.3g} s: the least is {self._least:.3g} s")
+            raise ValueError(
+                f"no choice fits into {budget:.3g} s; the smallest feasible budget is {self._least:.3g} s"
+            )
         choice = []
         for chosen, times in zip(reversed(self._chosen), reversed(self._times), strict=True):
             option = int(chosen[left])

@@ -284,12 +284,7 @@ def _sharing(reader: Reader, mode: str) -> Reader:
 
 
 def _loading(model: Model, runtime_config: RuntimeConfig | None, mode: str) -> Reader:
-    return Reader(
-        model,
-        window_config=WindowConfig.fitting(model.max_length),
-        runtime_config=runtime_config,
-        match_special_tokens=mode == "hf",
-    )
+    return Reader(model, runtime_config=runtime_config, match_special_tokens=mode == "hf")
 
 
 def _unzipped(pairs: list[Pair]) -> tuple[list[str], list[str]]:

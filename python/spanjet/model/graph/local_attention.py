@@ -16,7 +16,7 @@ class LocalAttention:
     """Builder of blocks of local attention for a dynamic sequence length, shared by all layers.
 
     Queries are cut into blocks of at least as many tokens as each token attends to on one side. A block
-    attends to itself and to the blocks before and behind it, with a bias that hides what is too far away. So
+    attends to itself and to the blocks before and after it, with a bias that hides what is too far away. So
     time and memory grow with the length, not with its square. Blocks begin at multiples of their size,
     whatever the length of the batch is.
 

@@ -11,7 +11,7 @@ __all__ = ["RelativeBiases", "distance_buckets"]
 
 
 def distance_buckets(distances: NDArray[np.int64], *, buckets: int, farthest: int) -> NDArray[np.int64]:
-    """Map distances to buckets: one half for keys before the query, the other for keys behind it.
+    """Map distances to buckets: one half for keys before the query, the other for keys after it.
 
     In each half, the first buckets hold one distance each, and the others ever more of them, logarithmically.
     Computed in float32, as in training, because distances are rounded down to buckets.

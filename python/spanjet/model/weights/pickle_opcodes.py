@@ -47,7 +47,7 @@ def decode(content: bytes) -> Iterator[tuple[int, str, Any]]:
 
     Raises:
         ValueError: an opcode is unknown, truncated or none that a state dict needs, ``STOP`` is missing, or
-            something comes behind it.
+            something follows it.
     """
     place, name = 0, ""
     while name != "STOP":
@@ -65,11 +65,11 @@ def decode(content: bytes) -> Iterator[tuple[int, str, Any]]:
             raise ValueError(f"byte {start}: {name} is truncated") from error
         yield start, name, argument
     if place != len(content):
-        raise ValueError(f"byte {place}: {len(content) - place} bytes follow behind STOP")
+        raise ValueError(f"byte {place}: {len(content) - place} bytes follow STOP")
 
 
 def _argument(content: bytes, name: str, place: int) -> tuple[Any, int]:
-    """Decode the argument of an opcode at a place; the second value is the place behind it."""
+    """Decode the argument of an opcode at a place; the second value is the place after it."""
     if name in _NUMBERS:
         number = _NUMBERS[name]
         (value,) = number.unpack_from(content, place)

@@ -148,8 +148,10 @@ class TensorFile:
         found = 0
         for block in blocks:
             found = zlib.crc32(block, found)
+        if found != record.checksum:
+            return False
         self._checked.add(record)
-        return found == record.checksum
+        return True
 
     def _blocks(self, record: Record) -> Iterator[bytes | memoryview]:
         left = record.size

@@ -12,7 +12,7 @@ from spanjet.model.weights.tensor_file import Record
 
 __all__ = ["read_archive"]
 
-# Structures of the format (APPNOTE.TXT, 4.3): fields behind the signature.
+# Structures of the format (APPNOTE.TXT, 4.3): fields after the signature.
 _END = struct.Struct("<4s4x2H2IH")
 _LOCATOR = struct.Struct("<4s4xQ4x")
 _END64 = struct.Struct("<4s20x4Q")
@@ -74,7 +74,7 @@ def _read_directory(file: BinaryIO, size: int) -> tuple[int, list[_Entry]]:
     """Read the directory's offset and its entries."""
     count, length, start, end = _find_directory(file, size)
     if start + length != end:
-        raise ValueError("truncated, or something was put before or behind the archive")
+        raise ValueError("truncated, or data was added before or after the archive")
     if length > _MOST_DIRECTORY:
         raise ValueError(f"a directory of {length} bytes, expected at most {_MOST_DIRECTORY}")
     file.seek(start)
@@ -144,7 +144,7 @@ def _widened(extra: bytes, values: tuple[int, ...], name: str) -> list[int]:
 
 
 def _locate(file: BinaryIO, entry: _Entry, end: int) -> Record:
-    """Find the bytes of an entry behind its local header."""
+    """Find the bytes of an entry after its local header."""
     fields = _read_at(file, min(entry.header, end), entry.header + _LOCAL.size)
     if len(fields) != _LOCAL.size or fields[:4] != _LOCAL_MARK:
         raise ValueError(f"{entry.name!r:.80} is not where the directory says")

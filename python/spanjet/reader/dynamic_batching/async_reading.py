@@ -172,13 +172,14 @@ class AsyncReading(Assembly):
             ValueError, TypeError: as `search`.
         """
         search = self._new_search([check_type("question", question, str)], top_k, single=True)
+        probability = self._parts.thresholds.resolve(threshold)
         self._check_call(when_full)
         first, parts = self._parts.first, search.parts(passages)
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
             batcher = first.batcher if first is not None and part.is_first_pass else self.batcher
             await _infer(batcher, part.prepare, part.collect, part.tokens, when_full)
             when_full = "wait"
-        return search.results(self._parts.thresholds.resolve(threshold))[0]
+        return search.results(probability)[0]
 
     def _new_search(self, questions: Sequence[str], top_k: int, *, single: bool) -> Search:
         """Begin a search, with the errors of its arguments."""

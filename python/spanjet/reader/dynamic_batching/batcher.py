@@ -11,9 +11,9 @@ import numpy as np
 from spanjet.reader.batching import padded_lengths
 from spanjet.reader.dynamic_batching.call import Call
 from spanjet.reader.dynamic_batching.config import QueueConfig
-from spanjet.reader.dynamic_batching.crew import Crew, Observer
 from spanjet.reader.dynamic_batching.load import Load
 from spanjet.reader.dynamic_batching.worker import work
+from spanjet.reader.dynamic_batching.worker_pool import Observer, WorkerPool
 from spanjet.reader.pipeline import Chunk
 from spanjet.runtime.engine import Runtime
 from spanjet.runtime.machine import after_fork_in_child
@@ -21,8 +21,8 @@ from spanjet.runtime.machine import after_fork_in_child
 __all__ = ["DynamicBatcher", "Reservation"]
 
 BATCH_TOKENS = 1024
-"""Maximum tokens of a batch, while much waits: on one thread it takes 40 ms, for which a short question may
-have to wait; larger ones are at most 1 % faster."""
+"""Maximum tokens of a batch under load: one takes 40 ms on one thread, which a short question may have to
+wait; larger ones are at most 1 % faster."""
 
 _T = TypeVar("_T")
 
@@ -34,14 +34,14 @@ class Reservation:
         future: done as soon as there is room; it can be cancelled.
     """
 
-    def __init__(self, crew: Crew, tokens: int) -> None:
-        self._crew, self._tokens = crew, tokens
-        self.future = crew.reserve(tokens)
+    def __init__(self, pool: WorkerPool, tokens: int) -> None:
+        self._pool, self._tokens = pool, tokens
+        self.future = pool.reserve(tokens)
 
     def release(self) -> None:
         """Give up the place, because its call has entered the queue, or will not."""
         if not self.future.cancel():
-            self._crew.release(self._tokens)
+            self._pool.release(self._tokens)
 
 
 class DynamicBatcher:
@@ -71,12 +71,12 @@ class DynamicBatcher:
 
     def _start_anew(self) -> None:
         self._load = Load()
-        self._hire()
+        self._start_pool()
 
-    def _hire(self) -> None:
-        self._crew = Crew(self._config, self._load, self._batch_tokens, partial(work, self._engine))
-        self._crew.observer = self._observer
-        self._dismissal = weakref.finalize(self, self._crew.dismiss)
+    def _start_pool(self) -> None:
+        self._pool = WorkerPool(self._config, self._load, self._batch_tokens, partial(work, self._engine))
+        self._pool.observer = self._observer
+        self._shutdown = weakref.finalize(self, self._pool.shut_down)
 
     @property
     def observer(self) -> Observer | None:
@@ -85,7 +85,7 @@ class DynamicBatcher:
 
     def observe(self, observer: Observer | None) -> None:
         """Send measurements of all batches and calls from now on to an observer; None: to nobody."""
-        self._observer = self._crew.observer = observer
+        self._observer = self._pool.observer = observer
 
     def submit(self, chunk: Chunk, finish: Callable[[Chunk], _T], *, limited: bool = False) -> "Future[_T]":
         """Queue prepared questions for inference.
@@ -101,20 +101,24 @@ class DynamicBatcher:
 
         Raises:
             Overloaded: the call is refused.
+            RuntimeError: the interpreter is shutting down.
         """
         lengths = padded_lengths(np.diff(chunk.windows.indptr), max_length=self._max_length).tolist()
         call = Call(chunk, lengths, finish)
         if not lengths:
             call.end()
             return call.future
-        crew = self._crew
-        crew.add(call, limited=limited)
-        call.future.add_done_callback(partial(_leave_if_cancelled, crew, call))
+        pool = self._pool
+        while not pool.add(call, limited=limited):  # `close` was faster
+            if pool is self._pool:
+                raise RuntimeError("the interpreter is shutting down: expected no more questions")
+            pool = self._pool
+        call.future.add_done_callback(partial(_leave_if_cancelled, pool, call))
         return call.future
 
     def reserve(self, tokens: int) -> Reservation:
         """Reserve room in the queue for a call of about so many tokens, as soon as there is some."""
-        return Reservation(self._crew, tokens)
+        return Reservation(self._pool, tokens)
 
     def check(self, tokens: int = 1) -> None:
         """Check that a call of so many tokens would not be refused now.
@@ -122,21 +126,21 @@ class DynamicBatcher:
         Raises:
             Overloaded: it would be.
         """
-        self._crew.check(tokens)
+        self._pool.check(tokens)
 
     def expected_wait(self, tokens: int = 1) -> float:
         """Estimate the seconds that a call of so many tokens would wait in the queue."""
-        return self._crew.expected_wait(tokens)
+        return self._pool.expected_wait(tokens)
 
     def waiting(self) -> tuple[int, int]:
         """Return the number of tokens that wait, padding included, and of batches that run."""
-        return self._crew.waiting()
+        return self._pool.waiting()
 
     def close(self) -> None:
         """Stop the threads after the waiting calls; a later call starts others."""
-        dismissal = self._dismissal
-        self._hire()
-        dismissal()
+        shutdown = self._shutdown
+        self._start_pool()
+        shutdown()
 
 
 _BATCHERS: "weakref.WeakSet[DynamicBatcher]" = weakref.WeakSet()
@@ -145,13 +149,13 @@ _BATCHERS: "weakref.WeakSet[DynamicBatcher]" = weakref.WeakSet()
 def _after_fork_in_child() -> None:
     """Forget the parent's threads, which the child does not have, and the locks that one of them may hold."""
     for batcher in list(_BATCHERS):
-        batcher._dismissal.detach()
+        batcher._shutdown.detach()
         batcher._start_anew()
 
 
 after_fork_in_child(_after_fork_in_child)
 
 
-def _leave_if_cancelled(crew: Crew, call: Call, future: "Future[Any]") -> None:
+def _leave_if_cancelled(pool: WorkerPool, call: Call, future: "Future[Any]") -> None:
     if future.cancelled():
-        crew.discard(call)
+        pool.discard(call)

@@ -29,15 +29,15 @@ class Room:
         """Return a future that is done as soon as the tokens are reserved."""
         place: Future[None] = Future()
         self._outside.append((place, tokens))
-        self.let_in(waiting)
+        self.admit(waiting)
         return place
 
     def release(self, tokens: int, waiting: int) -> None:
         """Give up reserved tokens, because they entered the queue or will not."""
         self._reserved -= tokens
-        self.let_in(waiting)
+        self.admit(waiting)
 
-    def let_in(self, waiting: int) -> None:
+    def admit(self, waiting: int) -> None:
         """Reserve tokens for those outside, as long as there is room beside those that wait in the queue."""
         while self._outside and not self.is_full(waiting):
             place, tokens = self._outside.popleft()

@@ -110,11 +110,11 @@ class Supervisor:
         connection.wait([signals, *waiting, *sentinels], delay)
         for worker in list(self._workers):
             if not worker.is_ready and worker.ready.poll():
-                self._hear(worker)
+                self._receive(worker)
             if worker.process.exitcode is not None:
-                self._bury(worker)
+                self._remove(worker)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _receive(self, worker: _Worker) -> None:
         try:
             worker.ready.recv()
         except EOFError:  # it has ended
@@ -124,7 +124,7 @@ class Supervisor:
         self._failures = 0
         LOGGER.info("worker %d is ready", worker.process.pid)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _remove(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         LOGGER.warning("worker %d ended with %d", worker.process.pid, worker.process.exitcode)
         if worker.process.pid is not None:

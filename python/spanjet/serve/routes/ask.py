@@ -29,7 +29,7 @@ async def ask(body: AskRequest, service: Annotated[Service, Depends(service_of)]
     reader = service.reader
     context = await _context(body, service)
     with faults_of():
-        check_size(body.question, [context], reader.tokenizer, reader.window_config)
+        check_size([(body.question, context)], reader.tokenizer, reader.window_config)
         answers = await reader.ask_async(
             body.question, context, top_k=body.top_k, threshold=body.threshold, when_full="raise"
         )
@@ -44,7 +44,7 @@ async def search(body: SearchRequest, service: Annotated[Service, Depends(servic
     passages = await _passages(body, service)
     texts = [passage[1] if isinstance(passage, tuple) else passage for passage in passages]
     with faults_of(documents_from=len(body.passages)):
-        check_size(body.question, texts, reader.tokenizer, reader.window_config)
+        check_size([(body.question, text) for text in texts], reader.tokenizer, reader.window_config)
         result = await reader.search_async(
             body.question, passages, top_k=body.top_k, threshold=body.threshold, when_full="raise"
         )

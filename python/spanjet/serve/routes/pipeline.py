@@ -33,7 +33,7 @@ async def predict(body: PipelineRequest, service: Annotated[Service, Depends(ser
     is_single = len(inputs) == 1
     place = ("body", "inputs") if isinstance(body.inputs, Input) else ("body", "inputs", 0)
     with faults_of(place, many=() if is_single else ("body", "inputs")):
-        for each in inputs:
-            check_size(each.question, [each.context], reader.tokenizer, reader.window_config)
+        pairs = [(each.question, each.context) for each in inputs]
+        check_size(pairs, reader.tokenizer, reader.window_config)
         examples = [{"question": each.question, "context": each.context} for each in inputs]
         return await service.pipeline.call_async(examples, when_full="raise", **options)

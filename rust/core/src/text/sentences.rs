@@ -96,7 +96,7 @@ fn is_abbreviation(word: &str) -> bool {
 /// Find the sentences that a range of characters touches, in characters, without white space around them.
 ///
 /// # Errors
-/// `Error::Argument`: the range is turned or reaches behind the text.
+/// `Error::Argument`: the range is reversed or extends past the end of the text.
 pub fn sentence_around(text: &str, range: Range<usize>) -> Result<Range<usize>> {
     let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     let byte = |character| ends.clone().nth(character);

@@ -15,7 +15,7 @@ from spanjet.bench.mlperf.rules import (
     STREAM_SAMPLES,
     Scenario,
 )
-from spanjet.config import check_choice, check_integer, check_number
+from spanjet.config import check_bool, check_choice, check_integer, check_number
 
 __all__ = ["LoadSettings"]
 
@@ -56,6 +56,7 @@ class LoadSettings:
             check_number(self, name, above=0)
         check_number(self, "seconds", above=0, optional=True)
         check_integer(self, "least", minimum=1, optional=True)
+        check_bool(self, "evenly")
 
     @property
     def official(self) -> bool:

@@ -18,7 +18,7 @@ from spanjet.bench.mlperf.table.measure import (
     measure_throughputs,
     warm_up,
 )
-from spanjet.config import RuntimeConfig, check_integer, check_number
+from spanjet.config import RuntimeConfig, check_bool, check_integer, check_number
 from spanjet.evaluate import evaluate
 from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.measure.progress import Progress, no_progress
@@ -56,6 +56,7 @@ class TableConfig:
         check_integer(self, "rounds", minimum=1)
         check_number(self, "seconds", above=0)
         check_integer(self, "threads", minimum=1, optional=True)
+        check_bool(self, "accuracy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,7 +32,7 @@ class Albert(Architecture):
     """BERT's encoder with narrow embeddings and weights that layers share.
 
     Attributes:
-        embedding_size: width of the embeddings, behind which there is always a linear layer.
+        embedding_size: width of the embeddings, which a linear layer always follows.
         groups: number of different groups of layers; consecutive layers are of one group.
         group_layers: number of layers of a group, all of which are run where one layer is counted.
     """

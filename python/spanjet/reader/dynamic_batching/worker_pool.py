@@ -13,7 +13,7 @@ from spanjet.reader.dynamic_batching.load import Load
 from spanjet.reader.dynamic_batching.room import Room
 from spanjet.runtime.engine import Hint
 
-__all__ = ["Crew", "Job", "Observer"]
+__all__ = ["Job", "Observer", "WorkerPool"]
 
 
 class Observer(Protocol):
@@ -43,11 +43,11 @@ class Job(NamedTuple):
     begun: float
 
 
-class Crew:
+class WorkerPool:
     """Threads that run the batches of one queue, each of them one batch at a time; thread-safe.
 
-    They are started as they are needed, at most one for each stream of the engine, and end when the crew is
-    dismissed and nothing waits.
+    They are started as they are needed, at most one for each stream of the engine, and end when the pool is
+    shut down and nothing waits.
 
     Args:
         config: limits of the queue.
@@ -61,7 +61,7 @@ class Crew:
     """
 
     def __init__(
-        self, config: QueueConfig, load: Load, batch_tokens: int, work: Callable[["Crew", int], None]
+        self, config: QueueConfig, load: Load, batch_tokens: int, work: Callable[["WorkerPool", int], None]
     ) -> None:
         self._config = config
         self._load = load
@@ -73,25 +73,31 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._running = 0
-        self._dismissed = False
+        self._is_shut_down = False
         self.streams: int | None = None
         self.observer: Observer | None = None
 
-    def add(self, call: Call, *, limited: bool) -> None:
+    def add(self, call: Call, *, limited: bool) -> bool:
         """Let a call wait in the queue.
 
         Args:
             call: the call.
             limited: refuse it if the queue is full, or if it would probably wait too long.
 
+        Returns:
+            False if the pool is shut down, so that nobody would run the call.
+
         Raises:
             Overloaded: it is refused.
         """
         with self._changed:
+            if self._is_shut_down:
+                return False
             if limited:
                 self._check(call.tokens)
             self._queue.add(call)
             self._wake()
+            return True
 
     def check(self, tokens: int) -> None:
         """Check that a call of so many tokens would not be refused now.
@@ -106,7 +112,7 @@ class Crew:
         """Remove what waits of a call."""
         with self._changed:
             self._queue.discard(call)
-            self._room.let_in(self._queue.tokens)
+            self._room.admit(self._queue.tokens)
 
     def reserve(self, tokens: int) -> "Future[None]":
         """Return a future that is done as soon as a call of about so many tokens may enter."""
@@ -125,11 +131,11 @@ class Crew:
             wait: wait until there is one.
 
         Returns:
-            None if there is none; after waiting, if the crew is dismissed.
+            None if there is none; after waiting, if the pool is shut down.
         """
         with self._changed:
             taken = self._next()
-            while taken is None and wait and not (self._dismissed and not self._queue.tokens):
+            while taken is None and wait and not (self._is_shut_down and not self._queue.tokens):
                 self._idle += 1
                 self._changed.wait(self._patience() or None)
                 self._idle -= 1
@@ -142,7 +148,7 @@ class Crew:
             alone = not self._running and not self._queue.tokens
             self._running += 1
             self._load.left(taken.length_class, taken.rows * taken.length)
-            self._room.let_in(self._queue.tokens)
+            self._room.admit(self._queue.tokens)
             self._wake()
             return Job(taken, "LATENCY" if alone else "THROUGHPUT", now)
 
@@ -171,7 +177,7 @@ class Crew:
             for call in ended:
                 call.unfinished = None
                 self._queue.discard(call)
-            self._room.let_in(self._queue.tokens)
+            self._room.admit(self._queue.tokens)
         return ended
 
     def expected_wait(self, tokens: int) -> float:
@@ -184,10 +190,10 @@ class Crew:
         with self._changed:
             return self._queue.tokens, self._running
 
-    def dismiss(self) -> None:
+    def shut_down(self) -> None:
         """End the threads after what waits, and wait for their ends."""
         with self._changed:
-            self._dismissed = True
+            self._is_shut_down = True
             self._changed.notify_all()
             threads = list(self._threads)
         for thread in threads:
@@ -222,7 +228,7 @@ class Crew:
     def _patience(self) -> float:
         """Return the seconds for which what waits should wait for others."""
         wait = self._config.batch_wait
-        if not wait or self._dismissed or not 0 < self._queue.tokens < self._batch_tokens:
+        if not wait or self._is_shut_down or not 0 < self._queue.tokens < self._batch_tokens:
             return 0.0
         return max(0.0, self._queue.oldest() + wait - time.monotonic())
 
