@@ -115,8 +115,9 @@ def test_another_floor_takes_what_is_there(
     assert other["optimization"]["chosen"]["budget"] == 0.5
     assert other["optimization"]["latency"] == card["optimization"]["latency"]
     least = r"budget is 0\.001; expected more than 0\.\d+, the share of the time that what cannot be pruned"
+    config = replace(CONFIG, budget=0.001)
     with pytest.raises(ValueError, match=least):
-        run(directory, tmp_path / "tiny", work=directory / "out.stages", config=replace(CONFIG, budget=0.001))
+        run(directory, tmp_path / "none", work=directory / "out.stages", config=config)
     config = replace(CONFIG, budget=0.8)
     other = run(directory, tmp_path / "budget", work=directory / "out.stages", config=config)
     assert [point["budget"] for point in other["optimization"]["front"]] == [1, 0.8]

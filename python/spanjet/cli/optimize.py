@@ -1,6 +1,5 @@
 """Implement `spanjet optimize`: find a faster architecture for a checkpoint."""
 
-import os
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -165,7 +164,8 @@ def report(
     ] = None,
 ) -> None:
     """Plot the Pareto front, the chosen point and the layers that remain; needs the extra "report"."""
-    out = Path(f"{os.path.abspath(model)}.html") if out is None else out
+    named = model.resolve() if model.name in ("", "..") else model
+    out = named.with_name(f"{named.name}.html") if out is None else out
     for path in (out, png):
         if path is not None:
             check_writable(path)
