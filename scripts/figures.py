@@ -111,7 +111,7 @@ def _front(name: str, data: dict[str, Any]) -> Plot:
     points = data["points"]
 
     def paint(axes: "Axes", palette: Palette) -> None:
-        kinds = ((False, "heads and units removed", "o"), (True, "tokens too, which is gone since", "D"))
+        kinds = ((False, "heads and units removed", "o"), (True, "tokens too (token pruning)", "D"))
         for pruned, label, marker in kinds:
             chosen = [each for each in points if each["token_pruning"] is pruned]
             speeds = [each["speed"] for each in chosen]
@@ -160,7 +160,7 @@ def _risk_coverage(name: str, data: dict[str, Any]) -> Plot:
         name=name,
         title="Accuracy against coverage",
         caption=(
-            f"{data['data']['questions']:,} questions, a span always: exact match is {exact[0.1]:.1f} % on "
+            f"{data['data']['questions']:,} questions, always answering: exact match is {exact[0.1]:.1f} % on "
             f"the most confident tenth, {exact[0.5]:.1f} % on half and {exact[1.0]:.1f} % on all."
         ),
         header=("coverage", "exact match", "F1"),

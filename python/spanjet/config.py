@@ -215,8 +215,7 @@ def check_threshold(name: str, value: Any, others: str = "") -> None:
         return
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(expected)
-    # An integer may be too large for a float.
-    if not 0 <= (int(value) if isinstance(value, Integral) else float(value)) <= 1:
+    if not 0 <= (int(value) if isinstance(value, Integral) else float(value)) <= 1:  # a float may be too small
         raise ValueError(expected)
 
 
