@@ -160,8 +160,8 @@ def _risk_coverage(name: str, data: dict[str, Any]) -> Plot:
         name=name,
         title="Accuracy against coverage",
         caption=(
-            f"{data['data']['questions']:,} questions, always answering: exact match is {exact[0.1]:.1f} % on "
-            f"the most confident tenth, {exact[0.5]:.1f} % on half and {exact[1.0]:.1f} % on all."
+            f"{data['data']['questions']:,} questions, always answering: exact match is {exact[0.1]:.1f} % "
+            f"on the most confident tenth, {exact[0.5]:.1f} % on half and {exact[1.0]:.1f} % on all."
         ),
         header=("coverage", "exact match", "F1"),
         rows=[(f"{share:.0%}", f"{one:.1f} %", f"{two:.1f} %") for share, one, two in rows],

@@ -215,7 +215,7 @@ def check_threshold(name: str, value: Any, others: str = "") -> None:
         return
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(expected)
-    if not 0 <= (int(value) if isinstance(value, Integral) else float(value)) <= 1:  # a float may be too small
+    if not 0 <= (int(value) if isinstance(value, Integral) else float(value)) <= 1:  # floats have a limit
         raise ValueError(expected)
 
 
