@@ -63,9 +63,9 @@ def main() -> int:
     began = time.perf_counter()
     stream = reader.stream(pairs(arguments.questions, arguments.seed))
     for done, _ in enumerate(stream, start=1):
-        if done % (arguments.questions // 10) == 0:
+        if done % (max(1, arguments.questions // 10)) == 0:
             gc.collect()
-            measured.append(resident_megabytes() or 0.0)
+            measured.append(resident_megabytes())
             rate = done / (time.perf_counter() - began)
             print(f"{done:>9,} questions {measured[-1]:>8,.0f} MB {rate:>6.0f}/s", flush=True)
     growth = max(measured) / measured[0]

@@ -23,7 +23,7 @@ __all__ = ["layout_of", "load_reader", "read_shape", "save_checkpoint"]
 
 
 def _names(shape: Shape, layer: int) -> dict[str, list[str]]:
-    """Our modules of a layer and the checkpoint's, several where they are joined."""
+    """Map our modules of a layer to the checkpoint's, several where they are joined."""
     base = f"{'bert' if shape.family == 'bert' else 'mpnet'}.encoder.layer.{layer}."
     if shape.family == "bert":
         attention = [f"{base}attention.self.{name}" for name in ("query", "key", "value")]

@@ -119,7 +119,7 @@ class Arrays:
             return cls(dict(values), layout)
 
     def __len__(self) -> int:
-        """Number of examples."""
+        """Return the number of examples."""
         return len(self.paragraph)
 
     def room(self, question: int, max_length: int = MAX_LENGTH) -> int:
@@ -133,7 +133,7 @@ class Arrays:
         return begin + int(self.first[question]), begin + int(self.last[question])
 
     def holds(self, begin: int, end: int, question: int) -> bool:
-        """Whether the tokens of the question's answer stand in a row somewhere in [begin, end)."""
+        """Return True if the tokens of the question's answer stand in a row somewhere in [begin, end)."""
         first, last = self.answer(question)
         needle, hay = self.tokens[first : last + 1].tobytes(), self.tokens[begin:end].tobytes()
         at = hay.find(needle)

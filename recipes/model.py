@@ -214,7 +214,7 @@ class Reader(nn.Module):  # type: ignore[misc]
 
 
 def relative_buckets(distance: Tensor, buckets: int, furthest: int = 128) -> Tensor:
-    """Buckets of distances between key and query (T5; Raffel et al. 2020, arXiv 1910.10683)."""
+    """Map distances between key and query to buckets (T5; Raffel et al. 2020, arXiv 1910.10683)."""
     half = buckets // 2
     exact = half // 2
     away = distance.abs()

@@ -100,7 +100,7 @@ def test_refuses(kind: Any, field: str, value: Any, error: type[Exception], expe
 
 
 def test_integers_of_numpy_become_those_of_python() -> None:
-    config = WindowConfig(max_length=np.int64(256), doc_stride=np.uint8(64))  # type: ignore[arg-type]
+    config = WindowConfig(max_length=np.int64(256), doc_stride=np.uint8(64))
     assert config == WindowConfig(max_length=256, doc_stride=64)
     assert (type(config.max_length), type(config.doc_stride)) == (int, int)
 

@@ -34,7 +34,7 @@ print(before, peak_megabytes())
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Attributes: of one shape, in bytes, seconds, and windows a second.
+    """Measurements of one shape, in bytes, seconds, and windows a second.
 
     ``loading`` is the growth of the process's peak memory in bytes.
     """

@@ -14,7 +14,7 @@ from spanjet.files.datasets.squad import load_squad
 
 
 def main() -> None:
-    """Answer a line's number of seconds long for each line of the input; print the questions and seconds."""
+    """Answer questions for as many seconds as each line of the input says, and print their number."""
     questions = load_squad(Path(sys.argv[1])).questions
     chosen = random.Random(0).choices(questions, k=int(sys.argv[2]))
     pairs = [each.question for each in chosen], [each.context for each in chosen]

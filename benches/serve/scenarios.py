@@ -175,7 +175,7 @@ def overload(items: list[Item], capacity: float, seconds: float, max_wait: float
 
 
 def bad_clients(items: list[Item], clients: int, seconds: float) -> list[Check]:
-    """Let well and badly behaved clients at a server, and look at what is left of it."""
+    """Run well and badly behaved clients against a server, and check what they leave behind."""
     with Server(SERVE) as server:
         saturated(server, items, 10)
         time.sleep(2)

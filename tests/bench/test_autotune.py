@@ -101,18 +101,6 @@ def test_too_much_memory_for_a_model_of_each_length(toy: Model, monkeypatch: pyt
     assert tune(toy, CONFIG, lengths=LENGTHS, rounds=1, max_static_megabytes=100).settings["static_lengths"]
 
 
-def test_memory_that_cannot_be_measured(toy: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model for each length is not kept then; other settings are."""
-    fake_seconds(
-        monkeypatch, lambda settings: 8 - 4 * settings["static_lengths"] - (settings["batch_tokens"] == 512)
-    )
-    monkeypatch.setattr(module, "resident_megabytes", lambda: None)
-    tuned = tune(toy, CONFIG, lengths=LENGTHS, rounds=1)
-    assert tuned.settings == {**TUNED_DEFAULTS, "batch_tokens": 512}
-    assert {each.megabytes for each in tuned.candidates} == {None}
-    assert all(row[6] == "" for row in command._rows(tuned))
-
-
 class Rounding(Runtime):
     """A runtime whose logits differ by a bit where lengths are fixed."""
 

@@ -109,7 +109,10 @@ def test_texts_are_tokenized_as_the_reader_does(toy: Model) -> None:
     marked = [replace(each, context=each.context.replace("! ", " [SEP] ")) for each in dataset.questions]
     dataset = replace(dataset, questions=tuple(marked))
     plain, special = (reader_of(toy).with_config(match_special_tokens=match) for match in (False, True))
-    for gather in (gather_candidates, lambda *args: gather_by_sentence_margin(*args, [], [0.0])[0.0]):
+    for gather in (
+        gather_candidates,
+        lambda reader, data: gather_by_sentence_margin(reader, data, [], [0.0])[0.0],
+    ):
         found, other = (gather(each, dataset).margin for each in (special, plain))
         answers = special.stream(
             [(each.question, each.context) for each in marked], top_k=N_BEST, threshold=None

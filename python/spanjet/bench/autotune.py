@@ -46,8 +46,7 @@ class Candidate:
             padding.
         tokens_per_second: median over the rounds, without padding.
         padding: share of padding among all positions, 0 to 1.
-        megabytes: growth of the process's resident memory by compiling and running the settings; None if it
-            cannot be measured.
+        megabytes: growth of the process's resident memory by compiling and running the settings.
         is_best: True if it was faster than the best settings so far.
     """
 
@@ -55,7 +54,7 @@ class Candidate:
     speed: float
     tokens_per_second: float
     padding: float
-    megabytes: float | None
+    megabytes: float
     is_best: bool
 
 
@@ -156,7 +155,7 @@ class _Search:
         trial, megabytes = self._warm(settings)
         turns = self._turns(trial=trial, best=self._best)
         speeds = ratios(turns["best"], turns["trial"])
-        fits = max_megabytes is None or (megabytes is not None and megabytes <= max_megabytes)
+        fits = max_megabytes is None or megabytes <= max_megabytes
         is_best = fits and _is_faster(speeds, gain) and trial.equals(self._best)
         self._add(trial, speeds, turns["trial"], megabytes=megabytes, is_best=is_best)
         if is_best:
@@ -184,7 +183,7 @@ class _Search:
         self._best = trial
         return 1.0
 
-    def _warm(self, settings: dict[str, Any]) -> tuple[_Trial, float | None]:
+    def _warm(self, settings: dict[str, Any]) -> tuple[_Trial, float]:
         """Compile a trial and run its shapes once; return it and the megabytes of memory it took."""
         before = resident_megabytes()
         key = (settings["streams"], settings["static_lengths"])
@@ -201,8 +200,7 @@ class _Search:
         )
         trial = _Trial(settings, runtime, batches)
         trial.run()
-        after = resident_megabytes()
-        return trial, None if before is None or after is None else after - before
+        return trial, resident_megabytes() - before
 
     def _turns(self, **trials: _Trial) -> dict[str, list[Turn]]:
         turns = alternate({name: trial.run for name, trial in trials.items()}, self._rounds, warm_ups=0)
@@ -215,7 +213,7 @@ class _Search:
         speeds: Sequence[float],
         turns: Sequence[Turn],
         *,
-        megabytes: float | None,
+        megabytes: float,
         is_best: bool,
     ) -> None:
         tokens = int(self._lengths.sum())

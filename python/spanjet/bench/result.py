@@ -41,8 +41,9 @@ class BenchResult:
         machine: see `spanjet.measure.environment.describe_environment`.
         settings: settings of the model, windows, decoding, runtime and benchmark.
         first_answer_seconds: time from loading the model to the first answer.
-        ready_megabytes: resident memory of the process after that; None if unavailable.
-        peak_megabytes: peak resident memory while all questions are answered for the first time.
+        ready_megabytes: resident memory of the process after that.
+        peak_megabytes: peak resident memory while all questions are answered for the first time; None where
+            the system does not say.
         throughput, latency, document, operations: measurements; None if not measured.
     """
 
@@ -51,7 +52,7 @@ class BenchResult:
     machine: dict[str, str]
     settings: dict[str, dict[str, Any]]
     first_answer_seconds: float
-    ready_megabytes: float | None
+    ready_megabytes: float
     peak_megabytes: float | None
     throughput: Throughput
     latency: Latency | None

@@ -99,7 +99,7 @@ def _times(
     return found
 
 
-def _memory(reader: Reader, questions: tuple[Question, ...]) -> tuple[float | None, float | None]:
+def _memory(reader: Reader, questions: tuple[Question, ...]) -> tuple[float, float | None]:
     """Measure the resident memory before answering all questions, and its peak meanwhile."""
     ready = resident_megabytes()
     reset_peak()

@@ -114,7 +114,7 @@ def _rows(tuned: Tuned) -> list[tuple[str, ...]]:
                 f"{candidate.tokens_per_second:,.0f}",
                 f"{100 * candidate.padding:.1f} %",
                 f"{candidate.speed:.3f}",
-                "" if candidate.megabytes is None else f"{candidate.megabytes:,.0f}",
+                f"{candidate.megabytes:,.0f}",
                 "kept" if candidate.settings == tuned.settings else "",
             )
         )

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
-from spanjet import _core
 from spanjet.config import Threshold, check_threshold, check_type
 from spanjet.integrations._lazy_reader import LazyReader
 from spanjet.reader.answer import Answer, Document, Failure
+from spanjet.reader.errors import reworded
 from spanjet.reader.passages import PassageAnswer
 from spanjet.reader.reader import Reader
 
@@ -104,7 +104,7 @@ async def find_passages_async(
         try:
             return await lazy.reader.ask_async(question, document, threshold=threshold)
         except (ValueError, TypeError) as error:
-            raise _located(error, f"{name}[{index}]", str(error)) from None
+            raise reworded(error, f"{name}[{index}]: {error}") from None
 
     asked = await asyncio.to_thread(_prepare_passages, lazy, question, passages, threshold, name)
     answers = await asyncio.gather(*(ask(index, document) for index, (_, document) in asked.items()))
@@ -129,7 +129,7 @@ def _prepare(reader: Reader, pairs: Sequence[tuple[str | None, str | None]], nam
             known = documents.get(check_type("text", text, str))
             return documents.setdefault(text, reader.prepare(text)) if known is None else known
         except (ValueError, TypeError) as error:
-            raise _located(error, f"{name}[{index}]", str(error)) from None
+            raise reworded(error, f"{name}[{index}]: {error}") from None
 
     for index, (question, context) in enumerate(pairs):
         if question and context and len(document(question, index)) and len(document(context, index)):
@@ -147,32 +147,15 @@ def _ask(reader: Reader, asked: _Asked, threshold: Threshold, name: str) -> list
         results = reader.stream(asked.values(), threshold=threshold, errors="return")
         for index, result in zip(asked, results, strict=True):
             if isinstance(result, Failure):
-                raise _located(result.error, f"{name}[{index}]", result.reason) from None
+                raise reworded(result.error, f"{name}[{index}]: {result.reason}") from None
         raise
-
-
-def _located(error: Exception, place: str, reason: str) -> Exception:
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"{place}: {reason}")
 
 
 def _best(asked: _Asked, answers: Sequence[Answer], top_k: int | None) -> list[PassageAnswer]:
     """Return the answers that are not null, best first."""
     found = [
-        _passage_answer(answer, index, document.text)
+        PassageAnswer.of(answer, document.text, index)
         for (index, (_, document)), answer in zip(asked.items(), answers, strict=True)
         if not answer.is_null
     ]
     return sorted(found, key=lambda answer: -answer.margin)[:top_k]
-
-
-def _passage_answer(answer: Answer, index: int, text: str) -> PassageAnswer:
-    first, last = _core.sentence(text, answer.start, answer.end)
-    return PassageAnswer(
-        **answer.as_dict(),
-        passage=index,
-        passage_id=None,
-        passage_text=text,
-        sentence_start=first,
-        sentence_end=last,
-    )

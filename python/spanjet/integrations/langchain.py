@@ -10,6 +10,7 @@ from typing import Any, Literal
 from spanjet.extras import import_extra
 from spanjet.integrations._answering import find_passages, find_passages_async
 from spanjet.integrations._citations import answer_metadata, title_of
+from spanjet.reader.errors import reworded
 from spanjet.reader.passages import PassageAnswer
 
 try:
@@ -253,8 +254,7 @@ class SpanjetReader(RunnableSerializable[ReaderInput, CitedAnswers]):  # type: i
         try:
             found = self.model.reader.search(question, passages, **options)
         except (ValueError, TypeError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(str(error).replace("passages[", "documents[", 1)) from None
+            raise reworded(error, str(error).replace("passages[", "documents[", 1)) from None
         answers = [_cited(answer, documents[answer.passage]) for answer in found]
         return CitedAnswers(answers=answers, no_answer=found.no_answer)
 

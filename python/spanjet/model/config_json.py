@@ -6,7 +6,7 @@ from typing import Any
 
 from spanjet.model.content import check_content
 
-__all__ = ["Fields", "is_number", "read_json"]
+__all__ = ["Fields", "is_number_from_one", "read_json"]
 
 # Maximum size of a configuration file; a larger file is not read.
 _MOST_BYTES = 16 << 20
@@ -47,7 +47,7 @@ def _fault(error: ValueError | RecursionError) -> str:
     return str(error) if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
 
 
-def is_number(value: Any) -> bool:
+def is_number_from_one(value: Any) -> bool:
     """Return True for a number from 1 to 1e30."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 1e30
 
@@ -102,17 +102,17 @@ class Fields:
             raise self.error(key, f"a whole number of at least {least} and at most {most}")
         return value
 
-    def small(self, key: str, *, default: float) -> float:
+    def fraction(self, key: str, *, default: float) -> float:
         """Return a number between 0 and 1, exclusive."""
         value = self._value(key, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
             raise self.error(key, "a number between 0 and 1")
         return float(value)
 
-    def number(self, key: str, *, default: float) -> float:
+    def number_from_one(self, key: str, *, default: float) -> float:
         """Return a number from 1 to 1e30."""
         value = self._value(key, default)
-        if not is_number(value):
+        if not is_number_from_one(value):
             raise self.error(key, "a number from 1 to 1e30")
         return float(value)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spanjet.model.card import CARD
-from spanjet.model.config_json import Fields, is_number, read_json
+from spanjet.model.config_json import Fields, is_number_from_one, read_json
 from spanjet.model.graph.architecture import Architecture
 from spanjet.model.graph.architectures import ARCHITECTURES, find_model_type
 from spanjet.model.graph.input_layout import InputLayout
@@ -115,7 +115,7 @@ def _max_length(directory: Path, fields: Fields, model: ov.Model, first: int) ->
     path = directory / _TOKENIZER_CONFIG
     if path.exists():
         value: Any = read_json(path).get("model_max_length")
-        if is_number(value) and value < _MOST_TOKENS:
+        if is_number_from_one(value) and value < _MOST_TOKENS:
             stated.append(int(value))
     stated += _position_counts(model)
     if not stated:

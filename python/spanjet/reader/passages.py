@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, overload
 
+from spanjet import _core
 from spanjet.reader.answer import Answer, Document
 
 __all__ = ["Passage", "PassageAnswer", "SearchResult"]
@@ -29,6 +30,26 @@ class PassageAnswer(Answer):
     passage_text: str = field(repr=False)
     sentence_start: int
     sentence_end: int
+
+    @classmethod
+    def of(cls, answer: Answer, text: str, passage: int, passage_id: Any = None) -> "PassageAnswer":
+        """Make the answer of a passage from an answer in its text.
+
+        Args:
+            answer: the answer, not the null answer.
+            text: the passage's text.
+            passage: index of the passage.
+            passage_id: id of the passage; None: it has none.
+        """
+        first, last = _core.sentence(text, answer.start, answer.end)
+        return cls(
+            **answer.as_dict(),
+            passage=passage,
+            passage_id=passage_id,
+            passage_text=text,
+            sentence_start=first,
+            sentence_end=last,
+        )
 
     @property
     def sentence(self) -> str:

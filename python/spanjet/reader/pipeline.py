@@ -15,6 +15,7 @@ from spanjet import _core
 from spanjet.config import Calibration, DecodeConfig, RuntimeConfig, Threshold, WindowConfig
 from spanjet.reader.answer import Answer, Document, answers_of
 from spanjet.reader.batching import PlannedBatch, schedule
+from spanjet.reader.errors import reworded
 from spanjet.reader.thresholds import Thresholds
 from spanjet.reader.warnings import QuestionCut, cut_message
 from spanjet.runtime.engine import Hint, Logits, Runtime
@@ -266,8 +267,7 @@ def _fields(config: DecodeConfig | Calibration) -> dict[str, Any]:
 
 def of_one_pair(error: Exception) -> Exception:
     """Make the error of a single pair anew, without indices, of which its asker knows nothing."""
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(_INDEXED.sub(r"\1", str(error)))
+    return reworded(error, _INDEXED.sub(r"\1", str(error)))
 
 
 def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:

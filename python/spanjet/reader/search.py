@@ -8,9 +8,9 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from spanjet import _core
 from spanjet.config import Calibration
 from spanjet.reader.answer import Answer, Document
+from spanjet.reader.errors import reworded
 from spanjet.reader.passages import Passage, PassageAnswer, SearchResult
 from spanjet.reader.pipeline import Chunk, Pipeline, of_one_pair
 
@@ -90,7 +90,7 @@ class _Best:
     def result(self, passages: int, threshold: float | None) -> SearchResult:
         """Return the best answers whose probability reaches the threshold."""
         answers = tuple(
-            _passage_answer(answer, candidate)
+            PassageAnswer.of(answer, candidate.document.text, candidate.position, candidate.id)
             for key, answer, candidate in sorted(self._heap, reverse=True)
             if threshold is None or self._answered(key, answer) >= threshold
         )
@@ -271,22 +271,9 @@ def _located(pairs: list[AskedPassage], results: Iterable[object], error: Except
     """Find the first error among the results of single pairs, and name its passage."""
     for pair, result in zip(pairs, results, strict=True):
         if isinstance(result, Exception):
-            kind = TypeError if isinstance(result, TypeError) else ValueError
-            return kind(f"passages[{pair.candidate.position}]: {str(result).removeprefix('context ')}")
+            reason = str(result).removeprefix("context ")
+            return reworded(result, f"passages[{pair.candidate.position}]: {reason}")
     return error
-
-
-def _passage_answer(answer: Answer, candidate: Candidate) -> PassageAnswer:
-    text = candidate.document.text
-    first, last = _core.sentence(text, answer.start, answer.end)
-    return PassageAnswer(
-        **answer.as_dict(),
-        passage=candidate.position,
-        passage_id=candidate.id,
-        passage_text=text,
-        sentence_start=first,
-        sentence_end=last,
-    )
 
 
 def _check_questions(pipeline: Pipeline, questions: Sequence[str], *, single: bool) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from spanjet.config import Threshold, check_count
 from spanjet.reader.answer import Answer, Document, Failure
+from spanjet.reader.errors import reworded
 from spanjet.reader.pipeline import Chunk, Pair, Pipeline, unzip
 
 __all__ = ["Stream"]
@@ -155,5 +156,4 @@ class Stream:
 
 
 def _failure(index: int, error: Exception) -> Failure:
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    return Failure(index, kind(f"pair {index}: {error}"))
+    return Failure(index, reworded(error, f"pair {index}: {error}"))

@@ -12,17 +12,15 @@ from spanjet.compress.prune.packing import Inputs, backward_tokens, pack
 from spanjet.compress.prune.second_moments import SecondMoments
 from spanjet.compress.prune.structures import BlockKey, Structure, blocks_of
 from spanjet.measure.progress import OnStep, ignore_step
+from spanjet.model.graph.blocks import MASKED
 from spanjet.model.graph.encoder import NODES
 from spanjet.runtime.openvino import ops, ov, shared_core
 
 __all__ = ["Curvature", "measure_curvature"]
 
 # Share of the curvature-weighted second moments, the rest being unweighted. Divergences of MiniLM-L6 at two
-# thirds
-# of its time were 0.122, 0.114, 0.117 and 0.130 with 0, 0.3, 0.6 and 0.9.
+# thirds of its time were 0.122, 0.114, 0.117 and 0.130 with 0, 0.3, 0.6 and 0.9.
 _BY_COST = 0.3
-
-_MASKED = np.float32(-10000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +136,7 @@ def _graph(network: Network, blocks: Sequence[tuple[Structure, int]]) -> ov.Mode
     model = network.build()
     nodes = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
     mask = ops.convert(nodes["attention_mask"], "f32")
-    padding = ops.multiply(ops.subtract(np.float32(1), mask), _MASKED)
+    padding = ops.multiply(ops.subtract(np.float32(1), mask), MASKED)
     seeds: list[Seed] = []
     noises = []
     for end in ("start", "end"):

@@ -83,13 +83,13 @@ def calibrate(
             nncf.Dataset(inputs, _counted(len(inputs), on_step)),
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
-            ignored_scope=nncf.IgnoredScope(types=["Gather"], names=_dear_products(model)),
+            ignored_scope=nncf.IgnoredScope(types=["Gather"], names=_costly_products(model)),
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
         )
     return quantized
 
 
-def _dear_products(model: ov.Model) -> list[str]:
+def _costly_products(model: ov.Model) -> list[str]:
     """Name the products of activations whose quantizers would cost more than INT8 gains.
 
     OpenVINO quantizes the queries and keys of attention where it computes them, in their linear layers, which

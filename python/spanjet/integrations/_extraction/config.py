@@ -14,6 +14,7 @@ from spanjet.config import (
     check_threshold,
     check_type,
 )
+from spanjet.reader.errors import reworded
 from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["ExtractionConfig", "own_names", "warn_ignored"]
@@ -122,8 +123,7 @@ def own_names() -> Iterator[None]:
         yield
     except (SettingError, TypeError) as error:
         message = str(error).replace("WindowConfig.max_length", "max_seq_length")
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(message.replace("WindowConfig.doc_stride", "stride")) from None
+        raise reworded(error, message.replace("WindowConfig.doc_stride", "stride")) from None
 
 
 def _check_share(name: str, value: object) -> None:
@@ -137,7 +137,7 @@ def _check_share(name: str, value: object) -> None:
 
 
 def warn_ignored(owner: str, **given: object) -> None:
-    """Warn once of all given parameters in `IGNORED` that are set, neither None nor empty."""
+    """Issue one warning for all given parameters in `IGNORED` that are set, neither None nor empty."""
     names = [name for name, value in given.items() if value is not None and value != {}]
     if names:
         reasons = "; ".join(f"{name} ({IGNORED[name]})" for name in names)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from spanjet.config import check_list
 from spanjet.integrations._extraction.config import ExtractionConfig, own_names
 from spanjet.reader.answer import Answer, Document, Failure
+from spanjet.reader.errors import reworded
 from spanjet.reader.reader import Reader
 
 __all__ = ["DocumentAnswer", "answer_page", "find_answers", "without_overlaps"]
@@ -85,8 +86,7 @@ def _check_query(reader: Reader, query: str | list[str]) -> None:
     try:
         reader.search(query, [])
     except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(re.sub(r"^questions?", "query", str(error))) from None
+        raise reworded(error, re.sub(r"^questions?", "query", str(error))) from None
 
 
 def _prepared(reader: Reader, position: int, name: str, text: str) -> _Text:

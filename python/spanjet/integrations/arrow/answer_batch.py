@@ -20,7 +20,7 @@ from spanjet.files.arrow import may_hold_text, text_values
 from spanjet.files.record import Columns, Record, Rejected, read_record
 from spanjet.files.row_queue import LOOK_AHEAD, RowQueue
 from spanjet.integrations.arrow.answered import AnsweredBatch, output_fields
-from spanjet.integrations.arrow.worker_reader import ReaderSettings, load_reader, model_path
+from spanjet.integrations.arrow.worker_reader import WorkerReaderSettings, load_reader, model_path
 from spanjet.reader.answer import Answer, Failure
 from spanjet.reader.pipeline import Pair
 from spanjet.reader.reader import Reader
@@ -101,7 +101,7 @@ class AnswerBatch:
         self._context = check_type("context", context, str)
         self._prefix = check_type("prefix", prefix, str)
         self._top_k = check_count("top_k", top_k)
-        self._settings = ReaderSettings(
+        self._settings = WorkerReaderSettings(
             model=model_path(model),
             threshold=threshold,
             window_config=check_config("window_config", window_config, WindowConfig),

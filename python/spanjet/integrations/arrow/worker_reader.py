@@ -18,7 +18,7 @@ from spanjet.config import (
 )
 from spanjet.reader.reader import Reader
 
-__all__ = ["ReaderSettings", "load_reader", "model_path"]
+__all__ = ["WorkerReaderSettings", "load_reader", "model_path"]
 
 KEPT = 4
 """Number of readers that a process keeps while nothing uses them, as between two tasks of Spark."""
@@ -27,7 +27,7 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReaderSettings:
+class WorkerReaderSettings:
     """Arguments of a `Reader`, checked as far as possible without a model; can be pickled and compared.
 
     Attributes:
@@ -78,7 +78,7 @@ class ReaderSettings:
         )
 
 
-def load_reader(settings: ReaderSettings) -> Reader:
+def load_reader(settings: WorkerReaderSettings) -> Reader:
     """Return the process's reader of these settings; load it if there is none.
 
     Raises:
@@ -104,5 +104,5 @@ def model_path(model: Any) -> str | None:
 
 
 @lru_cache(KEPT)
-def _load(settings: ReaderSettings) -> Reader:
+def _load(settings: WorkerReaderSettings) -> Reader:
     return settings.read()

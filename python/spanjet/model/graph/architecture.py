@@ -136,7 +136,7 @@ class Architecture(ABC):
             "type_vocab_size": fields.count("type_vocab_size", default=types_default, least=types),
             "pad_token_id": cls._padding(fields, vocab_size, default=padding),
             "hidden_act": fields.choice("hidden_act", list(ACTIVATIONS), default=activation),
-            "layer_norm_eps": fields.small("layer_norm_eps", default=eps),
+            "layer_norm_eps": fields.fraction("layer_norm_eps", default=eps),
         }
         cls._check_heads(fields, values["num_attention_heads"], "hidden_size", values["hidden_size"])
         return {**values, **cls._shapes(fields, values)}

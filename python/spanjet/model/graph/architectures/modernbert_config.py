@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spanjet.model.config_json import Fields, is_number
+from spanjet.model.config_json import Fields, is_number_from_one
 
 __all__ = ["check_task", "read_bases", "read_local_layers"]
 
@@ -61,8 +61,8 @@ def read_bases(fields: Fields) -> tuple[float, float]:
     found = fields.get(_PARAMETERS, {})
     if not isinstance(found, dict):
         raise _parameters_error(fields)
-    first = fields.number("global_rope_theta", default=160_000.0)
-    second = fields.number("local_rope_theta", default=10_000.0)
+    first = fields.number_from_one("global_rope_theta", default=160_000.0)
+    second = fields.number_from_one("local_rope_theta", default=10_000.0)
     return _parameter(fields, found, _GLOBAL, first), _parameter(fields, found, _LOCAL, second)
 
 
@@ -73,7 +73,7 @@ def _parameter(fields: Fields, found: dict[str, Any], kind: str, default: float)
     if not isinstance(parameters, dict) or parameters.get("rope_type", "default") != "default":
         raise _parameters_error(fields)
     value = parameters.get("rope_theta", default)
-    if not is_number(value):
+    if not is_number_from_one(value):
         raise _parameters_error(fields)
     return float(value)
 
