@@ -2,7 +2,7 @@
 
 Every array is owned by Rust and handed to NumPy without a copy; it stays valid after the object
 that it came from is gone. Arrays that belong to an object (``Encoding.ids``, ``Windows.ids`` …)
-are read-only views; the arrays of a `Batch` are the caller's own and writable. The interpreter is
+are read-only views; those of a `Batch`, of `Spans` and of functions are writable. The interpreter is
 released while the core works, and all classes are immutable and safe to share between threads.
 """
 
@@ -54,8 +54,9 @@ class Tokenizer:
             ``merges.txt`` beside it (byte-level BPE, RoBERTa's special tokens and pairs); a SentencePiece
             model (Kudo and Richardson 2018, arXiv 1808.06226) of ALBERT, CamemBERT, DeBERTa-v2 or
             XLM-RoBERTa, by the ``tokenizer_class`` or the model's ``config.json``, read as transformers
-            converts it; or a directory that holds one of these, the first of them. Beside all but the first,
-            ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json`` are read too.
+            converts it; or a directory that holds one of these, the first of them. ``tokenizer_config.json`` and
+            ``special_tokens_map.json`` beside it are read too: for the padding token, and unless it is a
+            ``tokenizer.json``, with ``added_tokens.json``, for all settings.
         match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
             they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
             text needs; where a model spells such a text with the special token itself, as Unigram does, it
@@ -95,7 +96,7 @@ class Tokenizer:
         """Id of the padding token."""
     @property
     def unk_token_id(self) -> int | None:
-        """Id of the unknown token; None where every text can be spelled without one."""
+        """Id of the unknown token; None if the tokenizer has none."""
     @property
     def cls_token_id(self) -> int:
         """Id of the token that opens a window."""

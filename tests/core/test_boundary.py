@@ -224,5 +224,45 @@ def test_keyword_only_arguments(tokenizer: Tokenizer) -> None:
             call()
 
 
+def test_scatter_of_nothing(tokenizer: Tokenizer) -> None:
+    windows = tokenizer.windows(["What?"], [TEXT])
+    out = np.zeros(len(windows.ids), np.float32)
+    windows.scatter(np.zeros(0, np.int64), np.zeros((0, 0), np.float32), out)
+    windows.scatter(np.zeros(0, np.int64), np.zeros((0, 9), np.float32), out)
+    assert not out.any()
+
+
+def test_arrays_that_cannot_be_used_say_why(tokenizer: Tokenizer) -> None:
+    windows = tokenizer.windows(["What?"], ["It is."])
+    rows, total = np.zeros(1, np.int64), len(windows.ids)
+    out = np.zeros(total, np.float32)
+    with pytest.raises(ValueError, match="out shares memory with another argument"):
+        windows.scatter(rows, out.reshape(1, -1), out)
+    values = np.ones((1, total), np.float32)
+    shifted = np.frombuffer(bytearray(4 * total + 1), np.uint8)[1:].view(np.float32)
+    with pytest.raises(ValueError, match=r"^out is not aligned in memory"):
+        windows.scatter(rows, values, shifted)
+    with pytest.raises(
+        TypeError, match=r"^start_logits .* with 3 dimensions, expected float32 with 1 or 2 dimensi"
+    ):
+        decode_spans(windows, np.zeros((1, 1, 1), np.float32), out)
+    with pytest.raises(TypeError, match=r"^rows .* with 2 dimensions, expected int64 with 1 dimension$"):
+        windows.batch(np.zeros((1, 1), np.int64))
+    with pytest.raises(
+        ValueError, match=rf"^end_logits has the shape \(2,\), expected that of .*, \({total},\)$"
+    ):
+        decode_spans(windows, out, np.zeros(2, np.float32))
+    with pytest.raises(TypeError, match=r"^contexts.1. is of type int, expected str or Encoding$"):
+        tokenizer.windows(["a", "b"], ["c", 3])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match=r"^multiple_of is 1099511627776, expected at most"):
+        windows.batch(rows, multiple_of=2**40)
+
+
+def test_a_batch_that_no_memory_holds(tokenizer: Tokenizer) -> None:
+    windows = tokenizer.windows(["What?"], ["It is."])
+    with pytest.raises(MemoryError, match="no memory for a batch of 10000000 rows of 1048576 tokens"):
+        windows.batch(np.zeros(10**7, np.int64), length=1 << 20)
+
+
 def test_version() -> None:
     assert spanjet.__version__.split(".")[0].isdigit()

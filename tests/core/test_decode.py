@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -311,6 +312,35 @@ def test_refused_options(short: Case, options: dict[str, Any], message: str) -> 
     logits = np.zeros(len(short.windows.ids), np.float32)
     with pytest.raises(ValueError, match=message):
         decode_spans(short.windows, logits, logits, **options)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_question_without_windows_has_no_answer(short: Case, mode: Mode) -> None:
+    windows = short.windows.select(np.flatnonzero(short.windows.question != 1))
+    logits = np.zeros(len(windows.ids), np.float32)
+    found = decode_spans(windows, logits, logits, mode=mode)
+    assert found.no_answer[1] == 1
+    assert found.score[found.indptr[1] : found.indptr[2]].tolist() == [1]
+
+
+def test_squad_adds_logits_in_double_precision() -> None:
+    """As run_squad.py does: in single precision both spans have 1, and the first one would be best."""
+    tokenizer = Tokenizer(peer.UNCASED)
+    windows = tokenizer.windows(["who?"], ["alpha beta"])
+    start, end = np.full((2, len(windows.ids)), -9, np.float32)
+    first = windows.context_start[0]
+    start[first : first + 2], end[first : first + 2] = 1, (1e-9, 2e-9)
+    found = decode_spans(windows, start, end, mode="squad", max_answer_length=1)
+    assert found.start.tolist() == [6]
+
+
+def test_as_many_as_there_are(short: Case) -> None:
+    start, end = distinct(short.windows, 5)
+    for mode in MODES:
+        many = {"top_k": sys.maxsize, "n_best": sys.maxsize, "max_answer_length": sys.maxsize}
+        found = decode_spans(short.windows, start, end, mode=mode, **many)
+        other = decode_spans(short.windows, start, end, mode=mode, **dict.fromkeys(many, 10**6))
+        np.testing.assert_array_equal(found.start, other.start)
 
 
 def test_refused_logits(short: Case) -> None:

@@ -161,6 +161,8 @@ def test_refused(tokenizer: Tokenizer) -> None:
         windows.select(np.array([1, 1]))
     with pytest.raises(ValueError, match=r"rows.*3 before 2.*increasing"):
         windows.select(np.array([3, 2]))
+    with pytest.raises(IndexError, match=r"rows\[0\] is 0, but there are no windows"):
+        windows.select(np.zeros(0, np.int64)).select(np.array([0]))
     with pytest.raises(IndexError, match=r"rows\[0\] is -1"):
         windows.select(np.array([-1, 2]))
     with pytest.raises(TypeError, match="rows is an array of int32"):

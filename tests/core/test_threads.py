@@ -183,6 +183,11 @@ def in_child(tokenizer: Tokenizer, lines: list[str], target: Path) -> int:
             status = 0
         finally:
             os._exit(status)
+    return wait_for(child)
+
+
+def wait_for(child: int) -> int:
+    """Exit status of a forked child, which is killed if it hangs."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -231,6 +236,24 @@ def test_forked_while_other_threads_work(lines: list[str], tmp_path: Path) -> No
         stop.set()
         for worker in workers:
             worker.join()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_while_another_thread_decodes_first() -> None:
+    """What a first decoding computes, and later ones share, is computed anew in the child."""
+    tokenizer = Tokenizer(peer.CASED, threads=1)
+    for index in range(4):
+        windows = tokenizer.windows(["what?"] * 200, [f"It's {n}. " * 200 for n in range(200)])
+        logits = np.zeros(len(windows.ids), np.float32)
+        first = threading.Thread(target=decode_spans, args=(windows, logits, logits))
+        first.start()
+        time.sleep(0.002 * index)
+        child = os.fork()
+        if child == 0:
+            decode_spans(windows, logits, logits)
+            os._exit(0)
+        assert wait_for(child) == 0
+        first.join()
 
 
 _shared: Tokenizer | None = None

@@ -271,8 +271,11 @@ def best_indexes(logits: Floats, n_best: int) -> list[int]:
 
 def candidates(
     found: Sequence[Window], logits: Sequence[tuple[Floats, Floats]], n_best: int, max_answer_length: int
-) -> list[tuple[np.float32, int, int, int]]:
-    """Score, window, first and last context token; best first, in order of generation where equal."""
+) -> list[tuple[float, int, int, int]]:
+    """Score, window, first and last context token; best first, in order of generation where equal.
+
+    Scores are sums in double precision.
+    """
     split = [window.part for window in found]
     generated = []
     for index, (window, (start_logits, end_logits)) in enumerate(zip(found, logits, strict=True)):
@@ -285,7 +288,8 @@ def candidates(
             for end in ends:
                 last = end + shift
                 if last in window.part and first <= last < first + max_answer_length:
-                    generated.append((start_logits[start] + end_logits[end], index, first, last))
+                    score = float(start_logits[start]) + float(end_logits[end])
+                    generated.append((score, index, first, last))
     return sorted(generated, key=lambda candidate: -candidate[0])
 
 
@@ -310,6 +314,7 @@ def decode_squad(
     rule = Calibration(**calibration)
     null = min(map(null_logit, logits))
     listed: list[Span] = []
+    margins: list[np.float32] = []
     seen = set()
     for logit, index, first, last in candidates(found, logits, n_best, max_answer_length):
         if len(listed) == n_best:
@@ -319,10 +324,10 @@ def decode_squad(
             seen.add(text)
             start, end = whole(*place)
             if all((span.start, span.end) != (start, end) for span in listed):
-                listed.append(Span(start, end, logit, null, first_window + index))
+                listed.append(Span(start, end, np.float32(logit), null, first_window + index))
+                margins.append(np.float32(logit - float(null)))
     if not listed:
         return with_null([], null, -math.inf, top_k, threshold)
-    margins = [np.float32(span.logit - null) for span in listed]
     odds = rule.odds(margins[0])
     shares = zip(listed, rule.shares(margins), strict=True)
     spans = [replace(span, score=logistic(odds) * share) for span, share in shares]

@@ -13,6 +13,8 @@ pub enum Role {
     Question,
     /// The context that holds the answer.
     Context,
+    /// A text that is not known to be either.
+    Text,
 }
 
 impl fmt::Display for Role {
@@ -20,6 +22,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Role::Question => "question",
             Role::Context => "context",
+            Role::Text => "text",
         })
     }
 }
@@ -84,8 +87,10 @@ pub enum Error {
         bytes: usize,
     },
     /// A text that the tokenizer cannot make tokens of.
-    #[error("text {index} cannot be tokenized: {reason}")]
+    #[error("{role} {index} cannot be tokenized: {reason}")]
     Text {
+        /// Question, context or other text.
+        role: Role,
         /// Index of the text.
         index: usize,
         /// The reason that the tokenizer gives.
@@ -117,7 +122,10 @@ pub enum Error {
         index: usize,
     },
     /// A row that does not exist.
-    #[error("rows[{position}] is {row}, expected a window index from 0 to {last}", last = *windows as i64 - 1)]
+    #[error("rows[{position}] is {row}, {}", match windows {
+        0 => "but there are no windows".to_owned(),
+        _ => format!("expected a window index from 0 to {}", windows - 1),
+    })]
     Row {
         /// Position in the list of rows.
         position: usize,
@@ -125,6 +133,14 @@ pub enum Error {
         row: i64,
         /// Number of windows.
         windows: usize,
+    },
+    /// There is no memory for a batch.
+    #[error("no memory for a batch of {rows} rows of {length} tokens, expected a smaller one")]
+    Memory {
+        /// Rows of the batch.
+        rows: usize,
+        /// Columns of the batch.
+        length: usize,
     },
     /// A buffer does not have the shape that the windows call for.
     #[error("{name} has the shape {found}, expected {expected}")]
@@ -163,10 +179,18 @@ pub enum Error {
 }
 
 impl Error {
-    /// The same error, of a text behind so many others.
-    pub(crate) fn behind(self, texts: usize) -> Error {
+    /// Add the number of the texts before it to the index of a text.
+    pub(crate) fn after(self, texts: usize) -> Error {
         match self {
-            Error::Text { index, reason } => Error::Text { index: texts + index, reason },
+            Error::Text { role, index, reason } => Error::Text { role, index: texts + index, reason },
+            other => other,
+        }
+    }
+
+    /// Say what a text is.
+    pub(crate) fn of(self, role: Role) -> Error {
+        match self {
+            Error::Text { index, reason, .. } => Error::Text { role, index, reason },
             other => other,
         }
     }

@@ -2,8 +2,8 @@
 
 use numpy::ndarray::{Array2, ArrayView, Dimension, IntoDimension};
 use numpy::{
-    Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
-    PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    BorrowError, Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods,
+    PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -19,7 +19,8 @@ pub(crate) fn array<'py, T: Element>(
     value: &Bound<'py, PyAny>,
     dimensions: &[usize],
 ) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
-    let expected = format!("{} with {dimensions:?} dimensions", dtype::<T>(value.py()));
+    let counts: Vec<_> = dimensions.iter().map(ToString::to_string).collect();
+    let expected = format!("{} with {}", dtype::<T>(value.py()), in_dimensions(&counts.join(" or ")));
     let Ok(untyped) = value.cast::<PyUntypedArray>() else {
         return Err(PyTypeError::new_err(format!(
             "{name} is of type {}, expected an array of {expected}",
@@ -27,16 +28,28 @@ pub(crate) fn array<'py, T: Element>(
         )));
     };
     match value.cast::<PyArrayDyn<T>>() {
-        Ok(array) if dimensions.contains(&array.ndim()) && array.is_c_contiguous() => Ok(array.clone()),
-        Ok(array) if dimensions.contains(&array.ndim()) => {
+        Ok(array) if dimensions.contains(&array.ndim()) && !array.is_c_contiguous() => {
             Err(PyValueError::new_err(format!("{name} is not C-contiguous, expected an array that is")))
         }
+        Ok(array) if dimensions.contains(&array.ndim()) => {
+            if array.data().is_aligned() {
+                Ok(array.clone())
+            } else {
+                Err(PyValueError::new_err(format!(
+                    "{name} is not aligned in memory, expected an array that is"
+                )))
+            }
+        }
         _ => Err(PyTypeError::new_err(format!(
-            "{name} is an array of {} with {} dimensions, expected {expected}",
+            "{name} is an array of {} with {}, expected {expected}",
             untyped.dtype(),
-            untyped.ndim()
+            in_dimensions(&untyped.ndim().to_string())
         ))),
     }
+}
+
+fn in_dimensions(count: &str) -> String {
+    format!("{count} dimension{}", if count == "1" { "" } else { "s" })
 }
 
 /// Borrow the elements of an array that `array` has let through.
@@ -52,7 +65,15 @@ pub(crate) fn writable<'py, T: Element>(
     name: &str,
     array: &Bound<'py, PyArrayDyn<T>>,
 ) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
-    let refuse = |_| PyValueError::new_err(format!("{name} is read-only, expected an array to write to"));
+    let refuse = |error| {
+        PyValueError::new_err(match error {
+            BorrowError::AlreadyBorrowed => format!(
+                "{name} shares memory with another argument, or with the argument of a call in another thread; \
+                 expected an array of its own"
+            ),
+            _ => format!("{name} is read-only, expected an array to write to"),
+        })
+    };
     array.try_readwrite().map_err(refuse)
 }
 

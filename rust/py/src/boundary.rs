@@ -1,6 +1,6 @@
 //! The one door between Python and the core: release the interpreter, run, map the error.
 
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use spanjet_core::{Error, Result};
 
@@ -20,6 +20,7 @@ fn to_python(error: Error) -> PyErr {
         // The conversion picks FileNotFoundError, PermissionError and so on.
         Error::Io { source, .. } => std::io::Error::new(source.kind(), text).into(),
         Error::Row { .. } => PyIndexError::new_err(text),
+        Error::Memory { .. } => PyMemoryError::new_err(text),
         _ => PyValueError::new_err(text),
     }
 }

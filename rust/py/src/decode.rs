@@ -226,9 +226,9 @@ fn same_shape<'a>(
     end: &'a PyReadonlyArrayDyn<'_, f32>,
 ) -> PyResult<Logits<'a>> {
     if start.shape() != end.shape() {
-        let (found, expected) = (end.shape(), start.shape());
+        let (found, expected) = (shown(end.shape()), shown(start.shape()));
         return Err(PyValueError::new_err(format!(
-            "end_logits has the shape {found:?}, expected that of start_logits, {expected:?}"
+            "end_logits has the shape {found}, expected that of start_logits, {expected}"
         )));
     }
     Ok(Logits {
@@ -236,6 +236,14 @@ fn same_shape<'a>(
         end: elements("end_logits", end)?,
         length: start.shape().get(1).copied(),
     })
+}
+
+/// Show a shape as Python does.
+fn shown(shape: &[usize]) -> String {
+    match shape {
+        [length] => format!("({length},)"),
+        _ => format!("({})", shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 fn to_arrays(py: Python<'_>, spans: core::Spans) -> Spans {

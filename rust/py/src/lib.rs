@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 ///
 /// Every array is owned by Rust and handed to NumPy without a copy; it stays valid after the object
 /// that it came from is gone. Arrays that belong to an object (``Encoding.ids``, ``Windows.ids`` …)
-/// are read-only views; the arrays of a `Batch` are the caller's own and writable. The interpreter is
+/// are read-only views; those of a `Batch`, of `Spans` and of functions are writable. The interpreter is
 /// released while the core works, and all classes are immutable and safe to share between threads.
 #[pymodule(gil_used = false)]
 mod _core {

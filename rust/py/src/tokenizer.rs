@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::PyArray1;
-use pyo3::exceptions::PyUserWarning;
+use pyo3::exceptions::{PyTypeError, PyUserWarning};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyString;
 use spanjet_core::Role;
 use spanjet_core::text::check_size;
-use spanjet_core::tokenizer::{self as core, in_use, read_tokenizer};
+use spanjet_core::tokenizer::{self as core, read_tokenizer, share};
 use spanjet_core::windows::{Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows};
 
 use crate::arguments::{self, choice, count, items, optional_count};
@@ -41,8 +42,9 @@ type Pickled = (PathBuf, bool, Option<usize>);
 ///         ``merges.txt`` beside it (byte-level BPE, RoBERTa's special tokens and pairs); a SentencePiece
 ///         model (Kudo and Richardson 2018, arXiv 1808.06226) of ALBERT, CamemBERT, DeBERTa-v2 or
 ///         XLM-RoBERTa, by the ``tokenizer_class`` or the model's ``config.json``, read as transformers
-///         converts it; or a directory that holds one of these, the first of them. Beside all but the first,
-///         ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json`` are read too.
+///         converts it; or a directory that holds one of these, the first of them. ``tokenizer_config.json`` and
+///         ``special_tokens_map.json`` beside it are read too: for the padding token, and unless it is a
+///         ``tokenizer.json``, with ``added_tokens.json``, for all settings.
 ///     match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
 ///         they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
 ///         text needs; where a model spells such a text with the special token itself, as Unigram does, it
@@ -87,7 +89,7 @@ impl Tokenizer {
             let message = CString::new(disagreement.to_string())?;
             PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)?;
         }
-        Ok(Tokenizer { tokenizer: in_use(tokenizer) })
+        Ok(Tokenizer { tokenizer: share(tokenizer) })
     }
 
     /// Number of ids: the largest id of the vocabulary plus one.
@@ -108,7 +110,7 @@ impl Tokenizer {
         self.tokenizer.vocabulary().pad()
     }
 
-    /// Id of the unknown token; None where every text can be spelled without one.
+    /// Id of the unknown token; None if the tokenizer has none.
     #[getter]
     fn unk_token_id(&self) -> Option<u32> {
         self.tokenizer.vocabulary().unk()
@@ -300,7 +302,7 @@ impl Tokenizer {
     ) -> PyResult<Tokenizer> {
         // Whoever read it first was warned already.
         let (tokenizer, _) = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
-        Ok(Tokenizer { tokenizer: in_use(tokenizer) })
+        Ok(Tokenizer { tokenizer: share(tokenizer) })
     }
 
     /// Tokenizers of equal files and settings are equal.
@@ -337,13 +339,19 @@ impl Tokenizer {
 }
 
 fn check_all(texts: &[PyBackedStr]) -> spanjet_core::Result<()> {
-    texts.iter().enumerate().try_for_each(|(index, text)| check_size(Role::Context, index, text))
+    texts.iter().enumerate().try_for_each(|(index, text)| check_size(Role::Text, index, text))
 }
 
 fn given_contexts(contexts: &Bound<'_, PyAny>) -> PyResult<Vec<ContextInput<PyBackedStr>>> {
     let give = |(i, item): (usize, Bound<'_, PyAny>)| match item.cast::<Encoding>() {
         Ok(encoding) => Ok(ContextInput::Encoded(encoding.get().context.clone())),
-        Err(_) => arguments::text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text),
+        Err(_) if item.is_instance_of::<PyString>() => {
+            arguments::text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text)
+        }
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "contexts[{i}] is of type {}, expected str or Encoding",
+            arguments::type_name(&item)
+        ))),
     };
     items("contexts", contexts)?.into_iter().enumerate().map(give).collect()
 }

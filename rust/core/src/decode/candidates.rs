@@ -56,7 +56,7 @@ impl Candidates {
     #[inline(always)]
     pub(crate) fn push(&mut self, candidate: Candidate) {
         self.candidates.push(candidate);
-        if self.candidates.len() >= 8 * self.capacity + 64 {
+        if self.candidates.len() >= self.capacity.saturating_mul(8).saturating_add(64) {
             self.sort();
         }
     }
@@ -93,7 +93,8 @@ impl Candidates {
         for from in (0..self.candidates.len()).step_by(LANES) {
             let found = reaching(0.0, &self.margins, from..self.candidates.len(), floor);
             let margins = &self.margins;
-            self.keys.extend(found.map(|index| u64::from(descending(margins[index])) << 32 | index as u64));
+            self.keys
+                .extend(found.map(|index| u64::from(descending_key(margins[index])) << 32 | index as u64));
         }
         self.keys.sort_unstable();
         let candidates = &self.candidates;
@@ -137,7 +138,7 @@ impl Candidates {
 /// Map a margin to a number that is the smaller, the greater a finite margin is; zeros are equal whatever
 /// their sign.
 #[inline(always)]
-fn descending(margin: f32) -> u32 {
+fn descending_key(margin: f32) -> u32 {
     let bits = (margin + 0.0).to_bits();
     if bits >> 31 == 0 { !bits & 0x7FFF_FFFF } else { bits }
 }

@@ -31,6 +31,7 @@ pub fn decode_spans(
     if let [task] = &tasks[..] {
         return (mode.task)(windows, logits, options, task.clone());
     }
+    (mode.prepare)(windows, options);
     let mut spans = Ok(Spans::new(windows.contexts.len(), options));
     pool.map_in_order(
         tasks,
@@ -44,7 +45,7 @@ pub fn decode_spans(
     spans
 }
 
-/// Neighbouring questions in groups of at least `size` windows.
+/// Split the questions into groups of neighbours of at least `size` windows.
 fn split_questions(windows: &Windows, size: usize) -> Vec<Range<usize>> {
     let questions = windows.contexts.len();
     let mut tasks = Vec::new();

@@ -1,5 +1,7 @@
 //! Mode `global`: one list of candidates over all windows of a question.
 
+use std::sync::Arc;
+
 use crate::decode::candidates::{Candidate, Candidates};
 use crate::decode::logits::{Logits, WindowLogits};
 use crate::decode::mode::{Decoder, Mode};
@@ -48,6 +50,18 @@ struct Tokens<'a> {
 const CANDIDATES_OF_AN_ANSWER: usize = 16;
 
 impl Decoder for Global {
+    fn prepare(windows: &Windows, options: &DecodeOptions) {
+        let mut last = None;
+        for context in &windows.contexts {
+            let encodings = &context.encodings;
+            if last.is_none_or(|last| !Arc::ptr_eq(last, encodings)) {
+                let has_cost = options.calibration.sentence_margin > 0.0;
+                encodings.prepare(windows.tokenizer.pool(), options.unit, has_cost);
+                last = Some(encodings);
+            }
+        }
+    }
+
     fn new(options: &DecodeOptions) -> Global {
         Global {
             top_k: options.top_k,

@@ -11,6 +11,7 @@ use crate::decode::logits::{Logits, WindowLogits};
 use crate::decode::mode::{Decoder, Mode};
 use crate::decode::options::DecodeOptions;
 use crate::decode::spans::{Answer, Null};
+use crate::decode::squad::descending;
 use crate::error::{Error, Result};
 use crate::text::Unit;
 use crate::windows::{Context, Windows};
@@ -51,7 +52,7 @@ struct Span {
 impl Span {
     fn order(&self, other: &Span) -> Ordering {
         let position = (self.first, self.last).cmp(&(other.first, other.last));
-        other.score.partial_cmp(&self.score).unwrap_or(Ordering::Equal).then(position)
+        descending(&self.score, &other.score).then(position)
     }
 }
 
@@ -105,13 +106,16 @@ impl Decoder for Hf {
             self.select(windows.context_positions(window));
             self.merge(windows, window, question, logits);
         }
-        let (no_answer, logit) = (f64::from(least.0), least.1);
+        let (no_answer, logit) = match windows.windows_of(question).is_empty() {
+            true => (1.0, 0.0),
+            false => (f64::from(least.0), least.1),
+        };
         if self.rank_null {
             let null =
                 Answer { characters: 0..0, bytes: 0..0, score: 0.0, logit, null_logit: logit, window: -1 };
             self.found.push((no_answer, null));
         }
-        self.found.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+        self.found.sort_by(|(a, _), (b, _)| descending(a, b));
         let best = self.found.drain(..).take(self.top_k);
         answers.extend(best.map(|(score, answer)| Answer { score: score as f32, ..answer }));
         Ok(Null { logit, answered: 1.0 - no_answer, no_answer })

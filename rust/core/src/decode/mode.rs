@@ -18,6 +18,9 @@ pub(crate) trait Decoder {
         Ok(())
     }
 
+    /// Compute, on all threads, what the tasks share.
+    fn prepare(_windows: &Windows, _options: &DecodeOptions) {}
+
     fn new(options: &DecodeOptions) -> Self;
 
     /// Append the answers to a question, best first.
@@ -37,13 +40,15 @@ type Task = fn(&Windows, &Logits<'_>, &DecodeOptions, Range<usize>) -> Result<Sp
 pub struct Mode {
     name: &'static str,
     pub(crate) check: fn(&DecodeOptions) -> Result<()>,
+    /// Compute, on all threads, what the tasks share.
+    pub(crate) prepare: fn(&Windows, &DecodeOptions),
     /// Decode neighbouring questions on one thread.
     pub(crate) task: Task,
 }
 
 impl Mode {
     pub(crate) const fn new<D: Decoder>(name: &'static str) -> Mode {
-        Mode { name, check: D::check, task: decode_task::<D> }
+        Mode { name, check: D::check, prepare: D::prepare, task: decode_task::<D> }
     }
 
     /// The name that users choose it by.

@@ -17,8 +17,9 @@ use crate::windows::{Context, Windows};
 
 /// A pair of context tokens.
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
-    logit: f32,
+struct TokenPair {
+    /// The sum in double precision, as run_squad.py has it.
+    logit: f64,
     first: usize,
     last: usize,
     window: usize,
@@ -64,9 +65,9 @@ impl Decoder for Squad {
             null_logit = null_logit.min(logits.null());
             self.collect(windows, window, logits, &mut candidates);
         }
-        candidates.sort_by(|a, b| descending(a.logit, b.logit));
+        candidates.sort_by(|a, b| descending(&a.logit, &b.logit));
         let chosen = self.choose(windows, question, &candidates);
-        let margins = chosen.iter().map(|(candidate, _)| candidate.logit - null_logit);
+        let margins = chosen.iter().map(|(candidate, _)| (candidate.logit - f64::from(null_logit)) as f32);
         let odds = margins.clone().next().map_or(f64::NEG_INFINITY, |margin| self.calibration.odds(margin));
         let null = Null::from_odds(null_logit, odds);
         let mut shares = Vec::new();
@@ -76,7 +77,7 @@ impl Decoder for Squad {
             characters: character_range(text, bytes.clone()),
             bytes: bytes.start as i32..bytes.end as i32,
             score: (null.answered * share) as f32,
-            logit: candidate.logit,
+            logit: candidate.logit as f32,
             null_logit,
             window: candidate.window as i32,
         }));
@@ -91,7 +92,7 @@ impl Squad {
         windows: &Windows,
         window: usize,
         logits: WindowLogits<'_>,
-        candidates: &mut Vec<Candidate>,
+        candidates: &mut Vec<TokenPair>,
     ) {
         let positions = windows.context_positions(window);
         let first = windows.context_offset[window] as usize;
@@ -103,8 +104,8 @@ impl Squad {
             }
             let last = (start + self.max_answer_length).min(positions.end);
             for &end in ends.iter().filter(|&&end| (start..last).contains(&end)) {
-                let logit = logits.start[start] + logits.end[end];
-                candidates.push(Candidate { logit, first: token(start), last: token(end), window });
+                let logit = f64::from(logits.start[start]) + f64::from(logits.end[end]);
+                candidates.push(TokenPair { logit, first: token(start), last: token(end), window });
             }
         }
     }
@@ -114,8 +115,8 @@ impl Squad {
         &self,
         windows: &Windows,
         question: usize,
-        candidates: &[Candidate],
-    ) -> Vec<(Candidate, Range<usize>)> {
+        candidates: &[TokenPair],
+    ) -> Vec<(TokenPair, Range<usize>)> {
         let context = &windows.contexts[question];
         let mut chosen = Vec::new();
         let mut seen = HashSet::new();
@@ -149,14 +150,14 @@ fn text_of(context: &Context, start: usize, end: usize, tokenizer: &Tokenizer) -
     project(context.text(), bytes, &spelling, normalization)
 }
 
-/// The greater of two finite numbers first; zeros are equal whatever their sign.
-fn descending(a: f32, b: f32) -> Ordering {
-    b.partial_cmp(&a).unwrap_or(Ordering::Equal)
+/// Order the greater of two finite numbers first; zeros are equal whatever their sign.
+pub(super) fn descending<T: PartialOrd>(a: &T, b: &T) -> Ordering {
+    b.partial_cmp(a).unwrap_or(Ordering::Equal)
 }
 
 /// Indices of the n greatest values, greatest first, equal ones in their order.
 fn greatest(values: &[f32], n: usize) -> Vec<usize> {
-    let order = |&a: &usize, &b: &usize| descending(values[a], values[b]).then(a.cmp(&b));
+    let order = |&a: &usize, &b: &usize| descending(&values[a], &values[b]).then(a.cmp(&b));
     let mut indices: Vec<usize> = (0..values.len()).collect();
     if n < indices.len() {
         indices.select_nth_unstable_by(n - 1, order);

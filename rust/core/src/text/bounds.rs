@@ -68,7 +68,7 @@ impl Bounds {
             let (start, end) = ((at + word.len() - after.len()) as u32, (at + place) as u32);
             match mark {
                 '\'' | '\u{2019}' => {
-                    if is_short(after) && after != "t" {
+                    if is_short(after) && !after.eq_ignore_ascii_case("t") {
                         self.ends.push(end);
                     }
                     if is_short(before) {
@@ -98,7 +98,7 @@ impl Bounds {
 }
 
 fn is_short(part: &str) -> bool {
-    matches!(part.chars().count(), 1 | 2)
+    matches!(part.chars().take(3).count(), 1 | 2)
 }
 
 /// Widen a range of bytes to whole graphemes.
@@ -128,6 +128,7 @@ mod tests {
             ("Clara's hat", 0..5, "Clara"),
             ("l'Isar", 2..6, "Isar"),
             ("do we? don't", 7..10, "don't"),
+            ("WE DON'T GO", 3..6, "DON'T"),
             ("the bridge.The end", 4..10, "bridge"),
             ("a ❤\u{fe0f} b", 2..5, "❤\u{fe0f}"),
             ("東京都", 3..6, "京"),

@@ -39,15 +39,47 @@ pub(crate) fn trim(text: &str, [start, end]: Offset) -> Offset {
     [start as i32, text[..end as usize].trim_end().len() as i32]
 }
 
-/// Convert a range of bytes to characters.
-pub(crate) fn character_range(text: &str, bytes: Range<usize>) -> Range<i32> {
-    let count = |part: &str| part.bytes().map(|byte| i32::from(!is_continuation(byte))).sum::<i32>();
-    let start = count(&text[..bytes.start]);
-    start..start + count(&text[bytes])
+/// Takes white space off ranges of bytes of one text, as [`trim`] does; each run of it is measured once, however
+/// many ranges begin or end in it.
+pub(crate) struct Trimmer<'t> {
+    text: &'t str,
+    /// The last run that was found.
+    run: Range<usize>,
 }
 
-fn is_continuation(byte: u8) -> bool {
-    byte & 0xC0 == 0x80
+impl<'t> Trimmer<'t> {
+    pub(crate) fn new(text: &'t str) -> Trimmer<'t> {
+        Trimmer { text, run: 0..0 }
+    }
+
+    /// Trim a range.
+    pub(crate) fn trim(&mut self, [start, end]: Offset) -> Offset {
+        let (start, end) = (start as usize, end as usize);
+        if self.text[start..].starts_with(char::is_whitespace) {
+            self.find(start);
+        }
+        let first = if self.run.contains(&start) { self.run.end } else { start };
+        if self.text[..end].ends_with(char::is_whitespace) {
+            self.find(end);
+        }
+        let last = if self.run.start < end && end <= self.run.end { self.run.start } else { end };
+        [first as i32, last as i32]
+    }
+
+    /// Find the run of white space around a byte, unless it is the last one that was found.
+    fn find(&mut self, at: usize) {
+        if !(self.run.start..=self.run.end).contains(&at) || self.run.is_empty() {
+            let start = self.text[..at].trim_end().len();
+            self.run = start..self.text.len() - self.text[at..].trim_start().len();
+        }
+    }
+}
+
+/// Convert a range of bytes to characters.
+pub(crate) fn character_range(text: &str, bytes: Range<usize>) -> Range<i32> {
+    let count = |part: &str| part.chars().count() as i32;
+    let start = count(&text[..bytes.start]);
+    start..start + count(&text[bytes])
 }
 
 /// Rewrite byte offsets as character offsets.

@@ -68,9 +68,15 @@ fn ends_sentence(text: &str, next: usize, is_bound: bool) -> bool {
             || (is_bound && !gap.contains(['\n', '\r', '\u{85}', '\u{2028}']));
     }
     let body = closed.trim_end_matches('.');
-    let word = body.rsplit(char::is_whitespace).next().unwrap_or_default();
-    !is_abbreviation(word.trim_start_matches(|c: char| !c.is_alphanumeric()))
+    // Without white space, as in Chinese, the word would be the text so far, at each full stop.
+    let from = body.char_indices().rev().nth(LONGEST_ABBREVIATION).map_or(0, |(at, _)| at);
+    let word = body[from..].rsplit(char::is_whitespace).next().unwrap_or_default();
+    let is_whole = from == 0 || word.len() < body.len() - from;
+    !(is_whole && is_abbreviation(word.trim_start_matches(|c: char| !c.is_alphanumeric())))
 }
+
+/// Characters of an abbreviation at most, with the points inside it and marks before it.
+const LONGEST_ABBREVIATION: usize = 32;
 
 /// Closing marks between the end of a sentence and the space behind it.
 fn is_closer(c: char) -> bool {
@@ -100,13 +106,13 @@ fn is_abbreviation(word: &str) -> bool {
 pub fn sentence_around(text: &str, range: Range<usize>) -> Result<Range<usize>> {
     let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     let byte = |character| ends.clone().nth(character);
-    let expected = || format!("a range of the text's {} characters", ends.clone().count() - 1);
+    let expected = || format!("start <= end within the text's {} characters", ends.clone().count() - 1);
     match (byte(range.start), byte(range.end)) {
         (Some(start), Some(end)) if start <= end => {
             let found = character_range(text, around(text, start..end));
             Ok(found.start as usize..found.end as usize)
         }
-        _ => Err(Error::argument("start and end", format!("{}, {}", range.start, range.end), expected())),
+        _ => Err(Error::argument("the range", format!("{} to {}", range.start, range.end), expected())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Role};
 use crate::tokenizer::bert::Bert;
 use crate::tokenizer::encodings::{Encodings, Texts};
 use crate::tokenizer::huggingface::HuggingFace;
@@ -60,7 +60,7 @@ impl Tokenizer {
         let mut joined = Ok(Joined::new(bytes / 4, texts.len()));
         self.pool().map_in_order(tasks, encode, |part| match (&mut joined, part) {
             (Ok(joined), Ok(part)) => joined.push(&part),
-            (Ok(before), Err(error)) => joined = Err(error.behind(before.indptr.len() - 1)),
+            (Ok(before), Err(error)) => joined = Err(error.after(before.indptr.len() - 1)),
             (Err(_), _) => {}
         });
         joined
@@ -127,7 +127,11 @@ fn encode_hugging_face<const OFFSETS: bool>(
     let mut output = Output::<OFFSETS>::new(bytes / 4);
     let mut ends = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
-        huggingface.encode_text(text, &mut output).map_err(|reason| Error::Text { index, reason })?;
+        huggingface.encode_text(text, &mut output).map_err(|reason| Error::Text {
+            role: Role::Text,
+            index,
+            reason,
+        })?;
         ends.push(output.len());
     }
     Ok(Part { output, ends })

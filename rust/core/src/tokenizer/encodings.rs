@@ -4,9 +4,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use crate::pool::Pool;
 use crate::text::sentence_starts;
 use crate::text::{Bounds, Unit};
-use crate::text::{Offset, to_bytes, to_characters, trim};
+use crate::text::{Offset, Trimmer, to_bytes, to_characters};
 use crate::tokenizer::tokens::Output;
 
 /// Texts that live as long as their encodings; they are never copied.
@@ -58,6 +59,14 @@ pub(crate) struct AnswerOffsets {
 }
 
 impl AnswerOffsets {
+    /// Join those of neighbouring texts.
+    fn joined(parts: Vec<AnswerOffsets>) -> AnswerOffsets {
+        let is_ascii = parts.iter().all(|part| part.characters.is_none());
+        let characters =
+            (!is_ascii).then(|| parts.iter().flat_map(AnswerOffsets::characters).copied().collect());
+        AnswerOffsets { bytes: parts.into_iter().flat_map(|part| part.bytes).collect(), characters }
+    }
+
     /// In bytes of each token's own text.
     pub(crate) fn bytes(&self) -> &[Offset] {
         &self.bytes
@@ -67,6 +76,35 @@ impl AnswerOffsets {
     pub(crate) fn characters(&self) -> &[Offset] {
         self.characters.as_deref().unwrap_or(&self.bytes)
     }
+}
+
+/// Return what is computed once, without holding a lock meanwhile: a thread that a forked child does not have
+/// would hold it for ever.
+fn once<T>(cell: &OnceLock<T>, compute: impl FnOnce() -> T) -> &T {
+    match cell.get() {
+        Some(value) => value,
+        None => {
+            let value = compute();
+            cell.get_or_init(|| value)
+        }
+    }
+}
+
+/// Tokens that are enough work for a thread.
+const TASK_TOKENS: usize = 4096;
+
+/// Split texts into neighbouring ones of together at least `TASK_TOKENS` tokens.
+fn split(texts: usize, tokens: impl Fn(usize) -> usize) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut begin, mut count) = (0, 0);
+    for index in 0..texts {
+        count += tokens(index);
+        if count >= TASK_TOKENS || index + 1 == texts {
+            parts.push(begin..index + 1);
+            (begin, count) = (index + 1, 0);
+        }
+    }
+    parts
 }
 
 impl fmt::Debug for Encodings {
@@ -138,7 +176,7 @@ impl Encodings {
         characters: &'a [Offset],
         counted: &'a OnceLock<Option<Vec<Offset>>>,
     ) -> &'a [Offset] {
-        let counted = counted.get_or_init(|| {
+        let counted = once(counted, || {
             (0..self.len()).any(|i| !self.text(i).is_ascii()).then(|| {
                 let mut offsets = characters.to_vec();
                 for i in 0..self.len() {
@@ -150,45 +188,74 @@ impl Encodings {
         counted.as_deref().unwrap_or(characters)
     }
 
-    /// The answer offsets of each token, in whole units; computed when first asked for.
+    /// Return the answer offsets of each token, in whole units; computed when first asked for.
     pub(crate) fn answer_offsets(&self, unit: Unit) -> &AnswerOffsets {
-        self.answer_offsets[usize::from(unit == Unit::Word)].get_or_init(|| {
-            let mut bytes = self.source_bytes().to_vec();
-            let mut is_ascii = true;
-            for i in 0..self.len() {
-                let (text, rows) = (self.text(i), self.rows(i));
-                let bounds = Bounds::new(text, unit);
-                for offset in &mut bytes[rows] {
-                    *offset =
-                        bounds.widen(if self.takes_white_space() { trim(text, *offset) } else { *offset });
-                }
-                is_ascii &= text.is_ascii();
-            }
-            let characters = (!is_ascii).then(|| {
-                let mut characters = bytes.clone();
-                for i in 0..self.len() {
-                    to_characters(self.text(i), &mut characters[self.rows(i)]);
-                }
-                characters
-            });
-            AnswerOffsets { bytes, characters }
-        })
+        once(self.widened(unit), || self.widen(unit, 0..self.len()))
     }
 
-    /// The sentence that each token is in, by its place in the text; computed when first asked for.
+    /// Return the sentence that each token is in, by its place in the text; computed when first asked for.
     pub(crate) fn sentences(&self) -> &[u32] {
-        self.sentences.get_or_init(|| {
-            let mut sentences = vec![0; self.ids.len()];
-            for i in 0..self.len() {
-                let starts = sentence_starts(self.text(i));
-                let rows = self.rows(i);
-                for (sentence, [_, end]) in sentences[rows.clone()].iter_mut().zip(&self.source_bytes()[rows])
-                {
-                    *sentence = starts.partition_point(|&start| (start as i32) < *end) as u32;
-                }
+        once::<Vec<_>>(&self.sentences, || self.find_sentences(0..self.len()))
+    }
+
+    /// Compute on all threads what decoding will ask for, where it is work for several of them.
+    pub(crate) fn prepare(&self, pool: &Pool, unit: Unit, sentences: bool) {
+        if self.ids.len() < 2 * TASK_TOKENS {
+            return;
+        }
+        self.source_bytes();
+        let parts = || split(self.len(), |index| self.rows(index).len());
+        once(self.widened(unit), || {
+            AnswerOffsets::joined(pool.map(parts(), |texts| self.widen(unit, texts)))
+        });
+        if sentences {
+            once(&self.sentences, || pool.map(parts(), |texts| self.find_sentences(texts)).concat());
+        }
+    }
+
+    fn widened(&self, unit: Unit) -> &OnceLock<AnswerOffsets> {
+        &self.answer_offsets[usize::from(unit == Unit::Word)]
+    }
+
+    /// Tokens of some neighbouring texts.
+    fn rows_of(&self, texts: &Range<usize>) -> Range<usize> {
+        self.indptr[texts.start] as usize..self.indptr[texts.end] as usize
+    }
+
+    /// Compute the answer offsets of some texts' tokens.
+    fn widen(&self, unit: Unit, texts: Range<usize>) -> AnswerOffsets {
+        let all = self.rows_of(&texts);
+        let own = |index: usize| self.rows(index).start - all.start..self.rows(index).end - all.start;
+        let mut bytes = self.source_bytes()[all.clone()].to_vec();
+        let mut is_ascii = true;
+        for index in texts.clone() {
+            let text = self.text(index);
+            let (bounds, mut trimmer) = (Bounds::new(text, unit), Trimmer::new(text));
+            for offset in &mut bytes[own(index)] {
+                *offset =
+                    bounds.widen(if self.takes_white_space() { trimmer.trim(*offset) } else { *offset });
             }
-            sentences
-        })
+            is_ascii &= text.is_ascii();
+        }
+        let characters = (!is_ascii).then(|| {
+            let mut characters = bytes.clone();
+            for index in texts {
+                to_characters(self.text(index), &mut characters[own(index)]);
+            }
+            characters
+        });
+        AnswerOffsets { bytes, characters }
+    }
+
+    /// Find the sentences of some texts' tokens.
+    fn find_sentences(&self, texts: Range<usize>) -> Vec<u32> {
+        let mut sentences = Vec::with_capacity(self.rows_of(&texts).len());
+        for index in texts {
+            let starts = sentence_starts(self.text(index));
+            let place = |[_, end]: &Offset| starts.partition_point(|&start| (start as i32) < *end) as u32;
+            sentences.extend(self.source_bytes()[self.rows(index)].iter().map(place));
+        }
+        sentences
     }
 
     /// Whether tokens may take in the white space around their words.

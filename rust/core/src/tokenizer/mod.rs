@@ -17,7 +17,7 @@ mod vocabulary;
 pub(crate) use encodings::AnswerOffsets;
 pub use encodings::{Encodings, Texts};
 pub use load::{Disagreement, read_tokenizer};
-pub use origin::{Origin, in_use, read_again};
+pub use origin::{Origin, read_again, share};
 pub use pair_layout::PairLayout;
 #[cfg(any(test, fuzzing))]
 pub(crate) use tokenizer::Engine;

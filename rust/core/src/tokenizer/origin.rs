@@ -52,8 +52,8 @@ impl Origin {
     }
 }
 
-/// Keep a tokenizer for [`read_again`] as long as it is in use.
-pub fn in_use(tokenizer: Tokenizer) -> Arc<Tokenizer> {
+/// Share a tokenizer with [`read_again`] as long as it is in use.
+pub fn share(tokenizer: Tokenizer) -> Arc<Tokenizer> {
     let tokenizer = Arc::new(tokenizer);
     // In a forked child the lock may be held by a thread that it does not have; sharing only saves time.
     if let Ok(mut all) = IN_USE.try_lock() {
@@ -66,7 +66,7 @@ pub fn in_use(tokenizer: Tokenizer) -> Arc<Tokenizer> {
 /// Find a tokenizer in use that makes the same tokens, or else read it.
 ///
 /// # Errors
-/// As [`read_tokenizer`].
+/// As [`read_tokenizer`]; or `Error::File`: its files have changed.
 pub fn read_again(origin: &Origin) -> Result<Arc<Tokenizer>> {
     let find = |all: &Vec<Weak<Tokenizer>>| {
         all.iter().filter_map(Weak::upgrade).find(|other| other.origin().identity == origin.identity)
@@ -75,7 +75,11 @@ pub fn read_again(origin: &Origin) -> Result<Arc<Tokenizer>> {
         Some(tokenizer) => Ok(tokenizer),
         None => {
             let (tokenizer, _) = read_tokenizer(&origin.path, origin.match_special_tokens, origin.threads)?;
-            Ok(in_use(tokenizer))
+            if tokenizer.origin().identity != origin.identity {
+                let reason = "it, or a file beside it, is not what it was when the encoding was pickled";
+                return Err(Error::File { path: origin.path.clone(), reason: reason.to_owned() });
+            }
+            Ok(share(tokenizer))
         }
     }
 }

@@ -27,7 +27,7 @@ impl Windows {
     /// multiple of `multiple_of`.
     ///
     /// # Errors
-    /// `Error::Row`, `Error::WindowTooLong`, `Error::Argument`.
+    /// `Error::Row`, `Error::WindowTooLong`, `Error::Argument`, `Error::Memory`.
     pub fn batch(&self, rows: &[i64], length: Option<usize>, multiple_of: usize) -> Result<Batch> {
         if multiple_of == 0 {
             return Err(Error::argument("multiple_of", 0, "at least 1"));
@@ -37,10 +37,10 @@ impl Windows {
         let Some(longest) = longest else {
             return Err(Error::argument("rows", "empty", "at least one window"));
         };
-        let length = match length {
-            Some(length) => length,
-            None => longest.checked_next_multiple_of(multiple_of).unwrap_or(longest),
-        };
+        if length.is_none() && multiple_of > MAX_LENGTH {
+            return Err(Error::argument("multiple_of", multiple_of, format!("at most {MAX_LENGTH}")));
+        }
+        let length = length.unwrap_or_else(|| longest.next_multiple_of(multiple_of));
         self.check_lengths(&windows, length)?;
         if length > MAX_LENGTH {
             return Err(Error::argument("length", length, format!("at most {MAX_LENGTH}")));
@@ -54,20 +54,29 @@ impl Windows {
                 let (own, padding) = ids.split_at_mut(tokens(row).len());
                 own.copy_from_slice(&self.ids[tokens(row)]);
                 padding.fill(pad);
-            }),
-            attention_mask: self.matrix(windows.len(), length, |row, mask| mask[..tokens(row).len()].fill(1)),
+            })?,
+            attention_mask: self
+                .matrix(windows.len(), length, |row, mask| mask[..tokens(row).len()].fill(1))?,
             token_type_ids: self.matrix(windows.len(), length, |row, types| {
                 let own = &mut types[..tokens(row).len()];
                 self.tokenizer.layout().write_types(self.context_start[windows[row]] as usize, own);
-            }),
+            })?,
         })
     }
 
     /// Fill rows of zeros.
-    fn matrix(&self, rows: usize, length: usize, fill: impl Fn(usize, &mut [i32]) + Sync) -> Vec<i32> {
-        let mut values = vec![0; rows.saturating_mul(length)];
+    fn matrix(
+        &self,
+        rows: usize,
+        length: usize,
+        fill: impl Fn(usize, &mut [i32]) + Sync,
+    ) -> Result<Vec<i32>> {
+        let elements = rows.saturating_mul(length);
+        let mut values = Vec::new();
+        values.try_reserve_exact(elements).map_err(|_| Error::Memory { rows, length })?;
+        values.resize(elements, 0);
         self.tokenizer.pool().fill_rows(&mut values, rows, |row| (row + 1) * length, fill);
-        values
+        Ok(values)
     }
 
     /// Take the padding off: row i of `values` (`length` columns) goes to where window `rows[i]` lies
@@ -90,7 +99,7 @@ impl Windows {
             return Err(Error::Shape { name: "out", found, expected });
         }
         self.check_lengths(&windows, length)?;
-        for (&window, row) in windows.iter().zip(values.chunks_exact(length)) {
+        for (&window, row) in windows.iter().zip(values.chunks_exact(length.max(1))) {
             let place = self.rows(window);
             let tokens = place.len();
             out[place].copy_from_slice(&row[..tokens]);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt};
 
 use crate::error::{Error, Result, Role};
-use crate::text::check_size;
+use crate::text::{check_size, trim};
 use crate::tokenizer::Encodings;
 use crate::tokenizer::Tokenizer;
 
@@ -41,9 +41,9 @@ impl Context {
         if !self.encodings.takes_white_space() {
             return start..end;
         }
-        let text = self.text().get(start..end).unwrap_or_default();
-        let start = end - text.trim_start().len();
-        start..end.min(start + text.trim().len())
+        let [start, trimmed] = trim(self.text(), [start as i32, end as i32]).map(|byte| byte as usize);
+        // Turned where there is nothing but white space.
+        start.min(end)..trimmed.clamp(start.min(end), end)
     }
 }
 
@@ -63,7 +63,9 @@ pub(crate) fn encode_questions(
     questions: &[&str],
     most: usize,
 ) -> Result<(Vec<i32>, Vec<i64>)> {
-    let encoded = tokenizer.encode_ids(questions)?;
+    let encode =
+        |questions: &[&str]| tokenizer.encode_ids(questions).map_err(|error| error.of(Role::Question));
+    let encoded = encode(questions)?;
     let is_long = |index: usize| (encoded.1[index + 1] - encoded.1[index]) as usize > most;
     if !(0..questions.len()).any(is_long) {
         return Ok(encoded);
@@ -76,7 +78,7 @@ pub(crate) fn encode_questions(
             false => question.into(),
         })
         .collect();
-    tokenizer.encode_ids(&squeezed.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    encode(&squeezed.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
 /// Tokenize the contexts that are texts, together.
@@ -117,12 +119,12 @@ pub(crate) fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
 
 /// The same error with the index of the first context that is the text.
 fn in_first(error: Error, encoded: &[Option<Context>], places: &[usize]) -> Error {
-    let Error::Text { index: place, reason } = error else {
+    let Error::Text { index: place, reason, .. } = error else {
         return error;
     };
     let mut contexts = encoded.iter().zip(places);
     let index = contexts.position(|(encoded, &other)| encoded.is_none() && other == place).unwrap_or(place);
-    Error::Text { index, reason }
+    Error::Text { role: Role::Context, index, reason }
 }
 
 /// Find each text's place among the distinct ones, in the order in which they first occur; 0 for None.

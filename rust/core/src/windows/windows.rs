@@ -116,11 +116,14 @@ impl Windows {
         let Some(own) = score(window) else {
             return false;
         };
-        self.windows_of(self.question[window] as usize).all(|other| match score(other) {
-            Some(theirs) if other < window => theirs < own,
-            Some(theirs) => theirs <= own,
-            None => true,
-        })
+        // Neither the starts nor the ends of a question's windows decrease: those that hold the token are
+        // neighbours.
+        let all = self.windows_of(self.question[window] as usize);
+        let begun = self.context_offset[all.clone()].partition_point(|&first| first as usize <= token);
+        (all.start..all.start + begun)
+            .rev()
+            .map_while(|other| Some((other, score(other)?)))
+            .all(|(other, theirs)| if other < window { theirs < own } else { theirs <= own })
     }
 
     /// Plan the windows of a question.

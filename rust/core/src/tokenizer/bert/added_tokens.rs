@@ -82,7 +82,8 @@ impl Matcher {
         self.automaton.is_match(text)
     }
 
-    /// Call `part` with the parts of `text`, in order; together they cover it.
+    /// Call `part` with the parts of `text`, in order; together they cover it. White space that one added
+    /// token takes from its right side may be in the next one too, as in Hugging Face's tokenizers.
     pub(crate) fn split(&self, text: &str, mut part: impl FnMut(Part)) {
         let mut done = 0;
         for found in self.automaton.find_iter(text) {

@@ -255,11 +255,10 @@ impl Bert {
             character.end += offset as u32;
         }
         let normal: String = aligned.iter().map(|aligned| aligned.char).collect();
-        let mut begin = 0;
+        let bytes: Vec<usize> = normal.char_indices().map(|(at, _)| at).collect();
+        let character = |byte: usize| bytes.partition_point(|&at| at < byte);
         matcher.split(&normal, |part| {
-            let end = begin + normal[part.start..part.end].chars().count();
-            let characters = &aligned[begin..end];
-            begin = end;
+            let characters = &aligned[character(part.start)..character(part.end)];
             match (part.id, characters) {
                 (Some(id), [first, .., last]) => pieces.push(Piece { id, start: first.start, end: last.end }),
                 (Some(id), [one]) => pieces.push(Piece { id, start: one.start, end: one.end }),

@@ -105,6 +105,14 @@ fn added_tokens_take_their_spaces_and_normal_forms() {
 }
 
 #[test]
+fn added_tokens_may_share_white_space() {
+    let strip = AddedToken { normalized: true, special: false, rstrip: true, ..added("漢", 7) };
+    let encodings = with_added(vec![strip]).encode(vec!["漢漢 a漢"]).unwrap();
+    assert_eq!(encodings.ids(), [7, 7, 5, 7]);
+    assert_eq!(encodings.offsets(), [[0, 2], [1, 3], [3, 4], [4, 5]]);
+}
+
+#[test]
 fn no_text_and_empty_texts() {
     let tokenizer = tokenizer([true; 4], 2);
     assert!(tokenizer.encode(Vec::<String>::new()).unwrap().is_empty());

@@ -8,8 +8,10 @@ pub(crate) const MAX_WORD: usize = 16;
 pub(crate) const MAX_PIECES: usize = 3;
 /// log2 of the number of entries; 32 bytes each.
 const BITS: u32 = 16;
+/// Entries that may hold a word: a limit for texts whose words were chosen to have equal hashes.
+const PROBES: usize = 32;
 
-/// The source bytes of a word, zero behind its end, and its length.
+/// The source bytes of a word, zero after its end, and its length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Key {
     bytes: u128,
@@ -34,6 +36,12 @@ impl Key {
         };
         let bytes = bytes & MASKS[length.min(MAX_WORD)];
         Key { bytes, length: length as u32, bucket: bucket(bytes, length as u64) }
+    }
+
+    /// The entries that may hold the word, in the order in which they are looked at.
+    #[inline(always)]
+    fn places(self) -> impl Iterator<Item = usize> {
+        (0..PROBES).map(move |step| (self.bucket as usize + step) % WordCache::ENTRIES)
     }
 }
 
@@ -106,7 +114,8 @@ impl Entry {
     }
 }
 
-/// An open table with linear probing, at most half full: when it is, it starts again empty.
+/// An open table with linear probing over a few entries, at most half full: when it is, it starts again
+/// empty.
 #[derive(Debug)]
 pub(crate) struct WordCache {
     entries: Box<[Entry]>,
@@ -135,17 +144,16 @@ impl WordCache {
 
     #[inline(always)]
     pub(crate) fn get(&self, key: Key) -> Option<&Entry> {
-        let mut place = key.bucket as usize;
-        loop {
+        for place in key.places() {
             let entry = &self.entries[place];
             if entry.holds(key) {
                 return Some(entry);
             }
             if entry.shape == 0 {
-                return None;
+                break;
             }
-            place = (place + 1) % WordCache::ENTRIES;
         }
+        None
     }
 
     /// The pieces of an entry that overflows, relative to its word.
@@ -173,12 +181,10 @@ impl WordCache {
             self.overflow.extend(pieces.iter().map(relative));
             Entry { bytes: key.bytes, ids, shape: key.length | OVERFLOWS }
         };
-        let mut place = key.bucket as usize;
-        while self.entries[place].shape != 0 {
-            place = (place + 1) % WordCache::ENTRIES;
-        }
-        self.entries[place] = entry;
-        self.words += 1;
+        let free = key.places().find(|&place| self.entries[place].shape == 0);
+        self.words += usize::from(free.is_some());
+        // Words that were made to meet in one place push each other out.
+        self.entries[free.unwrap_or(key.bucket as usize)] = entry;
     }
 }
 
@@ -210,6 +216,18 @@ mod tests {
         assert_eq!(cache.get(key("ab")).map(|entry| entry.ids[0]), Some(1));
         assert!(cache.get(key("ab\0")).is_none());
         assert!(cache.get(key("a")).is_none());
+    }
+
+    #[test]
+    fn words_of_one_place_are_found_in_a_few_steps() {
+        let mut cache = WordCache::new();
+        let colliding = (0..).map(|i| format!("{i:08}")).filter(|word| key(word).bucket == 7);
+        for (id, word) in (0..).zip(colliding.take(3 * PROBES)) {
+            cache.insert(key(&word), &[Piece { id, start: 0, end: 8 }], 0);
+            assert_eq!(cache.get(key(&word)).map(|entry| entry.ids[0]), Some(id as i32));
+        }
+        assert_eq!(cache.words, PROBES);
+        assert!(cache.get(key("other")).is_none());
     }
 
     #[test]

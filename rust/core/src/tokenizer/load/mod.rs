@@ -1,4 +1,4 @@
-//! The files of a tokenizer: `tokenizer.json`, `vocab.txt`, or `vocab.json` with `merges.txt`.
+//! The files of a tokenizer: `tokenizer.json`, `vocab.txt`, `vocab.json` with `merges.txt`, or SentencePiece's.
 
 mod bert;
 mod bpe;
