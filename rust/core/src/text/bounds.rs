@@ -31,18 +31,26 @@ impl Bounds {
             return Bounds { starts: ends.clone(), ends }.without_white_space(text);
         }
         let mut bounds = Bounds { starts: Vec::new(), ends: Vec::new() };
-        for (at, word) in text.split_word_bound_indices() {
+        let mut add = |at: usize, word: &str| {
             bounds.starts.push(at as u32);
             bounds.ends.push(at as u32);
             bounds.split(at, word);
+        };
+        if text.is_ascii() {
+            ascii_words(text).for_each(|(at, word)| add(at, word));
+        } else {
+            text.split_word_bound_indices().for_each(|(at, word)| add(at, word));
         }
         bounds.starts.push(text.len() as u32);
         bounds.ends.push(text.len() as u32);
         // Some word boundaries lie inside a grapheme, such as before U+0E33 (Thai sara am).
         if !text.is_ascii() {
-            let whole: Vec<u32> = graphemes().collect();
             for bounds in [&mut bounds.starts, &mut bounds.ends] {
-                bounds.retain(|bound| whole.binary_search(bound).is_ok());
+                let mut whole = graphemes().peekable();
+                bounds.retain(|&bound| {
+                    while whole.next_if(|&other| other < bound).is_some() {}
+                    whole.peek() == Some(&bound)
+                });
             }
         }
         bounds.without_white_space(text)
@@ -63,6 +71,9 @@ impl Bounds {
     /// joins ("Clara's", "l'Isar", "bridge.The"); answers may leave a part of at most two letters, or what
     /// should be another word.
     fn split(&mut self, at: usize, word: &str) {
+        if word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return;
+        }
         for (place, mark) in word.char_indices() {
             let (before, after) = (&word[..place], &word[place + mark.len_utf8()..]);
             let (start, end) = ((at + word.len() - after.len()) as u32, (at + place) as u32);
@@ -97,6 +108,49 @@ impl Bounds {
     }
 }
 
+/// Split ASCII at its word bounds: as `split_word_bound_indices` does, in a tenth of its time.
+fn ascii_words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let end = ascii_word_end(text.as_bytes(), at)?;
+        let word = (at, &text[at..end]);
+        at = end;
+        Some(word)
+    })
+}
+
+/// Find the end of the word that begins at a byte; None at the end of the text.
+fn ascii_word_end(text: &[u8], at: usize) -> Option<usize> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let run = |is_in: &dyn Fn(u8) -> bool, from: usize| {
+        text[from..].iter().position(|&byte| !is_in(byte)).map_or(text.len(), |length| from + length)
+    };
+    match *text.get(at)? {
+        b' ' => Some(run(&|byte| byte == b' ', at)),
+        b'\r' if text.get(at + 1) == Some(&b'\n') => Some(at + 2),
+        first if is_word(first) => {
+            let mut end = run(&is_word, at);
+            while let &[before, mark, after, ..] = &text[end - 1..] {
+                let joins = match mark {
+                    b'\'' | b'.' => {
+                        before.is_ascii_alphabetic() && after.is_ascii_alphabetic()
+                            || before.is_ascii_digit() && after.is_ascii_digit()
+                    }
+                    b':' => before.is_ascii_alphabetic() && after.is_ascii_alphabetic(),
+                    b',' | b';' => before.is_ascii_digit() && after.is_ascii_digit(),
+                    _ => false,
+                };
+                if !joins {
+                    break;
+                }
+                end = run(&is_word, end + 1);
+            }
+            Some(end)
+        }
+        _ => Some(at + 1),
+    }
+}
+
 fn is_short(part: &str) -> bool {
     matches!(part.chars().take(3).count(), 1 | 2)
 }
@@ -116,7 +170,18 @@ pub(crate) fn whole_graphemes(text: &str, range: Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn words_of_ascii_are_those_of_the_annex(text in "[a-b0-1_ .,;:'\"\r\n\t\u{B}\u{C}\u{7F}-]{0,40}|[\u{0}-\u{7F}]{0,40}") {
+            let found: Vec<_> = ascii_words(&text).collect();
+            let expected: Vec<_> = text.split_word_bound_indices().collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 
     #[test]
     fn whole_words_and_graphemes() {
