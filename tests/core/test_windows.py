@@ -270,7 +270,7 @@ REFUSED_ROWS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         np.array([0]),
         {"multiple_of": 1 << 40},
         ValueError,
-        "length is 1099511627776, expected at most 1048576",
+        "multiple_of is 1099511627776, expected at most 1048576",
     ),
     (np.array([0]), {"length": 1 << 60}, ValueError, "length is .*, expected at most 1048576"),
     (np.array([0]), {"multiple_of": -8}, ValueError, "multiple_of"),

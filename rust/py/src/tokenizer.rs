@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::PyArray1;
-use pyo3::exceptions::{PyTypeError, PyUserWarning};
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::PyString;
 use spanjet_core::Role;
 use spanjet_core::text::check_size;
 use spanjet_core::tokenizer::{self as core, read_tokenizer, share};
@@ -345,13 +344,7 @@ fn check_all(texts: &[PyBackedStr]) -> spanjet_core::Result<()> {
 fn given_contexts(contexts: &Bound<'_, PyAny>) -> PyResult<Vec<ContextInput<PyBackedStr>>> {
     let give = |(i, item): (usize, Bound<'_, PyAny>)| match item.cast::<Encoding>() {
         Ok(encoding) => Ok(ContextInput::Encoded(encoding.get().context.clone())),
-        Err(_) if item.is_instance_of::<PyString>() => {
-            arguments::text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text)
-        }
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "contexts[{i}] is of type {}, expected str or Encoding",
-            arguments::type_name(&item)
-        ))),
+        Err(_) => arguments::text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text),
     };
     items("contexts", contexts)?.into_iter().enumerate().map(give).collect()
 }
