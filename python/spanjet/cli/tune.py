@@ -83,9 +83,7 @@ def tune(
             progress=progress,
         )
     if tuned.cpu_share < MIN_CPU_SHARE:
-        show_warning(
-            f"other programs took {1 - tuned.cpu_share:.0%} of the CPUs: tune again when they are idle"
-        )
+        show_warning(f"others took {1 - tuned.cpu_share:.0%} of the CPUs: tune again when they are idle")
     path = save_tuning(loaded, config, tuned.as_dict())
     if as_json:
         print_json({**tuned.as_dict(), "file": None if path is None else str(path)})

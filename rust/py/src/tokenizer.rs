@@ -41,8 +41,8 @@ type Pickled = (PathBuf, bool, Option<usize>);
 ///         ``merges.txt`` beside it (byte-level BPE, RoBERTa's special tokens and pairs); a SentencePiece
 ///         model (Kudo and Richardson 2018, arXiv 1808.06226) of ALBERT, CamemBERT, DeBERTa-v2 or
 ///         XLM-RoBERTa, by the ``tokenizer_class`` or the model's ``config.json``, read as transformers
-///         converts it; or a directory that holds one of these, the first of them. ``tokenizer_config.json`` and
-///         ``special_tokens_map.json`` beside it are read too: for the padding token, and unless it is a
+///         converts it; or a directory that holds one of these, the first of them. ``tokenizer_config.json``
+///         and ``special_tokens_map.json`` beside it are read too: for the padding token, and unless it is a
 ///         ``tokenizer.json``, with ``added_tokens.json``, for all settings.
 ///     match_special_tokens: whether special tokens typed in a text (``[SEP]`` …) become those tokens, as
 ///         they do in the ``tokenizers`` package. By default they are plain text, which is what untrusted
