@@ -337,9 +337,10 @@ def test_squad_adds_logits_in_double_precision() -> None:
 def test_as_many_as_there_are(short: Case) -> None:
     start, end = distinct(short.windows, 5)
     for mode in MODES:
-        many = {"top_k": sys.maxsize, "n_best": sys.maxsize, "max_answer_length": sys.maxsize}
+        many: dict[str, Any] = {"top_k": sys.maxsize, "n_best": sys.maxsize, "max_answer_length": sys.maxsize}
         found = decode_spans(short.windows, start, end, mode=mode, **many)
-        other = decode_spans(short.windows, start, end, mode=mode, **dict.fromkeys(many, 10**6))
+        fewer: dict[str, Any] = dict.fromkeys(many, 10**6)
+        other = decode_spans(short.windows, start, end, mode=mode, **fewer)
         np.testing.assert_array_equal(found.start, other.start)
 
 
