@@ -200,6 +200,9 @@ def test_what_cannot_be_done_is_refused(network: Path, tmp_path: Path) -> None:
     wide = Reader(replace(reader.shape, hidden=64))
     with pytest.raises(ValueError, match="teacher's hidden size is 64, the network's is 32"):
         PruningRun(reader, data, settings, Store(tmp_path), wide)
+    shallow = Reader(replace(reader.shape, sizes=reader.shape.sizes[:1]))
+    with pytest.raises(ValueError, match="the teacher has 1 layers, the network has 2; expected at least as"):
+        PruningRun(reader, data, settings, Store(tmp_path), shallow)
 
 
 def test_sizes_that_do_not_fit_are_refused(network: Path, tmp_path: Path) -> None:

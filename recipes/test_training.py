@@ -157,7 +157,7 @@ def test_other_settings_are_refused(prepared: Path) -> None:
     other = command(prepared, "whole", 900, "--seed", "9")
     done = subprocess.run(other, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode
-    assert "was made with seed 0; expected the same settings" in done.stderr
+    assert "was made with seed 0, not 9; expected the same settings" in done.stderr
 
 
 def test_the_rate_is_constant_and_then_falls() -> None:
@@ -172,6 +172,8 @@ def test_a_run_of_minutes_ends_with_its_time() -> None:
     settings = Settings(0, 0.25, 1.0, 10, 400, 0, 0.1, 0.1, minutes=2)
     assert settings.progress(Place(seen=10**6, seconds=90)) == 0.75
     assert settings.rate_at(Place(step=99, seconds=105)) == 0.5
+    with pytest.raises(ValueError, match="warm_up is 0 steps; expected at least 1"):
+        Settings(1000, 0.25, 1.0, 0, 400, 0, 0.1, 0.1)
     for total, minutes in ((0, 0.0), (100, 1.0)):
         with pytest.raises(ValueError, match=r"windows \(--total\) or a time \(--minutes\)"):
             Settings(total, 0.25, 1.0, 10, 400, 0, 0.1, 0.1, minutes=minutes)

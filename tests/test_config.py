@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from spanjet import Calibration, DecodeConfig, RuntimeConfig, WindowConfig
+from spanjet.bench.mlperf.loadgen.settings import LoadSettings
 from spanjet.bench.mlperf.run import RunConfig
 from spanjet.bench.mlperf.table.table import TableConfig
 from spanjet.compress.optimize.config import OptimizeConfig
@@ -97,6 +98,13 @@ def test_refuses(kind: Any, field: str, value: Any, error: type[Exception], expe
     with pytest.raises(error) as caught:
         kind(**{field: value})
     assert str(caught.value) == f"{kind.__name__}.{field} is {value!r}; expected {expected}"
+
+
+def test_refuses_of_settings_with_more() -> None:
+    with pytest.raises(TypeError, match=r"^LoadSettings\.evenly is 1; expected True or False$"):
+        LoadSettings(scenario="Offline", samples=1, evenly=1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"budgets are \('a',\); expected shares"):
+        OptimizeConfig(budgets=("a",))  # type: ignore[arg-type]
 
 
 def test_integers_of_numpy_become_those_of_python() -> None:

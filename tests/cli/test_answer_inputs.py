@@ -181,7 +181,9 @@ def test_a_text_without_tokens_is_rejected_without_an_index() -> None:
 def test_existing_outputs_name_the_options() -> None:
     Path("in.csv").write_bytes(ROWS)
     assert run("in.csv", "--out", "out.jsonl")[0] == 0
-    assert "or permission to replace it (--overwrite, overwrite=True)" in run("in.csv", "--out", "out.jsonl")[2]
+    assert (
+        "or permission to replace it (--overwrite, overwrite=True)" in run("in.csv", "--out", "out.jsonl")[2]
+    )
     Path("b.jsonl.partial").mkdir()
     Path("b.jsonl.partial/state.json").write_text("{}")
     for option, expected in (

@@ -129,6 +129,13 @@ def test_bad_arguments(fresh: Reader) -> None:
     assert not threads()
 
 
+def test_a_search_checks_its_threshold_before_it_reads(fresh: Reader) -> None:
+    passages = iter([TEXT, TEXT])
+    with pytest.raises(ValueError, match=r"threshold is 1\.5"):
+        asyncio.run(fresh.search_async("who?", passages, threshold=1.5))
+    assert list(passages) == [TEXT, TEXT]
+
+
 def test_cancelling_one_call_does_not_hurt_others(fresh: Reader) -> None:
     async def main() -> None:
         tasks = [asyncio.ensure_future(fresh.ask_async("who?", f"{TEXT} {index}")) for index in range(20)]

@@ -9,6 +9,6 @@ pub use bounds::Unit;
 pub(crate) use bounds::{Bounds, whole_graphemes};
 pub(crate) use byte_classes::{BLOCK, block, classify};
 pub use offsets::{Offset, check_size};
-pub(crate) use offsets::{Trimmer, character_range, to_bytes, to_characters, trim};
+pub(crate) use offsets::{Trimmer, character_range, to_bytes, to_characters};
 pub use sentences::sentence_around;
 pub(crate) use sentences::sentence_starts;

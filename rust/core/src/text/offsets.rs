@@ -32,15 +32,8 @@ pub(crate) fn to_bytes(text: &str, offsets: &mut [Offset]) {
     }
 }
 
-/// Take white space off the ends of a range of bytes; empty or turned where there is nothing else.
-pub(crate) fn trim(text: &str, [start, end]: Offset) -> Offset {
-    let part = &text[start as usize..];
-    let start = text.len() - part.trim_start().len();
-    [start as i32, text[..end as usize].trim_end().len() as i32]
-}
-
-/// Takes white space off ranges of bytes of one text, as [`trim`] does; each run of it is measured once, however
-/// many ranges begin or end in it.
+/// Takes white space off the ends of ranges of bytes of one text. Each run of it is measured once, however many
+/// ranges begin or end in it.
 pub(crate) struct Trimmer<'t> {
     text: &'t str,
     /// The last run that was found.
@@ -52,7 +45,7 @@ impl<'t> Trimmer<'t> {
         Trimmer { text, run: 0..0 }
     }
 
-    /// Trim a range.
+    /// Trim a range; it is empty or reversed where there is nothing but white space.
     pub(crate) fn trim(&mut self, [start, end]: Offset) -> Offset {
         let (start, end) = (start as usize, end as usize);
         if self.text[start..].starts_with(char::is_whitespace) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt};
 
 use crate::error::{Error, Result, Role};
-use crate::text::{check_size, trim};
+use crate::text::{Trimmer, check_size};
 use crate::tokenizer::Encodings;
 use crate::tokenizer::Tokenizer;
 
@@ -41,8 +41,8 @@ impl Context {
         if !self.encodings.takes_white_space() {
             return start..end;
         }
-        let [start, trimmed] = trim(self.text(), [start as i32, end as i32]).map(|byte| byte as usize);
-        // Turned where there is nothing but white space.
+        let [start, trimmed] =
+            Trimmer::new(self.text()).trim([start as i32, end as i32]).map(|byte| byte as usize);
         start.min(end)..trimmed.clamp(start.min(end), end)
     }
 }
