@@ -116,7 +116,7 @@ def test_damaged_measurements_are_made_anew(path: Path, damage: str) -> None:
     }
     file.write_bytes(lines[damage])
     maker, store = Maker(5), ArtifactStore(path)
-    with pytest.warns(RuntimeWarning, match=r"errors-.*\.jsonl: damaged, .*: 1 of 2 lines"):
+    with pytest.warns(RuntimeWarning, match=r"errors-.*\.jsonl: damaged; .*: 1 of 2 lines"):
         assert store.measurement("errors", 0, "a", maker.number) == 1
     assert store.measurement("errors", 0, "b", maker.number) == 5
     assert [json.loads(line) for line in file.read_text().splitlines()] == [["a", 1], ["b", 5]]
