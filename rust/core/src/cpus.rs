@@ -15,7 +15,7 @@ pub fn usable_cpus(root: &Path) -> usize {
     groups(root).iter().filter_map(|group| quota(group)).fold(affinity, usize::min).max(1)
 }
 
-/// The CPUs that the scheduler may put this thread on.
+/// Count the CPUs that the scheduler may put this thread on.
 fn affinity(root: &Path) -> Option<usize> {
     let status = fs::read_to_string(root.join("proc/thread-self/status")).ok()?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
@@ -27,7 +27,7 @@ fn affinity(root: &Path) -> Option<usize> {
     list.trim().split(',').map(count).sum::<Option<usize>>().filter(|&cpus| cpus > 0)
 }
 
-/// The directories of this process's control groups and of those above them: each has a quota of its own. In a
+/// Find the directories of this process's control groups and of those above them: each has a quota of its own. In a
 /// container the path may be that of the host, and only the mount itself is there.
 fn groups(root: &Path) -> Vec<PathBuf> {
     let lines = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
@@ -48,7 +48,7 @@ fn groups(root: &Path) -> Vec<PathBuf> {
     groups
 }
 
-/// The CPUs whose time a control group has, rounded up; None: no limit.
+/// Count the CPUs whose time a control group has, rounded up; None: no limit.
 fn quota(group: &Path) -> Option<usize> {
     let read = |name: &str| fs::read_to_string(group.join(name)).ok();
     let limit = read("cpu.max").or_else(|| {

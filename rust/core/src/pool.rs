@@ -24,7 +24,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A pool of some threads; None: as many as the process may use.
+    /// Make a pool of some threads; None: as many as the process may use.
     ///
     /// # Errors
     /// `Error::Argument`: no threads, or absurdly many.
@@ -93,7 +93,7 @@ impl Pool {
         take_ready(&mut lock(&taker));
     }
 
-    /// The results of `task` for each item, in the order of the items.
+    /// Collect the results of `task` for each item, in the order of the items.
     pub(crate) fn map<I: Send, T: Send>(&self, items: Vec<I>, task: impl Fn(I) -> T + Sync) -> Vec<T> {
         let mut results = Vec::with_capacity(items.len());
         self.map_in_order(items, task, |result| results.push(result));
@@ -128,7 +128,7 @@ impl Pool {
         });
     }
 
-    /// The running threads, or None when the system gives none: the caller then works alone.
+    /// Start the threads, unless they run; None when the system gives none: the caller then works alone.
     fn start(&self) -> Option<Arc<ThreadPool>> {
         let process = std::process::id();
         // A thread that held this lock when the process forked does not exist in the child.

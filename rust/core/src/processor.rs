@@ -1,11 +1,11 @@
 //! Name the processor, and those of its instruction sets that decide how fast inference is.
 
-/// The name that the processor gives itself, where it gives one (x86).
+/// Read the name that the processor gives itself, where it gives one (x86).
 pub fn processor_name() -> Option<String> {
     detected::name().map(|name| name.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// The instruction sets that the processor has and the operating system lets programs use, of those that matter
+/// Find the instruction sets that the processor has and the operating system lets programs use, of those that matter
 /// to the arithmetic of neural networks, by Linux's names.
 pub fn instruction_sets() -> Vec<&'static str> {
     detected::sets().into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
@@ -41,7 +41,7 @@ mod detected {
         ]
     }
 
-    /// The states that the operating system saves for programs; called where it is known to save AVX's.
+    /// Read the states that the operating system saves for programs; called where it is known to save AVX's.
     #[allow(unsafe_code)]
     fn saved_states() -> u64 {
         #[target_feature(enable = "xsave")]

@@ -16,12 +16,12 @@ use crate::windows::Windows;
 const WORDS: &str = "[PAD] [UNK] [CLS] [SEP] the a an b c un ##aff ##able ##a ##b ##c ##1 x1 é cafe ##é 漢 字 \
                      . , - ! ' \" $ = ᄒ ##ᅡ ##ᆫ я ##я при ##вет 2024 ##s word ##word";
 
-/// BERT's layout.
+/// Make BERT's layout.
 pub(crate) fn layout() -> PairLayout {
     PairLayout { before: vec![2], between: vec![3], after: vec![3], types: [0, 0, 0, 1, 1] }
 }
 
-/// A small tokenizer that cleans, isolates ideographs, strips accents, lowers the case (in this order).
+/// Make a small tokenizer that cleans, isolates ideographs, strips accents, lowers the case (in this order).
 #[allow(clippy::unwrap_used)] // The vocabulary above is right.
 pub fn tokenizer(normalization: [bool; 4], threads: usize) -> Tokenizer {
     let pool = Pool::new(Some(threads)).unwrap();
@@ -47,7 +47,7 @@ pub(crate) fn vocabulary() -> Vocabulary {
     Vocabulary::new(entries, HashMap::new(), "##", &SpecialTokens::default()).unwrap()
 }
 
-/// Ids and byte offsets of a text without blocks, runs or cache: normalise all, split, look each word up.
+/// Find the ids and byte offsets of a text without blocks, runs or cache: normalise all, split, look each word up.
 pub fn encode(tokenizer: &Tokenizer, text: &str) -> (Vec<i32>, Vec<[i32; 2]>) {
     let (mut aligned, mut pieces) = (Vec::new(), Vec::new());
     if let Engine::Bert(bert) = tokenizer.engine() {
@@ -57,7 +57,7 @@ pub fn encode(tokenizer: &Tokenizer, text: &str) -> (Vec<i32>, Vec<[i32; 2]>) {
     pieces.iter().map(|piece| (piece.id as i32, [piece.start as i32, piece.end as i32])).unzip()
 }
 
-/// Every span of every window of a question as (margin, bytes): the greatest margin of equal spans, in the
+/// List every span of every window of a question as (margin, bytes): the greatest margin of equal spans, in the
 /// order of mode `global`. The logits are ragged; spans are of whole units.
 pub fn spans(
     windows: &Windows,
@@ -94,7 +94,7 @@ pub fn spans(
     spans
 }
 
-/// The answers of mode `global` as (score, bytes): every span in turn, unless it overlaps one before it.
+/// Find the answers of mode `global` as (score, bytes): every span in turn, unless it overlaps one before it.
 pub fn answers(
     windows: &Windows,
     logits: &Logits<'_>,

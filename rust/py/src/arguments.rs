@@ -57,7 +57,7 @@ pub(crate) fn texts(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<PyBack
     items.iter().enumerate().map(|(i, item)| text(format_args!("{name}[{i}]"), item)).collect()
 }
 
-/// The place that a Python index means, which counts from the end where it is negative.
+/// Find the place that a Python index means, which counts from the end where it is negative.
 pub(crate) fn index(value: isize, length: usize, of: &str) -> PyResult<usize> {
     let index = if value < 0 { value.checked_add_unsigned(length) } else { Some(value) };
     index

@@ -85,7 +85,7 @@ impl Candidates {
         }
     }
 
-    /// The best candidates that reach `floor`, in order: greater margin, then earlier start, then earlier
+    /// Select the best candidates that reach `floor`, in order: greater margin, then earlier start, then earlier
     /// end, then earlier window.
     #[inline(always)]
     fn select(&mut self, floor: f32) {

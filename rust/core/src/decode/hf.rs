@@ -267,7 +267,7 @@ fn continues_word(windows: &Windows, context: &Context, row: usize) -> bool {
     !prefix.is_empty() && rest.is_some_and(|rest| !rest.is_empty())
 }
 
-/// The token of a row in the vocabulary.
+/// Look up the token of a row in the vocabulary.
 fn token<'a>(windows: &'a Windows, context: &Context, row: usize) -> &'a str {
     windows.tokenizer.vocabulary().token(context.encodings.ids()[row] as u32).unwrap_or_default()
 }

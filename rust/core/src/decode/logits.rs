@@ -22,7 +22,7 @@ pub(crate) struct WindowLogits<'a> {
 }
 
 impl WindowLogits<'_> {
-    /// Start logit plus end logit of the opening token.
+    /// Add the start logit and the end logit of the opening token.
     #[inline(always)]
     pub(crate) fn null(&self) -> f32 {
         self.start[0] + self.end[0]
@@ -53,7 +53,7 @@ impl<'a> Logits<'a> {
         Ok(())
     }
 
-    /// The logits of one window.
+    /// Borrow the logits of one window.
     #[inline(always)]
     pub(crate) fn rows(&self, windows: &Windows, window: usize) -> WindowLogits<'a> {
         let tokens = windows.rows(window);
@@ -64,7 +64,7 @@ impl<'a> Logits<'a> {
         WindowLogits { start: &self.start[rows.clone()], end: &self.end[rows] }
     }
 
-    /// The logits of one window, which are all finite and not absurd.
+    /// Borrow the logits of one window, which are all finite and not absurd.
     #[inline(always)]
     pub(crate) fn window(&self, windows: &Windows, window: usize) -> Result<WindowLogits<'a>> {
         let logits = self.rows(windows, window);

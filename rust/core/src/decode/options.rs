@@ -81,13 +81,13 @@ impl Calibration {
         Ok(())
     }
 
-    /// The logarithm of the odds that a context whose best span has this margin holds the answer.
+    /// Compute the logarithm of the odds that a context whose best span has this margin holds the answer.
     #[inline(always)]
     pub(crate) fn odds(&self, margin: f32) -> f64 {
         f64::from(self.slope) * f64::from(margin) + f64::from(self.intercept)
     }
 
-    /// The softmax of margins over the temperature, in double precision.
+    /// Compute the softmax of margins over the temperature, in double precision.
     #[inline(always)]
     pub(crate) fn shares(&self, margins: impl Iterator<Item = f32> + Clone, shares: &mut Vec<f64>) {
         let greatest = margins.clone().fold(f32::NEG_INFINITY, f32::max);

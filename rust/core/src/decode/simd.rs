@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Numbers that are tested at once.
 pub(crate) const LANES: usize = 32;
 
-/// Bit i is set if `summand + values[i]` is at least `least`.
+/// Set bit i if `summand + values[i]` is at least `least`.
 #[inline(always)]
 fn mask(summand: f32, values: &[f32; LANES], least: f32) -> u32 {
     // SAFETY: SSE2 is part of x86-64 itself.

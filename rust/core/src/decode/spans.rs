@@ -55,7 +55,7 @@ pub(crate) struct Null {
 }
 
 impl Null {
-    /// From the logarithm of the odds that there is an answer.
+    /// Build from the logarithm of the odds that there is an answer.
     #[inline(always)]
     pub(crate) fn from_odds(logit: f32, odds: f64) -> Null {
         Null { logit, answered: logistic(odds), no_answer: logistic(-odds) }

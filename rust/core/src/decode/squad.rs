@@ -86,7 +86,7 @@ impl Decoder for Squad {
 }
 
 impl Squad {
-    /// The candidates of one window, in the order of its best starts and ends.
+    /// Collect the candidates of one window, in the order of its best starts and ends.
     fn collect(
         &self,
         windows: &Windows,
@@ -110,7 +110,7 @@ impl Squad {
         }
     }
 
-    /// The n best candidates with different texts, and their bytes in the context.
+    /// Choose the n best candidates with different texts, and their bytes in the context.
     fn choose(
         &self,
         windows: &Windows,
@@ -136,7 +136,7 @@ impl Squad {
     }
 }
 
-/// The answer from context token `start` to token `end`. Projecting is made for BERT's normalisation; the
+/// Find the answer from context token `start` to token `end`. Projecting is made for BERT's normalisation; the
 /// tokens of other tokenizers cover their text as it stands.
 fn text_of(context: &Context, start: usize, end: usize, tokenizer: &Tokenizer) -> Projected {
     let bytes = context.answer_bytes(start, end);
@@ -155,7 +155,7 @@ pub(super) fn descending<T: PartialOrd>(a: &T, b: &T) -> Ordering {
     b.partial_cmp(a).unwrap_or(Ordering::Equal)
 }
 
-/// Indices of the n greatest values, greatest first, equal ones in their order.
+/// Find the indices of the n greatest values, greatest first, equal ones in their order.
 fn greatest(values: &[f32], n: usize) -> Vec<usize> {
     let order = |&a: &usize, &b: &usize| descending(&values[a], &values[b]).then(a.cmp(&b));
     let mut indices: Vec<usize> = (0..values.len()).collect();

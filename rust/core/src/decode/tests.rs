@@ -147,7 +147,7 @@ proptest! {
     }
 }
 
-/// Mode `hf` as it is defined: all products of a window, sorted; bytes of whole tokens.
+/// Answer in mode `hf` as it is defined: all products of a window, sorted; bytes of whole tokens.
 fn hf_answers(
     windows: &Windows,
     logits: &Logits<'_>,

@@ -23,7 +23,7 @@ pub(crate) fn classify(block: &[u8; BLOCK]) -> Classes {
     return portable::classify(block);
 }
 
-/// Bit i is set if byte i of the block continues a character of several bytes.
+/// Set bit i if byte i of the block continues a character of several bytes.
 #[inline(always)]
 pub(crate) fn continuations(block: &[u8; BLOCK]) -> u64 {
     // SAFETY: SSE2 is part of x86-64 itself.
@@ -34,7 +34,7 @@ pub(crate) fn continuations(block: &[u8; BLOCK]) -> u64 {
     return portable::continuations(block);
 }
 
-/// Bytes `text[at..]` as a block, blanks behind the end.
+/// Copy the bytes `text[at..]` into a block, blanks behind the end.
 #[inline(always)]
 pub(crate) fn block(text: &[u8], at: usize) -> [u8; BLOCK] {
     let rest = &text[at..];

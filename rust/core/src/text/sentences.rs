@@ -116,7 +116,8 @@ pub fn sentence_around(text: &str, range: Range<usize>) -> Result<Range<usize>> 
     }
 }
 
-/// The same in bytes. Empty lines end sentences, so that only the paragraph around the range is looked at.
+/// Find the sentences that a range of bytes touches. Empty lines end sentences, so that only the paragraph
+/// around the range is looked at.
 fn around(text: &str, range: Range<usize>) -> Range<usize> {
     let begin = text[..range.start].rfind("\n\n").map_or(0, |at| at + 2);
     let end = text[range.end..].find("\n\n").map_or(text.len(), |at| range.end + at + 2);

@@ -162,7 +162,7 @@ impl Encodings {
         self.in_bytes(&self.offsets, &self.byte_offsets)
     }
 
-    /// The text that each token stands for, in bytes, with white space that it takes in; computed when first
+    /// Find the text that each token stands for, in bytes, with white space that it takes in; computed when first
     /// asked for.
     pub(crate) fn source_bytes(&self) -> &[Offset] {
         match &self.sources {
@@ -263,7 +263,7 @@ impl Encodings {
         self.sources.is_some()
     }
 
-    /// The word that each token is a part of, by its place in the text, -1 for none; None: its spelling says
+    /// Find the word that each token is a part of, by its place in the text, -1 for none; None: its spelling says
     /// it.
     pub(crate) fn words(&self) -> Option<&[i32]> {
         self.words.as_deref()

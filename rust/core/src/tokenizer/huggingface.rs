@@ -25,7 +25,7 @@ pub(crate) struct HuggingFace {
 }
 
 impl HuggingFace {
-    /// The crate's own tokenizer, from the content of a `tokenizer.json`; or what is wrong with it.
+    /// Build the crate's own tokenizer from the content of a `tokenizer.json`; or what is wrong with it.
     pub(crate) fn parse(json: &str) -> std::result::Result<Tokenizer, String> {
         guarded(|| json.parse::<Tokenizer>())
     }
@@ -85,7 +85,7 @@ impl HuggingFace {
         }
     }
 
-    /// The normal form of a text; the text itself where there is none.
+    /// Make the normal form of a text; the text itself where there is none.
     pub(crate) fn normalized(&self, text: &str) -> String {
         let mut normalized = NormalizedString::from(text);
         match self.tokenizer.get_normalizer() {

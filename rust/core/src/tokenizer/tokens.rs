@@ -16,7 +16,7 @@ pub(crate) struct Output<const OFFSETS: bool> {
 }
 
 impl<const OFFSETS: bool> Output<OFFSETS> {
-    /// Room for about `tokens` tokens.
+    /// Make room for about `tokens` tokens.
     pub(crate) fn new(tokens: usize) -> Self {
         let offsets = Vec::with_capacity(if OFFSETS { tokens } else { 0 });
         Output { ids: Vec::with_capacity(tokens), offsets, sources: Vec::new(), words: Vec::new() }

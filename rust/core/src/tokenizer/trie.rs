@@ -45,7 +45,7 @@ impl Trie {
         Trie { nodes: builder.nodes }
     }
 
-    /// The state after one more byte.
+    /// Find the state after one more byte.
     #[inline]
     pub(crate) fn step(&self, state: State, byte: u8) -> Option<State> {
         let child = self.nodes.get(state.0 as usize)?.base ^ u32::from(byte);
@@ -59,7 +59,7 @@ impl Trie {
         self.nodes.get(state.0 as usize).map(|node| node.id).filter(|&id| id != NO_ID)
     }
 
-    /// The id of a whole key.
+    /// Look up the id of a whole key.
     pub(crate) fn get(&self, root: State, key: &[u8]) -> Option<u32> {
         let mut state = root;
         for &byte in key {
@@ -112,7 +112,7 @@ impl Builder {
         }
     }
 
-    /// A base whose children for `labels` are all free. XOR keeps the children in the base's block.
+    /// Find a base whose children for `labels` are all free. XOR keeps the children in the base's block.
     fn find_base(&mut self, labels: &[u8]) -> usize {
         let open = self.used.len().saturating_sub(OPEN_BLOCKS) * 256;
         self.first_open = self.first_open.max(open);

@@ -102,7 +102,7 @@ impl Vocabulary {
         Ok(self)
     }
 
-    /// The id of a token that must be there.
+    /// Look up the id of a token that must be there.
     ///
     /// # Errors
     /// `Error::Vocabulary`: it is not.
@@ -122,12 +122,12 @@ impl Vocabulary {
         self.tokens.len()
     }
 
-    /// The token of an id.
+    /// Look up the token of an id.
     pub fn token(&self, id: u32) -> Option<&str> {
         self.tokens.get(id as usize)?.as_deref()
     }
 
-    /// The id of a token.
+    /// Look up the id of a token.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.trie.get(Trie::BEGIN, token.as_bytes()).or_else(|| self.others.get(token).copied())
     }

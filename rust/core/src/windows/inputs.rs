@@ -34,7 +34,7 @@ impl Context {
         &self.encodings.source_bytes()[self.encodings.rows(self.index)]
     }
 
-    /// The bytes of the answer from token `first` to token `last`; empty where it is only white space.
+    /// Find the bytes of the answer from token `first` to token `last`; empty where it is only white space.
     pub(crate) fn answer_bytes(&self, first: usize, last: usize) -> Range<usize> {
         let offsets = self.source_bytes();
         let (start, end) = (offsets[first][0] as usize, offsets[last][1] as usize);
@@ -117,7 +117,7 @@ pub(crate) fn encode_contexts<T: AsRef<str> + Send + Sync + 'static>(
     encoded.into_iter().zip(places).enumerate().map(context).collect()
 }
 
-/// The same error with the index of the first context that is the text.
+/// Make the same error with the index of the first context that is the text.
 fn in_first(error: Error, encoded: &[Option<Context>], places: &[usize]) -> Error {
     let Error::Text { index: place, reason, .. } = error else {
         return error;

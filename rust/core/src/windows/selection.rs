@@ -43,7 +43,7 @@ impl Windows {
         first..first + self.context_positions(index).len()
     }
 
-    /// The context tokens that are most central in window `index`, which must exist: neighbours meet in the
+    /// Find the context tokens that are most central in window `index`, which must exist: neighbours meet in the
     /// middle of what they share.
     pub(crate) fn central_tokens(&self, index: usize) -> Range<usize> {
         let own = self.context_tokens(index);

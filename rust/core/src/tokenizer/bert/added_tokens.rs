@@ -41,7 +41,7 @@ pub(crate) struct Matcher {
 }
 
 impl Matcher {
-    /// The matcher for the tokens that are looked up in the text itself, if there are any.
+    /// Build the matcher for the tokens that are looked up in the text itself, if there are any.
     pub(crate) fn raw(tokens: &[AddedToken], match_special: bool) -> Result<Option<Matcher>> {
         let tokens: Vec<_> = tokens.iter().filter(|token| !token.normalized).cloned().collect();
         if !match_special && tokens.iter().all(|token| token.special) {
@@ -50,7 +50,7 @@ impl Matcher {
         Matcher::new(tokens, match_special)
     }
 
-    /// The matcher for the tokens that are looked up in the normalised text, if there are any.
+    /// Build the matcher for the tokens that are looked up in the normalised text, if there are any.
     pub(crate) fn normalized(
         tokens: &[AddedToken],
         match_special: bool,

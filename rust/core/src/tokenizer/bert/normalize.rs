@@ -43,7 +43,7 @@ impl Normalization {
         }
     }
 
-    /// The normal form of one character; false when a mark stays that reordering may move.
+    /// Write the normal form of one character; false when a mark stays that reordering may move.
     #[inline]
     fn apply_one(&self, source: Aligned, properties: Properties, output: &mut Vec<Aligned>) -> bool {
         let Some(cleaned) = self.clean(source, properties) else {
@@ -93,7 +93,7 @@ impl Normalization {
         }
     }
 
-    /// The general form, for texts with marks that are reordered and stay (spacing marks that have a
+    /// Apply the general form, for texts with marks that are reordered and stay (spacing marks that have a
     /// combining class). A decomposed character goes by its place: reordering moves the characters,
     /// while the sources stay in the order of the text.
     fn apply_reordering(&self, text: &str, output: &mut Vec<Aligned>) {

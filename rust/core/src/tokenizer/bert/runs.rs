@@ -23,7 +23,7 @@ pub(crate) struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    /// The runs of `text[start..]`.
+    /// Begin with the runs of `text[start..]`.
     pub(crate) fn new(text: &'a [u8], start: usize) -> Runs<'a> {
         Runs { text, at: start, pending: None, in_word: 0 }
     }

@@ -21,7 +21,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of `text[start..start + length]`, of which only the first `MAX_WORD` bytes count; the
+    /// Make the key of `text[start..start + length]`, of which only the first `MAX_WORD` bytes count; the
     /// length is at least 1.
     #[inline(always)]
     pub(crate) fn new(text: &[u8], start: usize, length: usize) -> Key {
@@ -38,7 +38,7 @@ impl Key {
         Key { bytes, length: length as u32, bucket: bucket(bytes, length as u64) }
     }
 
-    /// The entries that may hold the word, in the order in which they are looked at.
+    /// List the entries that may hold the word, in the order in which they are looked at.
     #[inline(always)]
     fn places(self) -> impl Iterator<Item = usize> {
         (0..PROBES).map(move |step| (self.bucket as usize + step) % WordCache::ENTRIES)

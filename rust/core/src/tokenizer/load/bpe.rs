@@ -83,7 +83,7 @@ pub(super) fn check_ids(tokens: &SpecialTokens, vocabulary: &HashMap<String, u32
     Ok(())
 }
 
-/// The two tokens of each merge, the first merge first.
+/// Read the two tokens of each merge, the first merge first.
 fn merges(path: &Path) -> Result<Vec<(String, String)>> {
     let text = read(path)?;
     // The first line may state a version.

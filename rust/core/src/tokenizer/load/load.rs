@@ -73,7 +73,7 @@ fn read_outline(source: &Source<'_>, threads: usize) -> Result<(Engine, Template
     Ok((Engine::HuggingFace(Box::new(huggingface.map_err(|error| source.in_file(error))?)), template))
 }
 
-/// The crate's reason in terms of the file, where it names a type of its own.
+/// Say the crate's reason in terms of the file, where it names a type of its own.
 fn plain(reason: &str) -> String {
     const TYPES: [(&str, &str); 5] = [
         ("Model", "model"),

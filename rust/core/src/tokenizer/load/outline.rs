@@ -107,9 +107,9 @@ impl Outline {
         self.added_tokens.iter().cloned().map(|ListedToken { id, token }| token.with_id(id)).collect()
     }
 
-    /// The unknown token is the model's, or a special token that is named like one. The padding token is the
-    /// first that the tokenizer has of: the `stated` one, that of the file's padding, and special tokens that
-    /// are named `[PAD]`, `<pad>`, or like them.
+    /// Find the special tokens. The unknown one is the model's, or a special token that is named like one; that
+    /// of padding is the first that the tokenizer has of: the `stated` one, that of the file's padding, and
+    /// special tokens that are named `[PAD]`, `<pad>`, or like them.
     pub(super) fn special_tokens(
         &self,
         stated: Option<String>,

@@ -111,7 +111,7 @@ impl Template {
         Some(Template { parts, types: [types[0]?, types[1]?, types[2]?, types[3]?, types[4]?] })
     }
 
-    /// The layout, with the ids of a vocabulary.
+    /// Make the layout, with the ids of a vocabulary.
     ///
     /// # Errors
     /// `Error::Vocabulary`: a token is missing, or has another id.
@@ -139,7 +139,7 @@ impl Template {
     }
 }
 
-/// The tokens of a special token of the template, of which there may be several.
+/// List the tokens of a special token of the template, of which there may be several.
 fn specials(field: &Value) -> Option<Vec<Special>> {
     let (tokens, ids) = (field["tokens"].as_array()?, field["ids"].as_array()?);
     if tokens.len() != ids.len() {

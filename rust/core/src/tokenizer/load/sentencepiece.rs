@@ -188,7 +188,7 @@ fn family(path: &Path, config: &ConfigFile, model: &Model<'_>) -> Result<Family>
     }
 }
 
-/// The pieces with their scores, in the order of the ids that the family gives them.
+/// List the pieces with their scores, in the order of the ids that the family gives them.
 fn vocabulary<'a>(family: Family, model: &Model<'a>) -> Vec<(&'a str, f64)> {
     let before: &[(&str, f64)] = match family {
         Family::XlmRoberta => &[("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)],

@@ -18,7 +18,7 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The same error with the file that it is about.
+    /// Make the same error with the file that it is about.
     pub(super) fn in_file(&self, error: Error) -> Error {
         match error {
             Error::Vocabulary(reason) => refuse(self.file, format!("the vocabulary {reason}")),
@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path) -> Result<String> {
     }
 }
 
-/// The content of a file that is no text.
+/// Read the content of a file that is no text.
 pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     match std::str::from_utf8(&bytes).ok().and_then(mistake) {
@@ -73,7 +73,7 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| refuse(path, format!("is not what was expected: {error}")))
 }
 
-/// A file beside the tokenizer's; the defaults where it is missing.
+/// Read a file beside the tokenizer's; the defaults where it is missing.
 pub(super) fn beside<T: DeserializeOwned + Default>(file: &Path, name: &str) -> Result<T> {
     let path = file.with_file_name(name);
     if path.is_file() { parse(&path, &read(&path)?) } else { Ok(T::default()) }

@@ -59,7 +59,7 @@ struct PaddingFile {
     added_tokens_decoder: Option<IgnoredAny>,
 }
 
-/// The padding token that the files beside a `tokenizer.json` name, in the order of [`SpecialTokens::read`].
+/// Find the padding token that the files beside a `tokenizer.json` name, in the order of [`SpecialTokens::read`].
 ///
 /// # Errors
 /// `Error::Io`, `Error::File`: a file cannot be read.
@@ -140,7 +140,7 @@ impl SpecialTokens {
     }
 }
 
-/// The tokens of an `added_tokens.json`.
+/// List the tokens of an `added_tokens.json`.
 fn listed(ids: BTreeMap<String, u32>, special: &[String]) -> Vec<AddedToken> {
     let token = |(content, id)| {
         let is_special = special.contains(&content);
@@ -149,7 +149,7 @@ fn listed(ids: BTreeMap<String, u32>, special: &[String]) -> Vec<AddedToken> {
     ids.into_iter().map(token).collect()
 }
 
-/// A token without options; a special one is looked up in the text itself, any other in its normal form.
+/// Make a token without options; a special one is looked up in the text itself, any other in its normal form.
 pub(super) fn plain(content: String, id: u32, special: bool) -> AddedToken {
     let (single_word, lstrip, rstrip) = (false, false, false);
     AddedToken { content, id, special, single_word, lstrip, rstrip, normalized: !special }
