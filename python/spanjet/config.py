@@ -42,8 +42,8 @@ with a span.
 MOST = 2**31 - 1
 """Maximum of any integer setting."""
 
-SPECIAL_TOKENS = 3
-"""Number of special tokens of a window: ``[CLS]``, ``[SEP]`` and ``[SEP]``."""
+SPECIAL_TOKENS, MOST_SPECIAL_TOKENS = 3, 4
+"""Minimum and maximum number of special tokens of a window: BERT's and RoBERTa's."""
 
 
 class SettingError(ValueError):

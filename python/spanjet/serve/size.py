@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from spanjet._core import Tokenizer
-from spanjet.config import WindowConfig
+from spanjet.config import MOST_SPECIAL_TOKENS, WindowConfig
 from spanjet.reader.answer import Document
 from spanjet.serve.errors import RequestError
 
@@ -15,9 +15,6 @@ MAX_TOKENS = 1 << 21
 
 TOKENS_OF_A_CHARACTER = 4
 """Maximum, in any tokenizer: bytes of UTF-8, or parts of a letter."""
-
-SPECIAL_TOKENS = 4
-"""Maximum of a window, in any tokenizer."""
 
 
 def check_size(
@@ -33,7 +30,7 @@ def check_size(
     Raises:
         RequestError: they are; status 413.
     """
-    most = _window_tokens(pairs, _most_tokens, config, SPECIAL_TOKENS)
+    most = _window_tokens(pairs, _most_tokens, config, MOST_SPECIAL_TOKENS)
     if most is not None and most <= MAX_TOKENS:
         return
 

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import TypedDict
 
 from spanjet.config import (
+    MOST_SPECIAL_TOKENS,
     DecodeConfig,
     SettingError,
     WindowConfig,
@@ -18,9 +19,6 @@ from spanjet.reader.errors import reworded
 from spanjet.runtime.warnings import warn_caller
 
 __all__ = ["ExtractionConfig", "own_names", "warn_ignored"]
-
-SPECIAL_TOKENS = 4
-"""Maximum number of special tokens of a window, which RoBERTa has."""
 
 ANY_OVERLAP = 0.01
 """Threshold, Haystack's default, up to which any overlap removes the worse span.
@@ -112,7 +110,7 @@ class ExtractionConfig:
                 convention="overlap",
                 max_question_length=None,
             )
-        room = self.max_seq_length - SPECIAL_TOKENS
+        room = self.max_seq_length - MOST_SPECIAL_TOKENS
         return replace(config, max_question_length=max(1, min(room // 2, room - self.stride - 1)))
 
 

@@ -13,12 +13,11 @@ use crate::tokenizer::bert::Normalization;
 use crate::tokenizer::bert::{Bert, Settings};
 use crate::tokenizer::load::outline::Outline;
 use crate::tokenizer::load::post_processor::Template;
-use crate::tokenizer::load::source::{CONFIG, Source, beside, parse, refuse};
+use crate::tokenizer::load::source::{CONFIG, Source, beside, model_type, parse, refuse};
 use crate::tokenizer::load::special_tokens::{self as settings, Defaults};
 use crate::tokenizer::tokenizer::Engine;
 use crate::tokenizer::vocabulary::{SpecialTokens, Vocabulary};
 
-const MODEL: &str = "config.json";
 /// BERT's own limit.
 const MAX_CHARACTERS: usize = 100;
 
@@ -179,22 +178,12 @@ pub(super) fn from_vocabulary(source: &Source<'_>, threads: usize) -> Result<(En
     Ok((parts.engine(source, threads)?, template(&tokens.cls, &tokens.sep)))
 }
 
-/// The model's `config.json`.
-#[derive(Deserialize, Default)]
-#[serde(expecting = "an object with the model's settings")]
-struct ModelFile {
-    model_type: Option<String>,
-}
-
 /// Whether a vocabulary is MPNet's, which holds BERT's special tokens too: by the tokenizer's class, or else by
 /// the model beside it.
 fn is_mpnet(vocabulary: &Path, config: &ConfigFile) -> Result<bool> {
     match &config.tokenizer_class {
         Some(class) => Ok(class.starts_with("MPNetTokenizer")),
-        None => {
-            let model: ModelFile = beside(vocabulary, MODEL)?;
-            Ok(model.model_type.is_some_and(|kind| kind == "mpnet"))
-        }
+        None => Ok(model_type(vocabulary)?.is_some_and(|kind| kind == "mpnet")),
     }
 }
 

@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::tokenizer::load::bpe::{added_token, check_ids};
 use crate::tokenizer::load::protobuf::{self, base64, visit};
-use crate::tokenizer::load::source::{CONFIG, beside, read_bytes, refuse};
+use crate::tokenizer::load::source::{CONFIG, MODEL, beside, model_type, read_bytes, refuse};
 use crate::tokenizer::load::special_tokens::{Defaults, SpecialTokens, plain};
 
 /// The file's names: ALBERT's, CamemBERT's and XLM-RoBERTa's, DeBERTa's.
 pub(super) const MODELS: [&str; 3] = ["spiece.model", "sentencepiece.bpe.model", "spm.model"];
-const MODEL: &str = "config.json";
 const UNIGRAM: u64 = 1;
 const UNKNOWN: u64 = 2;
 const CONTROL: u64 = 3;
@@ -59,12 +58,6 @@ struct ConfigFile {
     keep_accents: bool,
     #[serde(default)]
     split_by_punct: bool,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(expecting = "an object with the model's settings")]
-struct ModelFile {
-    model_type: Option<String>,
 }
 
 struct Piece<'a> {
@@ -161,11 +154,11 @@ pub(super) fn tokenizer_file(path: &Path) -> Result<String> {
 
 /// Find the family by the settings of the tokenizer or the model, and refuse what cannot be converted exactly.
 fn family(path: &Path, config: &ConfigFile, model: &Model<'_>) -> Result<Family> {
-    let file: ModelFile = beside(path, MODEL)?;
+    let model_type = model_type(path)?;
     let class = config.tokenizer_class.as_deref().map(|class| class.trim_end_matches("Fast"));
     let found = Family::ALL.into_iter().find(|(name, kind, _)| match class {
         Some(class) => class == *name,
-        None => file.model_type.as_deref() == Some(kind),
+        None => model_type.as_deref() == Some(kind),
     });
     let directory = path.parent().unwrap_or(path).display();
     let convert = format!(

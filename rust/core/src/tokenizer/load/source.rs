@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
 pub(super) const CONFIG: &str = "tokenizer_config.json";
+pub(super) const MODEL: &str = "config.json";
 
 /// A file, its content, and how it is to be read.
 #[derive(Clone, Copy)]
@@ -77,4 +79,14 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
 pub(super) fn beside<T: DeserializeOwned + Default>(file: &Path, name: &str) -> Result<T> {
     let path = file.with_file_name(name);
     if path.is_file() { parse(&path, &read(&path)?) } else { Ok(T::default()) }
+}
+
+/// Read what family of models the configuration beside a tokenizer names.
+pub(super) fn model_type(file: &Path) -> Result<Option<String>> {
+    #[derive(Deserialize, Default)]
+    #[serde(expecting = "an object with the model's settings")]
+    struct Model {
+        model_type: Option<String>,
+    }
+    Ok(beside::<Model>(file, MODEL)?.model_type)
 }
