@@ -169,6 +169,18 @@ def test_figures_show_the_numbers_of_their_pages(name: str) -> None:
         assert any(shown), f"{words}: {values}"
 
 
+@pytest.mark.parametrize("page", ["benchmarks.md", "evaluation.md"])
+def test_accuracy_is_what_was_measured(page: str) -> None:
+    measured = json.loads((ROOT / "benches/measured/eval.json").read_text(encoding="utf-8"))
+    rows = rows_of(page)
+    for run in measured["runs"]:
+        scores = run["result"]
+        other = next(scores[name] for name in ("right_passage", "exact_match", "exact") if name in scores)
+        wanted = {f"{scores['f1']:.2f}", f"{other:.2f}"}
+        assert any(wanted <= numbers for _, numbers in rows), run["arguments"]
+    assert len(measured["runs"]) == 5
+
+
 def test_the_measured_curve_is_whole() -> None:
     data = json.loads((DOCS / "figures" / "risk-coverage.json").read_text(encoding="utf-8"))
     assert data["coverage"][-1] == 1
