@@ -28,6 +28,7 @@ ORDER = (
     "storage",
     "config",
     "_core",
+    "validation",
 )
 RIDDLES = ("what", "which", "how", "in which", "whether", "where", "when", "that")
 

@@ -56,7 +56,7 @@ def test_defaults() -> None:
         (WindowConfig, "doc_stride", 0, ValueError, "an integer of at least 1"),
         (WindowConfig, "doc_stride", None, TypeError, "an integer of at least 1"),
         (WindowConfig, "convention", "hf", ValueError, "'advance' or 'overlap'"),
-        (WindowConfig, "convention", ["advance"], ValueError, "'advance' or 'overlap'"),
+        (WindowConfig, "convention", ["advance"], TypeError, "'advance' or 'overlap'"),
         (WindowConfig, "max_question_length", 0, ValueError, "an integer of at least 1"),
         (DecodeConfig, "mode", "best", ValueError, "'global' or 'squad' or 'hf'"),
         (DecodeConfig, "handle_impossible_answer", 1, TypeError, "True or False"),
@@ -111,6 +111,14 @@ def test_integers_of_numpy_become_those_of_python() -> None:
     config = WindowConfig(max_length=np.int64(256), doc_stride=np.uint8(64))
     assert config == WindowConfig(max_length=256, doc_stride=64)
     assert (type(config.max_length), type(config.doc_stride)) == (int, int)
+
+
+def test_numbers_of_numpy_become_those_of_python() -> None:
+    config = Calibration(slope=np.float32(0.5), intercept=np.int64(2))
+    assert config == Calibration(slope=0.5, intercept=2)
+    assert (type(config.slope), type(config.intercept)) == (float, int)
+    with pytest.raises(TypeError, match=r"^DecodeConfig\.mode is array"):
+        DecodeConfig(mode=np.array(["global", "hf"]))  # type: ignore[arg-type]
 
 
 def test_accepts_what_none_means() -> None:

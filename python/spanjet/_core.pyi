@@ -71,7 +71,8 @@ class Tokenizer:
     Raises:
         FileNotFoundError, OSError: the file is missing or cannot be read.
         ValueError: the file is malformed, its vocabulary lacks a token that is needed, or it does not
-            say how pairs are made; the message names the file and what was expected.
+            say how pairs are made; the message names the file and what was expected. Or ``threads`` is
+            not 1 to 1,024.
 
     Example:
         >>> import spanjet
@@ -105,6 +106,10 @@ class Tokenizer:
         """Id of the token that ends the question and the context."""
     def token_to_id(self, token: str) -> int | None:
         """Look up the id of a vocabulary entry; None if there is no such entry.
+
+        Raises:
+            ValueError: a lone surrogate.
+            TypeError: not a text.
 
         Example:
             >>> import spanjet
@@ -196,9 +201,10 @@ class Tokenizer:
             allow_empty: whether a question or context may have no tokens; its windows then have none of it.
 
         Raises:
-            ValueError: different numbers of questions and contexts, a question or context
-                without tokens, a lone surrogate, or no room for the context; with the index.
-            TypeError: an item that is neither a text nor an encoding.
+            ValueError: different numbers of questions and contexts; a question or context without tokens, a
+                lone surrogate, a text that cannot be tokenized, an encoding of another tokenizer, or no room
+                for the context, with the index; a setting out of range.
+            TypeError: not a sequence, or an item that is neither a text nor an encoding.
 
         Example:
             >>> import spanjet
@@ -250,6 +256,9 @@ class Encoding:
     @property
     def byte_offsets(self) -> NDArray[np.int32]:
         """int32[n, 2]: start and end in bytes of the text's UTF-8."""
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that made them."""
     @property
     def tokens(self) -> list[str]:
         """The vocabulary entries of the ids."""
@@ -337,8 +346,10 @@ class Windows:
 
         Raises:
             IndexError: a row that does not exist.
-            ValueError: no rows, or a window longer than ``length``.
+            ValueError: no rows, a window longer than ``length``, a number out of range, or an array that is
+                not C-contiguous.
             TypeError: another dtype or number of dimensions.
+            MemoryError: the batch does not fit into memory.
 
         Example:
             >>> import numpy as np
@@ -381,7 +392,7 @@ class Windows:
 
         Raises:
             IndexError: a row that does not exist.
-            ValueError: the rows do not increase.
+            ValueError: the rows do not increase, or are not C-contiguous.
             TypeError: another dtype or number of dimensions.
 
         Example:
@@ -405,8 +416,8 @@ class Windows:
             int64[n], indices of windows.
 
         Raises:
-            ValueError: different numbers of questions and characters, or a question that does not exist or
-                has no windows.
+            ValueError: different numbers of questions and characters, a question that does not exist or has
+                no windows, or an array that is not C-contiguous.
             TypeError: another dtype or number of dimensions.
 
         Example:
@@ -488,7 +499,10 @@ class Spans:
         """int32[spans]: byte after the last one."""
     @property
     def score(self) -> NDArray[np.float32]:
-        """float32[spans]: the calibrated share of the span, 0 to 1; of the null answer ``no_answer``."""
+        """float32[spans]: the calibrated share of the span, 0 to 1; of the null answer ``no_answer``.
+
+        In mode ``hf`` it is as defined there, and may be greater than 1.
+        """
     @property
     def logit(self) -> NDArray[np.float32]:
         """float32[spans]: start logit plus end logit; of the null answer its ``null_logit``."""
@@ -496,8 +510,8 @@ class Spans:
     def null_logit(self) -> NDArray[np.float32]:
         """float32[spans]: start plus end logit of ``[CLS]`` in the span's window.
 
-        For the null answer it is that of the best span's window; in mode ``squad`` the smallest of all
-        windows.
+        For the null answer it is that of the best span's window, in mode ``hf`` that of the window which
+        gave ``no_answer``; in mode ``squad`` it is always the smallest of all windows.
         """
     @property
     def window(self) -> NDArray[np.int32]:
@@ -619,11 +633,11 @@ def decode_spans(
             or [windows, length] (padded; columns past a window's end are not read).
         mode: one of ``DECODE_MODES``, see above.
         top_k: spans of each question at most, the null answer included.
-        n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``; not in ``hf``.
+        n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``; ignored in ``hf``.
         max_answer_length: tokens of a span at most, at least 1.
         threshold: if given and P is less, the question's first span is the null answer (SQuAD v2;
-            Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1, not in ``hf``.
-        slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`; not in ``hf``.
+            Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1; ``hf`` refuses one.
+        slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`; ignored in ``hf``.
         overlap: see above; only in ``global``.
         align_to_words: whether spans are whole words (Unicode Standard Annex 29; what an apostrophe joins may
             stand alone), or only whole graphemes; in ``hf`` the tokenizer's words, or the tokens as they are;
@@ -632,7 +646,8 @@ def decode_spans(
 
     Raises:
         ValueError: shapes that do not fit, a logit that is not a number from -1e30 to 1e30 (with
-            window and position), an unknown mode or a number out of range.
+            window and position), an unknown mode, a number out of range or not of single precision, or a
+            ``threshold`` in ``hf``.
         TypeError: another dtype.
 
     Example:

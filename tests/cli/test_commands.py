@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from spanjet.cli import app
 from spanjet.cli.terminal.commands import COMMANDS
-from spanjet.config import SettingError, WindowConfig
+from spanjet.config import WindowConfig
+from spanjet.validation import SettingError
 from typer.testing import CliRunner
 
 MODEL = Path(__file__).parents[1] / "golden" / "tiny-bert"

@@ -14,7 +14,7 @@ import peer
 import pytest
 import spanjet
 from numpy.typing import NDArray
-from spanjet import Batch, Encoding, Encodings, Spans, Tokenizer, Windows, decode_spans
+from spanjet import Batch, Encoding, Encodings, Spans, Tokenizer, Windows, decode_spans, sentence
 
 Array = NDArray[Any]
 TEXT = "Zürich and 東京 are cities; the 😀 is none. " * 50
@@ -264,3 +264,46 @@ def test_a_batch_that_no_memory_holds(tokenizer: Tokenizer) -> None:
 
 def test_version() -> None:
     assert spanjet.__version__.split(".")[0].isdigit()
+
+
+@pytest.mark.parametrize("number", [2**70, -(2**70)])
+def test_integers_of_any_size(tokenizer: Tokenizer, number: int) -> None:
+    windows = tokenizer.windows(["What?"], ["It is."])
+    logits = np.zeros(len(windows.ids), np.float32)
+    rows = np.zeros(1, np.int64)
+    assert tokenizer.id_to_token(number) is None
+    with pytest.raises(IndexError):
+        tokenizer.encode_batch(["a"])[number]
+    refused: list[Callable[[], Any]] = [
+        lambda: Tokenizer(peer.UNCASED, threads=number),
+        lambda: windows.batch(rows, length=number),
+        lambda: windows.batch(rows, multiple_of=number),
+        lambda: sentence("a", 0, number),
+        # No number is too large for these.
+        lambda: tokenizer.windows(["a"], ["b"], max_length=-abs(number)),
+        lambda: tokenizer.windows(["a"], ["b"], doc_stride=-abs(number)),
+        lambda: tokenizer.windows(["a"], ["b"], max_question_length=-abs(number)),
+        lambda: decode_spans(windows, logits, logits, top_k=-abs(number)),
+        lambda: decode_spans(windows, logits, logits, n_best=-abs(number)),
+        lambda: decode_spans(windows, logits, logits, max_answer_length=-abs(number)),
+    ]
+    for call in refused:
+        with pytest.raises(ValueError, match=str(2**63)[:-1]):
+            call()
+    assert len(tokenizer.windows(["a"], ["b"], max_length=abs(number), doc_stride=abs(number))) == 1
+    assert len(decode_spans(windows, logits, logits, top_k=abs(number), n_best=abs(number)).start)
+
+
+@pytest.mark.parametrize(("name", "value"), [("slope", 1e40), ("temperature", 1e-40), ("intercept", -1e39)])
+def test_numbers_of_single_precision(tokenizer: Tokenizer, name: str, value: float) -> None:
+    settings: dict[str, Any] = {name: value}
+    windows = tokenizer.windows(["What?"], ["It is."])
+    logits = np.zeros(len(windows.ids), np.float32)
+    with pytest.raises(ValueError, match=rf"^{name} is .*, expected a number of single precision"):
+        decode_spans(windows, logits, logits, **settings)
+
+
+def test_an_encoding_knows_its_tokenizer(tokenizer: Tokenizer) -> None:
+    assert tokenizer.encode("a").tokenizer == tokenizer
+    with pytest.raises(TypeError, match=r"^contexts\[1\] is of type int, expected str or Encoding$"):
+        tokenizer.windows(["a", "b"], ["a", 3])  # type: ignore[list-item]

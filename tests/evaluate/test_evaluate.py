@@ -1,13 +1,14 @@
 """SQuAD's files, and what is made of a reader's answers to them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from spanjet import DecodeConfig, Reader, RuntimeConfig, WindowConfig
+from spanjet import Answer, DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet.evaluate import (
     SquadDataset,
     evaluate,
@@ -228,3 +229,21 @@ def test_confidence_of_an_evaluation(wide_reader: Reader, squad2: SquadDataset) 
     assert measure_confidence(dataset, article).exact.at(1.0) == 0
     answerable = replace(dataset, questions=tuple(q for q in dataset.questions if q.answers))
     assert "auc" not in measure_confidence(answerable, found).as_dict()
+
+
+def test_the_span_behind_the_null_answer_of_mode_hf(squad2: SquadDataset) -> None:
+    """The list has it by ``handle_impossible_answer``, without any threshold."""
+    null = Answer("", 0, 0, 0, 0, 0.7, 1.0, 1.0, 0.7)
+    span = Answer("Clara", 3, 8, 3, 8, 0.2, 0.0, 1.0, 0.7)
+
+    def stream(pairs: Iterable[Any], *, top_k: int, **_: Any) -> Iterator[list[Answer]]:
+        return ([null, span][:top_k] for _ in pairs)
+
+    decoding = DecodeConfig(mode="hf", handle_impossible_answer=True)
+    reader: Any = SimpleNamespace(
+        stream=stream, decode_config=decoding, threshold=None, cascade_calibration=None
+    )
+    found = evaluate(reader, squad2)
+    assert set(found.predictions.values()) == {""}
+    assert set(found.spans.values()) == {"Clara"}
+    assert set(found.confidence.values()) == {0.2}

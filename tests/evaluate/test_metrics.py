@@ -97,6 +97,15 @@ def test_coverage_counts_whole_items() -> None:
     assert found.at(0.551) == pytest.approx(55 / 56)
 
 
+def test_coverage_is_of_one_item_at_least() -> None:
+    assert risk_coverage([0.9, 0.8, 0.7, 0.6], [1, 0, 0, 0]).at(1e-12) == 1
+
+
+def test_infinite_confidences_are_ties() -> None:
+    for values in ([1, 0], [0, 1]):
+        assert risk_coverage([-np.inf, -np.inf], values).accuracy.tolist() == [0.5, 0.5]
+
+
 @pytest.mark.parametrize("seed", CASES)
 def test_order_of_the_items_does_not_matter(seed: int) -> None:
     confidence, event = random_case(seed)

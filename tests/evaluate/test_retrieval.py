@@ -245,3 +245,26 @@ def test_two_models_do_not_rank_passages_in_mode_hf(toy: Model, exact: RuntimeCo
     reader = Reader(toy, first=toy, threshold=None, decode_config=decoding, runtime_config=exact)
     with pytest.raises(ValueError, match="which mode 'hf' does not rank by"):
         evaluate_passages(reader, made_up(), passages=2)
+
+
+def test_a_passage_without_a_span_does_not_win(toy: Model, exact: RuntimeConfig) -> None:
+    """Mode squad finds no span with few candidates; the null answer's margin is greater than some spans'."""
+    options: Any = {"window_config": WindowConfig(max_length=48, doc_stride=16), "runtime_config": exact}
+    reader = Reader(toy, decode_config=DecodeConfig(mode="squad", n_best=1), **options)
+    generator = random.Random(5)
+    texts = tuple(toy_model.random_text(generator, generator.choice([3, 10, 60])) for _ in range(30))
+    asked = "who built it?"
+    nulls = [reader.ask(asked, text, threshold=None).is_null for text in texts]
+    assert 0 < sum(nulls) < len(texts)
+    questions = tuple(
+        Question(id=str(index), question=asked, context=text, answers=("x",), article="A")
+        for index, text in enumerate(texts)
+    )
+    dataset = SquadDataset(version="1.1", questions=questions, articles={"A": texts})
+    cases = choose_passages(dataset, 5)
+    best = [reader.search(asked, case.passages, top_k=1, threshold=None) for case in cases]
+    answers = tuple(
+        replace(question, answers=(found[0].text if found else "",))
+        for question, found in zip(questions, best, strict=True)
+    )
+    assert evaluate_passages(reader, replace(dataset, questions=answers), passages=5).exact == 100

@@ -52,6 +52,12 @@ def one(*answers: str, version: Any = "1.1") -> SquadDataset:
     return SquadDataset(version=version, questions=(question,))
 
 
+def test_a_question_of_v1_without_references() -> None:
+    with pytest.raises(ValueError, match=r"^question 'a' has no reference answer; expected one in v1\.1$"):
+        score(one(), {"a": "x"})
+    assert score(one(version="2.0"), {"a": ""}).f1 == 100
+
+
 @pytest.mark.parametrize(
     ("prediction", "answers", "exact_match", "f1"),
     [

@@ -54,6 +54,16 @@ def test_onnx_of_any_name(exported: Path) -> None:
     assert load_model(exported).weights == (exported / "model.onnx",)
 
 
+def test_weights_beside_an_onnx_count(exported: Path) -> None:
+    alone = load_model(exported)
+    (exported / "model.onnx_data").write_bytes(b"weights")
+    (exported / "other.onnx_data").write_bytes(b"another's")
+    both = load_model(exported)
+    assert both.weights == (exported / "model.onnx", exported / "model.onnx_data")
+    assert both.digest != alone.digest
+    assert both.weight_bytes == alone.weight_bytes + len(b"weights")
+
+
 def test_a_checkpoint_comes_before_its_onnx(exported: Path) -> None:
     shutil.copyfile(ARCHITECTURES / "electra" / "model.safetensors", exported / "model.safetensors")
     assert load_model(exported).weights == (exported / "model.safetensors",)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from spanjet import Reader
 from spanjet.reader import batching as module
 from spanjet.reader.batching import PlannedBatch, padded_lengths, schedule
 
@@ -155,3 +156,8 @@ def test_the_order_of_the_windows_does_not_matter(seed: int) -> None:
 def test_nothing_to_do() -> None:
     assert schedule(np.array([], np.int64)) == []
     assert schedule(np.array([], np.int64), streams=2) == []
+
+
+def test_what_is_planned(reader: Reader) -> None:
+    with pytest.raises(TypeError, match="windows: expected Windows or an array of their lengths, found list"):
+        reader.batches([10, 20])  # type: ignore[arg-type]

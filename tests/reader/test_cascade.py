@@ -226,6 +226,14 @@ def test_a_document_has_two_encodings_where_tokenizers_differ(
         Document(one.encoding, "text")  # type: ignore[arg-type]
 
 
+def test_a_document_of_another_first_tokenizer_is_tokenized_again(make: Make, other: Model) -> None:
+    text = random_pairs(5, seed=2)[4][1] * 3
+    both = make(1, first=other)
+    document = both.prepare(text)
+    wrong = Document(document.encoding, make(1).prepare(text).encoding)
+    assert both.ask(QUESTION, wrong) == both.ask(QUESTION, text)
+
+
 def refuse(*_: Any, **__: Any) -> Any:
     raise AssertionError("the first model runs")
 

@@ -115,7 +115,7 @@ def test_errors_go_to_the_caller_that_caused_them(fresh: Reader) -> None:
     assert isinstance(empty, ValueError)
     assert "context is empty" in str(empty)
     assert isinstance(number, TypeError)
-    assert str(number) == "context is of type int, expected str"
+    assert str(number) == "context is of type int, expected str or Document"
     assert "lone surrogate" in str(surrogate)
 
 
@@ -418,6 +418,18 @@ def test_a_long_text_does_not_shut_out_short_questions(
     held.released.release(1000)
     for future in accepted:
         assert isinstance(future.result(20), Chunk)
+    waiting.close()
+
+
+def test_what_others_prepare_refuses_nobody(held: HeldEngine, call: Callable[[int], Chunk]) -> None:
+    """Room that calls have reserved is none that tokens wait in."""
+    waiting = batcher(held, max_queue_tokens=96)
+    reservation = waiting.reserve(10_000)
+    assert reservation.future.done()
+    waiting.check()
+    accepted = waiting.submit(call(30), lambda done: done, limited=True)
+    held.released.release(100)
+    assert isinstance(accepted.result(20), Chunk)
     waiting.close()
 
 

@@ -500,7 +500,7 @@ def test_stream_checks_at_once(reader: Reader) -> None:
         reader.stream([], look_ahead=0)
     with pytest.raises(TypeError, match=r"look_ahead is 1\.5; expected an integer"):
         reader.stream([], look_ahead=1.5)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="'int' object is not iterable"):
+    with pytest.raises(TypeError, match="pairs: expected an iterable of pairs, found int"):
         reader.stream(3)  # type: ignore[call-overload]
 
 

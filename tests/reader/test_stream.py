@@ -262,3 +262,16 @@ def test_prepares_while_it_infers(toy: Model, exact: RuntimeConfig, monkeypatch:
     assert len(list(reader.stream(pairs(), look_ahead=100))) == 400
     assert set(under_way[:50]) == {0}
     assert min(under_way[50:]) > 0
+
+
+def test_contexts_of_other_types(reader: Reader) -> None:
+    """An encoding alone is none either: answers are cut out of a text or a document."""
+    encoding: Any = reader.prepare(TEXT).encoding
+    with pytest.raises(TypeError, match=r"^context is of type Encoding, expected str or Document$"):
+        reader.ask("who?", encoding)
+    found = list(reader.stream([("who?", TEXT), ("who?", encoding)], errors="return"))
+    assert isinstance(found[0], list)
+    assert isinstance(found[1], Failure)
+    assert "is of type Encoding, expected str or Document" in found[1].reason
+    with pytest.raises(TypeError, match="pairs: expected an iterable of pairs, found int"):
+        reader.stream(5)  # type: ignore[call-overload]

@@ -86,6 +86,19 @@ def test_damaged_files_are_ignored(toy: Model, config: RuntimeConfig, content: b
     assert reader.runtime_config == config.completed()
 
 
+def test_a_cache_that_cannot_be_searched_has_none(
+    toy: Model, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a home directory that is another user's; who is root may search all."""
+
+    def refuse(*_: Any, **__: Any) -> bool:
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.warns(RuntimeWarning, match="tuned settings are ignored: denied"):
+        assert tuned_settings(toy, config) == {}
+
+
 def test_a_directory_in_the_file_s_place(toy: Model, config: RuntimeConfig) -> None:
     path = tuning_file(toy, config)
     assert path is not None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from spanjet.config import check_bool, check_integer
+from spanjet.validation import check_bool, check_integer
 
 __all__ = ["BenchConfig"]
 

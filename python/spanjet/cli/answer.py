@@ -29,10 +29,10 @@ from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
 from spanjet.cli.terminal.output import show
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.texts import read_text
-from spanjet.config import check_count
 from spanjet.files import READERS, WRITERS, JobResult, answer_file
 from spanjet.files.row_queue import LOOK_AHEAD
 from spanjet.measure.progress import ignore_step
+from spanjet.validation import check_count
 
 __all__ = ["answer"]
 

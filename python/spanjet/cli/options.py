@@ -9,7 +9,8 @@ import typer
 
 from spanjet import CascadeConfig, DecodeConfig, Reader, RuntimeConfig, WindowConfig
 from spanjet._core import DECODE_MODES
-from spanjet.config import Threshold, check_threshold
+from spanjet.config import Threshold
+from spanjet.validation import check_threshold
 
 __all__ = [
     "CheckpointArgument",

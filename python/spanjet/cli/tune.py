@@ -16,10 +16,10 @@ from spanjet.cli.terminal.errors import show_warning
 from spanjet.cli.terminal.output import print_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.tables import show_table
-from spanjet.config import SettingError, check_count
 from spanjet.evaluate import load_squad
 from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.reader.tuned_settings import save_tuning
+from spanjet.validation import SettingError, check_count
 
 __all__ = ["tune"]
 

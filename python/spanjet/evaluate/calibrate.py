@@ -46,7 +46,8 @@ class CalibrationReport:
     Attributes:
         calibration: calibration fitted on all pairs.
         before: ``ece``, ``brier``, ``auc``, ``log_loss`` (of exact match) as shares, and ``f1`` in percent,
-            with the reader's calibration and threshold.
+            with the reader's calibration and threshold; with a first model, with the calibration of both, or
+            else the second one's.
         after: the same, cross-validated: each half of the articles with a calibration fitted on the other
             half.
         articles: number of articles.
@@ -97,8 +98,9 @@ def calibrate_reader(
         on_step: called with the number of answered and of all pairs.
 
     Raises:
-        ValueError: the reader is in another mode, every question has an answer, there are fewer than two
-            articles, or the margins do not separate questions with and without an answer.
+        ValueError: the reader is in another mode; the data set has no question, or none with or none without
+            an answer; a question cannot be asked; there are fewer than two articles; ``negatives`` is not
+            0 to 1; or the margins do not separate questions with and without an answer.
     """
     if reader.decode_config.mode != "global":
         raise ValueError(f"the reader's mode is {reader.decode_config.mode!r}; expected 'global'")
@@ -127,8 +129,10 @@ def check_unanswerable(dataset: SquadDataset) -> None:
     """Check that a data set has questions with and without an answer.
 
     Raises:
-        ValueError: all questions have an answer, or none has.
+        ValueError: there are no questions, all have an answer, or none has.
     """
+    if not dataset.questions:
+        raise ValueError("the data set has no question; expected a SQuAD v2.0 file")
     answered = [bool(question.answers) for question in dataset.questions]
     if all(answered):
         raise ValueError("every question has an answer; expected a SQuAD v2.0 file, where some have none")

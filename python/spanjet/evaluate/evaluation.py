@@ -111,7 +111,9 @@ def _answers(
     """
     on_step(0, len(dataset))
     pairs = ((question.question, question.context) for question in dataset.questions)
-    top_k = 1 if threshold is None else 2
+    decoding = reader.decode_config
+    has_null = threshold is not None or (decoding.mode == "hf" and decoding.handle_impossible_answer)
+    top_k = 2 if has_null else 1
     stream = reader.stream(pairs, top_k=top_k, threshold=threshold, errors="return")
     found, rejected = {}, {}
     for question, result in zip(dataset.questions, stream, strict=True):

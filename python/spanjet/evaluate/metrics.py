@@ -79,7 +79,8 @@ class RiskCoverage:
         if not 0 < coverage <= 1:
             raise ValueError(f"coverage is {coverage}; expected a share above 0 and at most 1")
         # Rounded before the ceiling: 0.55 * 100 is 55.00000000000001.
-        return float(self.accuracy[int(np.ceil(round(coverage * len(self.accuracy), 9))) - 1])
+        items = max(1, int(np.ceil(round(coverage * len(self.accuracy), 9))))
+        return float(self.accuracy[items - 1])
 
 
 def reliability_bins(confidence: ArrayLike, event: ArrayLike, *, bins: int = BINS) -> ReliabilityBins:
@@ -188,7 +189,7 @@ def risk_coverage(confidence: ArrayLike, value: ArrayLike) -> RiskCoverage:
 
 def _mean_of_ties(confidence: Floats, value: Floats) -> Floats:
     """Average the values of items of equal confidence; items are sorted by confidence."""
-    starts = np.flatnonzero(np.diff(confidence, prepend=np.nan) != 0)
+    starts = np.flatnonzero(np.append(True, confidence[1:] != confidence[:-1]))
     count = np.diff(starts, append=len(confidence))
     return np.repeat(np.add.reduceat(value, starts) / count, count)
 

@@ -273,7 +273,8 @@ def _found_in_passages(
 
 
 def _best(result: list[Answer] | Failure) -> Answer:
-    return NOTHING if isinstance(result, Failure) else result[0]
+    """Return the best span; like `Reader.search`, no null answer, whose margin would beat some."""
+    return NOTHING if isinstance(result, Failure) or result[0].is_null else result[0]
 
 
 class _Documents(dict[str, Document | str]):

@@ -92,7 +92,12 @@ def grade(prediction: str, question: Question, version: Version) -> tuple[float,
         prediction: predicted answer; "" is the null answer.
         question: question with its reference answers.
         version: version of the official script.
+
+    Raises:
+        ValueError: the version is 1.1, and the question has no reference answer.
     """
+    if version == "1.1" and not question.answers:
+        raise ValueError(f"question {question.id!r} has no reference answer; expected one in v1.1")
     predicted = normalize(prediction)
     references = [normalize(answer) for answer in _references(question, version)]
     exact = max(float(predicted == reference) for reference in references)
@@ -113,7 +118,7 @@ def score(
             (the scripts' ``na_prob``); if given and the data set is v2.0, the best thresholds are searched.
 
     Raises:
-        ValueError: no question of the data set has a prediction.
+        ValueError: no question of the data set has a prediction, or one of v1.1 no reference answer.
     """
     exact: dict[str, float] = {}
     f1: dict[str, float] = {}

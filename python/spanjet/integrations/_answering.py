@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
-from spanjet.config import Threshold, check_threshold, check_type
+from spanjet.config import Threshold
 from spanjet.integrations._lazy_reader import LazyReader
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.errors import reworded
 from spanjet.reader.passages import PassageAnswer
 from spanjet.reader.reader import Reader
+from spanjet.validation import check_threshold, check_type
 
 __all__ = ["answer_pairs", "checked_threshold", "find_passages", "find_passages_async"]
 

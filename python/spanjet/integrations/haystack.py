@@ -8,11 +8,12 @@ from dataclasses import fields
 from typing import Any
 
 from spanjet._core import sentence
-from spanjet.config import RuntimeConfig, check_type
+from spanjet.config import RuntimeConfig
 from spanjet.extras import import_extra
 from spanjet.integrations._extraction.config import ExtractionConfig, own_names, warn_ignored
 from spanjet.integrations._extraction.find import DocumentAnswer, answer_page, find_answers
 from spanjet.reader.reader import Reader
+from spanjet.validation import check_type
 
 try:
     from haystack import (

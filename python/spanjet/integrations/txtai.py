@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spanjet.config import Threshold, check_list
+from spanjet.config import Threshold
 from spanjet.extras import import_extra
 from spanjet.integrations._answering import answer_pairs, checked_threshold
 from spanjet.integrations._lazy_reader import LazyReader
 from spanjet.reader.reader import Reader
+from spanjet.validation import check_list
 
 try:
     from txtai.pipeline import Questions

@@ -96,8 +96,8 @@ class Fields:
         return default if value is None else value
 
     def count(self, key: str, *, default: int | None = None, least: int = 1, most: int = _MOST) -> int:
-        """Return an integer from ``least`` to ``most``."""
-        value = self._value(key, default)
+        """Return an integer from ``least`` to ``most``; null counts as missing."""
+        value = self.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.error(key, f"a whole number of at least {least} and at most {most}")
         return value

@@ -1,5 +1,6 @@
 """Load models from model directories, checkpoints, exported models or hub ids."""
 
+import glob
 import hashlib
 import os
 from collections.abc import Callable
@@ -247,5 +248,12 @@ def _load_ready(path: Path) -> Model:
         path=path,
         layout=config.layout,
         architecture=config.model_type,
-        weights=(graph.with_suffix(".bin") if graph.suffix == ".xml" else graph,),
+        weights=_weights_of(graph),
     )
+
+
+def _weights_of(graph: Path) -> tuple[Path, ...]:
+    """List the files of an exported model's weights; those beside an ONNX file are named after it."""
+    if graph.suffix == ".xml":
+        return (graph.with_suffix(".bin"),)
+    return (graph, *sorted(graph.parent.glob(f"{glob.escape(graph.name)}[._]data*")))

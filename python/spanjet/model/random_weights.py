@@ -84,6 +84,10 @@ class ModernBertShape(Shape):
     vocabulary: int = 50368
     positions: int = 8192
 
+    def __post_init__(self) -> None:
+        if self.pruned is not None:
+            raise ValueError("a ModernBERT's layers have one size; expected pruned to be None")
+
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield names and shapes of the tensors, as ModernBertForQuestionAnswering saves them."""
         width = self.width

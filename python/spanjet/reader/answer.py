@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from spanjet import _core
-from spanjet.config import check_type
+from spanjet.validation import check_type
 
 __all__ = ["Answer", "Document", "Failure", "answers_of"]
 
@@ -22,9 +22,11 @@ class Answer:
         start, end: offsets in code points, end exclusive.
         byte_start, byte_end: the same offsets in bytes of the context's UTF-8.
         score: probability that this is the answer, 0 to 1, if the model is calibrated; the scores of a
-            question's answers and ``no_answer`` add up to at most 1. For the null answer: ``no_answer``.
+            question's spans and ``no_answer`` add up to at most 1. For the null answer: ``no_answer``. In
+            mode ``hf`` it is that of transformers' pipeline, which may be greater than 1.
         logit: start logit plus end logit.
-        null_logit: start logit plus end logit of ``[CLS]`` in the same window.
+        null_logit: start logit plus end logit of ``[CLS]`` in the same window; in mode ``squad`` the smallest
+            of all windows.
         no_answer: probability that the context does not answer the question, 0 to 1.
     """
 
@@ -40,7 +42,10 @@ class Answer:
 
     @property
     def is_null(self) -> bool:
-        """True for the null answer: the context does not answer the question."""
+        """True for the null answer: the context does not answer the question.
+
+        In mode ``hf`` also for the empty answers that fill the list of a short context.
+        """
         return self.end == 0
 
     @property

@@ -1,8 +1,9 @@
 """Check that a model, its tokenizer and the window settings are compatible."""
 
 from spanjet._core import Tokenizer
-from spanjet.config import SettingError, WindowConfig
+from spanjet.config import WindowConfig
 from spanjet.model.load import Model
+from spanjet.validation import SettingError
 
 __all__ = ["check_compatible"]
 

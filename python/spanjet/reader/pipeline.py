@@ -279,5 +279,13 @@ def unzip(pairs: Sequence[Pair]) -> tuple[list[str], list[str | Document]]:
 
 
 def encoded(contexts: Sequence[str | Document]) -> list[str | _core.Encoding]:
-    """Replace documents by their encodings."""
+    """Replace documents by their encodings.
+
+    Raises:
+        TypeError: a context is neither a text nor a document.
+    """
+    for index, context in enumerate(contexts):
+        if not isinstance(context, str | Document):
+            found = type(context).__name__
+            raise TypeError(f"contexts[{index}] is of type {found}, expected str or Document")
     return [context.encoding if isinstance(context, Document) else context for context in contexts]

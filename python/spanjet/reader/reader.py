@@ -8,16 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanjet._core import Windows
-from spanjet.config import (
-    DecodeConfig,
-    RuntimeConfig,
-    Threshold,
-    WindowConfig,
-    check_config,
-    check_count,
-    check_list,
-    check_type,
-)
+from spanjet.config import DecodeConfig, RuntimeConfig, Threshold, WindowConfig
 from spanjet.model.load import Model
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.batching import PlannedBatch
@@ -28,6 +19,7 @@ from spanjet.reader.parts import Settings
 from spanjet.reader.passages import Passage, SearchResult
 from spanjet.reader.pipeline import Pair, encoded
 from spanjet.reader.stream import Stream
+from spanjet.validation import check_config, check_count, check_list, check_type
 
 __all__ = ["Reader"]
 
@@ -62,7 +54,10 @@ class Reader(AsyncReading):
 
     Raises:
         OSError: a file of the model is missing or cannot be read.
-        ValueError: the model is malformed, or ``window_config.max_length`` exceeds its maximum length.
+        ValueError: the model or its card is malformed, its tokenizer does not fit it,
+            ``window_config.max_length`` exceeds its maximum length, the threshold is not a probability or the
+            mode takes none, or ``runtime_config.threads`` is more than 1,024.
+        ImportError: ``model`` is a hub id, and the hub's client is not installed.
         TypeError: an argument has the wrong type.
     """
 
@@ -192,9 +187,16 @@ class Reader(AsyncReading):
             The answers to each question, at least one, in the order of ``questions``.
 
         Raises:
-            ValueError: questions and contexts differ in number, a question or context has no tokens or has a
-                lone surrogate, or ``top_k`` is less than 1; the message has the index.
-            TypeError: an item has the wrong type; the message has the index.
+            ValueError: questions and contexts differ in number; a question or context has no tokens or has a
+                lone surrogate, a question leaves no room, or a document is of another tokenizer (with the
+                index, where there are several); ``top_k`` is less than 1, or in mode ``squad`` more than
+                ``n_best``.
+            TypeError: an item has the wrong type; likewise with the index.
+            RuntimeError: the process was forked after the reader had run its model.
+
+        Warns:
+            QuestionCut: a question was cut to ``max_question_length`` tokens.
+            Uncalibrated: a first model is not calibrated with this one.
         """
         questions = check_list("questions", questions)
         if isinstance(contexts, str | Document):
@@ -207,7 +209,7 @@ class Reader(AsyncReading):
         """Tokenize a context once for many questions.
 
         Raises:
-            ValueError: the text has a lone surrogate.
+            ValueError: the text has a lone surrogate, or a character that the tokenizer has no token for.
             TypeError: the text is not a string.
         """
         return self._pipeline.prepare(check_type("text", text, str))
@@ -262,6 +264,8 @@ class Reader(AsyncReading):
             ValueError, TypeError: as `ask_many`; with the pair's index in the whole stream, after the answers
                 to all pairs before it. An error of ``pairs`` itself is also raised after those.
         """
+        if not isinstance(pairs, Iterable):
+            raise TypeError(f"pairs: expected an iterable of pairs, found {type(pairs).__name__}")
         stream = Stream(self._pipeline, iter(pairs), top_k, threshold, look_ahead, errors)
         return stream.results() if errors == "return" else stream.answers()
 
@@ -341,12 +345,21 @@ class Reader(AsyncReading):
     def batches(
         self, windows: Windows | NDArray[np.int64], *, streams: int | None = None
     ) -> list[PlannedBatch]:
-        """Plan the batches of windows as `ask_many` does, in the order in which they run.
+        """Plan the batches of windows, in the order in which they run.
+
+        `ask_many` plans them so where they fill more than one batch; less is planned for a single stream.
 
         Args:
             windows: the windows, or their lengths in tokens, int64[windows].
             streams: number of parallel streams; None: the engine's.
+
+        Raises:
+            TypeError: ``windows`` is neither.
         """
+        if not isinstance(windows, Windows | np.ndarray):
+            raise TypeError(
+                f"windows: expected Windows or an array of their lengths, found {type(windows).__name__}"
+            )
         return self._pipeline.plan(
             windows, streams=self._parts.engine.streams if streams is None else streams
         )

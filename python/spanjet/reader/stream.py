@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from spanjet.config import Threshold, check_count
+from spanjet.config import Threshold
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.errors import reworded
 from spanjet.reader.pipeline import Chunk, Pair, Pipeline, unzip
+from spanjet.validation import check_count
 
 __all__ = ["Stream"]
 

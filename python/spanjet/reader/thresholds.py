@@ -1,9 +1,10 @@
 """Resolve a threshold setting to the minimum probability of an answer."""
 
-from spanjet.config import Calibration, DecodeMode, Threshold, check_threshold
+from spanjet.config import Calibration, DecodeMode, Threshold
 from spanjet.model.load import Model
 from spanjet.reader.warnings import Uncalibrated
 from spanjet.runtime.warnings import warn_caller
+from spanjet.validation import check_threshold
 
 __all__ = ["Thresholds"]
 

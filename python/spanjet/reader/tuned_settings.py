@@ -25,12 +25,15 @@ def tuned_settings(model: Model, config: RuntimeConfig) -> dict[str, Any]:
 
     An unreadable or damaged file is ignored with a RuntimeWarning.
     """
-    if config.cache_dir is None or not (Path(config.cache_dir) / DIRECTORY).is_dir():
-        return {}  # the digest takes 10 ms
-    path = tuning_file(model, config)
-    if path is None or not path.is_file():
+    if config.cache_dir is None:
         return {}
+    path = Path(config.cache_dir) / DIRECTORY
     try:
+        if not path.is_dir():
+            return {}  # the digest takes 10 ms
+        path /= _name(model, config)
+        if not path.is_file():
+            return {}
         content = json.loads(path.read_bytes())
         settings = content["settings"] if isinstance(content, dict) else None
         if not isinstance(settings, dict) or set(settings) != set(TUNED_DEFAULTS):
@@ -72,10 +75,10 @@ def tuning_file(model: Model, config: RuntimeConfig) -> Path | None:
     """
     if config.cache_dir is None:
         return None
-    return Path(config.cache_dir) / DIRECTORY / f"{_key(model, config)}.json"
+    return Path(config.cache_dir) / DIRECTORY / _name(model, config)
 
 
-def _key(model: Model, config: RuntimeConfig) -> str:
+def _name(model: Model, config: RuntimeConfig) -> str:
     machine = describe_machine()
     threads = config.threads or usable_cpus()
     parts = (
@@ -87,7 +90,7 @@ def _key(model: Model, config: RuntimeConfig) -> str:
         machine["openvino"],
     )
     readable = re.sub(r"[^A-Za-z0-9]+", "-", f"{machine['processor']}-{threads}").strip("-").lower()
-    return f"{readable}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:24]}"
+    return f"{readable}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:24]}.json"
 
 
 def _digest(model: ov.Model) -> str:

@@ -3,19 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spanjet.config import (
-    RuntimeConfig,
-    SettingError,
-    Threshold,
-    check_bool,
-    check_integer,
-    check_number,
-    check_threshold,
-)
+from spanjet.config import RuntimeConfig, Threshold
 from spanjet.reader.cascade.config import CascadeConfig
 from spanjet.reader.dynamic_batching.config import QueueConfig
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import usable_cpus
+from spanjet.validation import SettingError, check_bool, check_integer, check_number, check_threshold
 
 __all__ = ["ServeConfig"]
 

@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from spanjet.config import SettingError
 from spanjet.reader.dynamic_batching.config import Overloaded
+from spanjet.validation import SettingError
 
 __all__ = ["FAILED", "RequestError", "add_handlers", "faults_of", "overloaded", "problem"]
 

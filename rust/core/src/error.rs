@@ -15,6 +15,8 @@ pub enum Role {
     Context,
     /// A text that is not known to be either.
     Text,
+    /// The only text of a call.
+    OnlyText,
 }
 
 impl fmt::Display for Role {
@@ -23,8 +25,14 @@ impl fmt::Display for Role {
             Role::Question => "question",
             Role::Context => "context",
             Role::Text => "text",
+            Role::OnlyText => "the text",
         })
     }
+}
+
+/// Name a text by its role and index; an only one has no index.
+fn place(role: Role, index: usize) -> String {
+    if role == Role::OnlyText { role.to_string() } else { format!("{role} {index}") }
 }
 
 /// Everything that the core refuses.
@@ -69,7 +77,7 @@ pub enum Error {
         contexts: usize,
     },
     /// A text has no tokens.
-    #[error("{role} {index} is empty: it has no tokens, expected some text")]
+    #[error("{} is empty: it has no tokens, expected some text", place(*role, *index))]
     Empty {
         /// Question or context.
         role: Role,
@@ -77,7 +85,7 @@ pub enum Error {
         index: usize,
     },
     /// A text is too long for 32-bit offsets.
-    #[error("{role} {index} has {bytes} bytes, expected at most {max}", max = i32::MAX)]
+    #[error("{} has {bytes} bytes, expected at most {max}", place(*role, *index), max = i32::MAX)]
     TooLong {
         /// Question or context.
         role: Role,
@@ -87,7 +95,7 @@ pub enum Error {
         bytes: usize,
     },
     /// A text that the tokenizer cannot make tokens of.
-    #[error("{role} {index} cannot be tokenized: {reason}")]
+    #[error("{} cannot be tokenized: {reason}", place(*role, *index))]
     Text {
         /// Question, context or other text.
         role: Role,
@@ -188,7 +196,7 @@ impl Error {
     }
 
     /// Say what a text is.
-    pub(crate) fn of(self, role: Role) -> Error {
+    pub fn of(self, role: Role) -> Error {
         match self {
             Error::Text { index, reason, .. } => Error::Text { role, index, reason },
             other => other,

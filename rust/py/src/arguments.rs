@@ -2,10 +2,35 @@
 
 use std::fmt::Display;
 
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyString;
+
+/// Read an integer; one beyond 64 bits is the nearest that has them, which no range allows.
+pub(crate) fn integer(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    value.extract().or_else(|error: PyErr| {
+        if !error.is_instance_of::<PyOverflowError>(value.py()) {
+            return Err(error);
+        }
+        Ok(if value.lt(0)? { i64::MIN } else { i64::MAX })
+    })
+}
+
+/// Read an integer (see `integer`), or None.
+pub(crate) fn optional_integer(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    if value.is_none() { Ok(None) } else { integer(value).map(Some) }
+}
+
+/// Convert a number that is computed with in single precision.
+pub(crate) fn single(name: &str, value: f64) -> PyResult<f32> {
+    let single = value as f32;
+    if value.is_finite() && value != 0.0 && !single.is_normal() {
+        let expected = "expected a number of single precision, of 1.2e-38 to 3.4e38";
+        return Err(PyValueError::new_err(format!("{name} is {value:e}, {expected}")));
+    }
+    Ok(single)
+}
 
 /// Convert a count, which Python may give as a negative number.
 pub(crate) fn count(name: &str, value: i64) -> PyResult<usize> {
@@ -58,8 +83,8 @@ pub(crate) fn texts(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<PyBack
 }
 
 /// Find the place that a Python index means, which counts from the end where it is negative.
-pub(crate) fn index(value: isize, length: usize, of: &str) -> PyResult<usize> {
-    let index = if value < 0 { value.checked_add_unsigned(length) } else { Some(value) };
+pub(crate) fn index(value: i64, length: usize, of: &str) -> PyResult<usize> {
+    let index = if value < 0 { value.checked_add_unsigned(length as u64) } else { Some(value) };
     index
         .and_then(|index| usize::try_from(index).ok())
         .filter(|&index| index < length)

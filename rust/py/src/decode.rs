@@ -7,7 +7,7 @@ use pyo3::types::PyTuple;
 use spanjet_core::decode::{self as core, Calibration, DecodeOptions, Logits, MODES, Mode};
 use spanjet_core::text::Unit;
 
-use crate::arguments::{choice, count};
+use crate::arguments::{choice, count, integer, single};
 use crate::arrays::{array, elements, owned};
 use crate::boundary::run;
 use crate::windows::Windows;
@@ -44,13 +44,15 @@ pub(crate) struct Spans {
     /// int32[spans]: byte after the last one.
     byte_end: Py<PyArray1<i32>>,
     /// float32[spans]: the calibrated share of the span, 0 to 1; of the null answer ``no_answer``.
+    ///
+    /// In mode ``hf`` it is as defined there, and may be greater than 1.
     score: Py<PyArray1<f32>>,
     /// float32[spans]: start logit plus end logit; of the null answer its ``null_logit``.
     logit: Py<PyArray1<f32>>,
     /// float32[spans]: start plus end logit of ``[CLS]`` in the span's window.
     ///
-    /// For the null answer it is that of the best span's window; in mode ``squad`` the smallest of all
-    /// windows.
+    /// For the null answer it is that of the best span's window, in mode ``hf`` that of the window which
+    /// gave ``no_answer``; in mode ``squad`` it is always the smallest of all windows.
     null_logit: Py<PyArray1<f32>>,
     /// int32[spans]: the window that gave the span, or -1 for the null answer.
     window: Py<PyArray1<i32>>,
@@ -100,11 +102,11 @@ impl Spans {
 ///         or [windows, length] (padded; columns past a window's end are not read).
 ///     mode: one of ``DECODE_MODES``, see above.
 ///     top_k: spans of each question at most, the null answer included.
-///     n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``; not in ``hf``.
+///     n_best: candidates (see above), at least 1; in ``squad`` at least ``top_k``; ignored in ``hf``.
 ///     max_answer_length: tokens of a span at most, at least 1.
 ///     threshold: if given and P is less, the question's first span is the null answer (SQuAD v2;
-///         Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1, not in ``hf``.
-///     slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`; not in ``hf``.
+///         Rajpurkar et al. 2018, arXiv 1806.03822); 0 to 1; ``hf`` refuses one.
+///     slope, intercept, temperature, sentence_margin: see `spanjet.Calibration`; ignored in ``hf``.
 ///     overlap: see above; only in ``global``.
 ///     align_to_words: whether spans are whole words (Unicode Standard Annex 29; what an apostrophe joins may
 ///         stand alone), or only whole graphemes; in ``hf`` the tokenizer's words, or the tokens as they are;
@@ -113,7 +115,8 @@ impl Spans {
 ///
 /// Raises:
 ///     ValueError: shapes that do not fit, a logit that is not a number from -1e30 to 1e30 (with
-///         window and position), an unknown mode or a number out of range.
+///         window and position), an unknown mode, a number out of range or not of single precision, or a
+///         ``threshold`` in ``hf``.
 ///     TypeError: another dtype.
 ///
 /// Example:
@@ -139,14 +142,14 @@ pub(crate) fn decode_spans(
     start_logits: &Bound<'_, PyAny>,
     end_logits: &Bound<'_, PyAny>,
     mode: &str,
-    top_k: i64,
-    n_best: i64,
-    max_answer_length: i64,
+    #[pyo3(from_py_with = integer)] top_k: i64,
+    #[pyo3(from_py_with = integer)] n_best: i64,
+    #[pyo3(from_py_with = integer)] max_answer_length: i64,
     threshold: Option<f64>,
-    slope: f32,
-    intercept: f32,
-    temperature: f32,
-    sentence_margin: f32,
+    slope: f64,
+    intercept: f64,
+    temperature: f64,
+    sentence_margin: f64,
     overlap: bool,
     align_to_words: bool,
     handle_impossible_answer: bool,
@@ -158,7 +161,12 @@ pub(crate) fn decode_spans(
         n_best: count("n_best", n_best)?,
         max_answer_length: count("max_answer_length", max_answer_length)?,
         threshold,
-        calibration: Calibration { slope, intercept, temperature, sentence_margin },
+        calibration: Calibration {
+            slope: single("slope", slope)?,
+            intercept: single("intercept", intercept)?,
+            temperature: single("temperature", temperature)?,
+            sentence_margin: single("sentence_margin", sentence_margin)?,
+        },
         overlap,
         unit: if align_to_words { Unit::Word } else { Unit::Grapheme },
         rank_null: handle_impossible_answer,
@@ -205,7 +213,7 @@ pub(crate) fn rank_windows(
     windows: &Bound<'_, Windows>,
     start_logits: &Bound<'_, PyAny>,
     end_logits: &Bound<'_, PyAny>,
-    max_answer_length: i64,
+    #[pyo3(from_py_with = integer)] max_answer_length: i64,
 ) -> PyResult<Ranks> {
     let length = count("max_answer_length", max_answer_length)?;
     let start = array::<f32>("start_logits", start_logits, &[1, 2])?.try_readonly()?;

@@ -8,7 +8,7 @@ use pyo3::types::{PyIterator, PyString};
 use spanjet_core::tokenizer::{self as core, Origin, read_again};
 use spanjet_core::windows::Context;
 
-use crate::arguments::index as checked_index;
+use crate::arguments::{index as checked_index, integer};
 use crate::arrays::{Array1, Matrix, view};
 use crate::boundary::run;
 use crate::tokenizer::Tokenizer;
@@ -73,6 +73,12 @@ impl Encoding {
         let Context { encodings, index } = &slf.get().context;
         let offsets = run(slf.py(), || Ok(&encodings.byte_offsets()[encodings.rows(*index)]))?;
         view(slf.as_any(), (offsets.len(), 2), offsets.as_flattened())
+    }
+
+    /// The tokenizer that made them.
+    #[getter]
+    fn tokenizer(&self) -> Tokenizer {
+        Tokenizer { tokenizer: Arc::clone(&self.tokenizer) }
     }
 
     /// The vocabulary entries of the ids.
@@ -187,7 +193,7 @@ impl Encodings {
         all.into_pyobject(slf.py())?.try_iter()
     }
 
-    fn __getitem__(&self, index: isize) -> PyResult<Encoding> {
+    fn __getitem__(&self, #[pyo3(from_py_with = integer)] index: i64) -> PyResult<Encoding> {
         Ok(self.encoding(checked_index(index, self.__len__(), "texts")?))
     }
 

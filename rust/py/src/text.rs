@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use spanjet_core::text::sentence_around;
 
-use crate::arguments::{count, text as checked_text};
+use crate::arguments::{count, integer, text as checked_text};
 use crate::boundary::run;
 
 /// Find the sentence around ``text[start:end]``, or the sentences that it touches.
@@ -32,8 +32,8 @@ use crate::boundary::run;
 pub(crate) fn sentence(
     py: Python<'_>,
     text: &Bound<'_, PyAny>,
-    start: i64,
-    end: i64,
+    #[pyo3(from_py_with = integer)] start: i64,
+    #[pyo3(from_py_with = integer)] end: i64,
 ) -> PyResult<(usize, usize)> {
     let text = checked_text("text", text)?;
     let (start, end) = (count("start", start)?, count("end", end)?);

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::PyArray1;
-use pyo3::exceptions::PyUserWarning;
+use pyo3::exceptions::{PyTypeError, PyUserWarning};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyString;
 use spanjet_core::Role;
 use spanjet_core::text::check_size;
 use spanjet_core::tokenizer::{self as core, read_tokenizer, share};
 use spanjet_core::windows::{Context, ContextInput, Convention, WindowOptions, Windows as CoreWindows};
 
-use crate::arguments::{self, choice, count, items, optional_count};
+use crate::arguments::{self, choice, count, integer, items, optional_count, optional_integer};
 use crate::arrays::owned;
 use crate::boundary::run;
 use crate::encodings::{Encoding, Encodings};
@@ -58,7 +59,8 @@ type Pickled = (PathBuf, bool, Option<usize>);
 /// Raises:
 ///     FileNotFoundError, OSError: the file is missing or cannot be read.
 ///     ValueError: the file is malformed, its vocabulary lacks a token that is needed, or it does not
-///         say how pairs are made; the message names the file and what was expected.
+///         say how pairs are made; the message names the file and what was expected. Or ``threads`` is
+///         not 1 to 1,024.
 ///
 /// Example:
 ///     >>> import spanjet
@@ -80,7 +82,7 @@ impl Tokenizer {
         py: Python<'_>,
         path: PathBuf,
         match_special_tokens: bool,
-        threads: Option<i64>,
+        #[pyo3(from_py_with = optional_integer)] threads: Option<i64>,
     ) -> PyResult<Tokenizer> {
         let threads = optional_count("threads", threads)?;
         let (tokenizer, disagreements) = run(py, || read_tokenizer(&path, match_special_tokens, threads))?;
@@ -129,6 +131,10 @@ impl Tokenizer {
 
     /// Look up the id of a vocabulary entry; None if there is no such entry.
     ///
+    /// Raises:
+    ///     ValueError: a lone surrogate.
+    ///     TypeError: not a text.
+    ///
     /// Example:
     ///     >>> import spanjet
     ///     >>> tokenizer = spanjet.Tokenizer("tokenizer.json")
@@ -146,7 +152,7 @@ impl Tokenizer {
     ///     >>> import spanjet
     ///     >>> spanjet.Tokenizer("tokenizer.json").id_to_token(2958)
     ///     'bridge'
-    fn id_to_token(&self, id: i64) -> Option<&str> {
+    fn id_to_token(&self, #[pyo3(from_py_with = integer)] id: i64) -> Option<&str> {
         self.tokenizer.vocabulary().token(u32::try_from(id).ok()?)
     }
 
@@ -167,7 +173,10 @@ impl Tokenizer {
     #[pyo3(signature = (text))]
     pub(crate) fn encode(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<Encoding> {
         let text = arguments::text("text", text)?;
-        let encodings = self.encode_texts(py, vec![text])?;
+        let encodings = run(py, || {
+            check_size(Role::OnlyText, 0, &text)?;
+            self.tokenizer.encode(vec![text]).map_err(|error| error.of(Role::OnlyText))
+        })?;
         let context = Context { encodings: Arc::new(encodings), index: 0 };
         Ok(Encoding { context, tokenizer: Arc::clone(&self.tokenizer) })
     }
@@ -233,9 +242,10 @@ impl Tokenizer {
     ///     allow_empty: whether a question or context may have no tokens; its windows then have none of it.
     ///
     /// Raises:
-    ///     ValueError: different numbers of questions and contexts, a question or context
-    ///         without tokens, a lone surrogate, or no room for the context; with the index.
-    ///     TypeError: an item that is neither a text nor an encoding.
+    ///     ValueError: different numbers of questions and contexts; a question or context without tokens, a
+    ///         lone surrogate, a text that cannot be tokenized, an encoding of another tokenizer, or no room
+    ///         for the context, with the index; a setting out of range.
+    ///     TypeError: not a sequence, or an item that is neither a text nor an encoding.
     ///
     /// Example:
     ///     >>> import spanjet
@@ -261,10 +271,10 @@ impl Tokenizer {
         py: Python<'_>,
         questions: &Bound<'_, PyAny>,
         contexts: &Bound<'_, PyAny>,
-        max_length: i64,
-        doc_stride: i64,
+        #[pyo3(from_py_with = integer)] max_length: i64,
+        #[pyo3(from_py_with = integer)] doc_stride: i64,
         convention: &str,
-        max_question_length: Option<i64>,
+        #[pyo3(from_py_with = optional_integer)] max_question_length: Option<i64>,
         allow_empty: bool,
     ) -> PyResult<Windows> {
         let options = WindowOptions {
@@ -344,7 +354,13 @@ fn check_all(texts: &[PyBackedStr]) -> spanjet_core::Result<()> {
 fn given_contexts(contexts: &Bound<'_, PyAny>) -> PyResult<Vec<ContextInput<PyBackedStr>>> {
     let give = |(i, item): (usize, Bound<'_, PyAny>)| match item.cast::<Encoding>() {
         Ok(encoding) => Ok(ContextInput::Encoded(encoding.get().context.clone())),
-        Err(_) => arguments::text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text),
+        Err(_) if item.is_instance_of::<PyString>() => {
+            arguments::text(format_args!("contexts[{i}]"), &item).map(ContextInput::Text)
+        }
+        Err(_) => {
+            let found = arguments::type_name(&item);
+            Err(PyTypeError::new_err(format!("contexts[{i}] is of type {found}, expected str or Encoding")))
+        }
     };
     items("contexts", contexts)?.into_iter().enumerate().map(give).collect()
 }

@@ -8,7 +8,7 @@ use pyo3::sync::critical_section::with_critical_section;
 use spanjet_core::tokenizer::Tokenizer as CoreTokenizer;
 use spanjet_core::windows as core;
 
-use crate::arguments::{count, optional_count};
+use crate::arguments::{count, integer, optional_count, optional_integer};
 use crate::arrays::{Array1, array, elements, owned, owned_matrix, view, writable};
 use crate::boundary::{run, run_attached};
 use crate::encodings::Encoding;
@@ -94,8 +94,10 @@ impl Windows {
     ///
     /// Raises:
     ///     IndexError: a row that does not exist.
-    ///     ValueError: no rows, or a window longer than ``length``.
+    ///     ValueError: no rows, a window longer than ``length``, a number out of range, or an array that is
+    ///         not C-contiguous.
     ///     TypeError: another dtype or number of dimensions.
+    ///     MemoryError: the batch does not fit into memory.
     ///
     /// Example:
     ///     >>> import numpy as np
@@ -109,8 +111,8 @@ impl Windows {
         &self,
         py: Python<'_>,
         rows: &Bound<'_, PyAny>,
-        length: Option<i64>,
-        multiple_of: i64,
+        #[pyo3(from_py_with = optional_integer)] length: Option<i64>,
+        #[pyo3(from_py_with = integer)] multiple_of: i64,
     ) -> PyResult<Batch> {
         let length = optional_count("length", length)?;
         let multiple_of = count("multiple_of", multiple_of)?;
@@ -175,7 +177,7 @@ impl Windows {
     ///
     /// Raises:
     ///     IndexError: a row that does not exist.
-    ///     ValueError: the rows do not increase.
+    ///     ValueError: the rows do not increase, or are not C-contiguous.
     ///     TypeError: another dtype or number of dimensions.
     ///
     /// Example:
@@ -204,8 +206,8 @@ impl Windows {
     ///     int64[n], indices of windows.
     ///
     /// Raises:
-    ///     ValueError: different numbers of questions and characters, or a question that does not exist or
-    ///         has no windows.
+    ///     ValueError: different numbers of questions and characters, a question that does not exist or has
+    ///         no windows, or an array that is not C-contiguous.
     ///     TypeError: another dtype or number of dimensions.
     ///
     /// Example:

@@ -17,11 +17,11 @@ from spanjet.bench.mlperf.loadgen.verdict import Verdict
 from spanjet.bench.mlperf.models import identify_model
 from spanjet.bench.mlperf.rules import SCENARIOS, SECONDS, Scenario
 from spanjet.bench.mlperf.test01 import Test01, verify, write_audit_config
-from spanjet.config import SettingError, check_bool, check_choice, check_number
 from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.reader.reader import Reader
 from spanjet.storage import check_free, staged
+from spanjet.validation import SettingError, check_bool, check_choice, check_number
 
 __all__ = ["ACCURACY", "COMPLIANCE", "PERFORMANCE", "RESULT", "USER_CONF", "RunConfig", "run_scenario"]
 

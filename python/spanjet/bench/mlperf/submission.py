@@ -22,9 +22,9 @@ from spanjet.bench.mlperf.submission_documents import (
     submission_readme,
     system_json,
 )
-from spanjet.config import SettingError
 from spanjet.model.config_json import read_json
 from spanjet.storage import file_digest, staged
+from spanjet.validation import SettingError
 
 __all__ = ["Division", "write_submission"]
 

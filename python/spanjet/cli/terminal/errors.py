@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from spanjet.cli.terminal.printable import one_line
-from spanjet.config import SettingError
+from spanjet.validation import SettingError
 
 __all__ = ["SOME_REJECTED", "show_error", "show_warning"]
 

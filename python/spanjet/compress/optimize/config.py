@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spanjet.compress.quantize.config import EmbeddingPrecision, QuantizeConfig
-from spanjet.config import check_bool, check_integer, check_number
+from spanjet.validation import check_bool, check_integer, check_number
 
 __all__ = ["OptimizeConfig"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from spanjet.config import check_bool, check_choice, check_integer, check_number
 from spanjet.runtime.cpu import int8_saturates
+from spanjet.validation import check_bool, check_choice, check_integer, check_number
 
 __all__ = ["EmbeddingPrecision", "QuantizeConfig", "TablePrecision"]
 

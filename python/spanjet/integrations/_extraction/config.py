@@ -6,17 +6,10 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TypedDict
 
-from spanjet.config import (
-    MOST_SPECIAL_TOKENS,
-    DecodeConfig,
-    SettingError,
-    WindowConfig,
-    check_count,
-    check_threshold,
-    check_type,
-)
+from spanjet.config import MOST_SPECIAL_TOKENS, DecodeConfig, WindowConfig
 from spanjet.reader.errors import reworded
 from spanjet.runtime.warnings import warn_caller
+from spanjet.validation import SettingError, check_count, check_threshold, check_type
 
 __all__ = ["ExtractionConfig", "own_names", "warn_ignored"]
 

@@ -8,11 +8,11 @@ from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
-from spanjet.config import check_list
 from spanjet.integrations._extraction.config import ExtractionConfig, own_names
 from spanjet.reader.answer import Answer, Document, Failure
 from spanjet.reader.errors import reworded
 from spanjet.reader.reader import Reader
+from spanjet.validation import check_list
 
 __all__ = ["DocumentAnswer", "answer_page", "find_answers", "without_overlaps"]
 

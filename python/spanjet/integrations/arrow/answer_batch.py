@@ -6,15 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, TypeVar
 
-from spanjet.config import (
-    DecodeConfig,
-    RuntimeConfig,
-    Threshold,
-    WindowConfig,
-    check_config,
-    check_count,
-    check_type,
-)
+from spanjet.config import DecodeConfig, RuntimeConfig, Threshold, WindowConfig
 from spanjet.extras import import_extra
 from spanjet.files.arrow import may_hold_text, text_values
 from spanjet.files.record import Columns, Record, Rejected, read_record
@@ -25,6 +17,7 @@ from spanjet.reader.answer import Answer, Failure
 from spanjet.reader.pipeline import Pair
 from spanjet.reader.reader import Reader
 from spanjet.reader.warnings import question_warning
+from spanjet.validation import check_config, check_count, check_type
 
 pa = import_extra("pyarrow", extra="arrow", purpose="spanjet.integrations.arrow needs pyarrow")
 

@@ -7,16 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from spanjet.config import (
-    DecodeConfig,
-    RuntimeConfig,
-    Threshold,
-    WindowConfig,
-    check_count,
-    check_threshold,
-    check_type,
-)
+from spanjet.config import DecodeConfig, RuntimeConfig, Threshold, WindowConfig
 from spanjet.reader.reader import Reader
+from spanjet.validation import check_count, check_threshold, check_type
 
 __all__ = ["WorkerReaderSettings", "load_reader", "model_path"]
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any, Literal, NamedTuple
 
-from spanjet.config import MOST, DecodeConfig, SettingError, WindowConfig
+from spanjet.config import DecodeConfig, WindowConfig
+from spanjet.validation import MOST, SettingError
 
 __all__ = [
     "Lengths",

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Literal
 
 from spanjet._core import Tokenizer
-from spanjet.config import DecodeConfig, RuntimeConfig, SettingError, Threshold, WindowConfig, check_count
+from spanjet.config import DecodeConfig, RuntimeConfig, Threshold, WindowConfig
 from spanjet.integrations.transformers.inputs import DataSet, Pair, read_inputs
 from spanjet.integrations.transformers.model import load, model_max_length
 from spanjet.integrations.transformers.options import (
@@ -23,6 +23,7 @@ from spanjet.reader.answer import Answer
 from spanjet.reader.dynamic_batching.config import WhenFull
 from spanjet.reader.reader import Reader
 from spanjet.runtime.warnings import warn_caller
+from spanjet.validation import SettingError, check_count
 
 __all__ = ["QuestionAnsweringPipeline", "pipeline"]
 

@@ -133,7 +133,10 @@ class Cascade(Pipeline):
 
     def _first_encoding(self, document: Document) -> str | _core.Encoding:
         """Return a document's encoding for the first model, or its text, which is then tokenized."""
-        return document.encoding if self._has_one_tokenizer else document.first or document.text
+        if self._has_one_tokenizer:
+            return document.encoding
+        first = document.first
+        return first if first is not None and first.tokenizer == self.first.tokenizer else document.text
 
     def selected(self, chunk: Chunk) -> Chunk:
         """Run the first model, if questions need it, and return the chunk of the windows to reread."""

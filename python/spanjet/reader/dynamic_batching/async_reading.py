@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, overload
 
-from spanjet.config import Threshold, check_count, check_list, check_type
+from spanjet.config import Threshold
 from spanjet.reader.answer import Answer, Document
 from spanjet.reader.cascade.cascade import Cascade
 from spanjet.reader.cascade.search import CascadeSearch
@@ -15,6 +15,7 @@ from spanjet.reader.parts import Assembly
 from spanjet.reader.passages import Passage, SearchResult
 from spanjet.reader.pipeline import Chunk, of_one_pair
 from spanjet.reader.search import Search
+from spanjet.validation import check_count, check_list, check_type
 
 __all__ = ["AsyncReading"]
 

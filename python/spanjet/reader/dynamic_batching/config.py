@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from spanjet.config import check_integer, check_number
+from spanjet.validation import check_integer, check_number
 
 __all__ = ["Overloaded", "QueueConfig", "WhenFull"]
 
@@ -26,7 +26,7 @@ class QueueConfig:
 
     Raises:
         TypeError: a field has the wrong type.
-        ValueError: a field is out of range.
+        ValueError: a field is out of range; ``batch_wait`` may be 60 at most.
     """
 
     max_queue_tokens: int = 1 << 18
@@ -40,7 +40,7 @@ class QueueConfig:
 
 
 class Overloaded(RuntimeError):  # noqa: N818  (it is a state, not a mistake)
-    """More questions wait than the queue takes; the call was refused before any work was done for it.
+    """More questions wait than the queue takes; the call was refused before inference.
 
     Attributes:
         reason: why, with the limit.

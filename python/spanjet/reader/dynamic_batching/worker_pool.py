@@ -203,8 +203,8 @@ class WorkerPool:
     def _check(self, tokens: int) -> None:
         # Of the call's own length class: a long text, which others pass, must not shut out short questions.
         waiting = self._queue.waiting()[length_class(tokens)]
-        if self._room.is_full(waiting):
-            most = self._config.max_queue_tokens
+        most = self._config.max_queue_tokens
+        if waiting >= most:
             seconds = self._load.seconds(max(waiting - most, most // 8), self.streams or 1)
             raise Overloaded(f"{waiting} tokens wait, max_queue_tokens is {most}", seconds)
         most_seconds = self._config.max_wait

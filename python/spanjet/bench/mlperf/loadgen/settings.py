@@ -15,7 +15,7 @@ from spanjet.bench.mlperf.rules import (
     STREAM_SAMPLES,
     Scenario,
 )
-from spanjet.config import check_bool, check_choice, check_integer, check_number
+from spanjet.validation import check_bool, check_choice, check_integer, check_number
 
 __all__ = ["LoadSettings"]
 

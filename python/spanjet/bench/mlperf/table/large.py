@@ -8,7 +8,7 @@ from typing import Any
 from spanjet.compress.card import describe_tools
 from spanjet.compress.data import calibration_inputs
 from spanjet.compress.quantize.ptq import METHOD, quantize
-from spanjet.config import RuntimeConfig, SettingError
+from spanjet.config import RuntimeConfig
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.measure.questions import built_in
 from spanjet.model import Model, load_model, write_model_directory
@@ -16,6 +16,7 @@ from spanjet.model.directory import BUNDLED_MODEL, CONFIG
 from spanjet.model.random_weights import SHAPES, Shape, write_checkpoint
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import int8_saturates
+from spanjet.validation import SettingError
 
 __all__ = ["RANDOM", "has_random_weights", "random_int8", "shape_named"]
 

@@ -18,7 +18,7 @@ from spanjet.bench.mlperf.table.measure import (
     measure_throughputs,
     warm_up,
 )
-from spanjet.config import RuntimeConfig, check_bool, check_integer, check_number
+from spanjet.config import RuntimeConfig
 from spanjet.evaluate import evaluate
 from spanjet.files.datasets.dataset import SquadDataset
 from spanjet.measure.progress import Progress, no_progress
@@ -26,6 +26,7 @@ from spanjet.measure.rounds import Spread
 from spanjet.model import Model
 from spanjet.reader.reader import Reader
 from spanjet.runtime.machine import physical_cores
+from spanjet.validation import check_bool, check_integer, check_number
 
 __all__ = ["ModelRow", "Step", "Table", "TableConfig", "measure_table"]
 
