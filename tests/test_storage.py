@@ -1,13 +1,17 @@
 """Files and directories that are written whole or not at all."""
 
 import os
+import subprocess
+import sys
 import threading
 from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 from spanjet.storage import (
+    beside,
     check_free,
+    check_readable,
     check_writable,
     directory_digest,
     file_digest,
@@ -74,6 +78,37 @@ def test_devices_and_links_are_written_to(tmp_path: Path) -> None:
     replace_file(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "there" / "file").read_bytes() == b"new"
+
+
+def test_a_redirected_stream_is_written_behind_what_it_holds(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, spanjet.storage as s; os.write(1, b'before '); "
+        "s.replace_file(pathlib.Path('/dev/stdout'), b'content '); os.write(1, b'after')"
+    )
+    out = tmp_path / "out"
+    with out.open("ab") as file:
+        subprocess.run([sys.executable, "-c", program], stdout=file, check=True)
+    assert out.read_bytes() == b"before content after"
+
+
+def test_what_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=r"/pipe: a pipe or a device, .* expected a file$"):
+        check_readable(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    check_readable(tmp_path / "file")
+    with pytest.raises(FileNotFoundError):
+        check_readable(tmp_path / "nowhere")
+    with pytest.raises(IsADirectoryError):
+        check_readable(tmp_path)
+
+
+def test_what_stands_beside_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    assert beside(Path("a/b"), ".new") == Path("a/b.new")
+    for path in (Path(), Path("../model/../model/")):
+        assert beside(path, ".new").resolve() == tmp_path / "model.new"
 
 
 def test_a_write_that_fails_names_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

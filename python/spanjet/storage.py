@@ -14,7 +14,9 @@ from filelock import FileLock, Timeout
 
 __all__ = [
     "STAGE_SUFFIX",
+    "beside",
     "check_free",
+    "check_readable",
     "check_writable",
     "directory_digest",
     "file_digest",
@@ -28,6 +30,25 @@ STAGE_SUFFIX = ".new"
 """Suffix of a file that is being written; one left by a killed process may be removed."""
 
 BLOCK = 1 << 20
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return the path beside a file or directory that has its name and a suffix; also of ``.``."""
+    named = path.resolve() if path.name in ("", "..") else path
+    return named.with_name(f"{named.name}{suffix}")
+
+
+def check_readable(path: Path) -> None:
+    """Check that a file can be read, and more than once.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is a pipe or a device.
+    """
+    if _is_device(path) and not path.is_dir():
+        raise ValueError(f"{path}: a pipe or a device, whose content can be read only once; expected a file")
+    with path.open("rb"):
+        pass
 
 
 def check_writable(path: Path) -> None:
@@ -49,14 +70,16 @@ def replace_file(path: Path, content: bytes) -> None:
     """Replace a file atomically and durably.
 
     The content is written to a uniquely named hidden file beside ``path``, so that several processes may
-    replace one file: the last wins. A device or a pipe is written to, and a link keeps pointing to the file.
+    replace one file: the last wins. A device or a pipe is written to, as is what a standard stream was
+    redirected to, behind what stands there; and a link keeps pointing to the file.
 
     Raises:
         OSError: the file cannot be written; the previous one is unchanged.
     """
     try:
-        if _is_device(path):
-            path.write_bytes(content)
+        if _is_device(path) or _is_stream(path):
+            with path.open("ab") as file:
+                file.write(content)
         else:
             _replace(path.resolve(), content)
     except OSError as error:
@@ -65,6 +88,11 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def _is_device(path: Path) -> bool:
     return path.exists() and not path.is_file()
+
+
+def _is_stream(path: Path) -> bool:
+    """Tell whether a path names an open file of a process, such as /dev/stdout."""
+    return str(path.parent) in ("/dev", "/dev/fd") or path.is_relative_to("/proc")
 
 
 def _replace(path: Path, content: bytes) -> None:

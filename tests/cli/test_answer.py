@@ -324,6 +324,10 @@ def test_interrupted(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     printed, error = process.communicate()
     assert (process.returncode, printed) == (130, "")
-    done = int(error.removeprefix("spanjet: stopped after ").removesuffix(" rows\n"))
+    said = re.fullmatch(r"spanjet: stopped after (\d+) rows(?:, of which (\d+) are kept)?\n", error)
+    assert said is not None
+    done = int(said[1])
+    kept = done if said[2] is None else int(said[2])
     assert 0 < done < 3000
     assert done - 16 < rows_done(out) <= done
+    assert kept == rows_done(out)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from spanjet.cli import app
 from spanjet.cli.terminal.commands import COMMANDS
+from spanjet.cli.terminal.texts import argument_text
 from spanjet.config import WindowConfig
 from spanjet.validation import SettingError
 from typer.testing import CliRunner
@@ -173,3 +174,25 @@ def test_the_list_says_what_the_command_says_of_itself(name: str) -> None:
     code, said, _ = run(name, "--help")
     assert code == 0
     assert COMMANDS[name] in " ".join(said.split())
+
+
+def test_tune_checks_first_that_it_can_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes of measuring are not to be lost."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("it measures")
+
+    monkeypatch.setattr("spanjet.cli.tune.measure", refuse)
+    (tmp_path / "spanjet").write_text("a file in the directory's place")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code, out, error = run("tune", MODEL)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert str(tmp_path / "spanjet") in error
+
+
+def test_a_text_of_the_command_line_is_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the locale is Latin-1, in which the two bytes of an accented letter are two letters."""
+    monkeypatch.setattr("os.fsencode", lambda text: text.encode("latin-1"))
+    assert argument_text("the question", "Où est l'été ?".encode().decode("latin-1")) == "Où est l'été ?"
+    with pytest.raises(ValueError, match="the question is not UTF-8"):
+        argument_text("the question", "été")

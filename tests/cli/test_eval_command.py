@@ -138,8 +138,22 @@ def test_compressed_data_without_the_suffix_is_named(tmp_path: Path) -> None:
         assert run(tmp_path / name) == (2, "", [f"spanjet: {tmp_path / name}: not text but gzip data"])
 
 
+def test_outputs_do_not_overwrite_each_other(squad: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    expected = [f"spanjet: {out}: is given for two outputs; expected a file for each"]
+    assert run(squad, "--predictions", out, "--no-answer", out)[::2] == (2, expected)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("option", [("--passages", "2"), ("--articles",)])
+def test_a_threshold_that_would_do_nothing(squad: Path, option: tuple[str, ...]) -> None:
+    expected = ["spanjet: --threshold is given with --passages or --articles, which always answer"]
+    assert run(squad, *option, "--threshold", "0.9")[::2] == (2, expected)
+    assert run(squad, *option, "--threshold", "none", "--json")[0] == 3
+
+
 def test_the_data_are_not_overwritten(squad: Path) -> None:
     before = squad.read_bytes()
     code, _, said = run(squad, "--predictions", squad)
-    assert (code, said) == (2, [f"spanjet: --predictions: {squad}: is also the input"])
+    assert (code, said) == (2, [f"spanjet: {squad}: is also the input"])
     assert squad.read_bytes() == before

@@ -79,8 +79,21 @@ def test_no_card_of_an_optimised_model(made: Made, tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text("{}")
     with pytest.raises(ValueError, match=r"card\.json: not the card of an optimised model"):
         write_page(tmp_path, tmp_path / "page.html")
+    (tmp_path / "card.json").write_text('{"optimization": {}}')
+    with pytest.raises(ValueError, match=r"card\.json: damaged: no .*; expected the card of spanjet opt"):
+        write_page(tmp_path, tmp_path / "page.html")
     with pytest.raises(FileNotFoundError, match=r"card\.json"):
         repeat_measurements(made[0] / CHECKPOINT, made[0] / DATA)
+
+
+def test_a_card_of_other_settings(made: Made, tmp_path: Path) -> None:
+    directory, _ = made
+    shutil.copytree(directory / "out", tmp_path / "out")
+    changed = copy.deepcopy(read_card(directory / "out"))
+    changed["optimization"]["settings"]["colour"] = "blue"
+    (tmp_path / "out" / "card.json").write_text(json.dumps(changed))
+    with pytest.raises(ValueError, match=r"the card's settings cannot be used: .*colour"):
+        repeat_measurements(tmp_path / "out", directory / DATA)
 
 
 def test_measured_again(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from spanjet.compress.optimize import candidates, verify
 from spanjet.compress.optimize import run as stages
 from spanjet.compress.optimize.card import read_card
 from spanjet.compress.optimize.config import OptimizeConfig
+from spanjet.compress.optimize.optimize import optimize_checkpoint
 from spanjet.compress.optimize.splits import Splits
 from spanjet.compress.optimize.time_estimate import Probe, plan_run
 from spanjet.compress.optimize.verify import compare_speed
@@ -256,6 +257,23 @@ def test_refused(
     with pytest.raises(error, match=message):
         run(tmp_path, tmp_path / "new")
     assert not (tmp_path / "new" / "card.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"export": "new"}, "export is .*new, which is also the output"),
+        ({"work": "new"}, "work is .*new, which is also the output"),
+        ({"export": "other", "work": "other"}, "export is .*other, which is also work"),
+    ],
+)
+def test_outputs_that_are_one_directory(
+    made: Made, tmp_path: Path, options: dict[str, str], message: str
+) -> None:
+    paths: dict[str, Any] = {name: tmp_path / value for name, value in options.items()}
+    with pytest.raises(ValueError, match=message):
+        optimize_checkpoint(made[0] / CHECKPOINT, made[0] / DATA, tmp_path / "new", **paths)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -252,3 +252,8 @@ def test_a_state_that_is_no_state(tmp_path: Path) -> None:
         TrainingState(file, {"weights": restored}).load()
     assert TrainingState(None, {"weights": restored}).load() == Place()
     assert TrainingState(tmp_path / "none.npz", {"weights": restored}).load() == Place()
+
+
+def test_there_must_be_windows(whole: Network) -> None:
+    with pytest.raises(ValueError, match="there are no windows to train on"):
+        distil(whole, whole, [])

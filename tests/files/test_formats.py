@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from job_inputs import ANSWER, output_row, read, reasons, write_table
+from spanjet.evaluate import load_squad
 from spanjet.files import (
     READERS,
     WRITERS,
@@ -227,6 +229,15 @@ def test_what_is_no_input(tmp_path: Path) -> None:
             read(input_file(tmp_path, "csv"), "csv", delimiter=delimiter)
     with pytest.raises(ValueError, match=r"a delimiter is given; expected none, as the format is jsonl"):
         read(input_file(tmp_path, "jsonl"), "jsonl", delimiter=",")
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """It would be empty when it is read for the second time."""
+    os.mkfifo(tmp_path / "in.jsonl")
+    with pytest.raises(ValueError, match=r"in\.jsonl: a pipe or a device"):
+        open_rows(tmp_path / "in.jsonl", "jsonl", Columns())
+    with pytest.raises(ValueError, match=r"in\.jsonl: a pipe or a device"):
+        load_squad(tmp_path / "in.jsonl")
 
 
 def test_formats_by_name() -> None:

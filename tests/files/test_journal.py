@@ -1,6 +1,7 @@
 """The journal: nothing lost, nothing twice, nothing replaced without leave."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -156,6 +157,18 @@ def test_nothing_is_replaced_without_leave(out: Path) -> None:
         assert sink.rows == 3
         sink.finish()
     assert out.read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize("suffix", [".rejected.jsonl", ".run.json"])
+def test_no_file_beside_the_output_is_replaced_without_leave(out: Path, suffix: str) -> None:
+    other = out.with_name(f"{out.name}{suffix}")
+    other.write_text("precious")
+    with pytest.raises(FileExistsError, match=rf"exists already; .*{re.escape(suffix)}"):
+        Journal(out, RUN)
+    assert other.read_text() == "precious"
+    with Journal(out, RUN, overwrite=True) as sink:
+        sink.finish()
+    assert not other.exists() or other.read_text() != "precious"
 
 
 def test_overwriting_drops_an_unfinished_run(out: Path) -> None:

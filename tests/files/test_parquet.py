@@ -92,6 +92,10 @@ IDS: dict[str, tuple[Any, list[str | int | None]]] = {
         [f'["{EPOCH}1"]', f'["{EPOCH}2"]', None] if find_spec("pandas") else [None] * 3,
     ),
     "struct": ([{"a": datetime(2026, 1, 2)}] * 3, ['{"a": "2026-01-02 00:00:00"}'] * 3),
+    "nanoseconds in some": (
+        pa.array([{"a": 1}, {"a": None}, None], pa.struct([("a", pa.timestamp("ns"))])),
+        [f'{{"a": "{EPOCH}1"}}' if find_spec("pandas") else None, '{"a": null}', None],
+    ),
     "boolean": ([True, False, None], ["true", "false", None]),
     "null": (pa.nulls(3), [None] * 3),
     "bytes": ([b"a", b"\xff", None], ["a", "\\xff", None]),
@@ -127,6 +131,15 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     data[middle : middle + 2000] = bytes(2000)
     path.write_bytes(data)
     with pytest.raises(ValueError, match="damaged after row"):
+        read(path, "parquet")
+
+
+def test_a_damaged_footer_names_the_file(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "in", {"question": ["q"], "context": ["c"]})
+    data = bytearray(path.read_bytes())
+    data[-60:-8] = bytes(52)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="not a Parquet file"):
         read(path, "parquet")
 
 

@@ -217,13 +217,25 @@ def test_bad_options_and_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     empty.write_text("\n")
     code, error = run("--token-file", str(empty))
     assert (code, error) == (2, f"spanjet: {empty}: is empty; expected a token")
+    empty.write_bytes(b"\xff")
+    code, error = run("--token-file", str(empty))
+    assert code == 2
+    assert error.startswith(f"spanjet: {empty}: ")
+    monkeypatch.setenv("SPANJET_TOKEN", " ")
+    code, error = run("--port", "0")
+    assert (code, error) == (2, "spanjet: SPANJET_TOKEN: is empty; expected a token")
+    code, error = run("--host", "a..b", "--port", "0")
+    assert (code, error) == (2, "spanjet: a..b:0: not an address")
+    code, error = run("--grace", "3000000")
+    assert code == 2
+    assert error.startswith("spanjet: --grace is 3000000.0; expected a finite number of at least 0")
     code, error = run("--token-file", str(tmp_path / "missing"))
     assert (code, error) == (2, f"spanjet: {tmp_path / 'missing'}: No such file or directory")
 
 
 def test_tokens_come_from_files_and_variables(start: Callable[..., Command], tmp_path: Path) -> None:
     file = tmp_path / "token"
-    file.write_text("s3cret\n")
+    file.write_text("\ufeffs3cret\n")
     for command in (start("--token-file", str(file)), start(SPANJET_TOKEN="s3cret")):  # noqa: S106  (it is none)
         command.until(lambda command=command: command.said("ready: tiny-bert"))  # type: ignore[misc]
         url = f"{command.url}/v1/ask"
@@ -237,6 +249,13 @@ def test_tokens_come_from_files_and_variables(start: Callable[..., Command], tmp
 
 def test_it_listens_at_home_unless_told() -> None:
     assert ServeConfig().host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", ["token", "host", "model", "first", "spool"])
+def test_settings_of_other_types(name: str) -> None:
+    settings: dict[str, Any] = {name: 5}
+    with pytest.raises(TypeError, match=rf"^ServeConfig\.{name}: expected (str|Path), found int$"):
+        ServeConfig(**settings)
 
 
 @pytest.mark.parametrize("module", ["fastapi", "uvicorn"])

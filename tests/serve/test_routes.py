@@ -232,6 +232,19 @@ def test_bodies_that_are_no_json_or_no_text(client: TestClient, content: bytes) 
     assert response.json()["error"]
 
 
+def test_faults_of_a_document(client: TestClient) -> None:
+    response = client.post(
+        "/v1/documents", content=b'{"text": "\\udfff"}', headers={"content-type": "application/json"}
+    )
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"] == ["body", "text"]
+    blank = client.post("/v1/documents", json={"text": "\u200b"})
+    assert blank.status_code == 201
+    body = {"question": "x", "document": blank.json()["id"]}
+    response = client.post("/v1/ask", json=body)
+    assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body", "document"])
+
+
 def test_lone_surrogates(client: TestClient) -> None:
     for body in (
         b'{"question": "x", "context": "\\udfff"}',

@@ -8,9 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import serve_workers
-from spanjet.serve.process.supervisor import Supervisor
+from spanjet.serve.process.supervisor import MAX_DELAY, Supervisor
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -102,3 +105,18 @@ def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
         parent.wait()
     until(lambda: not any(map(lives, pids(tmp_path, "started"))))
     assert pids(tmp_path, "ended") == pids(tmp_path, "started")
+
+
+def test_workers_that_never_start_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often: the delay has a maximum."""
+    supervisor = Supervisor(1, serve_workers.good, (), grace=0, on_end=lambda _: None)
+    for failures in (0, 1023, 5000):
+        monkeypatch.setattr(supervisor, "_failures", failures)
+        ended: Any = SimpleNamespace(
+            process=SimpleNamespace(pid=1, exitcode=1, close=lambda: None),
+            ready=SimpleNamespace(close=lambda: None),
+            is_ready=False,
+        )
+        supervisor._workers.append(ended)
+        supervisor._remove(ended)
+        assert 0 < supervisor._start_after - time.monotonic() <= MAX_DELAY

@@ -67,7 +67,8 @@ QuestionColumnOption = Annotated[
     str, typer.Option(metavar="NAME", help="Column that holds the questions (not in SQuAD files).")
 ]
 ContextColumnOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Column that holds the texts (not in SQuAD files).")
+    str,
+    typer.Option(metavar="NAME", help="Column that holds the texts, without --context (not in SQuAD files)."),
 ]
 IdColumnOption = Annotated[
     str, typer.Option(metavar="NAME", help='Column that holds the ids; may be missing if it is called "id".')

@@ -86,7 +86,7 @@ def bench(
         operations=operations,
     )
     runtime = RuntimeConfig(threads=threads, streams=streams, batch_tokens=batch_tokens)
-    check_outputs(json_file, html=html_file)
+    check_outputs(json_file, html=html_file, source=squad)
     dataset = built_in(limit, seed) if squad is None else load_squad(squad)
     data = "made-up questions" if squad is None else squad.name
     result = run_bench(model, dataset, data=data, config=config, runtime=runtime, progress=progress_bar)

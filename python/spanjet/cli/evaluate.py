@@ -25,7 +25,7 @@ from spanjet.cli.options import (
     window_fields,
 )
 from spanjet.cli.terminal.errors import SOME_REJECTED, show_warning
-from spanjet.cli.terminal.output import show, write_json
+from spanjet.cli.terminal.output import check_outputs, show, write_json
 from spanjet.cli.terminal.progress import progress_bar
 from spanjet.config import Threshold
 from spanjet.evaluate import (
@@ -40,8 +40,7 @@ from spanjet.evaluate import (
 )
 from spanjet.evaluate import evaluate as evaluate_reader
 from spanjet.evaluate.report.page import render_page
-from spanjet.measure.html import check_report_extra
-from spanjet.storage import check_writable, replace_file
+from spanjet.storage import replace_file
 
 __all__ = ["evaluate"]
 
@@ -96,7 +95,7 @@ LimitOption = Annotated[
     ),
 ]
 SeedOption = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Seed that chooses the passages and the sample.")
+    int, typer.Option(min=0, metavar="N", help="Seed that chooses --passages, and samples.")
 ]
 
 
@@ -137,7 +136,7 @@ def evaluate(
     windows = window_fields(max_length, doc_stride, convention, max_question_length)
     decode = {"mode": mode, "n_best": n_best, "max_answer_length": max_answer_length}
     outputs = _outputs(predictions=predictions, no_answer=no_answer, squad_v2=squad_v2, html=html)
-    _check_options(data, outputs, passages=passages, articles=articles)
+    _check_options(data, outputs, threshold, passages=passages, articles=articles)
     dataset = load_squad(data, check_texts=False)
     models: dict[str, Any] = {"first": first, "reread": reread, "threshold": threshold, "threads": threads}
     reader = open_reader(model, windows, decode, **models)
@@ -157,18 +156,20 @@ def _outputs(**paths: Path | None) -> dict[str, Path]:
     return {f"--{name.replace('_', '-')}": path for name, path in paths.items() if path is not None}
 
 
-def _check_options(data: Path, outputs: dict[str, Path], *, passages: int | None, articles: bool) -> None:
+def _check_options(
+    data: Path, outputs: dict[str, Path], threshold: str, *, passages: int | None, articles: bool
+) -> None:
     """Refuse what cannot be done before the work is done."""
     if passages is not None and articles:
         raise ValueError("--passages and --articles are given; expected one of them at a time")
-    for name, path in outputs.items():
-        if name != "--html" and (passages is not None or articles):
-            raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
-        check_writable(path)
-        if path.exists() and data.exists() and path.samefile(data):
-            raise ValueError(f"{name}: {path}: is also the input")
-    if "--html" in outputs:
-        check_report_extra()
+    if passages is not None or articles:
+        for name in outputs:
+            if name != "--html":
+                raise ValueError(f"{name} is given with --passages or --articles, which write no predictions")
+        if threshold not in ("model", "none"):
+            raise ValueError("--threshold is given with --passages or --articles, which always answer")
+    predictions = (path for name, path in outputs.items() if name != "--html")
+    check_outputs(*predictions, html=outputs.get("--html"), source=data)
 
 
 def _retrieval(

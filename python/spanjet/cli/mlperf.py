@@ -65,11 +65,14 @@ ShortOption = Annotated[
     bool, typer.Option("--short", help="Make the performance run short, and its result NOT VALID.")
 ]
 SecondsOption = Annotated[
-    float,
+    float | None,
     typer.Option(
-        min=0.1, metavar="SECONDS", help="Duration of a short performance run; a valid one takes 600."
+        min=0.1,
+        metavar="SECONDS",
+        help="Duration of a --short performance run; a valid one takes 600. Default: 10.",
     ),
 ]
+SHORT_SECONDS = 10.0
 TargetQpsOption = Annotated[
     float | None,
     typer.Option(
@@ -140,7 +143,7 @@ def run(
     mode: ModeOption = "both",
     out: ResultOption = None,
     short: ShortOption = False,
-    seconds: SecondsOption = 10.0,
+    seconds: SecondsOption = None,
     target_qps: TargetQpsOption = None,
     target_latency: TargetLatencyOption = None,
     test01: Test01Option = False,
@@ -151,7 +154,9 @@ def run(
     """Run one scenario; write LoadGen's logs and verdict, F1, and the settings."""
     options: dict[str, Any] = {"scenario": scenario, "mode": mode, "test01": test01}
     options |= {"target_qps": target_qps, "target_latency": target_latency}
-    config = RunConfig(**options, seconds=seconds if short else None)
+    if seconds is not None and not short:
+        raise ValueError("--seconds is given without --short; expected both, or neither: 600 seconds")
+    config = RunConfig(**options, seconds=(seconds or SHORT_SECONDS) if short else None)
     dataset = load_squad(squad)
     runtime = RuntimeConfig(threads=threads)
     reader = Reader(model, window_config=WINDOWING, decode_config=DECODING, runtime_config=runtime)
@@ -232,7 +237,7 @@ def table(
     shape_named(baseline)
     for name in random or []:
         shape_named(name, setting="random")
-    check_outputs(markdown_file, json_file, html=html_file)
+    check_outputs(markdown_file, json_file, html=html_file, source=squad)
     import_loadgen()
     dataset = load_squad(squad)
     bundled, *others = (load_model(each) for each in (BUNDLED_MODEL, *(models or [])))

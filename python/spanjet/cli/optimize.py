@@ -30,7 +30,7 @@ from spanjet.compress.optimize.optimize import optimize_checkpoint
 from spanjet.compress.optimize.reproduce import repeat_measurements
 from spanjet.compress.optimize.time_estimate import Plan
 from spanjet.compress.report.page import write_page
-from spanjet.storage import check_writable
+from spanjet.storage import beside, check_writable
 
 __all__ = ["optimize"]
 
@@ -164,8 +164,7 @@ def report(
     ] = None,
 ) -> None:
     """Plot the Pareto front, the chosen point and the layers that remain; needs the extra "report"."""
-    named = model.resolve() if model.name in ("", "..") else model
-    out = named.with_name(f"{named.name}.html") if out is None else out
+    out = beside(model, ".html") if out is None else out
     for path in (out, png):
         if path is not None:
             check_writable(path)
@@ -178,8 +177,16 @@ def verify(
     model: Annotated[
         Path, typer.Argument(metavar="DIR", help="Model directory that spanjet optimize wrote.")
     ],
-    data: DataOption,
-    held_out_data: HeldOutDataOption = None,
+    data: Annotated[
+        Path, typer.Option(metavar="TRAIN.json", help="SQuAD file that the model was optimised with.")
+    ],
+    held_out_data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SQUAD.json",
+            help="SQuAD file that the model was optimised with as its own.",
+        ),
+    ] = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(

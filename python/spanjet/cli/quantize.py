@@ -10,7 +10,6 @@ from spanjet.cli.options import (
     CpuOption,
     EmbeddingPrecisionOption,
     EvaluationOption,
-    HeldOutOption,
     KeepBestOption,
     LicenseOption,
     OutModelOption,
@@ -42,7 +41,9 @@ FloorOption = Annotated[
 MaxRestoredOption = Annotated[
     int | None,
     typer.Option(
-        min=0, metavar="N", help="Maximum number of layers kept in floating point. Default: half of them."
+        min=0,
+        metavar="N",
+        help="With --floor: maximum number of layers in floating point. Default: half of them.",
     ),
 ]
 FittingOption = Annotated[
@@ -67,7 +68,10 @@ def quantize(
     data: DataOption,
     out: OutModelOption,
     floor: FloorOption = None,
-    held_out: HeldOutOption = 1000,
+    held_out: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="With --floor: number of questions held out to measure F1 on."),
+    ] = 1000,
     max_restored: MaxRestoredOption = None,
     keep_best: KeepBestOption = False,
     cpu: CpuOption = "auto",

@@ -15,6 +15,7 @@ from spanjet.cli.options import (
     cascade_config_of,
     threshold_of,
 )
+from spanjet.cli.terminal.texts import read_text
 from spanjet.extras import import_extra
 
 __all__ = ["serve"]
@@ -55,7 +56,8 @@ GraceOption = Annotated[
     float, typer.Option(metavar="SECONDS", help="Maximum time, at the end, for what has been accepted.")
 ]
 DocumentsMemoryOption = Annotated[
-    int, typer.Option(metavar="BYTES", help="Maximum size of all uploaded documents.")
+    int,
+    typer.Option(metavar="BYTES", help="Maximum size of all uploaded documents; of 10,000 at most."),
 ]
 DocumentsTtlOption = Annotated[
     float, typer.Option(metavar="SECONDS", help="Time for which an unused document is kept.")
@@ -121,9 +123,10 @@ def serve(
 
 
 def _read_token(file: Path | None) -> str | None:
-    if file is None:
-        return os.environ.pop(TOKEN_VARIABLE, None) or None
-    token = file.read_text(encoding="utf-8").strip()
-    if not token:
-        raise ValueError(f"{file}: is empty; expected a token")
-    return token
+    given = os.environ.pop(TOKEN_VARIABLE, None)
+    if file is None and given is None:
+        return None
+    token = (given if file is None else read_text(file)) or ""
+    if not token.strip():
+        raise ValueError(f"{file or TOKEN_VARIABLE}: is empty; expected a token")
+    return token.strip()

@@ -18,7 +18,8 @@ from spanjet.cli.terminal.progress import progress_bar
 from spanjet.cli.terminal.tables import show_table
 from spanjet.evaluate import load_squad
 from spanjet.model.directory import BUNDLED_MODEL
-from spanjet.reader.tuned_settings import save_tuning
+from spanjet.reader.tuned_settings import save_tuning, tuning_file
+from spanjet.storage import check_writable
 from spanjet.validation import SettingError, check_count
 
 __all__ = ["tune"]
@@ -72,16 +73,11 @@ def tune(
     if not max_memory >= 0:
         raise SettingError("max_memory", max_memory, "a number of at least 0")
     loaded = load_model(model)
+    _check_cache(tuning_file(loaded, config))
     lengths = None if squad is None else _lengths(loaded, squad, limit)
+    options: dict[str, Any] = {"lengths": lengths, "rounds": rounds, "max_static_megabytes": max_memory}
     with progress_bar("settings") as progress:
-        tuned = measure(
-            loaded,
-            config,
-            lengths=lengths,
-            rounds=rounds,
-            max_static_megabytes=max_memory,
-            progress=progress,
-        )
+        tuned = measure(loaded, config, progress=progress, **options)
     if tuned.cpu_share < MIN_CPU_SHARE:
         show_warning(f"others took {1 - tuned.cpu_share:.0%} of the CPUs: tune again when they are idle")
     path = save_tuning(loaded, config, tuned.as_dict())
@@ -89,6 +85,15 @@ def tune(
         print_json({**tuned.as_dict(), "file": None if path is None else str(path)})
     else:
         _show(tuned, path)
+
+
+def _check_cache(file: Path | None) -> None:
+    """Check before the measurements that their result can be saved."""
+    if file is None:
+        show_warning("there is no cache directory, so nothing will be saved")
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(file)
 
 
 def _lengths(model: Model, squad: Path, limit: int) -> NDArray[np.int64]:

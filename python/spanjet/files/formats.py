@@ -11,6 +11,7 @@ from spanjet.files.datasets.squad import SquadJson
 from spanjet.files.jsonl import JsonLines, is_json_lines
 from spanjet.files.parquet import ParquetTable, write_parquet
 from spanjet.files.record import Columns, Record, Rejected
+from spanjet.storage import check_readable
 
 __all__ = ["READERS", "WRITERS", "RowReader", "RowWriter", "find_format", "open_rows", "row_writer"]
 
@@ -95,8 +96,8 @@ def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str 
     Raises:
         OSError: the file cannot be read.
         ImportError: the format is Parquet and pyarrow is not installed.
-        ValueError: the format is unknown, cannot be read from standard input, or has no delimiter; or JSON
-            Lines are compressed.
+        ValueError: the format is unknown, cannot be read from standard input, or has no delimiter; the file
+            is a pipe; or JSON Lines are compressed.
     """
     _check_format(form, READERS)
     if delimiter is not None and form not in ("csv", "tsv"):
@@ -105,8 +106,7 @@ def open_rows(path: Path | None, form: str, columns: Columns, *, delimiter: str 
         if form != "jsonl":
             raise ValueError(f"standard input is read as JSON Lines only, not as {form}")
         return JsonLines(None, columns)
-    with path.open("rb"):
-        pass
+    check_readable(path)
     return READERS[form](path, columns) if delimiter is None else CsvTable(path, columns, delimiter)
 
 

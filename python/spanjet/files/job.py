@@ -102,7 +102,7 @@ def answer_file(
         format: of ``source``: ``"jsonl"``, ``"csv"``, ``"tsv"``, ``"parquet"``, ``"json"`` (SQuAD, an array
             of rows, or JSON Lines) or ``"squad"``; None: by name.
         out_format: of ``out``: ``"jsonl"``, ``"csv"``, ``"tsv"`` or ``"parquet"``; None: by name.
-        delimiter: the character between two fields of a CSV or TSV file; None: a comma or a tab.
+        delimiter: the character between two fields of an input that is CSV or TSV; None: a comma or a tab.
         top_k: answers to each question at most, best first.
         threshold: as of `Reader.ask`.
         look_ahead: questions under way (see `Reader.stream`).
@@ -116,9 +116,11 @@ def answer_file(
         OSError: a file cannot be read or written.
         FileExistsError: an output or an unfinished job exists, without ``resume`` or ``overwrite``.
         ImportError: a file is Parquet and pyarrow is not installed.
-        ValueError: the input cannot be read as a whole; the job to resume has other input or settings; or a
-            row is rejected and the job is ``strict``.
-        KeyboardInterrupt: the job was interrupted; the message states the number of finished rows.
+        ValueError: the input cannot be read as a whole, is a pipe, or is also the output; a delimiter is
+            given for another format; ``resume`` is given with ``overwrite`` or a standard stream; the job to
+            resume has other input or settings; or a row is rejected and the job is ``strict``.
+        KeyboardInterrupt: the job was interrupted; the message states the number of finished rows, and how
+            many of them a resumed job need not repeat.
 
     Example:
         >>> from pathlib import Path
@@ -162,7 +164,8 @@ def _answer(reader: Reader, rows: RowReader, sink: StandardOutput | Journal, opt
     try:
         answer_records(reader, rows, sink, warning=warning, **options)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped after {sink.rows} rows") from None
+        kept = "" if sink.kept == sink.rows else f", of which {sink.kept} are kept"
+        raise KeyboardInterrupt(f"stopped after {sink.rows} rows{kept}") from None
 
 
 def _reader_settings(reader: Reader, threshold: Threshold) -> dict[str, Any]:

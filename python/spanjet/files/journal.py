@@ -176,6 +176,11 @@ class Journal:
                 os.fsync(file.fileno())
             write_state(self._directory / STATE, state)
 
+    @property
+    def kept(self) -> int:
+        """Number of rows with which a resumed run would go on."""
+        return self._settled.rows
+
     def finish(self) -> None:
         """Complete the run, and write the output."""
         self._stop_commits()
@@ -256,8 +261,9 @@ class Journal:
         return state
 
     def _begin(self, *, resume: bool) -> None:
-        if not resume and not self._state.replaces and self._out.exists():
-            raise FileExistsError(EEXIST, f"exists already; {EXPECTED}", str(self._out))
+        for path in (self._out, self.rejected_out, self._record):
+            if not resume and not self._state.replaces and path.exists():
+                raise FileExistsError(EEXIST, f"exists already; {EXPECTED}", str(path))
         self._directory.mkdir(exist_ok=True)
         sync(self._out.parent)
         others = [path for path in self._directory.iterdir() if path.name not in OWN_FILES]

@@ -51,6 +51,11 @@ class StandardOutput(nullcontext[None]):
         super().__init__()
         self.rows = self.answered = self.rejected = 0
 
+    @property
+    def kept(self) -> int:
+        """Number of rows that are written: all finished ones."""
+        return self.rows
+
     def answer(self, record: Record, answers: Sequence[Answer]) -> None:
         """Write the answers of the next row."""
         sys.stdout.buffer.write(answers_line(record, answers))

@@ -115,7 +115,7 @@ def _opened(path: Path) -> Any:
     try:
         # Pre-buffering, the default, reads whole row groups: 234 MiB instead of 5.
         return pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:  # OSError: of a damaged footer, without the name
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
 
 
@@ -126,8 +126,14 @@ def _values(column: Any) -> list[Any]:
         return text_values(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    # Python has no nanoseconds; Arrow writes all times.
+    column = column.cast(pa.string()) if pa.types.is_temporal(column.type) else column
+    return [_value(value) for value in column]
+
+
+def _value(value: Any) -> Any:
+    """Return a value; None for one with nanoseconds or invalid Unicode deep inside."""
     try:
-        # Python has no nanoseconds; Arrow writes all times.
-        return list((column.cast(pa.string()) if pa.types.is_temporal(column.type) else column).to_pylist())
-    except ValueError:  # of ids with nanoseconds or invalid Unicode deep inside
-        return [None] * len(column)
+        return value.as_py()
+    except ValueError:
+        return None

@@ -100,6 +100,7 @@ class SpanjetCompressor(BaseDocumentCompressor):  # type: ignore[misc]
             OSError: the model cannot be read.
             ValueError: the query has no tokens, or a text has a lone surrogate; the message has the
                 document's index.
+            TypeError: the query is not a text.
         """
         answers = find_passages(self.model, query, _texts(documents), **self._options())
         return [self._compressed(documents[answer.passage], answer) for answer in answers]

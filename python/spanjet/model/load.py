@@ -181,7 +181,7 @@ def find_directory(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
         raise FileNotFoundError(ENOENT, "an empty path, expected a directory or a hub id", "")
     directory, repository = Path(path), None
     if not directory.exists():
-        hub_model = HubModel.parse(os.fspath(path))
+        hub_model = HubModel.parse(path.as_posix() if isinstance(path, Path) else os.fspath(path))
         directory, repository = hub_model.download(), hub_model.name
     if not directory.is_dir():
         raise NotADirectoryError(ENOTDIR, "not a directory, expected that of a model", str(path))

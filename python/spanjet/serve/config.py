@@ -8,11 +8,20 @@ from spanjet.reader.cascade.config import CascadeConfig
 from spanjet.reader.dynamic_batching.config import QueueConfig
 from spanjet.reader.reader import Reader
 from spanjet.runtime.cpu import usable_cpus
-from spanjet.validation import SettingError, check_bool, check_integer, check_number, check_threshold
+from spanjet.validation import (
+    SettingError,
+    check_bool,
+    check_integer,
+    check_number,
+    check_threshold,
+    check_type,
+)
 
 __all__ = ["ServeConfig"]
 
 MEBIBYTE = 1 << 20
+MOST_SECONDS = 86_400
+"""Maximum of what a system call waits for: a day."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +36,7 @@ class ServeConfig:
         host: address to listen at.
         port: TCP port; 0: any that is free.
         workers: number of processes, each with a model of its own.
-        threads: threads of all workers together; None: one for each CPU.
+        threads: threads of all workers together, at least one of each; None: one for each CPU.
         max_queue_tokens, max_wait, batch_wait: of each worker, see `QueueConfig`.
         max_body: maximum size of a request's body in bytes.
         max_passages: maximum number of passages and documents of a search, and of inputs of a list.
@@ -76,12 +85,19 @@ class ServeConfig:
         check_integer(self, "threads", minimum=1, optional=True)
         check_number(self, "max_wait", minimum=0)
         check_number(self, "batch_wait", minimum=0, maximum=60)
-        for name in ("timeout", "keep_alive", "documents_ttl"):
-            check_number(self, name, above=0)
-        check_number(self, "grace", minimum=0)
+        for name in ("timeout", "keep_alive"):
+            check_number(self, name, above=0, maximum=MOST_SECONDS)
+        check_number(self, "documents_ttl", above=0)
+        check_number(self, "grace", minimum=0, maximum=MOST_SECONDS)
         check_bool(self, "access_log")
         if self.threshold != "model":
             check_threshold(f"{type(self).__name__}.threshold", self.threshold, "'model', ")
+        check_type("ServeConfig.host", self.host, str)
+        for name in ("model", "first", "spool"):
+            if getattr(self, name) is not None:
+                check_type(f"ServeConfig.{name}", getattr(self, name), Path)
+        if self.token is not None:
+            check_type("ServeConfig.token", self.token, str)
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
             raise ValueError("the bearer token must be of printable ASCII characters, at least one")
 

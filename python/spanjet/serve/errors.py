@@ -20,7 +20,7 @@ FAILED = "the server failed; its log says where"
 
 Location = Sequence[str | int]
 
-_PLACE = re.compile(r"(question|context|passages)(?: (\d+)|\[(\d+)\])?")
+_PLACE = re.compile(r"(?:the )?(question|context|passages|text)(?: (\d+)|\[(\d+)\])?\b")
 
 
 class RequestError(Exception):
@@ -59,13 +59,16 @@ def overloaded(error: Overloaded) -> JSONResponse:
 
 
 @contextmanager
-def faults_of(place: Location = ("body",), *, many: Location = (), documents_from: int = 0) -> Iterator[None]:
+def faults_of(
+    place: Location = ("body",), *, many: Location = (), documents_from: int = 0, context: str = "context"
+) -> Iterator[None]:
     """Turn the reader's errors about texts and settings into those of a request's fields.
 
     Args:
         place: path to the fields ``question``, ``context`` and ``passages``.
         many: path to the list whose items have these fields, where an error has the index of one.
         documents_from: index of the first document among the passages of a search.
+        context: field that the context comes from.
     """
     try:
         yield
@@ -75,15 +78,17 @@ def faults_of(place: Location = ("body",), *, many: Location = (), documents_fro
             422, f"{error.name} is {error.value}; expected {error.expected}", location
         ) from None
     except (ValueError, TypeError) as error:
-        raise RequestError(422, str(error), _located(str(error), place, many, documents_from)) from None
+        raise RequestError(
+            422, str(error), _located(str(error), place, many, documents_from, context)
+        ) from None
 
 
-def _located(message: str, place: Location, many: Location, documents_from: int) -> Location:
+def _located(message: str, place: Location, many: Location, documents_from: int, context: str) -> Location:
     found = _PLACE.match(message)
     if found is None:
         option = re.match(r"(doc_stride|max_\w+|top_k) ", message)
         return (*place, "parameters", option[1]) if option else place
-    name, index = found[1], found[2] or found[3]
+    name, index = context if found[1] == "context" else found[1], found[2] or found[3]
     if name == "passages" and index is not None:
         number = int(index) - documents_from
         return (*place, "documents", number) if number >= 0 else (*place, "passages", int(index))

@@ -11,6 +11,7 @@ import pytest
 from mlperf_runs import TINY, dataset, reader, with_card
 from spanjet.bench.mlperf.run import RunConfig, run_scenario
 from spanjet.bench.mlperf.submission import write_submission
+from spanjet.bench.mlperf.submission_documents import measurements
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +161,15 @@ def test_a_checkpoint_has_no_card(tmp_path: Path) -> None:
     run_scenario(reader(TINY), dataset(), tmp_path / "run", RunConfig(seconds=0.1, target_qps=20))
     with pytest.raises(ValueError, match=r"tiny-bert has no card.*spanjet quantize"):
         write_submission(tmp_path / "out", [tmp_path / "run"], submitter="us", system="s")
+
+
+def test_changes_of_the_weights_are_told(run: Path) -> None:
+    result = json.loads((run / "result.json").read_text())
+    plain = measurements(result)
+    assert (plain["retraining"], ";" in plain["weight_transformations"]) == ("N", False)
+    pruned = "heads and whole blocks pruned by measured latency, then "
+    for then, retrained in (("distilled", "Y"), ("fitted layer by layer", "N")):
+        result["model"]["card"]["optimization"] = {"method": pruned + then}
+        found = measurements(result)
+        assert found["retraining"] == retrained
+        assert found["weight_transformations"].startswith(f"{pruned}{then}")

@@ -62,17 +62,20 @@ def system_json(
 
 
 def measurements(result: dict[str, Any]) -> dict[str, str]:
-    """Build ``measurements.json`` from a run's result: data types and source of the weights."""
+    """Build ``measurements.json`` from a run's result: data types, source and changes of the weights."""
     card = result["model"]["card"]
     source = card.get("source") or {}
     quantized = card.get("quantization") or {}
+    optimized = card.get("optimization") or {}
+    transformations = [part["method"] for part in (optimized, quantized) if part.get("method")]
+    is_trained = "distilled" in str(optimized.get("method"))
     start = ", ".join(source["weights"]) if isinstance(source.get("weights"), dict) else source.get("weights")
     return {
         "input_data_types": "int32",
         "weight_data_types": "int8" if quantized else "fp32",
         "starting_weights_filename": f"{source.get('name', 'unknown')}: {start or 'unknown'}",
-        "weight_transformations": str(quantized.get("method") or "none"),
-        "retraining": "N",
+        "weight_transformations": "; ".join(transformations) or "none",
+        "retraining": "Y" if is_trained else "N",
     }
 
 

@@ -35,11 +35,22 @@ def warning_of(question: str, reader: Reader) -> dict[str, str]:
     return {} if warning is None else {"warning": warning}
 
 
-def check_outputs(*paths: Path | None, html: Path | None) -> None:
-    """Check output files and the extra for HTML pages in advance."""
-    for path in (*paths, html):
-        if path is not None:
-            check_writable(path)
+def check_outputs(*paths: Path | None, html: Path | None, source: Path | None = None) -> None:
+    """Check output files and the extra for HTML pages in advance.
+
+    Raises:
+        OSError: one cannot be written.
+        ValueError: one is given for two outputs, or is the input ``source``.
+        ImportError: the extra is not installed.
+    """
+    given = [path for path in (*paths, html) if path is not None]
+    for index, path in enumerate(given):
+        check_writable(path)
+        is_file = not path.exists() or path.is_file()
+        if is_file and path.resolve() in [other.resolve() for other in given[:index]]:
+            raise ValueError(f"{path}: is given for two outputs; expected a file for each")
+        if source is not None and source.exists() and path.exists() and path.samefile(source):
+            raise ValueError(f"{path}: is also the input")
     if html is not None:
         check_report_extra()
 

@@ -25,7 +25,7 @@ def argument_text(name: str, text: str) -> str:
     Raises:
         ValueError: it is in another encoding.
     """
-    if text.isprintable():
+    if text.isascii():
         return text
     try:
         return os.fsencode(text).decode()

@@ -84,6 +84,8 @@ def distil(
     Raises:
         ValueError: there are no windows, or the state is another training's.
     """
+    if not inputs:
+        raise ValueError("there are no windows to train on")
     training = training or Training()
     total = training.windows or len(inputs)
     distillation = Distillation(teacher, student)

@@ -17,6 +17,32 @@ from spanjet.model.layer_shape import LayerShape, describe_shapes
 
 __all__ = ["describe_optimization", "read_card"]
 
+_NEEDED = (
+    "machine",
+    "versions",
+    "run.seconds",
+    "source.weights",
+    "speed.optimized",
+    "speed.optimized_over_plain",
+    "quantization.windows",
+    "quantization.overflow_fix",
+    "optimization.settings.budgets",
+    "optimization.settings.calibration",
+    "optimization.data.sha256",
+    "optimization.whole",
+    "optimization.layers",
+    "optimization.latency.errors",
+    "optimization.front",
+    "optimization.chosen",
+    "optimization.least_f1",
+    "optimization.held",
+    "optimization.held_out.sha256",
+    "optimization.held_out.float32.f1",
+    "optimization.held_out.plain.f1",
+    "optimization.held_out.optimized.f1",
+)
+"""Values of a card that its readers need."""
+
 _METHOD = "{} and whole blocks pruned by measured latency, then {}"
 
 
@@ -75,6 +101,12 @@ def read_card(model: Path) -> dict[str, Any]:
         raise ValueError(
             f"{model / CARD}: not the card of an optimised model; expected one of spanjet optimize"
         )
+    for names in _NEEDED:
+        value: Any = card
+        for name in names.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is None:
+            raise ValueError(f"{model / CARD}: damaged: no {names}; expected the card of spanjet optimize")
     return card
 
 

@@ -76,7 +76,7 @@ class OptimizeConfig:
             check_integer(self, name, minimum=least)
         check_number(self, "floor", above=0, maximum=1, kind="a share of the F1")
         check_number(self, "budget", above=0, maximum=1, optional=True, kind="a share of the time")
-        check_number(self, "hours", above=0, optional=True, kind="hours of the run")
+        check_number(self, "hours", above=0, maximum=10_000, optional=True, kind="hours of the run")
         check_bool(self, "keep_best")
         if not all(isinstance(budget, int | float) and 0 < budget < 1 for budget in self.budgets):
             raise ValueError(f"budgets are {self.budgets}; expected shares of the time between 0 and 1")

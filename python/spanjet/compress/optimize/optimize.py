@@ -33,7 +33,7 @@ from spanjet.model import Model, write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
 from spanjet.model.weights import SAFETENSORS
 from spanjet.runtime.machine import peak_megabytes, reset_peak
-from spanjet.storage import check_free, staged
+from spanjet.storage import beside, check_free, staged
 
 __all__ = ["optimize_checkpoint"]
 
@@ -85,7 +85,8 @@ def optimize_checkpoint(
     reset_peak()
     outputs = _Outputs.checked(out, export, overwrite=overwrite)
     import_nncf()
-    work = outputs.model.with_name(f"{outputs.model.name}.stages") if work is None else work
+    work = beside(outputs.model, ".stages") if work is None else Path(work)
+    outputs.check_others(work)
     config = config or OptimizeConfig()
     run = OptimizationRun.load(
         checkpoint,
@@ -121,6 +122,19 @@ class _Outputs:
         if outputs.export is not None:
             check_free(outputs.export, mark=SAFETENSORS, overwrite=overwrite)
         return outputs
+
+    def check_others(self, work: Path) -> None:
+        """Check that the two directories and that of the stages are three.
+
+        Raises:
+            ValueError: two are the same.
+        """
+        others = {"export": self.export, "work": work}
+        for name, path in others.items():
+            if path is not None and path.resolve() == self.model.resolve():
+                raise ValueError(f"{name} is {path}, which is also the output; expected another directory")
+        if self.export is not None and self.export.resolve() == work.resolve():
+            raise ValueError(f"export is {self.export}, which is also work; expected another directory")
 
     def write(self, result: Model, network: Path, card: dict[str, Any]) -> dict[str, Any]:
         """Write the INT8 model and its float32 checkpoint, and return the card."""

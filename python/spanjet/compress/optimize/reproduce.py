@@ -116,7 +116,10 @@ def _plain(
 
 
 def _config(settings: dict[str, Any]) -> OptimizeConfig:
-    return OptimizeConfig(**{**settings, "budgets": tuple(settings["budgets"])})
+    try:
+        return OptimizeConfig(**{**settings, "budgets": tuple(settings["budgets"])})
+    except TypeError as error:  # of another version, or damaged
+        raise ValueError(f"the card's settings cannot be used: {error}") from None
 
 
 def _check_same(path: Path, expected: str | None, found: str, what: str) -> None:

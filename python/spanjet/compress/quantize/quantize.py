@@ -11,7 +11,7 @@ from spanjet.compress.quantize.run import QuantizationRun
 from spanjet.measure.progress import Progress, no_progress
 from spanjet.model import write_model_directory
 from spanjet.model.directory import COMPANIONS, GRAPH
-from spanjet.storage import check_free
+from spanjet.storage import beside, check_free
 
 __all__ = ["quantize_checkpoint"]
 
@@ -60,7 +60,7 @@ def quantize_checkpoint(
     data = (calibration, evaluation, fitting)
     run = QuantizationRun.load(checkpoint, *data, config=config, progress=progress, verbose=verbose)
     companions = _companions(run.original.path, license_file)
-    store = ArtifactStore(out.with_name(f"{out.name}.partial"))
+    store = ArtifactStore(beside(out, ".partial"))
     with store.locked():
         model, made = run.make(store)
         card = {"name": out.name, "license": license_name, **made}

@@ -13,6 +13,7 @@ from spanjet.files.datasets.json_node import LayoutError, Node, parse_json
 from spanjet.files.datasets.mrqa import load_mrqa, read_content, read_lines
 from spanjet.files.jsonl import is_json_lines
 from spanjet.files.record import Columns, Record, Rejected, read_id, read_record, read_text
+from spanjet.storage import check_readable
 
 __all__ = ["SquadJson", "load_squad"]
 
@@ -31,9 +32,10 @@ def load_squad(path: str | PathLike[str], *, check_texts: bool = True) -> SquadD
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not JSON, or laid out otherwise; the message names the place.
+        ValueError: it is a pipe, is not JSON, or is laid out otherwise; the message names the place.
     """
     path = Path(path)
+    check_readable(path)
     if not is_json_lines(path):
         return SquadJson(path, Columns()).dataset(check_texts=check_texts)
     try:

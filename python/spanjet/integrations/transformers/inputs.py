@@ -42,7 +42,8 @@ def read_inputs(
 
     Raises:
         ValueError: the arguments are of no known form, numbers of questions and contexts differ, or a
-            question or context is None or empty.
+            question or context is None or empty. Of an example that holds lists, what the longer one has more
+            is left out, as by transformers' pipeline.
         KeyError: an example lacks a question or context.
     """
     inputs = _inputs(arguments, keywords)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from errno import EINVAL
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Bind a socket to an address.
 
     Raises:
-        OSError: it cannot be bound; the error names the address.
+        OSError: it cannot be bound, or is none; the error names the address.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -48,6 +49,8 @@ def listen(host: str, port: int) -> socket.socket:
             bound = stack.enter_context(socket.socket(family, kind, protocol))
             reuse_address(bound)
             bound.bind(address)
+        except UnicodeError:
+            raise OSError(EINVAL, "not an address", f"{host}:{port}") from None
         except OSError as error:
             raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
         stack.pop_all()

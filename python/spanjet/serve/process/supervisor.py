@@ -132,7 +132,7 @@ class Supervisor:
         worker.ready.close()
         worker.process.close()
         if not worker.is_ready:
-            self._start_after = time.monotonic() + min(MAX_DELAY, 2.0**self._failures)
+            self._start_after = time.monotonic() + min(MAX_DELAY, 2.0 ** min(self._failures, 16))
             self._failures += 1
 
     def _end(self, signals: Connection) -> None:

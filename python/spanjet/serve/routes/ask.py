@@ -28,7 +28,7 @@ async def ask(body: AskRequest, service: Annotated[Service, Depends(service_of)]
     """Answer a question about a text or an uploaded document."""
     reader = service.reader
     context = await _context(body, service)
-    with faults_of():
+    with faults_of(context="context" if body.document is None else "document"):
         check_size([(body.question, context)], reader.tokenizer, reader.window_config)
         answers = await reader.ask_async(
             body.question, context, top_k=body.top_k, threshold=body.threshold, when_full="raise"
