@@ -107,6 +107,7 @@ def test_what_stands_beside_a_directory(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "model").mkdir()
     monkeypatch.chdir(tmp_path / "model")
     assert beside(Path("a/b"), ".new") == Path("a/b.new")
+    assert (beside(Path("a/b"), ""), beside(Path(), "").name) == (Path("a/b"), "model")
     for path in (Path(), Path("../model/../model/")):
         assert beside(path, ".new").resolve() == tmp_path / "model.new"
 

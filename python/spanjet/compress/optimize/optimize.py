@@ -117,7 +117,7 @@ class _Outputs:
         cls, out: str | os.PathLike[str], export: str | os.PathLike[str] | None, *, overwrite: bool
     ) -> "_Outputs":
         """Check that both directories can be written, before the run starts."""
-        outputs = cls(Path(out), None if export is None else Path(export), overwrite)
+        outputs = cls(beside(Path(out), ""), None if export is None else Path(export), overwrite)
         check_free(outputs.model, mark=GRAPH, overwrite=overwrite)
         if outputs.export is not None:
             check_free(outputs.export, mark=SAFETENSORS, overwrite=overwrite)

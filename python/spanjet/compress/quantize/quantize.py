@@ -55,7 +55,7 @@ def quantize_checkpoint(
         ValueError: a file is malformed, the model is quantized already, the floor cannot be held, or no
             calibration can be fitted.
     """
-    out, config = Path(out), config or QuantizeConfig()
+    out, config = beside(Path(out), ""), config or QuantizeConfig()  # with a name, also for "."
     check_free(out, mark=GRAPH, overwrite=overwrite)
     data = (calibration, evaluation, fitting)
     run = QuantizationRun.load(checkpoint, *data, config=config, progress=progress, verbose=verbose)
