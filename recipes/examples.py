@@ -122,10 +122,10 @@ class Arrays:
         """Return the number of examples."""
         return len(self.paragraph)
 
-    def room(self, question: int, max_length: int = MAX_LENGTH) -> int:
-        """Count the tokens that a window has for the context; 0 or less: the question fills it."""
+    def rooms(self, max_length: int = MAX_LENGTH) -> NDArray[np.int64]:
+        """Count the tokens that a window of each question has for the context; 0 or less: none."""
         special = 2 + self.layout.between
-        return max_length - int(self.question_begin[question + 1] - self.question_begin[question]) - special
+        return max_length - np.diff(self.question_begin) - special
 
     def answer(self, question: int) -> tuple[int, int]:
         """Find the answer's tokens among those of all paragraphs, [first, last]."""
@@ -152,10 +152,12 @@ def windows(arrays: Arrays, sampling: Sampling, seed: tuple[int, int]) -> list[W
     """
     rng = np.random.default_rng(seed)
     found: list[Window] = []
-    for question in range(len(arrays)):
-        paragraph = int(arrays.paragraph[question])
-        begin, end = (int(bound) for bound in arrays.paragraph_begin[paragraph : paragraph + 2])
-        is_answered, room = arrays.first[question] >= 0, arrays.room(question, sampling.max_length)
+    # Lists, because an item of an array takes ten times as long to read.
+    bounds, firsts = arrays.paragraph_begin.tolist(), arrays.first.tolist()
+    rooms = arrays.rooms(sampling.max_length).tolist()
+    for question, paragraph in enumerate(arrays.paragraph.tolist()):
+        begin, end = bounds[paragraph], bounds[paragraph + 1]
+        is_answered, room = firsts[question] >= 0, rooms[question]
         # Nothing is drawn where all come: epochs of the default stay what they are.
         is_left_out = not is_answered and sampling.unanswered < 1 and rng.random() >= sampling.unanswered
         if room <= 0 or is_left_out:
@@ -166,7 +168,7 @@ def windows(arrays: Arrays, sampling: Sampling, seed: tuple[int, int]) -> list[W
         if window is not None:
             found.append(window)
         if is_answered and rng.random() < sampling.elsewhere:
-            window = _elsewhere(arrays, question, paragraph, sampling, rng)
+            window = _elsewhere(arrays, question, paragraph, room, sampling.article, rng)
             if window is not None:
                 found.append(window)
     return found
@@ -195,12 +197,14 @@ def _cut(
 
 
 def _elsewhere(
-    arrays: Arrays, question: int, paragraph: int, sampling: Sampling, rng: np.random.Generator
+    arrays: Arrays, question: int, paragraph: int, room: int, article: float, rng: np.random.Generator
 ) -> Window | None:
-    """Cut another part of the article, where the words of the answer do not stand."""
-    room = arrays.room(question, sampling.max_length)
+    """Cut another part of the article, where the words of the answer do not stand.
+
+    ``article``: share of windows of the running article.
+    """
     begin, end = _article(arrays, paragraph)
-    if rng.random() < sampling.article:
+    if rng.random() < article:
         start = int(rng.integers(begin, max(begin, end - room) + 1))
         stop = min(end, start + room)
     else:
@@ -218,7 +222,7 @@ def _elsewhere(
 
 
 def batches(
-    arrays: Arrays, found: list[Window], tokens: int, seed: tuple[int, int], *, most: int = 64
+    arrays: Arrays, found: list[Window], tokens: int, seed: tuple[int, int], *, most: int | None = None
 ) -> list[list[Window]]:
     """Put the windows of an epoch into batches in random order; windows of like length share one.
 
@@ -227,10 +231,12 @@ def batches(
         found: windows.
         tokens: rows times length of a batch at most.
         seed: of the run, and the epoch.
-        most: rows at most.
+        most: rows at most; None: 64, or one for each 128 of ``tokens`` if that is more.
     """
     rng = np.random.default_rng((*seed, 1))
-    lengths = np.array([MAX_LENGTH - arrays.room(w.question) + w.end - w.begin for w in found])
+    most = max(64, tokens // 128) if most is None else most
+    outside = MAX_LENGTH - arrays.rooms()
+    lengths = np.array([outside[w.question] + w.end - w.begin for w in found])
     order = rng.permutation(len(found))
     made: list[list[Window]] = []
     for chunk in np.array_split(order, max(1, len(order) // 2400)):

@@ -9,6 +9,7 @@ vocabularies that divide texts alike (MPNet's ids are BERT's + 4). An epoch that
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def check_alike(teacher: Arrays, student: Arrays) -> None:
             raise ValueError(f"the examples of teacher and student differ in {name}; expected one file's")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the logits of some epochs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("teacher", type=Path, help="the trained teacher's checkpoint")
@@ -103,7 +104,7 @@ def main() -> None:
     for name in ("elsewhere", "article", "unanswered"):
         parser.add_argument(f"--{name}", type=float, default=getattr(Sampling(), name))
     parser.add_argument("--max-length", type=int, default=Sampling().max_length)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     reader = load_reader(options.teacher).to(device)
     arrays = Arrays.load(options.examples, layout_of(options.teacher))

@@ -1,9 +1,10 @@
-"""BERT- and MPNet-family readers in torch, written for training speed on CPUs.
+"""BERT- and MPNet-family readers in torch, written for training speed.
 
 Attention is written out: torch's fused attention spends three times as long on its backward pass as two
 batched products do (bfloat16, 30 windows of 184 tokens, 12 heads of 32: 77 against 22 ms a layer). On a GPU
-the fused one may be chosen. Query, key and value are one product. Layers may have fewer heads and units than
-the configuration says; the relative biases of MPNet's are then the layer's own.
+the fused one may be chosen. Query, key and value are one product. Weights are float32; layers compute in the
+type of their inputs, residuals and norms too. Layers may have fewer heads and units than the configuration
+says; the relative biases of MPNet's are then the layer's own.
 """
 
 import math
@@ -111,22 +112,39 @@ class Shape:
         return self.sizes[layer].heads == self.heads
 
 
-class Layer(nn.Module):  # type: ignore[misc]  # torch is not in the environment of the gate
+class Linear(nn.Linear):  # type: ignore[misc]  # torch is not in the environment of the gate
+    """A linear layer that computes in the type of its input."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Transform [..., features]."""
+        return functional.linear(inputs, self.weight.to(inputs.dtype), self.bias.to(inputs.dtype))
+
+
+class LayerNorm(nn.LayerNorm):  # type: ignore[misc]
+    """A layer norm that reads and writes the type of its input; torch's sums are float32."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Normalize [..., features]."""
+        weight, bias = self.weight.to(inputs.dtype), self.bias.to(inputs.dtype)
+        return functional.layer_norm(inputs, self.normalized_shape, weight, bias, self.eps)
+
+
+class Layer(nn.Module):  # type: ignore[misc]
     """A post-norm transformer layer (Vaswani et al. 2017, arXiv 1706.03762)."""
 
     def __init__(self, shape: Shape, size: LayerSize) -> None:
         super().__init__()
         self.heads, self.head_size = size.heads, shape.head_size
-        self.qkv = nn.Linear(shape.hidden, 3 * size.heads * shape.head_size)
-        self.attention_output = nn.Linear(size.heads * shape.head_size, shape.hidden)
-        self.attention_norm = nn.LayerNorm(shape.hidden, shape.epsilon)
-        self.inner = nn.Linear(shape.hidden, size.units)
-        self.outer = nn.Linear(size.units, shape.hidden)
-        self.norm = nn.LayerNorm(shape.hidden, shape.epsilon)
+        self.qkv = Linear(shape.hidden, 3 * size.heads * shape.head_size)
+        self.attention_output = Linear(size.heads * shape.head_size, shape.hidden)
+        self.attention_norm = LayerNorm(shape.hidden, shape.epsilon)
+        self.inner = Linear(shape.hidden, size.units)
+        self.outer = Linear(size.units, shape.hidden)
+        self.norm = LayerNorm(shape.hidden, shape.epsilon)
         has_biases = shape.buckets and size.heads < shape.heads
         self.relative = nn.Embedding(shape.buckets, size.heads) if has_biases else None
 
-    def forward(self, hidden: Tensor, bias: Tensor, *, fused: bool) -> Tensor:
+    def forward(self, hidden: Tensor, bias: Tensor, *, fused: bool, dropout: float) -> Tensor:
         """Transform [windows, length, hidden]; ``bias`` is added to the attention scores."""
         windows, length, _ = hidden.shape
         joined = self.qkv(hidden).view(windows, length, 3, self.heads, self.head_size)
@@ -137,8 +155,10 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not in the environment
             scores = (query * (1 / math.sqrt(self.head_size))) @ key.transpose(-1, -2)
             mixed = torch.softmax(scores.add_(bias), -1) @ value
         mixed = mixed.transpose(1, 2).reshape(windows, length, self.heads * self.head_size)
-        hidden = self.attention_norm(hidden + self.attention_output(mixed))
-        return self.norm(hidden + self.outer(functional.gelu(self.inner(hidden))))
+        attended = functional.dropout(self.attention_output(mixed), dropout, self.training)
+        hidden = self.attention_norm(hidden + attended)
+        fed = self.outer(functional.gelu(self.inner(hidden)))
+        return self.norm(hidden + functional.dropout(fed, dropout, self.training))
 
 
 class Reader(nn.Module):  # type: ignore[misc]
@@ -148,15 +168,18 @@ class Reader(nn.Module):  # type: ignore[misc]
         shape: sizes.
         dtype: bfloat16, or float32 for exact comparisons; weights are float32 in both cases.
         fused: compute attention with torch's fused kernels.
+
+    Attributes:
+        dropout: share of the embeddings' and blocks' outputs that are dropped in training.
     """
 
     def __init__(self, shape: Shape, *, dtype: torch.dtype = torch.bfloat16, fused: bool = False) -> None:
         super().__init__()
-        self.shape, self.dtype, self.fused = shape, dtype, fused
+        self.shape, self.dtype, self.fused, self.dropout = shape, dtype, fused, 0.0
         self.words = nn.Embedding(shape.vocabulary, shape.hidden)
         self.positions = nn.Embedding(shape.positions, shape.hidden)
         self.types = nn.Embedding(shape.types, shape.hidden) if shape.types else None
-        self.embedding_norm = nn.LayerNorm(shape.hidden, shape.epsilon)
+        self.embedding_norm = LayerNorm(shape.hidden, shape.epsilon)
         # Checkpoints have it even where each layer has a table of its own.
         self.relative = nn.Embedding(shape.buckets, shape.heads) if shape.buckets else None
         self.layers = nn.ModuleList(Layer(shape, size) for size in shape.sizes)
@@ -177,6 +200,12 @@ class Reader(nn.Module):  # type: ignore[misc]
             for module in (*filter(None, embeddings), *self.layers[:layers]):
                 module.requires_grad_(False)
 
+    def freeze_tables(self) -> None:
+        """Exclude the word table and the relative biases from training."""
+        tables = [self.words, self.relative, *(layer.relative for layer in self.layers)]
+        for table in filter(None, tables):
+            table.requires_grad_(False)
+
     def forward(self, ids: Tensor, mask: Tensor, types: Tensor) -> Logits:
         """Compute start and end logits, padding at -10,000, and the hidden states.
 
@@ -190,23 +219,26 @@ class Reader(nn.Module):  # type: ignore[misc]
         embedded = self.words(ids) + self.positions(places + (2 if self.shape.family == "mpnet" else 0))
         if self.types is not None:
             embedded = embedded + self.types(types)
-        states = [self.embedding_norm(embedded).to(self.dtype)]
-        with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            for layer, bias in zip(self.layers, self._biases(mask, places), strict=True):
-                states.append(layer(states[-1], bias, fused=self.fused))
+        embedded = self.embedding_norm(embedded).to(self.dtype)
+        states = [functional.dropout(embedded, self.dropout, self.training)]
+        for layer, bias in zip(self.layers, self._biases(mask, places), strict=True):
+            states.append(layer(states[-1], bias, fused=self.fused, dropout=self.dropout))
         logits = functional.linear(states[-1].float(), self.answer.weight, self.answer.bias)
         logits = logits.masked_fill(~mask[..., None], PADDING)
         return Logits(logits[..., 0], logits[..., 1], states[1:])
 
     def _biases(self, mask: Tensor, places: Tensor) -> list[Tensor]:
         """Make the biases of each layer's attention scores, [windows, heads or 1, length or 1, length]."""
-        padding = torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, PADDING)[:, None, None, :]
+        padding = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device)
+        padding = padding.masked_fill_(~mask, PADDING)[:, None, None, :]
         if not self.shape.buckets:
-            return [padding.to(self.dtype)] * len(self.layers)
+            return [padding] * len(self.layers)
         buckets = relative_buckets(places[None, :] - places[:, None], self.shape.buckets)
+        # A product, because the gradient of a lookup sorts its indices, of which there are length².
+        chosen = functional.one_hot(buckets, self.shape.buckets).to(torch.float32)
 
         def biases(table: nn.Embedding) -> Tensor:
-            return (padding + table(buckets).permute(2, 0, 1)[None]).to(self.dtype)
+            return padding + (chosen @ table.weight).permute(2, 0, 1)[None].to(self.dtype)
 
         is_shared = any(layer.relative is None for layer in self.layers)
         shared = biases(self.relative) if is_shared else None

@@ -12,12 +12,14 @@ With ``--student`` and ``--student-examples`` the teacher's logits for that stud
 
 import argparse
 import json
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from recipes import logits, train
+from recipes.prune import __main__ as prune
 
 __all__ = ["SHARES", "Stage", "stages"]
 
@@ -37,13 +39,15 @@ class Stage:
 
     Attributes:
         name: for messages.
-        command: arguments of the interpreter.
+        main: of the command's module.
+        arguments: of the command.
         made: file that is there when it is done.
         stoppable: takes ``--stop-after``, and goes on when it is called again.
     """
 
     name: str
-    command: tuple[str, ...]
+    main: Callable[[Sequence[str]], None]
+    arguments: tuple[str, ...]
     made: Path
     stoppable: bool = True
 
@@ -52,43 +56,42 @@ def stages(options: argparse.Namespace) -> Iterator[Stage]:
     """List what is to be made, in order."""
     out: Path = options.out
     teacher = out / "teacher" / "checkpoint"
-    yield _training(options, "teacher", "recipes.train", options.start, ("--rate", "5e-5"))
+    yield _training(options, "teacher", train.main, options.start, ("--rate", "5e-5"))
     if options.student is not None:
         paths = ["--examples", options.examples, "--student", options.student]
         paths += ["--student-examples", options.student_examples, "--out", out / "logits"]
         epochs = [str(epoch) for epoch in range(options.logit_epochs)]
-        command = ("-m", "recipes.logits", teacher, *paths, "--tokens", options.tokens, "--epochs", *epochs)
+        arguments = (teacher, *paths, "--tokens", options.tokens, "--epochs", *epochs)
         made = out / "logits" / f"{options.logit_epochs - 1}.npz"
-        yield Stage("logits", tuple(map(str, command)), made, stoppable=False)
+        yield Stage("logits", logits.main, tuple(map(str, arguments)), made, stoppable=False)
     more = ("--teacher", teacher, "--rate", "8e-5", "--temperature", "2")
-    yield _training(options, "base", "recipes.prune", teacher, (*BASE, *more))
-    yield _training(options, "small", "recipes.prune", out / "base" / "checkpoint", (*SMALL, *more))
+    yield _training(options, "base", prune.main, teacher, (*BASE, *more))
+    yield _training(options, "small", prune.main, out / "base" / "checkpoint", (*SMALL, *more))
 
 
 def _training(
-    options: argparse.Namespace, name: str, module: str, start: Path, more: Sequence[object]
+    options: argparse.Namespace,
+    name: str,
+    main: Callable[[Sequence[str]], None],
+    start: Path,
+    more: Sequence[object],
 ) -> Stage:
     directory = options.out / name
     minutes = options.budget * SHARES[name]
     arguments = [start, "--examples", options.examples, "--held-out", options.held_out]
     arguments += ["--state", directory / "state", "--out", directory / "checkpoint"]
     arguments += ["--minutes", minutes, "--tokens", options.tokens, "--warm-up", options.warm_up, *more]
-    arguments += ["--fused-attention"] if options.fused_attention else []
-    command = ("-m", module, *map(str, arguments), *getattr(options, f"{name}_options"))
-    return Stage(name, command, directory / "checkpoint" / "config.json")
+    arguments += [*options.training_options, *getattr(options, f"{name}_options")]
+    return Stage(name, main, tuple(map(str, arguments)), directory / "checkpoint" / "config.json")
 
 
 def run(stage: Stage, seconds: float) -> bool:
-    """Run a stage for a time at most; False: it is not done yet.
-
-    Raises:
-        CalledProcessError: the stage failed.
-    """
-    command = [sys.executable, *stage.command]
+    """Run a stage for a time at most; False: it is not done yet."""
+    arguments = list(stage.arguments)
     if stage.stoppable:
-        command += ["--stop-after", f"{seconds:.0f}"]
-    print(f"{stage.name}: {' '.join(command)}", flush=True)
-    subprocess.run(command, check=True)
+        arguments += ["--stop-after", f"{seconds:.0f}"]
+    print(f"{stage.name}: {' '.join(arguments)}", flush=True)
+    stage.main(arguments)
     return stage.made.exists()
 
 
@@ -103,12 +106,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, required=True, help="minutes of this call")
     parser.add_argument("--tokens", type=int, default=5600, help="of a batch (default: %(default)s)")
     parser.add_argument("--warm-up", type=int, default=100, help="steps, also after a cut (%(default)s)")
-    parser.add_argument("--fused-attention", action="store_true", help="torch's attention kernels")
     parser.add_argument("--student", type=Path, help="start weights of a student that learns from logits")
     parser.add_argument("--student-examples", type=Path)
     parser.add_argument("--logit-epochs", type=int, default=2, help="(default: %(default)s)")
     for name in SHARES:
         parser.add_argument(f"--{name}-options", type=str.split, default=[], help="more, as one argument")
+    parser.add_argument("--training-options", type=str.split, default=[], help="of all three trainings")
     options = parser.parse_args()
     if (options.student is None) != (options.student_examples is None) or options.logit_epochs < 1:
         parser.error("--student, --student-examples: expected both or none, and at least one epoch")

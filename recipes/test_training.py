@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering
 
 from recipes.checkpoint import layout_of, load_reader, save_checkpoint
 from recipes.examples import Arrays, Sampling, collate, windows
+from recipes.loading import Data, epoch_of, steps
 from recipes.logits import Teacher, check_alike
-from recipes.training import Data, Place, Settings, epoch_of
+from recipes.settings import Place, Settings
 
 ROOT = Path(__file__).parents[1]
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -151,6 +153,61 @@ def test_frozen_layers_stay_as_they_are(prepared: Path) -> None:
         command(prepared, "deep", 9, "--frozen", "3"), cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert "3 layers to freeze; expected 0 to 2" in done.stderr
+
+
+def test_tables_that_are_frozen_stay_as_they_are(tmp_path: Path) -> None:
+    start(tmp_path / "start", "mpnet", 4)
+    for part in ("train", "held-out"):
+        examples(tmp_path / f"{part}.npz", 5)
+    done = command(tmp_path, "tables", 200, "--frozen-tables")
+    subprocess.run(done, cwd=ROOT, check=True, capture_output=True)
+    before, after = (load_reader(tmp_path / name).state_dict() for name in ("start", "tables-out"))
+    same = {name for name, value in before.items() if torch.equal(value.half(), after[name].half())}
+    assert same == {"words.weight", "relative.weight"}
+
+
+def test_dropout_is_of_training_alone_and_of_the_step(prepared: Path) -> None:
+    """A run that was stopped ends as one that was not, and not as one without dropout."""
+    ends = {}
+    for state, totals, more in (
+        ("dropped", (400,), ("--dropout", "0.3")),
+        ("dropped-twice", (200, 400), ("--dropout", "0.3", "--cool-down", "0")),
+        ("dropped-once", (400,), ("--dropout", "0.3", "--cool-down", "0")),
+        ("kept", (400,), ()),
+    ):
+        for total in totals:
+            subprocess.run(command(prepared, state, total, *more), cwd=ROOT, check=True, capture_output=True)
+        ends[state] = load_reader(prepared / f"{state}-out").state_dict()["answer.weight"]
+    assert torch.equal(ends["dropped-twice"], ends["dropped-once"])
+    assert not torch.equal(ends["dropped"], ends["kept"])
+    reader = load_reader(prepared / "start")
+    ids = torch.randint(3, 200, (3, 20))
+    arguments = (ids, torch.ones_like(ids, dtype=torch.bool), torch.zeros_like(ids))
+    expected = reader(*arguments).start
+    reader.dropout = 0.3
+    assert not torch.equal(reader(*arguments).start, expected)
+    assert torch.equal(reader.eval()(*arguments).start, expected)
+    with pytest.raises(ValueError, match=r"dropout is 1\.0; expected 0 to less than 1"):
+        Settings(1000, 0.25, 1.0, 10, 400, 0, 0.1, 0.1, dropout=1.0)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_make_the_same_steps(prepared: Path, taught: Path, processes: int) -> None:
+    arrays = Arrays.load(prepared / "train.npz", layout_of(prepared / "start"))
+    settings = Settings(1000, 0.25, 1.0, 10, 400, 0, Sampling().elsewhere, Sampling().article)
+    place = Place(epoch=1, batch=3)
+    for data in (Data(arrays, arrays), Data(arrays, arrays, taught)):
+        made = [
+            list(itertools.islice(steps(data, settings, place, processes=count), 40))
+            for count in (0, processes)
+        ]
+        # More than the rest of the epoch.
+        assert {step.epoch for step in made[0]} > {1, 2}
+        for mine, theirs in zip(*made, strict=True):
+            assert mine[2:] == theirs[2:]
+            assert (mine.targets is None) == (data.logits is None)
+            for one, other in zip((*mine.batch, mine.targets), (*theirs.batch, theirs.targets), strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
 def test_other_settings_are_refused(prepared: Path) -> None:

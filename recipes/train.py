@@ -11,26 +11,29 @@ With ``--minutes``, the length of the run is a time; it then does not end with t
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from recipes.checkpoint import load_reader, save_checkpoint
-from recipes.training import Run, Settings, Store, add_options, data_of, device, settings_of
+from recipes.settings import Settings
+from recipes.training import Run, Store, add_options, data_of, device, settings_of, train
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train, or go on training, and write the checkpoint at the end."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_options(parser)
     parser.add_argument("--teacher", type=Path, help="directory of recipes.logits; default: labels alone")
     parser.add_argument("--frozen", type=int, default=0, help="layers at the bottom that are not trained")
-    options = parser.parse_args()
+    parser.add_argument("--dropout", type=float, default=0.0, help="share (default: %(default)s)")
+    options = parser.parse_args(arguments)
     settings = settings_of(Settings, options, has_teacher=options.teacher is not None)
     torch.manual_seed(settings.seed)
     reader = load_reader(options.start, fused=options.fused_attention).to(device())
     run = Run(reader, data_of(options, options.teacher), settings, Store(options.state))
-    is_done = run.train(save_every=options.save_every, stop_after=options.stop_after)
+    is_done = train(run, options)
     if is_done:
         save_checkpoint(reader.shape, reader.state_dict(), options.start, options.out)
     print(json.dumps({"done": is_done, "out": str(options.out) if is_done else None}), flush=True)

@@ -116,7 +116,7 @@ def test_windows_hold_their_answers(arrays: Arrays) -> None:
     wanted = {0: "clara", 1: "19"}
     counts = {"own": 0, "elsewhere": 0, "article": 0}
     for window in found:
-        assert 0 < window.end - window.begin <= arrays.room(window.question)
+        assert 0 < window.end - window.begin <= arrays.rooms()[window.question]
         paragraph = arrays.paragraph[window.question]
         inside = arrays.paragraph_begin[paragraph] <= window.begin
         inside &= window.end <= arrays.paragraph_begin[paragraph + 1]
@@ -146,11 +146,11 @@ def test_epochs_differ_and_repeat(arrays: Arrays) -> None:
 def test_shorter_windows_hold_their_answers(arrays: Arrays) -> None:
     """Half of the median window: all answers stay, and what is longer than the room for them goes."""
     plain = windows(arrays, Sampling(elsewhere=0, article=0), (1, 0))
-    longest = int(np.median([MAX_LENGTH - arrays.room(w.question) + w.end - w.begin for w in plain])) // 2
+    longest = int(np.median([MAX_LENGTH - arrays.rooms()[w.question] + w.end - w.begin for w in plain])) // 2
     found = windows(arrays, Sampling(elsewhere=0, article=0, max_length=longest), (1, 0))
     assert len(found) == len(plain)
     for short, full in zip(found, plain, strict=True):
-        assert 0 < short.end - short.begin <= arrays.room(short.question, longest)
+        assert 0 < short.end - short.begin <= arrays.rooms(longest)[short.question]
         assert full.begin <= short.begin < short.end <= full.end
         assert short.first < 0 or short.begin + short.first == full.begin + full.first
     assert windows(arrays, Sampling(max_length=5), (1, 0)) == []
@@ -184,7 +184,7 @@ def test_batches_hold_each_window_once(arrays: Arrays) -> None:
     found = windows(arrays, Sampling(), (1, 0))
     made = batches(arrays, found, 900, (1, 0), most=5)
     assert sorted(window for batch in made for window in batch) == sorted(found)
-    lengths = [[MAX_LENGTH - arrays.room(w.question) + w.end - w.begin for w in batch] for batch in made]
+    lengths = [[MAX_LENGTH - arrays.rooms()[w.question] + w.end - w.begin for w in batch] for batch in made]
     assert all(max(batch) * len(batch) <= 900 or len(batch) == 1 for batch in lengths)
     assert max(map(len, lengths)) == 5
     assert batches(arrays, found, 900, (1, 1), most=5) != made

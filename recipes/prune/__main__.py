@@ -11,16 +11,17 @@ rest is as in `recipes.train`; the rate rises again after each cut.
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from recipes.checkpoint import layout_of, load_reader, save_checkpoint
 from recipes.prune.run import Pruning, PruningRun
-from recipes.training import Store, add_options, data_of, device, settings_of
+from recipes.training import Store, add_options, data_of, device, settings_of, train
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prune, or go on pruning, and write the checkpoint at the end."""
     parser = argparse.ArgumentParser(
         prog="python -m recipes.prune",
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--measured", type=int, default=1024, help="windows before a cut (%(default)s)")
     parser.add_argument("--teacher", type=Path, help="checkpoint, or directory of recipes.logits")
     parser.add_argument("--hidden-weight", type=float, help="of the hidden states' loss (default: 1, or 0)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.steps = tuple(options.steps)
     is_network = options.teacher is not None and (options.teacher / "config.json").exists()
     if options.hidden_weight is None:
@@ -54,7 +55,7 @@ def main() -> None:
     reader = load_reader(options.start, fused=options.fused_attention).to(device())
     data = data_of(options, None if is_network else options.teacher)
     run = PruningRun(reader, data, settings, Store(options.state), teacher)
-    is_done = run.train(save_every=options.save_every, stop_after=options.stop_after)
+    is_done = train(run, options)
     if is_done:
         save_checkpoint(run.reader.shape, run.reader.state_dict(), options.start, options.out)
     print(json.dumps({"done": is_done, "out": str(options.out) if is_done else None}), flush=True)

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from recipes.examples import Window, batches, collate, windows
-from recipes.logits import Teacher
+from recipes.examples import batches, collate, windows
+from recipes.loading import Data
 from recipes.losses import Inputs, answer_loss, hidden_loss
 from recipes.model import LayerSize, Reader
 from recipes.prune.cut import Kept, cut, keep_best
 from recipes.prune.importance import choose_layers, measure_importance
-from recipes.training import Data, Run, Settings, Store
+from recipes.settings import Settings
+from recipes.training import Run, Store
 
 __all__ = ["Pruning", "PruningRun", "Target"]
 
@@ -158,10 +160,10 @@ class PruningRun(Run):
         self.optimizer, self.sources = self.new_optimizer(), list(state["sources"])
         super().restore(state)
 
-    def loss(self, inputs: Inputs, chosen: list[Window], taught: Teacher | None) -> Tensor:
+    def loss(self, inputs: Inputs, targets: NDArray[np.float32] | None) -> Tensor:
         """Compute the loss of a batch, with the teacher's logits and hidden states."""
         if self.teacher is None:
-            return super().loss(inputs, chosen, taught)
+            return super().loss(inputs, targets)
         weights, found = self.settings.weights, inputs.ask(self.reader)
         with torch.no_grad():
             answers = inputs.ask(self.teacher)
