@@ -64,7 +64,8 @@ def _masked(reader: Reader, windows: int) -> Iterator[list[Tensor]]:
 
 def _multiplier(mask: Tensor, width: int) -> Callable[[object, tuple[Tensor]], tuple[Tensor]]:
     def multiply(_: object, arguments: tuple[Tensor]) -> tuple[Tensor]:
-        return (arguments[0] * mask.repeat_interleave(width, 1)[:, None, :],)
+        factors = mask.repeat_interleave(width, 1)[:, None, :]
+        return (arguments[0] * factors.to(arguments[0].dtype),)
 
     return multiply
 
