@@ -23,14 +23,19 @@ from recipes.prune import __main__ as prune
 
 __all__ = ["SHARES", "Stage", "stages"]
 
-SHARES = {"teacher": 0.4, "base": 0.35, "small": 0.25}
+SHARES = {"teacher": 0.3, "base": 0.38, "small": 0.32}
 """Shares of the budget."""
 STORING = 20.0
 """Seconds of a call that are left for loading and storing."""
 
+# The word table stays as it is, so that its INT4 form can be given from the start.
+ALL = ("--frozen-tables",)
+TEACHER = ("--rate", "6e-5", "--cool-down", "0.9", "--dropout", "0.1")
 # Of the trained teacher: 12 layers of 12 heads and 3,072 units.
-BASE = ("--layers", "12", "--heads", "6", "--units", "1536", "--steps", "0.5", "0.8", "1")
-SMALL = ("--layers", "6", "--heads", "4", "--units", "768", "--steps", "0.34", "0.67", "1")
+BASE = ("--layers", "12", "--heads", "6", "--units", "1536", "--steps", "0.5", "0.8", "1", "--last", "0.6")
+BASE += ("--rate", "8e-5", "--cool-down", "0.55")
+SMALL = ("--layers", "6", "--heads", "4", "--units", "896", "--steps", "0.34", "0.67", "1", "--last", "0.7")
+SMALL += ("--rate", "1.2e-4", "--cool-down", "0.6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ def stages(options: argparse.Namespace) -> Iterator[Stage]:
     """List what is to be made, in order."""
     out: Path = options.out
     teacher = out / "teacher" / "checkpoint"
-    yield _training(options, "teacher", train.main, options.start, ("--rate", "5e-5"))
+    yield _training(options, "teacher", train.main, options.start, TEACHER)
     if options.student is not None:
         paths = ["--examples", options.examples, "--student", options.student]
         paths += ["--student-examples", options.student_examples, "--out", out / "logits"]
@@ -64,7 +69,7 @@ def stages(options: argparse.Namespace) -> Iterator[Stage]:
         arguments = (teacher, *paths, "--tokens", options.tokens, "--epochs", *epochs)
         made = out / "logits" / f"{options.logit_epochs - 1}.npz"
         yield Stage("logits", logits.main, tuple(map(str, arguments)), made, stoppable=False)
-    more = ("--teacher", teacher, "--rate", "8e-5", "--temperature", "2")
+    more = ("--teacher", teacher, "--temperature", "2")
     yield _training(options, "base", prune.main, teacher, (*BASE, *more))
     yield _training(options, "small", prune.main, out / "base" / "checkpoint", (*SMALL, *more))
 
@@ -80,7 +85,7 @@ def _training(
     minutes = options.budget * SHARES[name]
     arguments = [start, "--examples", options.examples, "--held-out", options.held_out]
     arguments += ["--state", directory / "state", "--out", directory / "checkpoint"]
-    arguments += ["--minutes", minutes, "--tokens", options.tokens, "--warm-up", options.warm_up, *more]
+    arguments += ["--minutes", minutes, "--tokens", options.tokens, "--warm-up", options.warm_up, *ALL, *more]
     arguments += [*options.training_options, *getattr(options, f"{name}_options")]
     return Stage(name, main, tuple(map(str, arguments)), directory / "checkpoint" / "config.json")
 
