@@ -32,7 +32,7 @@ def reader() -> Reader:
 @pytest.fixture(scope="module")
 def script(reader: Reader) -> Ask:
     """The same model and engine; tokenizers, NumPy and Python around it."""
-    tokenizer = peer.load(peer.UNCASED)
+    tokenizer = peer.load(reader.model.path)
     tokenizer.enable_truncation(MAX_LENGTH, stride=DOC_STRIDE, strategy="only_second")
     tokenizer.enable_padding()
     compiled = shared_core().compile_model(suited(reader.model.model), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
@@ -40,7 +40,7 @@ def script(reader: Reader) -> Ask:
     def ask(question: str, context: str) -> Candidate:
         windows = example_scripts.encode_pairs(tokenizer, [question], [context])
         inputs = example_scripts.features(windows)._asdict()
-        outputs = compiled(inputs)
+        outputs = compiled({each.any_name: inputs[each.any_name] for each in compiled.inputs})
         offsets = [
             [
                 place if part == 1 else None

@@ -11,7 +11,7 @@ The reference is the transformers package. Recording needs an environment of its
 ``--make-tiny`` writes the random checkpoint ``tests/golden/tiny-bert`` and its logits,
 ``--make-architectures`` writes a smaller one of each architecture with its logits, an ONNX export, and
 values of activation functions and of DeBERTa's and MPNet's buckets, all into ``tests/golden/architectures``;
-``--record`` writes the logits of a real checkpoint for windows of this repository's LICENSE.
+``--record`` writes the logits of a real checkpoint, pruned or not, for windows of this repository's LICENSE.
 The comparison needs spanjet alone, and fails when a logit differs by 1e-3 or more:
 
     python -m recipes.golden_logits --check CHECKPOINT
@@ -21,6 +21,7 @@ The comparison needs spanjet alone, and fails when a logit differs by 1e-3 or mo
 # ruff: noqa: PLC0415, SIM905
 
 import argparse
+import runpy
 import string
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ TINY = GOLDEN / "tiny-bert"
 TINY_LOGITS = GOLDEN / "tiny-bert-logits.npz"
 ARCHITECTURES = GOLDEN / "architectures"
 RECORDED = GOLDEN / "bundled-reader-logits.npz"
+LOADER = ROOT / "python" / "spanjet" / "compress" / "export" / "modeling_spanjet.py"
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUTS = ("start_logits", "end_logits")
@@ -219,7 +221,6 @@ def tiny_batches(vocab_size: int) -> list[Batch]:
 def record(checkpoint: Path) -> None:
     """Write the logits of a checkpoint for windows of the LICENSE: three long ones, five short ones."""
     from tokenizers import Tokenizer
-    from transformers import AutoModelForQuestionAnswering
 
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.no_padding()
@@ -236,8 +237,10 @@ def record(checkpoint: Path) -> None:
         window(question, text[start:], length)
         for question, (start, length) in zip(QUESTIONS, starts_and_lengths, strict=True)
     ]
-    model = AutoModelForQuestionAnswering.from_pretrained(checkpoint, dtype="float32").eval()
-    np.savez_compressed(RECORDED, **reference(model, [pad(long), pad(short)]))  # type: ignore[arg-type]
+    model = runpy.run_path(str(LOADER))["load"](checkpoint).float().eval()
+    padding, types = model.config.pad_token_id, model.config.model_type == "bert"
+    batches = [pad(rows, padding=padding, types=types) for rows in (long, short)]
+    np.savez_compressed(RECORDED, **reference(model, batches))  # type: ignore[arg-type]
 
 
 def pad(windows: list[tuple[list[int], int]], *, padding: int = 0, types: bool = True) -> Batch:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from benches.example_scripts import DOC_STRIDE, MAX_LENGTH
 from benches.peers import texts
 
-# The bundled model's directory holds BERT's uncased tokenizer.json and vocab.txt.
-UNCASED = Path(spanjet.__file__).parent / "model" / "assets" / "minilm-l6-squad2-int8"
+UNCASED = Path(__file__).parents[2] / "tests" / "data" / "tokenizers" / "bert-base-uncased"
 
 UNITS = {
     "ids": "MB/s",

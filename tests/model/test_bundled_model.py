@@ -20,7 +20,6 @@ from spanjet.runtime.precision import suited
 from typer.testing import CliRunner
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundled-reader-logits.npz"
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +44,14 @@ def test_card(bundled: Model) -> None:
     assert card["bytes"] == {
         file.name: file.stat().st_size for file in BUNDLED_MODEL.iterdir() if file.name != "card.json"
     }
-    assert sum(card["bytes"].values()) < 20e6
+    assert sum(card["bytes"].values()) < 30e6
     assert {"LICENSE", "tokenizer.json"} <= set(card["bytes"])
 
 
 def test_licences_are_named(bundled: Model) -> None:
     package = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     for text in ((bundled.path / "README.md").read_text(encoding="utf-8"), package):
-        for name in ("all-MiniLM-L6-v2", "SQuAD", "CC BY-SA 4.0", "SQuAD2-CR", "MIT", "Apache-2.0"):
+        for name in ("all-mpnet-base-v2", "SQuAD", "CC BY-SA 4.0", "Apache-2.0"):
             assert name in text
     assert "bad at" in package
 
@@ -98,9 +97,9 @@ def test_weights_are_int8_and_the_word_table_is_int4(bundled: Model) -> None:
     for node in bundled.model.get_ordered_ops():
         if node.get_type_name() == "Constant":
             sizes[node.get_element_type().to_string()] += node.data.nbytes
-    assert sizes["i4"] == 30522 * 384 // 2
-    assert sizes["i8"] == 6 * (4 * 384 * 384 + 2 * 384 * 1536) + 2 * 384
-    assert sizes.total() - sizes["i4"] - sizes["i8"] < 1.5e6
+    assert sizes["i4"] == 30527 * 768 // 2
+    assert sizes["i8"] == 6 * (4 * 768 * 256 + 2 * 768 * 896) + 2 * 768
+    assert sizes.total() - sizes["i4"] - sizes["i8"] < 3e6
     table = (bundled.card or {})["quantization"]["embeddings"]["embeddings.word"]
     assert (table["precision"], table["group_size"]) == ("int4", 64)
     assert table["relative_error"] < 0.01
@@ -112,7 +111,8 @@ def test_logits_are_close_to_the_checkpoint(bundled: Model) -> None:
     compiled = shared_core().compile_model(suited(bundled.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with np.load(GOLDEN) as arrays:
         for batch in ("0", "1"):
-            inputs = {name: arrays[f"{batch}/{name}"].astype(np.int32) for name in INPUTS}
+            names = [each.get_any_name() for each in compiled.inputs]
+            inputs = {name: arrays[f"{batch}/{name}"].astype(np.int32) for name in names}
             tokens = inputs["attention_mask"] == 1
             logits = compiled(inputs)
             for name in ("start_logits", "end_logits"):

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as PeerTokenizer
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-# The bundled model's directory holds the uncased tokenizer.json.
-UNCASED = Path(spanjet.__file__).parent / "model" / "assets" / "minilm-l6-squad2-int8"
-CASED = Path(__file__).parents[1] / "data" / "tokenizers" / "bert-base-cased"
+TOKENIZERS = Path(__file__).parents[1] / "data" / "tokenizers"
+UNCASED = TOKENIZERS / "bert-base-uncased"
+CASED = TOKENIZERS / "bert-base-cased"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 

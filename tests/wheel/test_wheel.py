@@ -27,7 +27,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MOST_BYTES = 40_000_000
 """Size of a wheel at most."""
 
-LICENCES = {"LICENSE", "RUST-LICENSES.txt", "minilm-l6-squad2-int8/LICENSE"}
+LICENCES = {"LICENSE", "RUST-LICENSES.txt", "mpnet-small-squad2-int8/LICENSE"}
 
 # Pages whose code needs packages that the wheel alone does not bring: make test-integrations.
 OTHERS = {"distributed.md", "haystack.md", "rag.md"}

@@ -22,7 +22,7 @@ ModelArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="MODEL",
-        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled INT8 MiniLM.",
+        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled INT8 reader.",
         show_default=False,
     ),
 ]

@@ -52,7 +52,7 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled INT8 MiniLM.",
+        help="Model directory, checkpoint or hub id ORG/NAME. Default: the bundled INT8 reader.",
     ),
 ]
 FirstOption = Annotated[

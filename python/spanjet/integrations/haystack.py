@@ -65,7 +65,7 @@ class SpanjetExtractiveReader:
 
     Args:
         model: a model directory, a checkpoint, or the id of a model on the Hugging Face hub (see
-            `spanjet.load_model`); None: the bundled INT8 MiniLM.
+            `spanjet.load_model`); None: the bundled INT8 reader.
         device, token, max_batch_size, calibration_factor, model_kwargs: ignored, with one warning if set.
         top_k: maximum number of answers to a query, not counting the one without data.
         score_threshold: minimum score of an answer, 0 to 1; None: no minimum.

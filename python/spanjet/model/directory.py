@@ -25,7 +25,7 @@ __all__ = [
     "write_model_directory",
 ]
 
-BUNDLED_MODEL = Path(__file__).parent / "assets" / "minilm-l6-squad2-int8"
+BUNDLED_MODEL = Path(__file__).parent / "assets" / "mpnet-small-squad2-int8"
 """Model directory of the bundled reader."""
 
 WEIGHTS, CONFIG = "openvino_model.bin", "config.json"

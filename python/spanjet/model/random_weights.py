@@ -2,9 +2,8 @@
 
 import json
 import math
-import shutil
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,14 +123,16 @@ SHAPES = {
 }
 
 
-def write_checkpoint(directory: Path, shape: Shape, *, seed: int = 0, vocabulary: Path | None = None) -> int:
+def write_checkpoint(
+    directory: Path, shape: Shape, *, seed: int = 0, vocabulary: Sequence[str] | None = None
+) -> int:
     """Write ``config.json``, ``vocab.txt`` and ``model.safetensors`` (float32), tensor by tensor.
 
     Args:
         directory: directory to create; its parent must exist.
         shape: sizes of the model.
         seed: seed of the weights.
-        vocabulary: ``vocab.txt`` to copy, so that texts have realistic token counts; None: characters and
+        vocabulary: entries of ``vocab.txt``, so that texts have realistic token counts; None: characters and
             synthetic words.
 
     Returns:
@@ -139,10 +140,8 @@ def write_checkpoint(directory: Path, shape: Shape, *, seed: int = 0, vocabulary
     """
     directory.mkdir()
     (directory / "config.json").write_text(json.dumps(shape.config()))
-    if vocabulary is None:
-        (directory / "vocab.txt").write_text("\n".join(_vocabulary(shape.vocabulary)) + "\n")
-    else:
-        shutil.copyfile(vocabulary, directory / "vocab.txt")
+    entries = _vocabulary(shape.vocabulary) if vocabulary is None else vocabulary
+    (directory / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
     header, end = {}, 0
     for name, sizes in shape.tensors():
         start, end = end, end + 4 * math.prod(sizes)

@@ -34,7 +34,7 @@ class Reader(AsyncReading):
 
     Args:
         model: a model directory (INT8 or a Hugging Face checkpoint, see
-            `spanjet.model.load_model`), or a loaded model; None: the bundled INT8 MiniLM.
+            `spanjet.model.load_model`), or a loaded model; None: the bundled INT8 reader.
         first: a smaller model, given likewise, that reads all windows of long texts and of many passages,
             so that ``model`` need only read the best of them (see `CascadeConfig`); None: ``model`` reads
             all.

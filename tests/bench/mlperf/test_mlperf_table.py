@@ -90,8 +90,10 @@ def test_a_model_of_random_weights(large: Model, pruned: Model) -> None:
 
 def test_it_reads_the_windows_of_the_bundled_model(large: Model) -> None:
     ours, theirs = (Samples(reader(model), dataset()) for model in (large, reader().model))
-    bundled = Samples(reader(BUNDLED_MODEL), dataset())
-    np.testing.assert_array_equal(ours.windows.ids, bundled.windows.ids)
+    bundled = Samples(reader(BUNDLED_MODEL), dataset()).windows.ids
+    # MPNet's vocabulary is BERT's behind four tokens of its own; its pairs have a separator more.
+    ids = ours.windows.ids
+    np.testing.assert_array_equal(ids[~np.isin(ids, (101, 102))], bundled[bundled > 3] - 4)
     assert len(theirs.windows.ids) != len(ours.windows.ids)
 
 

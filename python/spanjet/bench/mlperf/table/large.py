@@ -1,6 +1,6 @@
 """Build an INT8 BERT-Large with random weights, as fast as the reference model."""
 
-import shutil
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ __all__ = ["RANDOM", "has_random_weights", "random_int8", "shape_named"]
 
 RANDOM = "random"
 """Value of ``weights`` in the card's source for random weights."""
+
+MPNET_TOKENS = frozenset(("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
+"""Special tokens that MPNet's vocabulary has besides BERT's."""
 
 SAMPLES = 4
 """Number of calibration windows; the speed does not depend on them, and the answers are meaningless."""
@@ -52,7 +55,7 @@ def random_int8(
     """Build or load the model; building BERT-Large takes minutes and 5 GB of memory.
 
     The graph is the one that `compress.quantize` makes of a real checkpoint of that shape, and the vocabulary
-    is the bundled model's, which is BERT's.
+    is BERT's.
 
     Args:
         directory: parent directory of the model's own; created if it does not exist.
@@ -71,9 +74,15 @@ def random_int8(
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory, prefix=f".{name}.") as stage:
             checkpoint = Path(stage) / "checkpoint"
-            write_checkpoint(checkpoint, shape, vocabulary=BUNDLED_MODEL / "vocab.txt")
+            write_checkpoint(checkpoint, shape, vocabulary=_bert_vocabulary())
             _quantize(checkpoint, path, name=f"{name} INT8", half_range=saturates, on_step=on_step)
     return load_model(path)
+
+
+def _bert_vocabulary() -> list[str]:
+    """List BERT's uncased vocabulary: the bundled MPNet's without its own special tokens."""
+    entries = (BUNDLED_MODEL / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    return [entry for entry in entries if entry not in MPNET_TOKENS]
 
 
 def has_random_weights(model: Model) -> bool:
@@ -88,9 +97,7 @@ def _quantize(checkpoint: Path, path: Path, *, name: str, half_range: bool, on_s
     questions = built_in(SAMPLES, seed=0).questions
     inputs = calibration_inputs(reader, questions, count=SAMPLES)
     model = quantize(original.model, inputs, half_range=half_range, on_step=on_step)
-    files = ("vocab.txt", "tokenizer_config.json")
-    for file in files:
-        shutil.copyfile(BUNDLED_MODEL / file, checkpoint / file)
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}), encoding="utf-8")
     card = {
         "name": name,
         "license": None,
@@ -104,5 +111,8 @@ def _quantize(checkpoint: Path, path: Path, *, name: str, half_range: bool, on_s
         **describe_tools(),
     }
     write_model_directory(
-        path, model, card=card, companions={file: checkpoint / file for file in (CONFIG, *files)}
+        path,
+        model,
+        card=card,
+        companions={file: checkpoint / file for file in (CONFIG, "vocab.txt", "tokenizer_config.json")},
     )
