@@ -28,8 +28,9 @@ __all__ = ["ACCURACY", "COMPLIANCE", "PERFORMANCE", "RESULT", "USER_CONF", "RunC
 RESULT, USER_CONF = "result.json", "user.conf"
 PERFORMANCE, ACCURACY, COMPLIANCE = Path("performance/run_1"), Path("accuracy"), Path("TEST01")
 
-SPARE = 1.1
-"""Expected Offline throughput as a multiple of the measured one: with too few samples a run is too short."""
+SPARE = 1.25
+"""Expected Offline throughput as a multiple of the measured one: with too few samples a run is too short, and
+a shared machine may become a fifth faster meanwhile."""
 
 LATENCY_SHARE = 0.5
 """Expected latency as a share of the measured one: LoadGen plans queries for about twice the duration by it,
