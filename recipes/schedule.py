@@ -32,10 +32,14 @@ STORING = 20.0
 ALL = ("--frozen-tables",)
 TEACHER = ("--rate", "6e-5", "--cool-down", "0.9", "--dropout", "0.1")
 # Of the trained teacher: 12 layers of 12 heads and 3,072 units.
-BASE = ("--layers", "12", "--heads", "6", "--units", "1536", "--steps", "0.5", "0.8", "1", "--last", "0.6")
-BASE += ("--rate", "8e-5", "--cool-down", "0.55")
-SMALL = ("--layers", "6", "--heads", "4", "--units", "896", "--steps", "0.34", "0.67", "1", "--last", "0.7")
-SMALL += ("--rate", "1.2e-4", "--cool-down", "0.6")
+BASE = (
+    *("--layers", "12", "--heads", "6", "--units", "1536", "--steps", "0.5", "0.8", "1", "--last", "0.6"),
+    *("--rate", "8e-5", "--cool-down", "0.55"),
+)
+SMALL = (
+    *("--layers", "6", "--heads", "4", "--units", "896", "--steps", "0.34", "0.67", "1", "--last", "0.7"),
+    *("--rate", "1.2e-4", "--cool-down", "0.6"),
+)
 
 
 @dataclass(frozen=True, slots=True)
