@@ -149,7 +149,7 @@ def test_expectations_leave_room(tiny: Reader, tmp_path: Path, monkeypatch: pyte
     assert found["settings"]["load"]["target_qps"] == 45
     config = RunConfig(scenario="Offline", mode="performance", seconds=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "offline", config)
-    assert found["settings"]["load"]["target_qps"] == pytest.approx(99)
+    assert found["settings"]["load"]["target_qps"] == pytest.approx(112.5)
     monkeypatch.setattr(run_module, "estimate_query_milliseconds", lambda *_, **__: 0.5)
     config = RunConfig(scenario="SingleStream", mode="performance", seconds=0.2)
     found = run_scenario(tiny, dataset(), tmp_path / "single", config)
