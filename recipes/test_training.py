@@ -21,6 +21,7 @@ from recipes.examples import Arrays, Sampling, collate, windows
 from recipes.loading import Data, epoch_of, steps
 from recipes.logits import Teacher, check_alike
 from recipes.settings import Place, Settings
+from recipes.training import Run, Store
 
 ROOT = Path(__file__).parents[1]
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -130,6 +131,29 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(prepared: Path, number:
     subprocess.run(command(prepared, state, 900), cwd=ROOT, check=True, capture_output=True)
     whole, stopped = (load_file(prepared / f"{name}-out" / "model.safetensors") for name in ("whole", state))
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+def test_a_signal_in_the_last_step_stops_the_run_too(prepared: Path, tmp_path: Path) -> None:
+    """What comes after the run must not begin, and signals act as before again."""
+
+    class Signalled(Run):
+        def report(self, count: int, look_every: int) -> None:
+            super().report(count, look_every)
+            signal.raise_signal(signal.SIGTERM)
+
+    def made() -> Run:
+        return Signalled(load_reader(prepared / "start"), data, settings, Store(tmp_path))
+
+    layout, sampling = layout_of(prepared / "start"), Sampling()
+    arrays = Arrays.load(prepared / "train.npz", layout)
+    data = Data(arrays, arrays)
+    settings = Settings(10, 0.25, 1e-3, 5, 400, 0, sampling.elsewhere, sampling.article)
+    before = signal.getsignal(signal.SIGTERM)
+    run = made()
+    assert not run.train()
+    assert run.is_done
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert made().train()
 
 
 def test_training_lowers_the_loss(prepared: Path) -> None:

@@ -67,12 +67,20 @@ class Store:
 
 
 class Stop:
-    """Whether the run was asked to end (SIGTERM, SIGINT)."""
+    """Whether the run was asked to end: inside of it, SIGTERM and SIGINT only ask."""
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
+
+    def __enter__(self) -> "Stop":
+        self._before = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -151,26 +159,27 @@ class Run:
             processes: that make batches ahead.
 
         Returns:
-            False: it was stopped before its end, and its state is stored.
+            False: it was stopped, before its end or in its last step, and its state is stored.
         """
-        stop, place, entered = Stop(), self.place, time.monotonic()
+        place, entered = self.place, time.monotonic()
         print(f"from step {place.step}, {place.seen} seen: {asdict(self.settings)}", flush=True)
         begun, saved = entered - place.seconds, entered
         self.log.seconds = place.seconds
         if self.is_done:
             return True
-        for step in steps(self.data, self.settings, place, processes=processes):
-            self.prepare_step()
-            self.step(step)
-            place.seconds = time.monotonic() - begun
-            self.report(len(step.batch.ids), look_every)
-            ends = self.is_done or stop.asked or time.monotonic() - entered > stop_after
-            if ends or time.monotonic() - saved > save_every:
-                self.store.save(self.state())
-                saved = time.monotonic()
-            if ends:
-                break
-        return self.is_done
+        with Stop() as stop:
+            for step in steps(self.data, self.settings, place, processes=processes):
+                self.prepare_step()
+                self.step(step)
+                place.seconds = time.monotonic() - begun
+                self.report(len(step.batch.ids), look_every)
+                ends = self.is_done or stop.asked or time.monotonic() - entered > stop_after
+                if ends or time.monotonic() - saved > save_every:
+                    self.store.save(self.state())
+                    saved = time.monotonic()
+                if ends:
+                    break
+        return self.is_done and not stop.asked
 
     def step(self, step: Step) -> None:
         """Train on a batch."""
