@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from spanjet.bench.mlperf.loadgen.batching import Batching, in_order, padded, scheduled
 from spanjet.bench.mlperf.models import name_of
 from spanjet.bench.mlperf.rules import WINDOWING
-from spanjet.bench.mlperf.table.large import has_random_weights
-from spanjet.model.config_json import read_json
-from spanjet.model.directory import CONFIG
 from spanjet.reader.reader import Reader
 from spanjet.runtime.engine import Hint
 
@@ -53,7 +50,7 @@ def contenders(large: Reader, bundled: Reader, models: Sequence[Reader]) -> list
     Args:
         large: the plain BERT-Large in INT8.
         bundled: the bundled model.
-        models: further models, each compared with the bundled one.
+        models: further models.
     """
     name, longest = name_of(large.model), WINDOWING.max_length
     plain = Contender(
@@ -87,19 +84,14 @@ def contenders(large: Reader, bundled: Reader, models: Sequence[Reader]) -> list
         _scheduled(large, SCHEDULE, f"{name}, our schedule", "sorting by length, batches by tokens"),
         _scheduled(bundled, BUNDLED, f"{name_of(bundled.model)} (bundled)", "smaller model"),
     ]
-    for index, reader in enumerate(models):
-        step = "pruning" if _is_pruned(reader) and not has_random_weights(reader.model) else ""
-        found.append(_scheduled(reader, f"model {index}", name_of(reader.model), step))
-    return found
+    further = (
+        _scheduled(reader, f"model {index}", name_of(reader.model)) for index, reader in enumerate(models)
+    )
+    return [*found, *further]
 
 
-def _scheduled(reader: Reader, key: str, name: str, step: str) -> Contender:
+def _scheduled(reader: Reader, key: str, name: str, step: str = "") -> Contender:
     batching = scheduled(reader)
     return Contender(
         key=key, name=name, reader=reader, batching=batching, single=batching, listed=True, step=step
     )
-
-
-def _is_pruned(reader: Reader) -> bool:
-    """Return True if a model's configuration states pruned layer shapes."""
-    return "layers" in (read_json(reader.model.path / CONFIG).get("spanjet") or {})

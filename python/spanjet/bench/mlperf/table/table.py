@@ -95,7 +95,7 @@ class Step:
     """Step of the speed-up.
 
     Attributes:
-        name: the change from the previous contender (pruning: from the bundled model).
+        name: the change from the previous contender.
         contender: contender after the change.
         factor: ratio of the throughput after and before the change, round by round.
         throughput: samples per second after the change.
@@ -222,19 +222,16 @@ def _row(
 
 
 def _steps(found: list[Contender], rates: dict[str, list[float]]) -> list[Step]:
-    steps = []
-    for before, each in pairwise(found):
-        if each.step:
-            base = BUNDLED if each.key.startswith("model") else before.key
-            steps.append(
-                Step(
-                    name=each.step,
-                    contender=each.name,
-                    factor=_factor(rates[base], rates[each.key]),
-                    throughput=Spread.of(rates[each.key]),
-                )
-            )
-    return steps
+    return [
+        Step(
+            name=each.step,
+            contender=each.name,
+            factor=_factor(rates[before.key], rates[each.key]),
+            throughput=Spread.of(rates[each.key]),
+        )
+        for before, each in pairwise(found)
+        if each.step
+    ]
 
 
 def _factor(before: list[float], after: list[float]) -> Spread:
