@@ -48,9 +48,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benches.engine", description=__doc__.splitlines()[0])
     parser.add_argument("--squad", type=Path, help="a SQuAD file (default: made-up questions)")
     parser.add_argument("--model", type=Path, help="a checkpoint directory, for the FP32 lines")
-    parser.add_argument(
-        "--int8", type=Path, default=BUNDLED_MODEL, help="its INT8 model (default: the bundled)"
-    )
+    parser.add_argument("--int8", type=Path, help="its INT8 model (default without --model: the bundled one)")
     parser.add_argument("--questions", type=int, default=1000, help="drawn at random (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="chooses them (default: %(default)s)")
     cpus = len(affinity())
@@ -67,6 +65,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--threads is {options.threads}; expected 1 to {cpus}, the CPUs of this process")
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}; expected at least 1")
+    if options.int8 is None:
+        if options.model is not None:
+            parser.error(
+                "--model without --int8; expected the checkpoint's INT8 model too, to compare one model"
+            )
+        options.int8 = BUNDLED_MODEL
     for path in (options.model, options.int8):
         if path is not None and not path.is_dir():
             parser.error(f"{path}: no such directory")

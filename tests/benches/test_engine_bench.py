@@ -270,7 +270,8 @@ def test_command_fails_with_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--threads", "0"], "--threads is 0; expected 1 to"),
         (["--rounds", "0"], "--rounds is 0; expected at least 1"),
-        (["--model", "nowhere"], "nowhere: no such directory"),
+        (["--model", str(TINY)], "--model without --int8; expected the checkpoint's INT8 model too"),
+        (["--model", "nowhere", "--int8", str(TINY)], "nowhere: no such directory"),
         (["--squad", "nowhere.json"], "No such file or directory: 'nowhere.json'"),
         (["--questions", "0"], "limit is 0; expected at least 1"),
     ],
