@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import peer
 import pytest
 from decoding import MODES, Case, Floats, Mode, assert_equal, case
 from spanjet import Reader, RuntimeConfig
+from spanjet.model.directory import BUNDLED_MODEL
 from spanjet.runtime.openvino import ov, shared_core
 
 
@@ -22,7 +22,7 @@ def squad(data: Path) -> Case:
         (entry["question"], paragraph["context"]) for paragraph in paragraphs for entry in paragraph["qas"]
     ]
     questions, contexts = zip(*pairs, strict=True)
-    return case(peer.UNCASED, questions, contexts, max_length=96, doc_stride=32)
+    return case(BUNDLED_MODEL, questions, contexts, max_length=96, doc_stride=32)
 
 
 @pytest.fixture(scope="module")
