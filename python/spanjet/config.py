@@ -204,8 +204,8 @@ class RuntimeConfig:
         batch_tokens: maximum number of tokens of a batch, including padding; None: tuned, or 1,024. Above
             640, larger ones were at most 1 % faster.
         static_lengths: compile a model for each length in bulk work, which is faster, but takes memory and
-            time to compile (see `spanjet.runtime.engine.Runtime`). It changes the rounding of some models,
-            not of the bundled one; tuning only chooses it if it does not. None: tuned, or False.
+            time to compile (see `spanjet.runtime.engine.Runtime`). It changes the rounding of some models;
+            tuning only chooses it where it does not. None: tuned, or False.
         pinning: pin each inference thread to one CPU; None: OpenVINO's choice, True on Linux.
         hyper_threading: use both hardware threads of a core; None: OpenVINO's choice.
 

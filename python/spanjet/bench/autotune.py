@@ -97,8 +97,8 @@ class _Trial:
     def equals(self, other: "_Trial") -> bool:
         """Return True if the other trial's model gives bit-identical logits for this trial's batches.
 
-        Static lengths let OpenVINO choose other kernels, which may round differently: those of the bundled
-        model do not, those of a BERT of hidden size 32 do in bf16.
+        Static lengths let OpenVINO choose other kernels, which may round differently: those of a MiniLM-L6
+        do not, those of a BERT of hidden size 32 do in bf16.
         """
         runs = (each.runtime.run(self.batches) for each in (self, other))
         return self.runtime is other.runtime or all(

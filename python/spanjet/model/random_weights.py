@@ -115,7 +115,7 @@ class ModernBertShape(Shape):
 SHAPES = {
     "bert-base": Shape(width=768, layers=12, heads=12),
     "bert-large": Shape(width=1024, layers=24, heads=16),
-    # The sizes that recipes/ prunes its readers to, without MPNet's biases by distance.
+    # Sizes like those that recipes/ prunes its readers to, without MPNet's biases by distance.
     "base-6x1536": Shape(width=768, layers=12, heads=12, pruned=LayerShape(heads=6, units=1536)),
     "small-4x768": Shape(width=768, layers=6, heads=12, pruned=LayerShape(heads=4, units=768)),
     "modernbert-base": ModernBertShape(width=768, layers=22, heads=12, units=1152),

@@ -75,8 +75,8 @@ def inference_paths() -> dict[str, str]:
 def has_int8_products() -> bool:
     """Return True if this CPU has instructions for INT8 products that OpenVINO is tested with (VNNI, AMX).
 
-    On AArch64, emulated by QEMU, OpenVINO 2026.4.1 gave logits of the bundled model that are wrong by up to
-    16 in INT8, without an error, and right ones in floating point.
+    On AArch64, emulated by QEMU, OpenVINO 2026.4.1 gave logits of a MiniLM-L6 that are wrong by up to 16
+    in INT8, without an error, and right ones in floating point.
     """
     return bool(set(instruction_sets()) & set(VNNI_FLAGS))
 
