@@ -164,6 +164,7 @@ def test_quantize_calibrates_and_keeps_it(
     assert evaluation["threshold"] == kept["threshold"]
     assert evaluation["int8"]["f1"] == evaluation["int8"]["best_f1"] > 50
     assert evaluation["int8"]["NoAns_f1"] > 0
-    reader = Reader(out, runtime_config=RuntimeConfig(cache_dir=None))
+    # As it was measured, also where readers would compute in floating point.
+    reader = Reader(out, runtime_config=RuntimeConfig(cache_dir=None, int8=True))
     assert reader.threshold == kept["threshold"]
     assert evaluate(reader, load_squad(squad2)).scores.f1 == pytest.approx(evaluation["int8"]["f1"], abs=0.01)

@@ -13,8 +13,9 @@ from spanjet.compress.quantize.ptq import quantize
 from spanjet.model.layer_shape import LayerShape
 from spanjet.model.load import load_model
 from spanjet.model.model_info import describe_model
+from spanjet.runtime.cpu import int8_saturates
 from spanjet.runtime.openvino import ov
-from spanjet.runtime.precision import is_quantized_product
+from spanjet.runtime.products import is_quantized_product
 
 QUANTIZED = ("albert", "albert-groups", "ernie-tasks", "bert-relative-key-query", "electra-relative")
 
@@ -32,7 +33,7 @@ def batches(model: ov.Model, count: int, length: int) -> list[checkpoints.Batch]
 @pytest.mark.parametrize("name", QUANTIZED)
 def test_int8_logits_are_near(tmp_path: Path, name: str) -> None:
     loaded = load_model(checkpoints.copy(name, tmp_path / name))
-    quantized = quantize(loaded.model, batches(loaded.model, 8, 24))
+    quantized = quantize(loaded.model, batches(loaded.model, 8, 24), half_range=int8_saturates())
     products = [node for node in loaded.model.get_ordered_ops() if node.get_type_name() == "MatMul"]
     weighted = [node for node in products if node.input_value(1).get_node().get_type_name() == "Constant"]
     found = Counter(

@@ -19,8 +19,9 @@ from spanjet.model.graph.rotary_position import RotaryPositions
 from spanjet.model.graph.tensors import FusedTensors, Tensors
 from spanjet.model.model_info import describe_model
 from spanjet.model.random_weights import ModernBertShape, write_checkpoint
+from spanjet.runtime.cpu import int8_saturates
 from spanjet.runtime.openvino import ops, ov, shared_core
-from spanjet.runtime.precision import is_product, is_quantized_product
+from spanjet.runtime.products import is_product, is_quantized_product
 
 GOLDEN = checkpoints.ARCHITECTURES / "modernbert" / "logits.npz"
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -244,7 +245,7 @@ def test_products_of_rotated_queries_and_keys_stay_in_floating_point(tmp_path: P
     loaded = load_model(checkpoints.copy("modernbert", tmp_path / "checkpoint"))
     ids = np.random.default_rng(0).integers(5, 159, (2, 32), dtype=np.int32)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    quantized = quantize(loaded.model, [inputs])
+    quantized = quantize(loaded.model, [inputs], half_range=int8_saturates())
     products = {node.get_friendly_name(): node for node in quantized.get_ops() if is_product(node)}
     layers = range(5)
     for layer in layers:

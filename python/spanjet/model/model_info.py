@@ -10,7 +10,8 @@ from spanjet.model.graph.blocks import FIXED
 from spanjet.model.load import Model
 from spanjet.runtime.cpu import inference_paths
 from spanjet.runtime.openvino import ov, shared_core
-from spanjet.runtime.precision import is_product, is_quantized_product, is_weight, suited
+from spanjet.runtime.precision import suited
+from spanjet.runtime.products import is_product, is_quantized_product, is_weight
 
 __all__ = ["describe_execution", "describe_model"]
 

@@ -10,6 +10,7 @@ from spanjet.runtime.machine import ROOT, affinity
 __all__ = [
     "CPU_FLAGS",
     "describe_machine",
+    "fused_products_round_by_rows",
     "has_int8_products",
     "inference_paths",
     "int8_saturates",
@@ -79,6 +80,15 @@ def has_int8_products() -> bool:
     in INT8, without an error, and right ones in floating point.
     """
     return bool(set(instruction_sets()) & set(VNNI_FLAGS))
+
+
+def fused_products_round_by_rows() -> bool:
+    """Return True if float32 products with a function fused into them round by their number of rows here.
+
+    This is so on x86 without AVX-512 (see `spanjet.runtime.fusion`).
+    """
+    flags = instruction_sets()
+    return "avx2" in flags and "avx512f" not in flags
 
 
 def int8_saturates() -> bool:

@@ -3,44 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spanjet.runtime.cpu import has_int8_products, int8_saturates
+from spanjet.runtime.cpu import fused_products_round_by_rows, has_int8_products, int8_saturates
+from spanjet.runtime.fusion import without_fusion
 from spanjet.runtime.openvino import ops, ov
+from spanjet.runtime.products import is_product, is_weight
 from spanjet.runtime.warnings import warn_caller
 
 __all__ = [
     "HALF_RANGE",
     "can_saturate",
     "in_float",
-    "is_product",
     "is_quantized_model",
-    "is_quantized_product",
-    "is_weight",
     "suited",
 ]
 
 HALF_RANGE = 64
 """Maximum INT8 weight without saturation of 16-bit sums: 2 * 255 * 64 is less than 2^15."""
-
-# Operations that may lie between a stored weight and the matrix product that reads it.
-_WEIGHT_STEPS = ("Convert", "Multiply", "Subtract", "Reshape", "Transpose")
-
-
-def is_weight(value: ov.Output) -> bool:
-    """Return True if a value is computed only from constants, like a scaled INT8 weight."""
-    node = value.get_node()
-    if node.get_type_name() == "Constant":
-        return True
-    return node.get_type_name() in _WEIGHT_STEPS and all(map(is_weight, node.input_values()))
-
-
-def is_product(node: ov.Node) -> bool:
-    """Return True if a node is a matrix product."""
-    return bool(node.get_type_name() == "MatMul")
-
-
-def is_quantized_product(node: ov.Node) -> bool:
-    """Return True if a node is a matrix product with an INT8 weight or a quantized activation."""
-    return is_product(node) and any(map(_is_quantized, node.input_values()))
 
 
 def is_quantized_model(model: ov.Model) -> bool:
@@ -49,10 +27,11 @@ def is_quantized_model(model: ov.Model) -> bool:
 
 
 def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
-    """Return the model in INT8 or floating point, as suits this CPU.
+    """Return the model in INT8 or floating point, as suits this CPU, with products whose rounding is steady.
 
     Args:
-        model: any model; not modified.
+        model: any model; not modified. Where OpenVINO's products with a fused function round differently in
+            small batches, functions are kept apart (see `spanjet.runtime.fusion`).
         int8: compute INT8 matrix products in INT8; None: if the CPU has VNNI or AMX. On x86 without them
             OpenVINO's INT8 products are slower than float32 ones: on two cores of EPYC Zen 3, MiniLM-L6 ran
             24.6 windows/s in INT8, 28.3 in float32, and 30.3 with the INT8 weights as `in_float` converts
@@ -62,12 +41,12 @@ def suited(model: ov.Model, *, int8: bool | None = None) -> ov.Model:
         RuntimeWarning: ``int8`` is True, and on this CPU sums of this model can saturate, or INT8 products
             are not tested.
     """
-    if not is_quantized_model(model):
-        return model
-    if int8 is False or (int8 is None and not has_int8_products()):
-        return in_float(model)
-    _warn_of_wrong_sums(model)
-    return model
+    if is_quantized_model(model):
+        if int8 is False or (int8 is None and not has_int8_products()):
+            model = in_float(model)
+        else:
+            _warn_of_wrong_sums(model)
+    return without_fusion(model) if fused_products_round_by_rows() else model
 
 
 def _warn_of_wrong_sums(model: ov.Model) -> None:
@@ -116,16 +95,6 @@ def can_saturate(model: ov.Model) -> bool:
         and node.get_element_type() == ov.Type.i8
         and not _is_looked_up(node)
     )
-
-
-def _is_quantized(value: ov.Output) -> bool:
-    """Return True if an input of a matrix product is an 8-bit weight or a quantized activation."""
-    node = value.get_node()
-    if node.get_type_name() == "Constant":
-        return node.get_element_type() in (ov.Type.i8, ov.Type.u8)
-    if node.get_type_name() == "FakeQuantize":
-        return True
-    return node.get_type_name() in _WEIGHT_STEPS and _is_quantized(node.input_value(0))
 
 
 def _unpack(product: ov.Node) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from spanjet.compress.quantize.embeddings import find_tables
 from spanjet.runtime.openvino import ops, ov
-from spanjet.runtime.precision import is_product, is_quantized_product, is_weight
+from spanjet.runtime.products import is_product, is_quantized_product, is_weight
 
 __all__ = ["find_layers", "restore"]
 

@@ -17,7 +17,7 @@ from spanjet.compress.quantize.embeddings import compress_tables, round_tables
 from spanjet.extras import import_extra
 from spanjet.measure.progress import OnStep, ignore_step
 from spanjet.runtime.openvino import ov
-from spanjet.runtime.precision import is_product, is_weight
+from spanjet.runtime.products import is_product, is_weight
 
 __all__ = ["METHOD", "calibrate", "finish", "import_nncf", "quantize"]
 
