@@ -14,6 +14,10 @@ from spanjet.runtime.precision import suited
 WIDTH, UNITS = 768, 896
 F32 = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 
+where_it_matters = pytest.mark.skipif(
+    not cpu_module.fused_products_round_by_rows(), reason="nothing is kept apart here; see test_determinism"
+)
+
 Build = Callable[[ov.Node], ov.Node]
 
 
@@ -88,15 +92,21 @@ def test_nothing_is_fused_and_values_stay(name: str) -> None:
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
 
 
+@where_it_matters
+def test_what_is_not_a_number_stays_so() -> None:
+    sequences = inputs(2)
+    sequences[1, 3, 5] = np.nan
+    found = shared_core().compile_model(without_fusion(MODELS["gelu"]()), "CPU", F32)([sequences])[0]
+    assert np.isnan(found).any(axis=2).tolist() == [[False] * 16, [place == 3 for place in range(16)]]
+
+
 def test_functions_would_be_fused() -> None:
     """Otherwise the test above says nothing."""
     assert len(fused(MODELS["gelu"]())) > 0
     assert len(fused(MODELS["attention"]())) > 0
 
 
-@pytest.mark.skipif(
-    not cpu_module.fused_products_round_by_rows(), reason="nothing is kept apart here; see test_determinism"
-)
+@where_it_matters
 @pytest.mark.parametrize("name", MODELS)
 def test_rounding_does_not_depend_on_the_rows(name: str) -> None:
     compiled = shared_core().compile_model(suited(MODELS[name]()), "CPU", F32)

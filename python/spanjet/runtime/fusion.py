@@ -40,7 +40,8 @@ def _keep_apart(value: ov.Output) -> None:
     """Put an identity of two nodes between a product and what would be fused: a value has one reader then."""
     if _meets_function(value):
         readers = value.get_target_inputs()
-        same = ops.maximum(value, ops.minimum(value, np.float32(0)))
+        # In this order, since x86's maximum of a NaN and something is the second.
+        same = ops.maximum(ops.minimum(value, np.float32(0)), value)
         for port in readers:
             port.replace_source_output(same.output(0))
 
